@@ -1,0 +1,8 @@
+//! Everything that is decided, decided purely: no clock, file, environment, process, async or randomness in here.
+//! What the world says comes in as a value; what shall happen goes out as a value.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod key;
+pub mod secret;
+pub mod settings;
+pub mod time;

@@ -1,0 +1,344 @@
+//! Owns: the shape of a validated configuration. What stands here is right by its types, or was checked by `plan`.
+//! Does not: parse, check or read anything.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::key::{Algorithm, SigningKey};
+
+/// A token's name: 1 to 64 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenName(Arc<str>);
+
+impl TokenName {
+    /// `None` where `name` breaks the rule above.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = name.bytes();
+        let first = bytes.next()?;
+        let good = first.is_ascii_alphanumeric()
+            && name.len() <= 64
+            && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        good.then(|| Self(name.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TokenName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TokenName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first 16 bytes of a SHA-256: tells two tokens, settings or files apart without holding them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Fingerprint(pub [u8; 16]);
+
+impl Fingerprint {
+    pub fn of(bytes: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest.as_ref()[..16]);
+        Self(first)
+    }
+
+    /// The first 8 hex digits of the SHA-256, as `status` shows them.
+    pub fn short(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.0[..4])
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+/// Permission bits of a file, at most 0o7777.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mode(pub u32);
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self(0o600)
+    }
+}
+
+impl fmt::Debug for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// How long a minted token is good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lifetime {
+    /// Whole seconds, one at least: NumericDate has no smaller unit here.
+    For(Duration),
+    /// `"never"`: no `exp` at all.
+    Never,
+}
+
+/// When a token is rotated, relative to its life.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum RotateRule {
+    /// At this fraction of the lifetime, above 0 and below 1.
+    At(f64),
+    /// This long before expiry.
+    Before(Duration),
+    /// This long after it was issued.
+    Every(Duration),
+}
+
+/// `retry = { initial, max, rejected }`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    pub initial: Duration,
+    pub max: Duration,
+    pub rejected: Duration,
+}
+
+/// All scheduling keys of one token.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Schedule {
+    pub rule: RotateRule,
+    /// Fraction of the planned wait, 0 to 1 (1 excluded), by which a rotation may be earlier.
+    pub jitter: f64,
+    pub min_interval: Duration,
+    pub retry: Retry,
+    /// How far `iat` is backdated: the slack for "issued in the future".
+    pub skew: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            rule: RotateRule::At(0.67),
+            jitter: 0.05,
+            min_interval: Duration::from_secs(1),
+            retry: Retry {
+                initial: Duration::from_secs(1),
+                max: Duration::from_secs(60),
+                rejected: Duration::from_secs(900),
+            },
+            skew: Duration::ZERO,
+        }
+    }
+}
+
+/// Where the value of `key` goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyClaim {
+    /// The claim `iss` (RFC 7519 4.1.1).
+    Iss,
+    /// The header member `kid` (RFC 7515 4.1.4).
+    Kid,
+}
+
+/// `source = "jwt"`: a JWS signed on this machine (RFC 7515 compact serialization).
+#[derive(Clone, Debug)]
+pub struct JwtSettings {
+    pub algorithm: Algorithm,
+    /// Parsed once; tokens of the same secret or key file share it. `None` where the machine lacks it (`TokenPlan::lack`).
+    pub signing_key: Option<Arc<SigningKey>>,
+    /// The public name of the credential: `iss` or `kid`. Absent where `claims.iss` or `header.kid` says it.
+    pub key: Option<String>,
+    pub key_claim: KeyClaim,
+    pub lifetime: Lifetime,
+    pub skew: Duration,
+    /// Claims as configured, in order, without the switches below.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// Header members as configured, in order; never `alg`.
+    pub header: serde_json::Map<String, serde_json::Value>,
+    pub iat: bool,
+    pub exp: bool,
+    pub nbf: bool,
+    pub jti: bool,
+}
+
+/// How a token is obtained, by kind.
+#[derive(Clone, Debug)]
+pub enum SourcePlan {
+    Jwt(Arc<JwtSettings>),
+}
+
+impl SourcePlan {
+    /// The word of `source = "..."`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Jwt(_) => "jwt",
+        }
+    }
+}
+
+/// What a hook does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HookAction {
+    /// argv, run without a shell.
+    Command(Vec<String>),
+    /// A signal for the process whose number stands in `pid_file`.
+    Signal {
+        pid_file: PathBuf,
+        signal: HookSignal,
+    },
+}
+
+/// Signals a hook may send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HookSignal {
+    Hup,
+    Int,
+    Term,
+    Usr1,
+    Usr2,
+    Winch,
+    Cont,
+}
+
+/// `[token.NAME.after_rotate]` and `[token.NAME.on_failure]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HookPlan {
+    pub action: HookAction,
+    pub timeout: Duration,
+    /// `on_failure` only: how long a spell lasts before it is told. Zero elsewhere.
+    pub after: Duration,
+}
+
+/// Something the machine lacks (contract: "Of the machine"). Says what and where in one line, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lack {
+    /// One line for status and the log: what is missing, with its path or name. Never a secret.
+    pub message: Arc<str>,
+}
+
+/// One token of the config.
+#[derive(Clone, Debug)]
+pub struct TokenPlan {
+    pub name: TokenName,
+    pub source: SourcePlan,
+    /// Of the source's settings and its credential: a token made from another one is obtained again.
+    pub made_from: Fingerprint,
+    pub schedule: Schedule,
+    pub required: bool,
+    /// Tokens of this config that must be at hand first (bearer, subject, placeholder).
+    pub parents: Vec<TokenName>,
+    /// The credential rotates with the token (RFC 9700 4.14): the state is fsynced before delivery.
+    pub single_use: bool,
+    pub after_rotate: Option<Arc<HookPlan>>,
+    pub on_failure: Option<Arc<HookPlan>>,
+    /// Units that may read it from the credential socket; globs.
+    pub units: Vec<String>,
+    /// Why it cannot be obtained on this machine now.
+    pub lack: Option<Lack>,
+}
+
+/// How a token is written into its file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Format {
+    Token,
+    Env {
+        variable: String,
+        expires_variable: Option<String>,
+    },
+    Json,
+    Header,
+    /// The template's own text, read once; `file` is for messages.
+    Template {
+        file: PathBuf,
+        text: Arc<str>,
+    },
+}
+
+impl Format {
+    /// The word of `format = "..."`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Env { .. } => "env",
+            Self::Json => "json",
+            Self::Header => "header",
+            Self::Template { .. } => "template",
+        }
+    }
+}
+
+/// Mode and ownership a file has before its secret is in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FileSpec {
+    pub mode: Mode,
+    /// `None`: as the process creates it (its own user).
+    pub uid: Option<u32>,
+    /// `None`: as the process creates it (its own group, or that of a setgid folder).
+    pub gid: Option<u32>,
+}
+
+/// One line or file that a token gives to a target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinePlan {
+    pub token: TokenName,
+    pub format: Format,
+}
+
+/// One file that renewd writes. More than one line only where all are `env`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TargetPlan {
+    /// What the target is known by: the folder with its links resolved where it exists, and the file's name. Absolute.
+    pub path: Arc<Path>,
+    /// The path as the config gives it (made absolute): what people are shown.
+    pub shown: Arc<Path>,
+    pub spec: FileSpec,
+    /// In order of the config.
+    pub lines: Vec<LinePlan>,
+    /// Why it cannot be delivered on this machine now.
+    pub lack: Option<Lack>,
+}
+
+impl TargetPlan {
+    /// Changes when the file must be written again though its tokens did not change.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(format!("{:?} {:?}", self.spec, self.lines).as_bytes())
+    }
+}
+
+/// `[daemon]`, with its defaults filled in from the environment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DaemonPlan {
+    /// `None`: no default place was to be had (a warning).
+    pub control_socket: Option<PathBuf>,
+    /// Its group number, where one is set and known.
+    pub control_group: Option<u32>,
+    pub state_dir: PathBuf,
+    pub ready_timeout: Duration,
+    pub metrics_listen: Option<std::net::SocketAddr>,
+    pub credential_socket: Option<PathBuf>,
+    pub credential_timeout: Duration,
+}
+
+/// A whole validated config: what the daemon runs by.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The main file's absolute path, as it was given (links not resolved): state belongs to it.
+    pub path: PathBuf,
+    pub daemon: DaemonPlan,
+    /// In order of the config.
+    pub tokens: Vec<TokenPlan>,
+    /// In order of first mention.
+    pub targets: Vec<TargetPlan>,
+    /// All that the machine lacks, also what stands at a token or target above.
+    pub lacks: BTreeSet<Arc<str>>,
+    /// Files whose change means a reload: config, includes, secrets, keys, templates. Absolute, links not resolved.
+    pub watched_files: BTreeSet<PathBuf>,
+    /// Folders in which a new file may match an include.
+    pub watched_folders: BTreeSet<PathBuf>,
+}

@@ -1,0 +1,121 @@
+//! Owns: the two clocks a decision may look at, as plain numbers.
+//! Expiry is a fact of the wall clock; retries, timeouts and intervals are facts of the boot-time clock.
+//! Does not: read a clock. `Now` is handed in from the edge.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A moment on the wall clock: milliseconds since the Unix epoch (leap seconds not counted, as in POSIX).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Wall(pub i64);
+
+/// A moment on the boot-time clock: milliseconds since boot, time in suspend included. It never steps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Boot(pub u64);
+
+/// Both clocks, read together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Now {
+    pub wall: Wall,
+    pub boot: Boot,
+}
+
+/// A duration in milliseconds; one too long for the clock is its end.
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis())
+        .unwrap_or(u64::MAX / 4)
+        .min(u64::MAX / 4)
+}
+
+fn signed(span: Duration) -> i64 {
+    i64::try_from(millis(span))
+        .unwrap_or(i64::MAX / 4)
+        .min(i64::MAX / 4)
+}
+
+impl Wall {
+    /// From whole Unix seconds (RFC 7519 2, NumericDate).
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Whole Unix seconds, rounded down.
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The same moment without its part of a second.
+    pub const fn whole(self) -> Self {
+        Self::from_secs(self.secs())
+    }
+
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(signed(span)))
+    }
+
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(signed(span)))
+    }
+
+    /// How long after `earlier` this is; zero if it is before.
+    pub fn since(self, earlier: Wall) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// RFC 3339 in UTC with `Z`, to the second.
+    pub fn rfc3339(self) -> String {
+        match jiff::Timestamp::from_second(self.secs()) {
+            Ok(at) => at.to_string(),
+            Err(_) => format!("@{}", self.secs()),
+        }
+    }
+}
+
+impl Boot {
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+
+    /// How long after `earlier` this is; zero if it is before.
+    pub fn since(self, earlier: Boot) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wall {}.{:03}", self.secs(), self.0.rem_euclid(1000))
+    }
+}
+
+impl fmt::Debug for Boot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "boot {}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_round_down_before_the_epoch_too() {
+        assert_eq!(Wall(-1).secs(), -1);
+        assert_eq!(Wall(1999).whole(), Wall(1000));
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        assert!(Wall(i64::MAX).plus(Duration::MAX) >= Wall(i64::MAX));
+        assert_eq!(Wall(5).since(Wall(i64::MAX)), Duration::ZERO);
+        assert!(Boot(u64::MAX).plus(Duration::MAX) >= Boot(u64::MAX));
+    }
+
+    #[test]
+    fn rfc3339_is_utc_with_z() {
+        assert_eq!(
+            Wall::from_secs(1_600_000_000).rfc3339(),
+            "2020-09-13T12:26:40Z"
+        );
+    }
+}

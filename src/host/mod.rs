@@ -1,0 +1,1 @@
+//! The machine: one file each. It carries out what core decided and reports what it saw.
