@@ -2,7 +2,9 @@
 //! What the world says comes in as a value; what shall happen goes out as a value.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod engine;
 pub mod key;
+pub mod schedule;
 pub mod secret;
 pub mod settings;
 pub mod time;
