@@ -453,3 +453,36 @@ async fn many_files_are_set_once_and_again_at_no_cost() {
         .unwrap();
     println!("a missing one told in {:?}", start.elapsed());
 }
+
+/// Runs itself with as few file descriptors as it needs to start.
+#[test]
+fn without_inotify_it_says_what_to_do_and_recovers() {
+    const TEST: &str = "without_inotify_it_says_what_to_do_and_recovers";
+    if std::env::var_os("FEW_DESCRIPTORS").is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env("FEW_DESCRIPTORS", "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let (_keep, at) = folder();
+    let file = at.join("f");
+    fs::write(&file, "x").unwrap();
+    let mut all = Vec::new();
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(64);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    while let Ok(one) = File::open(&file) {
+        all.push(one);
+    }
+    let mut watcher = Watcher::new();
+    watcher.set(&paths(&[&file]), &BTreeSet::new(), Mark::now());
+    let trouble = watcher.trouble().unwrap();
+    assert!(trouble.contains("are not noticed: "), "{trouble}");
+    drop(all);
+    watcher.set(&paths(&[&file]), &BTreeSet::new(), Mark::now());
+    assert_eq!(watcher.trouble(), None);
+}

@@ -306,3 +306,84 @@ fn explain(error: &notify::Error, path: &Path) -> String {
         None => format!("changes of files are not noticed: {why}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn set(paths: &[&Path]) -> BTreeSet<PathBuf> {
+        paths.iter().map(|path| path.to_path_buf()).collect()
+    }
+
+    /// Waits until inotify's events up to here were handled: a file that is being written is seen to be.
+    fn handled(watcher: &Watcher, fence: &mut File) {
+        fence.write_all(b".").unwrap();
+        while !watcher.being_written() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn readers_and_token_files_of_the_same_folder_do_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().canonicalize().unwrap();
+        let (config, fence) = (at.join("config.toml"), at.join("fence"));
+        let token = at.join("sunbird.token");
+        for file in [&config, &fence, &token] {
+            fs::write(file, "x").unwrap();
+        }
+        let mut watcher = Watcher::new();
+        watcher.set(
+            &set(&[&config, &fence]),
+            &set(&[&at.join("*.toml")]),
+            Mark::now(),
+        );
+        watcher.shared.lock().tell();
+        for n in 0..1000 {
+            drop(File::open(if n % 2 == 0 { &token } else { &config }).unwrap());
+            let temp = at.join(".sunbird.token.renewd-1");
+            fs::write(&temp, "new").unwrap();
+            fs::rename(&temp, &token).unwrap();
+        }
+        fs::set_permissions(&config, fs::metadata(&config).unwrap().permissions()).unwrap();
+        let mut fence = File::options().append(true).open(&fence).unwrap();
+        handled(&watcher, &mut fence);
+        assert_eq!(watcher.shared.lock().next(Instant::now()), Next::Nothing);
+    }
+
+    #[test]
+    fn a_write_without_a_close_is_no_change_and_a_close_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().canonicalize().unwrap();
+        let (config, fence) = (at.join("config.toml"), at.join("fence"));
+        fs::write(&config, "x").unwrap();
+        fs::write(&fence, "x").unwrap();
+        let mut watcher = Watcher::new();
+        watcher.set(&set(&[&config, &fence]), &BTreeSet::new(), Mark::now());
+        watcher.shared.lock().tell();
+        // A file that is there for the first time, and one that is written anew.
+        let new = at.join("new");
+        watcher.set(
+            &set(&[&config, &fence, &new]),
+            &BTreeSet::new(),
+            Mark::now(),
+        );
+        watcher.shared.lock().tell();
+        let mut half = [File::create(&config).unwrap(), File::create(&new).unwrap()];
+        for file in &mut half {
+            file.write_all(b"half").unwrap();
+        }
+        let mut fence = File::options().append(true).open(&fence).unwrap();
+        handled(&watcher, &mut fence);
+        let later = Instant::now() + Duration::from_secs(1);
+        assert_eq!(watcher.shared.lock().next(later), Next::Nothing);
+        drop(half);
+        while watcher.shared.lock().next(Instant::now()) == Next::Nothing {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
