@@ -1,1 +1,5 @@
 //! The machine: one file each. It carries out what core decided and reports what it saw.
+
+pub mod deliver;
+pub mod store;
+pub mod walk;
