@@ -167,15 +167,12 @@ impl<'a> Writer<'a> {
 
     /// What stands in the file's place; anything but a regular file is refused.
     fn in_place(&self, job: &Job, name: &OsStr) -> Result<Option<Stat>, DeliverError> {
-        let stat = match rustix::fs::statat(
-            &self.folder.fd,
-            name.as_bytes(),
-            AtFlags::SYMLINK_NOFOLLOW,
-        ) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(DeliverError::failed(&job.path, Step::Look, errno)),
-        };
+        let stat =
+            match rustix::fs::statat(&self.folder.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(errno) => return Err(DeliverError::failed(&job.path, Step::Look, errno)),
+            };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(Some(stat)),
             other => Err(DeliverError::irregular(&job.path, other)),

@@ -24,9 +24,13 @@ pub enum WalkError {
          (RuntimeDirectory=, StateDirectory=, tmpfiles.d)"
     )]
     Missing { folder: PathBuf, at: PathBuf },
-    #[error("{at:?} is not a folder, so no file can be delivered below {folder:?}: name another path")]
+    #[error(
+        "{at:?} is not a folder, so no file can be delivered below {folder:?}: name another path"
+    )]
     NotAFolder { folder: PathBuf, at: PathBuf },
-    #[error("folder {folder:?} leads through more than {MAX_LINKS} links, perhaps in a circle: name the folder itself")]
+    #[error(
+        "folder {folder:?} leads through more than {MAX_LINKS} links, perhaps in a circle: name the folder itself"
+    )]
     TooManyLinks { folder: PathBuf },
     #[error(
         "folder {folder:?} is refused: the step from {from:?} ({from_owner}) to {to:?} ({to_owner}) is unsafe, the owner of the \
@@ -240,10 +244,9 @@ impl<'a> Walk<'a> {
     /// An O_PATH descriptor cannot be fsynced: the same folder is opened once more, for reading.
     fn finish(self) -> Result<Folder, WalkError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::io::retry_on_intr(|| {
-            rustix::fs::openat(&self.at, ".", flags, Mode::empty())
-        })
-        .map_err(|errno| told(self.folder, &self.resolved, "enter and read", errno))?;
+        let fd =
+            rustix::io::retry_on_intr(|| rustix::fs::openat(&self.at, ".", flags, Mode::empty()))
+                .map_err(|errno| told(self.folder, &self.resolved, "enter and read", errno))?;
         Ok(Folder {
             fd,
             resolved: self.resolved,
@@ -260,9 +263,7 @@ fn parent_of(path: &Path) -> PathBuf {
 fn open_path(at: BorrowedFd<'_>, name: &OsStr) -> Result<(OwnedFd, Stat), Errno> {
     let open = |more| {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
-        rustix::io::retry_on_intr(|| {
-            rustix::fs::openat(at, name.as_bytes(), flags, Mode::empty())
-        })
+        rustix::io::retry_on_intr(|| rustix::fs::openat(at, name.as_bytes(), flags, Mode::empty()))
     };
     let fd = match open(OFlags::DIRECTORY) {
         Err(Errno::NOTDIR | Errno::LOOP) => open(OFlags::empty())?,

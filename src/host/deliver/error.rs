@@ -18,7 +18,9 @@ pub enum DeliverError {
         #[source]
         cause: WalkError,
     },
-    #[error("{file:?} is {what}; renewd replaces regular files only, and follows no link there: {advice}")]
+    #[error(
+        "{file:?} is {what}; renewd replaces regular files only, and follows no link there: {advice}"
+    )]
     Irregular {
         file: PathBuf,
         what: &'static str,
@@ -80,10 +82,7 @@ impl DeliverError {
                 "a symlink",
                 "remove it, or let the config name the file it leads to",
             ),
-            FileType::Directory => (
-                "a folder",
-                "remove it, or let the config name a file in it",
-            ),
+            FileType::Directory => ("a folder", "remove it, or let the config name a file in it"),
             FileType::Fifo => ("a pipe", "remove it"),
             FileType::Socket => ("a socket", "remove it"),
             _ => ("a device", "let the config name another path"),

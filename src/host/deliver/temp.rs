@@ -69,11 +69,8 @@ pub(super) struct Temp<'a> {
 impl<'a> Temp<'a> {
     /// Created 0600 at most, whatever the umask.
     pub(super) fn create(folder: &'a OwnedFd, for_name: &OsStr) -> Result<Self, Failure> {
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
             let digits = getrandom::u32().map_err(|_| (Step::Create, Errno::AGAIN))?;
             let name = temp_name(for_name, digits);
@@ -118,9 +115,7 @@ impl<'a> Temp<'a> {
             return Ok(());
         }
         let keep = FallocateFlags::KEEP_SIZE;
-        match rustix::io::retry_on_intr(|| {
-            rustix::fs::fallocate(&self.fd, keep, 0, len as u64)
-        }) {
+        match rustix::io::retry_on_intr(|| rustix::fs::fallocate(&self.fd, keep, 0, len as u64)) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(errno) => Err((Step::Write, errno)),
         }
@@ -201,7 +196,8 @@ fn discard(folder: BorrowedFd<'_>, name: &OsStr, fd: BorrowedFd<'_>) -> Result<(
             if stat.st_nlink != 1 || stat.st_uid == me.as_raw() {
                 return Err(refused);
             }
-            rustix::fs::chownat(fd, "", Some(me), None, AtFlags::EMPTY_PATH).map_err(|_| refused)?;
+            rustix::fs::chownat(fd, "", Some(me), None, AtFlags::EMPTY_PATH)
+                .map_err(|_| refused)?;
             unlink()
         }
         other => other,

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Dir, FlockOperation, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use super::StoreError;
@@ -94,10 +94,20 @@ impl Place {
 
     /// A second name for a file, or a new one where the file system has no second names.
     pub(super) fn link(&self, from: &str, to: &str) -> Result<(), Errno> {
-        match rustix::fs::linkat(&self.fd, from, &self.fd, to, rustix::fs::AtFlags::empty()) {
-            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => self.rename(from, to),
+        match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)
+            }
             other => other,
         }
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())
+    }
+
+    pub(super) fn failed(&self, name: &str, doing: &'static str, cause: io::Error) -> StoreError {
+        StoreError::io(&self.path.join(name), doing, cause)
     }
 
     pub(super) fn sync(&self) -> Result<(), Errno> {

@@ -38,7 +38,10 @@ pub(super) fn header() -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     let version = u32::from(VERSION).to_le_bytes();
     let crc = record::checksum(u32::from(VERSION), &MAGIC).to_le_bytes();
-    for (to, from) in bytes.iter_mut().zip(MAGIC.iter().chain(&version).chain(&crc)) {
+    for (to, from) in bytes
+        .iter_mut()
+        .zip(MAGIC.iter().chain(&version).chain(&crc))
+    {
         *to = *from;
     }
     bytes
