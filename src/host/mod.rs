@@ -7,3 +7,6 @@ pub mod log;
 mod redact;
 pub mod systemd;
 pub mod watch;
+pub mod deliver;
+pub mod store;
+pub mod walk;
