@@ -2,7 +2,11 @@
 //! What the world says comes in as a value; what shall happen goes out as a value.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod claims;
+pub mod jose;
+pub mod json;
 pub mod key;
+pub mod render;
 pub mod secret;
 pub mod settings;
 pub mod time;
