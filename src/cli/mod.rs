@@ -8,7 +8,7 @@ pub(crate) mod refresh;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 /// Keeps short-lived tokens fresh in files.
@@ -54,29 +54,28 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// Help and version are data and go well; anything else is a mistake. What stands too much may be a token: it is not shown.
+/// Help and version are data, and go well; anything else is a mistake.
+/// A word that stands where none belongs may be a token, and is not shown.
 fn usage(error: &clap::Error) -> Exit {
-    use clap::error::{ContextKind, ContextValue};
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
-        let shown = error.print();
-        return if shown.is_ok() {
-            Exit::Done
-        } else {
-            Exit::Failed
-        };
-    }
-    match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::UnknownArgument, Some(ContextValue::String(what)))
-            if !what.starts_with('-') =>
-        {
+    let context = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let printed = error.print();
+            return if printed.is_ok() {
+                Exit::Done
+            } else {
+                Exit::Failed
+            };
+        }
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        _ => ContextKind::InvalidSubcommand,
+    };
+    match error.get(context) {
+        Some(ContextValue::String(word)) if !word.starts_with('-') && word.len() > 32 => {
             eprintln!(
-                "error: one argument too many (it is not shown: it may be a token)\n\nFor more information, try '--help'."
+                "error: an argument stands where none belongs (not shown: it may be a token)\n\nFor more information, try '--help'."
             );
         }
-        _ => eprint!("{error}"),
+        _ => eprint!("{}", error.render()),
     }
     Exit::Usage
 }
