@@ -5,6 +5,11 @@
 pub mod engine;
 pub mod key;
 pub mod schedule;
+pub mod claims;
+pub mod jose;
+pub mod json;
+pub mod key;
+pub mod render;
 pub mod secret;
 pub mod settings;
 pub mod time;
