@@ -29,10 +29,7 @@ fn shell(script: &str) -> HookPlan {
 
 fn signal(pid_file: &Path) -> HookPlan {
     HookPlan {
-        action: HookAction::Signal {
-            pid_file: pid_file.to_owned(),
-            signal: HookSignal::Hup,
-        },
+        action: HookAction::Signal { pid_file: pid_file.to_owned(), signal: HookSignal::Hup },
         timeout: Duration::from_secs(20),
         after: Duration::ZERO,
     }
@@ -52,10 +49,7 @@ fn pids(file: &Path) -> Vec<String> {
 /// A process that waits to be reaped does nothing any more.
 fn runs(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
+    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
     state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
@@ -83,10 +77,7 @@ async fn success_and_each_failure_says_whose_it_was() {
             command(&["/no/such/hook"], Duration::from_secs(20)),
             "/no/such/hook (or the interpreter that it names) was not found: install it or correct the command",
         ),
-        (
-            command(&[plain.to_str().unwrap()], Duration::from_secs(20)),
-            "plain cannot be executed: permission denied",
-        ),
+        (command(&[plain.to_str().unwrap()], Duration::from_secs(20)), "plain cannot be executed: permission denied"),
         (
             command(&["/bin/sleep", "60"], Duration::from_millis(100)),
             "/bin/sleep was stopped: it ran longer than its timeout of 100ms",
@@ -94,10 +85,7 @@ async fn success_and_each_failure_says_whose_it_was() {
     ];
     for (plan, wanted) in cases {
         let error = done(&plan).await.unwrap_err().to_string();
-        assert!(
-            error.starts_with(LABEL) && error.ends_with(wanted),
-            "{error}"
-        );
+        assert!(error.starts_with(LABEL) && error.ends_with(wanted), "{error}");
     }
 }
 
@@ -113,10 +101,7 @@ async fn the_environment_is_ours_without_what_is_not_for_hooks() {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         let this = std::env::current_exe().unwrap();
         let status = Command::new(this)
-            .args([
-                "--exact",
-                "the_environment_is_ours_without_what_is_not_for_hooks",
-            ])
+            .args(["--exact", "the_environment_is_ours_without_what_is_not_for_hooks"])
             .env("NOTIFY_SOCKET", "/run/x")
             .env("WATCHDOG_USEC", "1")
             .env("CREDENTIALS_DIRECTORY", "/run/credentials/x")
@@ -129,31 +114,15 @@ async fn the_environment_is_ours_without_what_is_not_for_hooks() {
         assert!(status.success());
         return;
     }
-    let vars = [
-        ("RENEWD_TOKEN_NAME", OsString::from("sunbird")),
-        ("RENEWD_EXPIRES_AT", OsString::new()),
-    ];
+    let vars = [("RENEWD_TOKEN_NAME", OsString::from("sunbird")), ("RENEWD_EXPIRES_AT", OsString::new())];
     let (_go_on, stop) = watch::channel(false);
-    run(&plan, LABEL, &vars, &["MY_SECRET".to_owned()], stop)
-        .await
-        .unwrap();
+    run(&plan, LABEL, &vars, &["MY_SECRET".to_owned()], stop).await.unwrap();
     let seen = fs::read_to_string(seen).unwrap();
     let lines: Vec<&str> = seen.lines().collect();
-    for wanted in [
-        "RENEWD_TOKEN_NAME=sunbird",
-        "RENEWD_EXPIRES_AT=",
-        "KEPT=yes",
-        "/dev/null",
-    ] {
+    for wanted in ["RENEWD_TOKEN_NAME=sunbird", "RENEWD_EXPIRES_AT=", "KEPT=yes", "/dev/null"] {
         assert!(lines.contains(&wanted), "{wanted} is missing in {seen}");
     }
-    for hidden in [
-        "NOTIFY_SOCKET",
-        "WATCHDOG_USEC",
-        "CREDENTIALS_DIRECTORY",
-        "LISTEN_FDS",
-        "MY_SECRET",
-    ] {
+    for hidden in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "LISTEN_FDS", "MY_SECRET"] {
         assert!(!seen.contains(hidden), "{hidden} is in {seen}");
     }
 }
@@ -170,11 +139,7 @@ async fn a_timeout_ends_the_whole_group_also_what_ignores_sigterm() {
     let plan = command(&["/bin/sh", "-c", &script], Duration::from_millis(1000));
     let error = done(&plan).await.unwrap_err();
     assert!(matches!(error, HookError::TimedOut { .. }), "{error}");
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let pids = pids(&file);
     assert_eq!(pids.len(), 3);
     assert!(!pids.iter().any(|pid| runs(pid)));
@@ -184,10 +149,7 @@ async fn a_timeout_ends_the_whole_group_also_what_ignores_sigterm() {
 async fn sigterm_comes_first() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("said");
-    let script = format!(
-        "trap 'echo bye > {}; exit 3' TERM; sleep 600 & wait",
-        file.display()
-    );
+    let script = format!("trap 'echo bye > {}; exit 3' TERM; sleep 600 & wait", file.display());
     let plan = command(&["/bin/sh", "-c", &script], Duration::from_millis(500));
     let error = done(&plan).await.unwrap_err();
     assert!(matches!(error, HookError::TimedOut { .. }), "{error}");
@@ -199,16 +161,9 @@ async fn what_a_hook_leaves_behind_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pids");
     let start = Instant::now();
-    let script = format!(
-        "sleep 600 & echo $! >> {0}; (trap '' TERM; exec sleep 600) & echo $! >> {0}",
-        file.display()
-    );
+    let script = format!("sleep 600 & echo $! >> {0}; (trap '' TERM; exec sleep 600) & echo $! >> {0}", file.display());
     done(&shell(&script)).await.unwrap();
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let pids = pids(&file);
     assert_eq!(pids.len(), 2);
     assert!(!pids.iter().any(|pid| runs(pid)));
@@ -222,11 +177,7 @@ async fn a_daemon_that_keeps_the_pipes_is_not_waited_for() {
     let script = format!("setsid sleep 600 & echo $! > {}; sleep 0.2", file.display());
     let start = Instant::now();
     done(&shell(&script)).await.unwrap();
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     for pid in pids(&file) {
         let _ = Command::new("kill").args(["-9", &pid]).status();
     }
@@ -236,10 +187,7 @@ async fn a_daemon_that_keeps_the_pipes_is_not_waited_for() {
 async fn a_stop_ends_it_within_a_second() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pids");
-    let script = format!(
-        "trap '' TERM; echo $$ > {}; while :; do sleep 600; done",
-        file.display()
-    );
+    let script = format!("trap '' TERM; echo $$ > {}; while :; do sleep 600; done", file.display());
     let (go_on, stop) = watch::channel(false);
     let plan = shell(&script);
     let hook = run(&plan, LABEL, &[], &[], stop);
@@ -251,11 +199,7 @@ async fn a_stop_ends_it_within_a_second() {
     };
     let (result, (pids, start)) = tokio::join!(hook, stopping);
     assert!(matches!(result, Err(HookError::Stopped { .. })));
-    assert!(
-        start.elapsed() < Duration::from_millis(1500),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
     assert!(!runs(&pids[0]));
 }
 
@@ -263,10 +207,7 @@ async fn a_stop_ends_it_within_a_second() {
 async fn a_hook_that_is_dropped_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pids");
-    let script = format!(
-        "echo $$ >> {0}; sleep 600 & echo $! >> {0}; wait",
-        file.display()
-    );
+    let script = format!("echo $$ >> {0}; sleep 600 & echo $! >> {0}; wait", file.display());
     let plan = shell(&script);
     let pids = tokio::select! {
         result = done(&plan) => panic!("{result:?}"),
@@ -296,9 +237,7 @@ impl Write for Log {
 async fn logged(plan: &HookPlan) -> String {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let guard = tracing::subscriber::set_default(subscriber);
     done(plan).await.unwrap();
     drop(guard);
@@ -308,26 +247,15 @@ async fn logged(plan: &HookPlan) -> String {
 
 #[tokio::test]
 async fn output_is_logged_bounded_and_without_tokens() {
-    let text = logged(&shell(
-        "echo reloaded; printf 'no end' >&2; echo eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJl",
-    ))
-    .await;
-    for wanted in [
-        "stdout: reloaded\n",
-        "stderr: no end\n",
-        "stdout: [masked]\n",
-    ] {
-        assert!(
-            text.contains(&format!("{LABEL}: {wanted}")),
-            "{wanted} is missing in {text}"
-        );
+    let text =
+        logged(&shell("echo reloaded; printf 'no end' >&2; echo eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJl"))
+            .await;
+    for wanted in ["stdout: reloaded\n", "stderr: no end\n", "stdout: [masked]\n"] {
+        assert!(text.contains(&format!("{LABEL}: {wanted}")), "{wanted} is missing in {text}");
     }
     let text = logged(&shell("yes | head -n 100000; head -c 3000000 /dev/zero")).await;
     assert_eq!(text.matches("stdout: y\n").count(), 64);
-    assert!(
-        text.contains("99937 more lines of output are not shown"),
-        "{text}"
-    );
+    assert!(text.contains("99937 more lines of output are not shown"), "{text}");
     assert!(text.len() < 20_000);
 }
 
@@ -341,20 +269,14 @@ async fn a_signal_reaches_the_process_of_a_pid_file() {
         said.display(),
         pid_file.display()
     );
-    let mut child = Command::new("/bin/sh")
-        .args(["-c", &script])
-        .spawn()
-        .unwrap();
+    let mut child = Command::new("/bin/sh").args(["-c", &script]).spawn().unwrap();
     written(&pid_file, 1).await;
     done(&signal(&pid_file)).await.unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(fs::read_to_string(said).unwrap(), "hup\n");
     // It is reaped: nobody has that number now.
     let error = done(&signal(&pid_file)).await.unwrap_err().to_string();
-    assert!(
-        error.contains("SIGHUP") && error.contains("there is no process"),
-        "{error}"
-    );
+    assert!(error.contains("SIGHUP") && error.contains("there is no process"), "{error}");
 }
 
 #[tokio::test]
@@ -374,22 +296,13 @@ async fn a_pid_file_that_cannot_be_trusted_signals_nobody() {
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let error = done(&signal(&file)).await.unwrap_err().to_string();
-        assert!(
-            error.starts_with(LABEL) && error.contains(wanted),
-            "{error}"
-        );
+        assert!(error.starts_with(LABEL) && error.contains(wanted), "{error}");
     }
     let missing: PathBuf = folder.path().join("missing");
     let error = done(&signal(&missing)).await.unwrap_err().to_string();
     assert!(error.contains("missing: cannot be read"), "{error}");
     let fifo = folder.path().join("fifo");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let error = done(&signal(&fifo)).await.unwrap_err().to_string();
     assert!(error.contains("is not a regular file"), "{error}");
 }

@@ -30,10 +30,7 @@ impl Watch {
 
     /// Returns when nothing that happened so far is left to be told.
     async fn settle(&mut self) {
-        let mut file = File::options()
-            .append(true)
-            .open(self.fence.path())
-            .unwrap();
+        let mut file = File::options().append(true).open(self.fence.path()).unwrap();
         file.write_all(b".").unwrap();
         while !self.watcher.being_written() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -43,9 +40,7 @@ impl Watch {
     }
 
     async fn changed(&mut self) {
-        tokio::time::timeout(PATIENCE, self.watcher.changed())
-            .await
-            .expect("no change was told");
+        tokio::time::timeout(PATIENCE, self.watcher.changed()).await.expect("no change was told");
     }
 
     /// Does what `act` does and waits until a reader that reads at each change has seen `path` hold `wanted`.
@@ -79,9 +74,7 @@ async fn a_file_in_place_by_rename_and_removed() {
     let mut watch = Watch::on(&[&file], &[]);
     for n in 0..3 {
         let text = format!("in place {n}");
-        watch
-            .sees(&file, Some(&text), || fs::write(&file, &text).unwrap())
-            .await;
+        watch.sees(&file, Some(&text), || fs::write(&file, &text).unwrap()).await;
         let text = format!("renamed {n}");
         watch
             .sees(&file, Some(&text), || {
@@ -89,9 +82,7 @@ async fn a_file_in_place_by_rename_and_removed() {
                 fs::rename(at.join(".new"), &file).unwrap();
             })
             .await;
-        watch
-            .sees(&file, None, || fs::remove_file(&file).unwrap())
-            .await;
+        watch.sees(&file, None, || fs::remove_file(&file).unwrap()).await;
         watch
             .sees(&file, Some("linked"), || {
                 fs::write(at.join("other"), "linked").unwrap();
@@ -106,12 +97,8 @@ async fn a_file_in_place_by_rename_and_removed() {
                 fs::rename(at.join("other"), &file).unwrap();
             })
             .await;
-        watch
-            .sees(&file, None, || fs::rename(&file, at.join("away")).unwrap())
-            .await;
-        watch
-            .sees(&file, Some("new"), || fs::write(&file, "new").unwrap())
-            .await;
+        watch.sees(&file, None, || fs::rename(&file, at.join("away")).unwrap()).await;
+        watch.sees(&file, Some("new"), || fs::write(&file, "new").unwrap()).await;
     }
 }
 
@@ -126,10 +113,7 @@ async fn a_file_linked_in_whole_without_a_name_before() {
             let flags = OFlags::TMPFILE | OFlags::WRONLY;
             let unnamed = rustix::fs::open(&at, flags, Mode::RUSR).unwrap();
             rustix::io::write(&unnamed, b"whole").unwrap();
-            let link = format!(
-                "/proc/self/fd/{}",
-                std::os::fd::AsRawFd::as_raw_fd(&unnamed)
-            );
+            let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&unnamed));
             rustix::fs::linkat(CWD, link, CWD, &file, AtFlags::SYMLINK_FOLLOW).unwrap();
         })
         .await;
@@ -156,9 +140,7 @@ async fn a_chain_of_links_as_kubernetes_swaps_it() {
     symlink("m/config.toml", &config).unwrap();
     let mut watch = Watch::on(&[&config], &[]);
     for version in 1..6 {
-        watch
-            .sees(&config, Some(&version.to_string()), || publish(version))
-            .await;
+        watch.sees(&config, Some(&version.to_string()), || publish(version)).await;
     }
     // The file at the end of the new chain is watched too, and so is the first link.
     watch
@@ -173,11 +155,7 @@ async fn a_chain_of_links_as_kubernetes_swaps_it() {
             fs::rename(at.join("link"), &config).unwrap();
         })
         .await;
-    watch
-        .sees(&config, Some("again"), || {
-            fs::write(at.join("other"), "again").unwrap()
-        })
-        .await;
+    watch.sees(&config, Some("again"), || fs::write(at.join("other"), "again").unwrap()).await;
 }
 
 #[tokio::test]
@@ -198,11 +176,7 @@ async fn a_folder_that_is_a_link_and_is_switched() {
             })
             .await;
     }
-    watch
-        .sees(&file, Some("edited"), || {
-            fs::write(at.join("b/conf/f"), "edited").unwrap()
-        })
-        .await;
+    watch.sees(&file, Some("edited"), || fs::write(at.join("b/conf/f"), "edited").unwrap()).await;
 }
 
 #[tokio::test]
@@ -218,19 +192,9 @@ async fn folders_that_are_missing_removed_moved_and_come_back() {
         let text = format!("made {n}");
         watch.sees(&file, Some(&text), || make(&text)).await;
         let text = format!("edited {n}");
-        watch
-            .sees(&file, Some(&text), || fs::write(&file, &text).unwrap())
-            .await;
-        watch
-            .sees(&file, None, || {
-                fs::rename(at.join("a"), at.join("moved")).unwrap()
-            })
-            .await;
-        watch
-            .sees(&file, Some(&text), || {
-                fs::rename(at.join("moved"), at.join("a")).unwrap()
-            })
-            .await;
+        watch.sees(&file, Some(&text), || fs::write(&file, &text).unwrap()).await;
+        watch.sees(&file, None, || fs::rename(at.join("a"), at.join("moved")).unwrap()).await;
+        watch.sees(&file, Some(&text), || fs::rename(at.join("moved"), at.join("a")).unwrap()).await;
         let text = format!("replaced {n}");
         watch
             .sees(&file, Some(&text), || {
@@ -238,9 +202,7 @@ async fn folders_that_are_missing_removed_moved_and_come_back() {
                 make(&text);
             })
             .await;
-        watch
-            .sees(&file, None, || fs::remove_dir_all(at.join("a")).unwrap())
-            .await;
+        watch.sees(&file, None, || fs::remove_dir_all(at.join("a")).unwrap()).await;
     }
 }
 
@@ -266,23 +228,11 @@ async fn new_files_in_an_included_folder() {
         .await;
     let three = included.join("three.toml");
     fs::write(at.join("target"), "3").unwrap();
-    watch
-        .sees(&three, Some("3"), || {
-            symlink(at.join("target"), &three).unwrap()
-        })
-        .await;
+    watch.sees(&three, Some("3"), || symlink(at.join("target"), &three).unwrap()).await;
     let four = included.join("four.toml");
-    watch
-        .sees(&four, Some("3"), || {
-            fs::hard_link(at.join("target"), &four).unwrap()
-        })
-        .await;
-    watch
-        .sees(&one, None, || fs::remove_file(&one).unwrap())
-        .await;
-    watch
-        .sees(&two, Some("4"), || fs::write(&two, "4").unwrap())
-        .await;
+    watch.sees(&four, Some("3"), || fs::hard_link(at.join("target"), &four).unwrap()).await;
+    watch.sees(&one, None, || fs::remove_file(&one).unwrap()).await;
+    watch.sees(&two, Some("4"), || fs::write(&two, "4").unwrap()).await;
 }
 
 #[tokio::test]
@@ -294,9 +244,7 @@ async fn an_edit_between_reading_and_watching() {
     fs::write(&file, "new").unwrap();
     let mut watcher = Watcher::new();
     watcher.set(&paths(&[&file]), &BTreeSet::new(), read_at);
-    tokio::time::timeout(PATIENCE, watcher.changed())
-        .await
-        .unwrap();
+    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
 }
 
 #[tokio::test]
@@ -311,15 +259,9 @@ async fn a_set_that_grows_and_shrinks() {
     let fence = watch.fence.path().to_owned();
     let files = paths(&[&first, &second, &fence]);
     watch.watcher.set(&files, &BTreeSet::new(), Mark::now());
-    watch
-        .sees(&second, Some("1"), || fs::write(&second, "1").unwrap())
-        .await;
-    watch
-        .watcher
-        .set(&paths(&[&second, &fence]), &BTreeSet::new(), Mark::now());
-    watch
-        .sees(&second, Some("2"), || fs::write(&second, "2").unwrap())
-        .await;
+    watch.sees(&second, Some("1"), || fs::write(&second, "1").unwrap()).await;
+    watch.watcher.set(&paths(&[&second, &fence]), &BTreeSet::new(), Mark::now());
+    watch.sees(&second, Some("2"), || fs::write(&second, "2").unwrap()).await;
 }
 
 #[tokio::test]
@@ -373,16 +315,8 @@ async fn a_writer_that_never_closes_is_waited_for_five_seconds() {
     let start = Instant::now();
     fs::write(&config, "new").unwrap();
     watch.changed().await;
-    assert!(
-        start.elapsed() > Duration::from_secs(4),
-        "{:?}",
-        start.elapsed()
-    );
-    assert!(
-        start.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() > Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -429,9 +363,7 @@ async fn an_edit_is_told_soon() {
 #[tokio::test]
 async fn many_files_are_set_once_and_again_at_no_cost() {
     let (_keep, at) = folder();
-    let files: BTreeSet<PathBuf> = (0..10_000)
-        .map(|n| at.join(format!("secret-{n}")))
-        .collect();
+    let files: BTreeSet<PathBuf> = (0..10_000).map(|n| at.join(format!("secret-{n}"))).collect();
     for file in &files {
         fs::write(file, "x").unwrap();
     }
@@ -441,16 +373,11 @@ async fn many_files_are_set_once_and_again_at_no_cost() {
     let first = start.elapsed();
     let start = Instant::now();
     watcher.set(&files, &BTreeSet::new(), Mark::now());
-    println!(
-        "10,000 files: set in {first:?}, again in {:?}",
-        start.elapsed()
-    );
+    println!("10,000 files: set in {first:?}, again in {:?}", start.elapsed());
     let start = Instant::now();
     let last = files.last().unwrap();
     fs::rename(last, at.join("away")).unwrap();
-    tokio::time::timeout(PATIENCE, watcher.changed())
-        .await
-        .unwrap();
+    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
     println!("a missing one told in {:?}", start.elapsed());
 }
 

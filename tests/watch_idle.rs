@@ -10,10 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 #[test]
 fn readers_of_a_neighbour_cost_little() {
     let folder = tempfile::tempdir().unwrap();
-    let (config, token) = (
-        folder.path().join("config.toml"),
-        folder.path().join("sunbird.token"),
-    );
+    let (config, token) = (folder.path().join("config.toml"), folder.path().join("sunbird.token"));
     fs::write(&config, "x").unwrap();
     fs::write(&token, "x").unwrap();
     let mut watcher = Watcher::new();

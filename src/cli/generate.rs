@@ -74,8 +74,7 @@ fn generate(args: &Args) -> Result<(), Failure> {
         nbf: members.nbf,
         jti: members.jti,
     };
-    let made = jwt::mint(&settings, input::now(), input::draw_jti()?)
-        .map_err(|e| Failure::failed(e.message))?;
+    let made = jwt::mint(&settings, input::now(), input::draw_jti()?).map_err(|e| Failure::failed(e.message))?;
     input::print(made.token.expose(), "\n")
 }
 
@@ -91,14 +90,7 @@ struct Members {
 
 impl Members {
     fn of(args: &Args) -> Result<Self, Failure> {
-        let mut members = Self {
-            claims: Map::new(),
-            header: Map::new(),
-            iat: true,
-            exp: true,
-            nbf: false,
-            jti: true,
-        };
+        let mut members = Self { claims: Map::new(), header: Map::new(), iat: true, exp: true, nbf: false, jti: true };
         if args.key_claim == KeyClaim::Iss {
             members.claims.insert("iss".into(), Value::Null);
         } else {
@@ -109,9 +101,7 @@ impl Members {
         }
         for (name, value) in &args.header {
             if name == "alg" {
-                return Err(Failure::usage(
-                    "--header alg: the algorithm is given by --alg",
-                ));
+                return Err(Failure::usage("--header alg: the algorithm is given by --alg"));
             }
             once(&mut members.header, "--header", name, value)?;
         }
@@ -144,17 +134,10 @@ impl Members {
     }
 }
 
-fn once(
-    into: &mut Map<String, Value>,
-    option: &str,
-    name: &str,
-    value: &Value,
-) -> Result<(), Failure> {
+fn once(into: &mut Map<String, Value>, option: &str, name: &str, value: &Value) -> Result<(), Failure> {
     match into.insert(name.to_owned(), value.clone()) {
         None => Ok(()),
-        Some(_) => Err(Failure::usage(format!(
-            "{option} {name}: it is there twice, or --key sets it already"
-        ))),
+        Some(_) => Err(Failure::usage(format!("{option} {name}: it is there twice, or --key sets it already"))),
     }
 }
 
@@ -173,12 +156,8 @@ fn text_member(text: &str) -> Result<(String, Value), String> {
 
 fn json_member(text: &str) -> Result<(String, Value), String> {
     let (name, value) = named(text)?;
-    let value = serde_json::from_str(value).map_err(|e| {
-        format!(
-            "what stands after the = is not JSON (column {}); a text is --claim",
-            e.column()
-        )
-    })?;
+    let value = serde_json::from_str(value)
+        .map_err(|e| format!("what stands after the = is not JSON (column {}); a text is --claim", e.column()))?;
     Ok((name, value))
 }
 

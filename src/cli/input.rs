@@ -27,17 +27,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            message: message.into(),
-        }
+        Self { exit: Exit::Usage, message: message.into() }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Failed,
-            message: message.into(),
-        }
+        Self { exit: Exit::Failed, message: message.into() }
     }
 
     pub(crate) fn say(self) -> Exit {
@@ -50,11 +44,7 @@ impl Failure {
 #[derive(clap::Args)]
 pub(crate) struct KeyArgs {
     /// File with the secret for HS256, HS384 and HS512 (`-`: stdin); one trailing newline is dropped
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "private_key_file"
-    )]
+    #[arg(long, value_name = "FILE", required_unless_present = "private_key_file")]
     pub(crate) secret_file: Option<PathBuf>,
 
     /// File with the private key for RS, PS, ES and EdDSA: PEM or JWK (`-`: stdin)
@@ -84,30 +74,22 @@ impl KeyArgs {
     pub(crate) fn load(&self) -> Result<(SigningKey, Algorithm), Failure> {
         let by_secret = |a: Algorithm| a.min_secret_bytes().is_some();
         match (&self.secret_file, &self.private_key_file, self.alg) {
-            (_, Some(_), Some(alg)) if by_secret(alg) => Err(Failure::usage(format!(
-                "{alg} takes a secret (--secret-file), not a private key"
-            ))),
-            (Some(_), _, Some(alg)) if !by_secret(alg) => Err(Failure::usage(format!(
-                "{alg} takes a private key (--private-key-file), not a secret"
-            ))),
+            (_, Some(_), Some(alg)) if by_secret(alg) => {
+                Err(Failure::usage(format!("{alg} takes a secret (--secret-file), not a private key")))
+            }
+            (Some(_), _, Some(alg)) if !by_secret(alg) => {
+                Err(Failure::usage(format!("{alg} takes a private key (--private-key-file), not a secret")))
+            }
             (Some(file), _, alg) => {
                 let secret = read_secret(file, self.secret_encoding)?;
-                self.checked(
-                    SigningKey::from_secret(secret.expose()),
-                    alg,
-                    "secret",
-                    file,
-                )
+                self.checked(SigningKey::from_secret(secret.expose()), alg, "secret", file)
             }
             (None, Some(file), alg) => {
                 let text = read_key(file, "private key", true)?;
-                let key = SigningKey::from_private(text.expose())
-                    .map_err(|e| wrong("private key", file, &e))?;
+                let key = SigningKey::from_private(text.expose()).map_err(|e| wrong("private key", file, &e))?;
                 self.checked(key, alg, "private key", file)
             }
-            (None, None, _) => Err(Failure::usage(
-                "--secret-file or --private-key-file is missing",
-            )),
+            (None, None, _) => Err(Failure::usage("--secret-file or --private-key-file is missing")),
         }
     }
 
@@ -131,11 +113,7 @@ pub(crate) fn wrong(what: &str, file: &Path, error: &KeyError) -> Failure {
 }
 
 pub(crate) fn shown(file: &Path) -> String {
-    if is_stdin(file) {
-        "from stdin".into()
-    } else {
-        file.display().to_string()
-    }
+    if is_stdin(file) { "from stdin".into() } else { file.display().to_string() }
 }
 
 pub(crate) fn is_stdin(file: &Path) -> bool {
@@ -143,10 +121,7 @@ pub(crate) fn is_stdin(file: &Path) -> bool {
 }
 
 /// A secret's bytes, decoded.
-pub(crate) fn read_secret(
-    file: &Path,
-    encoding: SecretEncoding,
-) -> Result<Secret<Vec<u8>>, Failure> {
+pub(crate) fn read_secret(file: &Path, encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, Failure> {
     let text = read_key(file, "secret", true)?;
     let text = text.expose();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -156,11 +131,9 @@ pub(crate) fn read_secret(
 /// A key file, whole. Who else may write it could sign in our name; who may read it, too, if it is `private`.
 pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<Vec<u8>>, Failure> {
     if is_stdin(file) {
-        return read(&mut io::stdin().lock(), MAX_KEY)
-            .map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
+        return read(&mut io::stdin().lock(), MAX_KEY).map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
     }
-    let failed =
-        |e: &dyn std::fmt::Display| Failure::failed(format!("{what} {}: {e}", file.display()));
+    let failed = |e: &dyn std::fmt::Display| Failure::failed(format!("{what} {}: {e}", file.display()));
     let mut open = File::open(file).map_err(|e| failed(&e))?;
     let about = open.metadata().map_err(|e| failed(&e))?;
     if about.is_dir() {
@@ -169,18 +142,13 @@ pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<
     if about.is_file() {
         let mode = about.mode();
         if mode & 0o002 != 0 {
-            return Err(failed(
-                &"anybody may write it: `chmod o-w` it, and look at what is in it",
-            ));
+            return Err(failed(&"anybody may write it: `chmod o-w` it, and look at what is in it"));
         }
         if mode & 0o020 != 0 {
             eprintln!("warning: {what} {}: its group may write it", file.display());
         }
         if private && mode & 0o004 != 0 {
-            eprintln!(
-                "warning: {what} {}: anybody may read it: `chmod 600` it",
-                file.display()
-            );
+            eprintln!("warning: {what} {}: anybody may read it: `chmod 600` it", file.display());
         }
     }
     read(&mut open, MAX_KEY).map_err(|e| failed(&e))
@@ -196,14 +164,12 @@ pub(crate) fn read_token(arg: Option<&str>) -> Result<Secret<String>, Failure> {
         eprintln!("type or paste the token, then Return and Ctrl-D");
     }
     // One byte more than a token and its newline: what is longer is told apart from what just fits.
-    let bytes = read(&mut stdin.lock(), MAX_TOKEN as u64 + 2)
-        .map_err(|e| Failure::failed(format!("token from stdin: {e}")))?;
+    let bytes =
+        read(&mut stdin.lock(), MAX_TOKEN as u64 + 2).map_err(|e| Failure::failed(format!("token from stdin: {e}")))?;
     let text = std::str::from_utf8(bytes.expose())
         .map_err(|_| Failure::failed("token from stdin: it is not a JWT: it is not even text"))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
-    Ok(Secret::new(
-        text.strip_suffix('\r').unwrap_or(text).to_owned(),
-    ))
+    Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
 }
 
 fn read(from: &mut dyn Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
@@ -217,14 +183,8 @@ fn read(from: &mut dyn Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
 }
 
 /// The token and a newline on stdout.
-pub(crate) fn print_token(
-    key: &SigningKey,
-    algorithm: Algorithm,
-    header: &str,
-    payload: &[u8],
-) -> Result<(), Failure> {
-    let token =
-        seal(key, algorithm, header, payload).map_err(|e| Failure::failed(e.to_string()))?;
+pub(crate) fn print_token(key: &SigningKey, algorithm: Algorithm, header: &str, payload: &[u8]) -> Result<(), Failure> {
+    let token = seal(key, algorithm, header, payload).map_err(|e| Failure::failed(e.to_string()))?;
     print(token.expose(), "\n")
 }
 
@@ -247,8 +207,7 @@ pub(crate) fn now() -> Wall {
 /// Sixteen bytes of the kernel's random numbers.
 pub(crate) fn draw_jti() -> Result<[u8; 16], Failure> {
     let mut jti = [0; 16];
-    getrandom::fill(&mut jti)
-        .map_err(|e| Failure::failed(format!("the kernel gives no random numbers: {e}")))?;
+    getrandom::fill(&mut jti).map_err(|e| Failure::failed(format!("the kernel gives no random numbers: {e}")))?;
     Ok(jti)
 }
 
@@ -276,6 +235,5 @@ pub(crate) fn lifetime(text: &str) -> Result<Lifetime, String> {
 }
 
 pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|e| format!("{e}; durations look like 90s or \"1h 30m\""))
+    humantime::parse_duration(text).map_err(|e| format!("{e}; durations look like 90s or \"1h 30m\""))
 }

@@ -89,9 +89,7 @@ impl Verdict {
 fn inspect(args: &Args) -> Result<Exit, Failure> {
     let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
     if from_stdin && args.verifier.uses_stdin() {
-        return Err(Failure::usage(
-            "the token and the key can't both come from stdin",
-        ));
+        return Err(Failure::usage("the token and the key can't both come from stdin"));
     }
     let keys = Keys::load(args)?;
     let token = input::read_token(args.token.as_deref())?;
@@ -108,9 +106,7 @@ fn inspect(args: &Args) -> Result<Exit, Failure> {
     Ok(match verdict {
         Verdict::Valid(_) | Verdict::Unchecked => Exit::Done,
         Verdict::Invalid(why) => Failure::failed(format!("signature: {why}")).say(),
-        Verdict::Unusable(why) => {
-            Failure::failed(format!("the signature can't be checked: {why}")).say()
-        }
+        Verdict::Unusable(why) => Failure::failed(format!("the signature can't be checked: {why}")).say(),
     })
 }
 
@@ -122,11 +118,7 @@ enum Keys {
 
 impl Keys {
     fn load(args: &Args) -> Result<Self, Failure> {
-        let Verifier {
-            secret_file,
-            public_key_file,
-            jwks,
-        } = &args.verifier;
+        let Verifier { secret_file, public_key_file, jwks } = &args.verifier;
         if let Some(file) = secret_file {
             let secret = input::read_secret(file, args.secret_encoding)?;
             return VerifyingKey::from_checked_secret(secret.expose())
@@ -143,9 +135,7 @@ impl Keys {
             return Ok(Self::None);
         };
         let text = input::read_key(file, "JWK set", false)?;
-        JwkSet::parse(text.expose())
-            .map(Self::Set)
-            .map_err(|e| input::wrong("JWK set", file, &e))
+        JwkSet::parse(text.expose()).map(Self::Set).map_err(|e| input::wrong("JWK set", file, &e))
     }
 
     fn judge(&self, jws: &Jws) -> Verdict {
@@ -160,9 +150,7 @@ impl Keys {
 fn verdict(jws: &Jws, key: &VerifyingKey) -> Verdict {
     match jws.verify(key, None) {
         Ok(algorithm) => Verdict::Valid(format!("{algorithm}, {}", key.kind().describe())),
-        Err(JoseError::UnknownAlgorithm(name)) => {
-            Verdict::Unusable(format!("alg {name} is not supported"))
-        }
+        Err(JoseError::UnknownAlgorithm(name)) => Verdict::Unusable(format!("alg {name} is not supported")),
         Err(error) => Verdict::Invalid(error),
     }
 }
@@ -176,9 +164,9 @@ fn judge_by_set(jws: &Jws, set: &JwkSet) -> Verdict {
         return Verdict::Unusable(match (set.why_unusable(kid), name) {
             (Some(why), Some(name)) => format!("the key {name} of the set can't be used: {why}"),
             (Some(why), None) => format!("no key of the set can be used: {why}"),
-            (None, Some(name)) => format!(
-                "the set has no key {name} (the token's kid): fetch it again, or it is another issuer's"
-            ),
+            (None, Some(name)) => {
+                format!("the set has no key {name} (the token's kid): fetch it again, or it is another issuer's")
+            }
             (None, None) => "the set has no keys".into(),
         });
     }
@@ -204,9 +192,7 @@ struct Expiry {
 impl Expiry {
     fn of(claims: &Map<String, Value>, now: Wall) -> Self {
         let exp = claims.get("exp").and_then(Value::as_f64);
-        Self {
-            left: exp.map(|exp| (exp.floor() as i64).saturating_sub(now.secs())),
-        }
+        Self { left: exp.map(|exp| (exp.floor() as i64).saturating_sub(now.secs())) }
     }
 
     fn expired(&self) -> bool {
@@ -214,12 +200,7 @@ impl Expiry {
     }
 }
 
-fn as_json(
-    header: &Map<String, Value>,
-    claims: &Map<String, Value>,
-    verdict: &Verdict,
-    expiry: &Expiry,
-) -> String {
+fn as_json(header: &Map<String, Value>, claims: &Map<String, Value>, verdict: &Verdict, expiry: &Expiry) -> String {
     let object = json!({
         "header": header,
         "claims": claims,
@@ -230,20 +211,13 @@ fn as_json(
     format!("{object}\n")
 }
 
-fn as_text(
-    header: &Map<String, Value>,
-    claims: &Map<String, Value>,
-    verdict: &Verdict,
-    expiry: &Expiry,
-) -> String {
+fn as_text(header: &Map<String, Value>, claims: &Map<String, Value>, verdict: &Verdict, expiry: &Expiry) -> String {
     let mut text = String::new();
     members(&mut text, "header", header);
     members(&mut text, "claims", claims);
     let signature = match verdict {
         Verdict::Valid(how) => format!("valid ({how})"),
-        Verdict::Unchecked => {
-            "unchecked (--secret-file, --public-key-file or --jwks checks it)".into()
-        }
+        Verdict::Unchecked => "unchecked (--secret-file, --public-key-file or --jwks checks it)".into(),
         other => other.word().into(),
     };
     let _ = writeln!(text, "signature: {signature}");

@@ -1,10 +1,12 @@
 //! Owns: the command line: which command runs, and the exit code.
 //! Does not: do a command's work; each has a file of its own.
 
+pub mod check;
 pub(crate) mod generate;
 mod input;
 pub(crate) mod inspect;
 pub(crate) mod refresh;
+pub mod schema;
 
 use std::process::ExitCode;
 
@@ -60,11 +62,7 @@ fn usage(error: &clap::Error) -> Exit {
     let context = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let printed = error.print();
-            return if printed.is_ok() {
-                Exit::Done
-            } else {
-                Exit::Failed
-            };
+            return if printed.is_ok() { Exit::Done } else { Exit::Failed };
         }
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
         _ => ContextKind::InvalidSubcommand,

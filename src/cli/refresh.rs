@@ -54,30 +54,19 @@ pub(crate) fn run(args: &Args) -> Exit {
 fn refresh(args: &Args) -> Result<(), Failure> {
     let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
     if from_stdin && args.signer.uses_stdin() {
-        return Err(Failure::usage(
-            "the old token and the key can't both come from stdin",
-        ));
+        return Err(Failure::usage("the old token and the key can't both come from stdin"));
     }
     let (key, algorithm) = args.signer.load()?;
     let token = input::read_token(args.token.as_deref())?;
-    let refused =
-        |e: &dyn std::fmt::Display| Failure::failed(format!("the old token is refused: {e}"));
+    let refused = |e: &dyn std::fmt::Display| Failure::failed(format!("the old token is refused: {e}"));
 
     let old = Jws::parse(token.expose()).map_err(|e| refused(&e))?;
-    let verifying = key
-        .verifying()
-        .map_err(|e| Failure::failed(e.to_string()))?;
-    old.verify(&verifying, Some(algorithm))
-        .map_err(|e| refused(&e))?;
+    let verifying = key.verifying().map_err(|e| Failure::failed(e.to_string()))?;
+    old.verify(&verifying, Some(algorithm)).map_err(|e| refused(&e))?;
     let claims = old.claims().map_err(|e| refused(&e))?;
     is_ours(args, claims.get("iss"), old.header.get("kid")).map_err(|e| refused(&e))?;
 
-    let rule = Refresh {
-        now: input::now(),
-        skew: args.skew,
-        lifetime: args.lifetime,
-        jti: input::draw_jti()?,
-    };
+    let rule = Refresh { now: input::now(), skew: args.skew, lifetime: args.lifetime, jti: input::draw_jti()? };
     let payload = rule.apply(&old).map_err(|e| refused(&e))?;
     input::print_token(&key, algorithm, old.header_text(), &payload.json)
 }

@@ -62,10 +62,7 @@ pub(crate) fn payload(settings: &JwtSettings, now: Wall, jti: Jti) -> Payload {
         object.text("jti", &BASE64URL_NOPAD.encode(&jti));
     }
     object.members(settings.claims.iter());
-    Payload {
-        json: object.done(),
-        expires_at,
-    }
+    Payload { json: object.done(), expires_at }
 }
 
 /// How an old token becomes a new one.
@@ -100,9 +97,7 @@ impl Refresh {
                 }
                 ("exp", _) => {
                     exp = true;
-                    expires_at
-                        .iter()
-                        .for_each(|at| object.number("exp", at.secs()));
+                    expires_at.iter().for_each(|at| object.number("exp", at.secs()));
                 }
                 ("jti", _) => {
                     has_jti = true;
@@ -122,10 +117,7 @@ impl Refresh {
         if !has_jti {
             object.text("jti", &jti);
         }
-        Ok(Payload {
-            json: object.done(),
-            expires_at,
-        })
+        Ok(Payload { json: object.done(), expires_at })
     }
 }
 

@@ -24,10 +24,7 @@ pub enum JoseError {
     #[error("it is not a JWT: its {part} is not base64url without padding (RFC 7515 2)")]
     Base64 { part: &'static str },
     #[error("its {part} can't be trusted: {error}")]
-    Json {
-        part: &'static str,
-        error: JsonError,
-    },
+    Json { part: &'static str, error: JsonError },
     #[error("its header has no alg, or one that is not a string")]
     NoAlgorithm,
     #[error("it is not signed at all (alg none)")]
@@ -68,33 +65,18 @@ impl<'a> Jws<'a> {
         };
         let (header_text, payload) = signing_input.split_once('.').unwrap_or((signing_input, ""));
         let header = decode("header", header_text)?;
-        let header = json::parse_object(&header).map_err(|error| JoseError::Json {
-            part: "header",
-            error,
-        })?;
+        let header = json::parse_object(&header).map_err(|error| JoseError::Json { part: "header", error })?;
         decode("signature", signature)?;
-        Ok(Self {
-            header,
-            payload: decode("payload", payload)?,
-            header_text,
-            signing_input,
-            signature,
-        })
+        Ok(Self { header, payload: decode("payload", payload)?, header_text, signing_input, signature })
     }
 
     /// The claims, of a payload that holds some (RFC 7519 7.2).
     pub fn claims(&self) -> Result<Map<String, Value>, JoseError> {
-        json::parse_object(&self.payload).map_err(|error| JoseError::Json {
-            part: "payload",
-            error,
-        })
+        json::parse_object(&self.payload).map_err(|error| JoseError::Json { part: "payload", error })
     }
 
     pub(in crate::core) fn raw_claims(&self) -> Result<RawObject, JoseError> {
-        json::parse_raw(&self.payload).map_err(|error| JoseError::Json {
-            part: "payload",
-            error,
-        })
+        json::parse_raw(&self.payload).map_err(|error| JoseError::Json { part: "payload", error })
     }
 
     /// The header as it stands in the token.
@@ -105,12 +87,8 @@ impl<'a> Jws<'a> {
     /// The algorithm that the header names.
     pub fn algorithm(&self) -> Result<Algorithm, JoseError> {
         match self.header.get("alg") {
-            Some(Value::String(name)) if name.eq_ignore_ascii_case("none") => {
-                Err(JoseError::Unsigned)
-            }
-            Some(Value::String(name)) => {
-                Algorithm::parse(name).ok_or_else(|| JoseError::UnknownAlgorithm(quote(name)))
-            }
+            Some(Value::String(name)) if name.eq_ignore_ascii_case("none") => Err(JoseError::Unsigned),
+            Some(Value::String(name)) => Algorithm::parse(name).ok_or_else(|| JoseError::UnknownAlgorithm(quote(name))),
             _ => Err(JoseError::NoAlgorithm),
         }
     }
@@ -122,11 +100,7 @@ impl<'a> Jws<'a> {
 
     /// Whether the signature holds, by an algorithm that goes with the key and is the one that was asked for, if any
     /// (RFC 8725 3.1).
-    pub fn verify(
-        &self,
-        key: &VerifyingKey,
-        only: Option<Algorithm>,
-    ) -> Result<Algorithm, JoseError> {
+    pub fn verify(&self, key: &VerifyingKey, only: Option<Algorithm>) -> Result<Algorithm, JoseError> {
         let found = self.algorithm()?;
         if let Some(wanted) = only.filter(|wanted| *wanted != found) {
             return Err(JoseError::OtherAlgorithm { found, wanted });
@@ -135,10 +109,7 @@ impl<'a> Jws<'a> {
             return Err(JoseError::Critical);
         }
         if !key.accepts(found) {
-            return Err(JoseError::OtherKey {
-                algorithm: found,
-                key: key.kind().describe(),
-            });
+            return Err(JoseError::OtherKey { algorithm: found, key: key.kind().describe() });
         }
         if key.verify(found, self.signing_input.as_bytes(), self.signature) {
             Ok(found)
@@ -149,9 +120,7 @@ impl<'a> Jws<'a> {
 }
 
 fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JoseError> {
-    BASE64URL_NOPAD
-        .decode(text.as_bytes())
-        .map_err(|_| JoseError::Base64 { part })
+    BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| JoseError::Base64 { part })
 }
 
 /// A name out of a token, fit for a terminal and a log line.

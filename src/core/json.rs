@@ -26,10 +26,8 @@ pub(crate) type RawObject = Vec<(String, Box<RawValue>)>;
 /// Reads one object, strictly.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|e| place(&e))?;
+    let value =
+        Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|e| place(&e))?;
     match value {
         Value::Object(members) => Ok(members),
         _ => Err(JsonError::NotAnObject),
@@ -39,9 +37,7 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
 /// The same, with the text of each member's value as it was.
 pub(crate) fn parse_raw(text: &[u8]) -> Result<RawObject, JsonError> {
     parse_object(text)?;
-    serde_json::from_slice::<Raw>(text)
-        .map(|raw| raw.0)
-        .map_err(|e| place(&e))
+    serde_json::from_slice::<Raw>(text).map(|raw| raw.0).map_err(|e| place(&e))
 }
 
 /// What `serde_json` says may quote the text; its place does not.
@@ -149,12 +145,7 @@ mod tests {
 
     #[test]
     fn one_object_and_nothing_else() {
-        assert_eq!(
-            parse_object(b" {\"a\":[1,{\"b\":null}]}\r\n ")
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(parse_object(b" {\"a\":[1,{\"b\":null}]}\r\n ").unwrap().len(), 1);
         for (text, expected) in [
             ("", JsonError::Syntax { line: 1, column: 0 }),
             ("{} x", JsonError::Syntax { line: 1, column: 4 }),
@@ -172,18 +163,8 @@ mod tests {
 
     #[test]
     fn a_member_twice_is_refused_at_any_depth() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":1,"\u0061":1}"#,
-            r#"{"a":[{"b":{"c":1,"c":2}}]}"#,
-        ] {
-            assert!(
-                matches!(
-                    parse_object(text.as_bytes()),
-                    Err(JsonError::Duplicate { .. })
-                ),
-                "{text}"
-            );
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":1}"#, r#"{"a":[{"b":{"c":1,"c":2}}]}"#] {
+            assert!(matches!(parse_object(text.as_bytes()), Err(JsonError::Duplicate { .. })), "{text}");
             assert!(parse_raw(text.as_bytes()).is_err(), "{text}");
         }
     }
@@ -192,13 +173,6 @@ mod tests {
     fn raw_keeps_what_a_number_looked_like() {
         let raw = parse_raw(br#"{"n":123456789012345678901234567890,"f":1.10,"x":null}"#).unwrap();
         let texts: Vec<_> = raw.iter().map(|(n, v)| (n.as_str(), v.get())).collect();
-        assert_eq!(
-            texts,
-            [
-                ("n", "123456789012345678901234567890"),
-                ("f", "1.10"),
-                ("x", "null")
-            ]
-        );
+        assert_eq!(texts, [("n", "123456789012345678901234567890"), ("f", "1.10"), ("x", "null")]);
     }
 }

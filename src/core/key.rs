@@ -175,35 +175,22 @@ enum Pair {
 impl SigningKey {
     /// A symmetric secret as it is. Whether it is one, and long enough, says `check_secret`.
     pub fn from_secret(secret: &[u8]) -> Self {
-        Self {
-            pair: Pair::Hmac(Secret::new(secret.to_vec())),
-            jwk_algorithm: None,
-        }
+        Self { pair: Pair::Hmac(Secret::new(secret.to_vec())), jwk_algorithm: None }
     }
 
     /// A private key: PEM (PKCS#1 RFC 8017 A.1.2, SEC1 RFC 5915, PKCS#8 RFC 5958) or JWK (RFC 7517, RFC 7518 6, RFC 8037 2).
     pub fn from_private(text: &[u8]) -> Result<Self, KeyError> {
         if jwk::looks_like(text) {
             let (pair, jwk_algorithm) = jwk::private(text)?;
-            return Ok(Self {
-                pair,
-                jwk_algorithm,
-            });
+            return Ok(Self { pair, jwk_algorithm });
         }
-        Ok(Self {
-            pair: armor::private(text)?,
-            jwk_algorithm: None,
-        })
+        Ok(Self { pair: armor::private(text)?, jwk_algorithm: None })
     }
 
     pub fn kind(&self) -> KeyKind {
         match &self.pair {
-            Pair::Hmac(secret) => KeyKind::Hmac {
-                bytes: secret.expose().len(),
-            },
-            Pair::Rsa(pair) => KeyKind::Rsa {
-                bits: pair.public_modulus_len() * 8,
-            },
+            Pair::Hmac(secret) => KeyKind::Hmac { bytes: secret.expose().len() },
+            Pair::Rsa(pair) => KeyKind::Rsa { bits: pair.public_modulus_len() * 8 },
             Pair::P256(_) => KeyKind::P256,
             Pair::P384(_) => KeyKind::P384,
             Pair::Ed25519(_) => KeyKind::Ed25519,
@@ -217,17 +204,13 @@ impl SigningKey {
 
     /// What it signs with where nobody says: what the JWK says, else its kind's first.
     pub fn default_algorithm(&self) -> Algorithm {
-        self.jwk_algorithm
-            .unwrap_or_else(|| self.kind().default_algorithm())
+        self.jwk_algorithm.unwrap_or_else(|| self.kind().default_algorithm())
     }
 
     /// Whether it may sign with `algorithm`: by its kind, and by what the JWK says.
     pub fn check_algorithm(&self, algorithm: Algorithm) -> Result<(), KeyError> {
         if !algorithm.accepts(self.kind()) {
-            return Err(KeyError::WrongKind {
-                algorithm,
-                kind: self.kind().describe(),
-            });
+            return Err(KeyError::WrongKind { algorithm, kind: self.kind().describe() });
         }
         match self.jwk_algorithm {
             Some(only) if only != algorithm => Err(KeyError::JwkOnlyFor { algorithm, only }),
@@ -255,13 +238,7 @@ impl SigningKey {
             }
             Pair::Rsa(pair) => {
                 let mut out = vec![0; pair.public_modulus_len()];
-                pair.sign(
-                    rsa_padding(algorithm),
-                    &SystemRandom::new(),
-                    message,
-                    &mut out,
-                )
-                .map_err(failed)?;
+                pair.sign(rsa_padding(algorithm), &SystemRandom::new(), message, &mut out).map_err(failed)?;
                 Ok(out)
             }
             Pair::P256(pair) | Pair::P384(pair) => {

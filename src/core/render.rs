@@ -28,32 +28,18 @@ pub enum RenderError {
     #[error(
         "token {name} can't be the value of {variable} in an env file: it holds {byte}, which systemd, docker and sh read differently; use format = \"token\" or \"json\""
     )]
-    Env {
-        name: TokenName,
-        variable: String,
-        byte: &'static str,
-    },
+    Env { name: TokenName, variable: String, byte: &'static str },
     #[error("token {name} can't stand in a header: it holds {byte}")]
     Header { name: TokenName, byte: &'static str },
     #[error("token {name}: template {file}{place}: {what}")]
-    Template {
-        name: TokenName,
-        file: String,
-        place: String,
-        what: String,
-    },
+    Template { name: TokenName, file: String, place: String, what: String },
 }
 
 /// Writes one file: its lines in order. More than one only where all are `env`.
-pub fn render<'a>(
-    lines: impl IntoIterator<Item = (Rendered<'a>, &'a Format)>,
-) -> Result<Secret<Vec<u8>>, RenderError> {
+pub fn render<'a>(lines: impl IntoIterator<Item = (Rendered<'a>, &'a Format)>) -> Result<Secret<Vec<u8>>, RenderError> {
     let lines: Vec<_> = lines.into_iter().collect();
     // Room for all of it: a buffer that grows leaves copies of itself behind.
-    let size = lines
-        .iter()
-        .map(|(token, format)| room(token, format))
-        .sum();
+    let size = lines.iter().map(|(token, format)| room(token, format)).sum();
     let mut out = Vec::with_capacity(size);
     for (token, format) in &lines {
         if let Err(error) = line(&mut out, token, format) {
@@ -69,10 +55,9 @@ fn room(token: &Rendered, format: &Format) -> usize {
         Format::Token => 0,
         Format::Header => 32,
         Format::Json => 256,
-        Format::Env {
-            variable,
-            expires_variable,
-        } => variable.len() + expires_variable.as_ref().map_or(0, String::len) + 32,
+        Format::Env { variable, expires_variable } => {
+            variable.len() + expires_variable.as_ref().map_or(0, String::len) + 32
+        }
         Format::Template { .. } => 0,
     };
     token.token.expose().len() + more
@@ -82,17 +67,11 @@ fn line(out: &mut Vec<u8>, token: &Rendered, format: &Format) -> Result<(), Rend
     let text = token.token.expose();
     match format {
         Format::Token => out.extend_from_slice(text.as_bytes()),
-        Format::Env {
-            variable,
-            expires_variable,
-        } => env(out, token, variable, expires_variable.as_deref())?,
+        Format::Env { variable, expires_variable } => env(out, token, variable, expires_variable.as_deref())?,
         Format::Json => json(out, token),
         Format::Header => {
             if let Some(byte) = text.bytes().find(|b| !(0x20..0x7f).contains(b)) {
-                return Err(RenderError::Header {
-                    name: token.name.clone(),
-                    byte: class(byte),
-                });
+                return Err(RenderError::Header { name: token.name.clone(), byte: class(byte) });
             }
             for part in ["Authorization: Bearer ", text, "\n"] {
                 out.extend_from_slice(part.as_bytes());
@@ -112,19 +91,10 @@ fn line(out: &mut Vec<u8>, token: &Rendered, format: &Format) -> Result<(), Rend
 }
 
 /// `NAME=value`, and the second line with Unix seconds; without quotes, so only of bytes that all readers take alike.
-fn env(
-    out: &mut Vec<u8>,
-    token: &Rendered,
-    variable: &str,
-    expires_variable: Option<&str>,
-) -> Result<(), RenderError> {
+fn env(out: &mut Vec<u8>, token: &Rendered, variable: &str, expires_variable: Option<&str>) -> Result<(), RenderError> {
     let text = token.token.expose();
     if let Some(byte) = unfit(text.as_bytes()) {
-        return Err(RenderError::Env {
-            name: token.name.clone(),
-            variable: variable.to_owned(),
-            byte,
-        });
+        return Err(RenderError::Env { name: token.name.clone(), variable: variable.to_owned(), byte });
     }
     for part in [variable, "=", text, "\n"] {
         out.extend_from_slice(part.as_bytes());
@@ -193,9 +163,7 @@ pub fn check_template(text: &str) -> Result<(), (usize, String)> {
     match environment().template_from_str(text) {
         Ok(_) => Ok(()),
         Err(error) => {
-            let what = error
-                .detail()
-                .map_or_else(|| error.kind().to_string(), str::to_owned);
+            let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
             Err((error.line().unwrap_or(0), what))
         }
     }
@@ -220,30 +188,19 @@ fn template(token: &Rendered, text: &str) -> Result<Secret<String>, (String, Str
         issued_at => token.issued_at.rfc3339(),
         expires_at => token.expires_at.map(Wall::rfc3339),
     };
-    environment
-        .template_from_str(text)
-        .and_then(|template| template.render(values))
-        .map(Secret::new)
-        .map_err(|error| {
-            let place = error
-                .line()
-                .map(|l| format!(" line {l}"))
-                .unwrap_or_default();
-            let hint = match error.kind() {
-                ErrorKind::UndefinedError => {
-                    " (there are name, token, claims, issued_at and expires_at)"
-                }
-                _ => "",
-            };
-            (place, format!("{}{hint}", error.kind()))
-        })
+    environment.template_from_str(text).and_then(|template| template.render(values)).map(Secret::new).map_err(|error| {
+        let place = error.line().map(|l| format!(" line {l}")).unwrap_or_default();
+        let hint = match error.kind() {
+            ErrorKind::UndefinedError => " (there are name, token, claims, issued_at and expires_at)",
+            _ => "",
+        };
+        (place, format!("{}{hint}", error.kind()))
+    })
 }
 
 /// The claims of a token that is a JWT; none of an opaque one.
 fn claims(token: &str) -> Map<String, Value> {
-    Jws::parse(token)
-        .and_then(|jws| jws.claims())
-        .unwrap_or_default()
+    Jws::parse(token).and_then(|jws| jws.claims()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::io::Errno;
-use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec,
-};
+use rustix::time::{ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use tokio::net::unix::pipe;
 
 use crate::core::time::{Boot, Now, Wall};
@@ -20,10 +18,7 @@ pub fn now() -> Now {
         Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
     };
     let boot = rustix::time::clock_gettime(ClockId::Boottime);
-    Now {
-        wall: Wall(wall),
-        boot: Boot(to_millis(&boot)),
-    }
+    Now { wall: Wall(wall), boot: Boot(to_millis(&boot)) }
 }
 
 fn to_millis(time: &Timespec) -> u64 {
@@ -125,14 +120,8 @@ impl Timer {
 
     /// Forgets an expiry that was not read.
     fn arm(&self, flags: TimerfdTimerFlags, at: Timespec) -> io::Result<()> {
-        let never = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let spec = Itimerspec {
-            it_interval: never,
-            it_value: at,
-        };
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = Itimerspec { it_interval: never, it_value: at };
         rustix::time::timerfd_settime(&self.0, flags, &spec)?;
         Ok(())
     }
@@ -176,10 +165,7 @@ mod tests {
     use super::*;
 
     fn at(wall: i64, boot: u64) -> Now {
-        Now {
-            wall: Wall(wall),
-            boot: Boot(boot),
-        }
+        Now { wall: Wall(wall), boot: Boot(boot) }
     }
 
     #[test]

@@ -63,10 +63,7 @@ pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> {
     let open = match open_folder(folder) {
         Ok(open) => open,
         Err(cause) => {
-            return jobs
-                .iter()
-                .map(|job| Err(DeliverError::folder(&job.path, cause.clone())))
-                .collect();
+            return jobs.iter().map(|job| Err(DeliverError::folder(&job.path, cause.clone()))).collect();
         }
     };
     let mut answers = spread(&Writer::new(&open), jobs);
@@ -97,12 +94,7 @@ fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> 
     let more = jobs.len().div_ceil(FILES_A_WRITER).clamp(1, WRITERS) - 1;
     let mut done = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..more)
-            .map_while(|_| {
-                std::thread::Builder::new()
-                    .name("deliver".into())
-                    .spawn_scoped(scope, work)
-                    .ok()
-            })
+            .map_while(|_| std::thread::Builder::new().name("deliver".into()).spawn_scoped(scope, work).ok())
             .collect();
         let mut done = work();
         for thread in threads {
@@ -147,18 +139,14 @@ impl<'a> Writer<'a> {
     }
 
     fn put(&self, job: &Job) -> Result<Done, DeliverError> {
-        let name = job
-            .path
-            .file_name()
-            .ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
+        let name = job.path.file_name().ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
         let there = self.in_place(job, name)?;
         if job.verify && there.is_some_and(|stat| self.is_exactly(job, name, &stat)) {
             return Ok(Done::Unchanged);
         }
         let failed = |(step, errno)| DeliverError::failed(&job.path, step, errno);
         let temp = Temp::create(&self.folder.fd, name).map_err(failed)?;
-        temp.dress(&job.spec, job.bytes.expose().len())
-            .map_err(failed)?;
+        temp.dress(&job.spec, job.bytes.expose().len()).map_err(failed)?;
         temp.check(&job.spec, &job.path)?;
         temp.fill(&job.spec, job.bytes.expose()).map_err(failed)?;
         temp.land(name).map_err(failed)?;
@@ -167,12 +155,11 @@ impl<'a> Writer<'a> {
 
     /// What stands in the file's place; anything but a regular file is refused.
     fn in_place(&self, job: &Job, name: &OsStr) -> Result<Option<Stat>, DeliverError> {
-        let stat =
-            match rustix::fs::statat(&self.folder.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => stat,
-                Err(Errno::NOENT) => return Ok(None),
-                Err(errno) => return Err(DeliverError::failed(&job.path, Step::Look, errno)),
-            };
+        let stat = match rustix::fs::statat(&self.folder.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(DeliverError::failed(&job.path, Step::Look, errno)),
+        };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(Some(stat)),
             other => Err(DeliverError::irregular(&job.path, other)),
@@ -194,17 +181,9 @@ impl<'a> Writer<'a> {
 }
 
 /// Reads a file's first `most` bytes and one more; `None` where it is not the one any more that `stat` tells of.
-fn read_regular(
-    folder: &Folder,
-    name: &OsStr,
-    stat: &Stat,
-    most: usize,
-) -> Result<Option<Zeroizing<Vec<u8>>>, Errno> {
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let fd = match rustix::io::retry_on_intr(|| {
-        rustix::fs::openat(&folder.fd, name.as_bytes(), flags, Mode::empty())
-    }) {
+fn read_regular(folder: &Folder, name: &OsStr, stat: &Stat, most: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = match rustix::io::retry_on_intr(|| rustix::fs::openat(&folder.fd, name.as_bytes(), flags, Mode::empty())) {
         Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
         other => other?,
     };

@@ -28,52 +28,24 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Why a hook failed. Each says whose it was.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
-    #[error(
-        "{label}: {program} (or the interpreter that it names) was not found: install it or correct the command"
-    )]
+    #[error("{label}: {program} (or the interpreter that it names) was not found: install it or correct the command")]
     NotFound { label: String, program: String },
     #[error("{label}: {program} cannot be executed: permission denied")]
     NotExecutable { label: String, program: String },
     #[error("{label}: {program} cannot be started: {error}")]
-    NotStarted {
-        label: String,
-        program: String,
-        error: io::Error,
-    },
+    NotStarted { label: String, program: String, error: io::Error },
     #[error("{label}: {program} exited with status {code}")]
-    Exit {
-        label: String,
-        program: String,
-        code: i32,
-    },
+    Exit { label: String, program: String, code: i32 },
     #[error("{label}: {program} was killed by signal {signal}")]
-    Killed {
-        label: String,
-        program: String,
-        signal: i32,
-    },
+    Killed { label: String, program: String, signal: i32 },
     #[error("{label}: {program} was stopped: it ran longer than its timeout of {}", humantime::format_duration(*after))]
-    TimedOut {
-        label: String,
-        program: String,
-        after: Duration,
-    },
+    TimedOut { label: String, program: String, after: Duration },
     #[error("{label}: {program} was stopped: renewd is stopping")]
     Stopped { label: String, program: String },
     #[error("{label}: pid file {}: {problem}", path.display())]
-    PidFile {
-        label: String,
-        path: PathBuf,
-        problem: String,
-    },
+    PidFile { label: String, path: PathBuf, problem: String },
     #[error("{label}: SIG{signal} to process {pid}, named by {}: {problem}", path.display())]
-    Signal {
-        label: String,
-        path: PathBuf,
-        signal: &'static str,
-        pid: i32,
-        problem: String,
-    },
+    Signal { label: String, path: PathBuf, signal: &'static str, pid: i32, problem: String },
 }
 
 /// Runs `plan` to its end: success is exit status 0, or a signal that was sent.
@@ -106,15 +78,8 @@ fn command(argv: &[String], vars: &[(&str, OsString)], scrub: &[String]) -> Comm
     let mut words = argv.iter();
     let mut command = Command::new(words.next().map_or("", String::as_str));
     command.args(words).process_group(0).kill_on_drop(true);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    for name in OWN_VARIABLES
-        .iter()
-        .copied()
-        .chain(scrub.iter().map(String::as_str))
-    {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for name in OWN_VARIABLES.iter().copied().chain(scrub.iter().map(String::as_str)) {
         command.env_remove(name);
     }
     command.envs(vars.iter().map(|(name, value)| (name, value)));
@@ -145,29 +110,16 @@ impl Running {
             Ok((child, group))
         });
         match started {
-            Ok((child, group)) => Ok(Self {
-                label,
-                program,
-                child,
-                group,
-            }),
+            Ok((child, group)) => Ok(Self { label, program, child, group }),
             Err(error) => Err(match error.kind() {
                 io::ErrorKind::NotFound => HookError::NotFound { label, program },
                 io::ErrorKind::PermissionDenied => HookError::NotExecutable { label, program },
-                _ => HookError::NotStarted {
-                    label,
-                    program,
-                    error,
-                },
+                _ => HookError::NotStarted { label, program, error },
             }),
         }
     }
 
-    async fn finish(
-        mut self,
-        limit: Duration,
-        mut stop: watch::Receiver<bool>,
-    ) -> Result<(), HookError> {
+    async fn finish(mut self, limit: Duration, mut stop: watch::Receiver<bool>) -> Result<(), HookError> {
         let end = self.attend(limit, &mut stop).await;
         verdict(end, limit, self.label, self.program)
     }
@@ -224,29 +176,13 @@ async fn wait(child: &mut Child, limit: Duration, stop: &mut watch::Receiver<boo
 
 fn verdict(end: End, after: Duration, label: String, program: String) -> Result<(), HookError> {
     match end {
-        End::TimedOut => Err(HookError::TimedOut {
-            label,
-            program,
-            after,
-        }),
+        End::TimedOut => Err(HookError::TimedOut { label, program, after }),
         End::Stopped => Err(HookError::Stopped { label, program }),
-        End::Exited(Err(error)) => Err(HookError::NotStarted {
-            label,
-            program,
-            error,
-        }),
+        End::Exited(Err(error)) => Err(HookError::NotStarted { label, program, error }),
         End::Exited(Ok(status)) => match (status.code(), status.signal()) {
             (Some(0), _) => Ok(()),
-            (Some(code), _) => Err(HookError::Exit {
-                label,
-                program,
-                code,
-            }),
-            (None, signal) => Err(HookError::Killed {
-                label,
-                program,
-                signal: signal.unwrap_or(0),
-            }),
+            (Some(code), _) => Err(HookError::Exit { label, program, code }),
+            (None, signal) => Err(HookError::Killed { label, program, signal: signal.unwrap_or(0) }),
         },
     }
 }

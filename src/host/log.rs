@@ -56,11 +56,7 @@ impl Options {
         } else {
             Style::Plain
         };
-        Self {
-            style,
-            level: level.unwrap_or(LevelFilter::INFO),
-            level_is_unknown: level.is_none(),
-        }
+        Self { style, level: level.unwrap_or(LevelFilter::INFO), level_is_unknown: level.is_none() }
     }
 }
 
@@ -73,9 +69,7 @@ fn level_of(word: &str) -> Option<LevelFilter> {
 /// `JOURNAL_STREAM` holds the device and inode of the journal's socket: it counts only where `out` still is that socket
 /// (systemd.exec(5)).
 fn is_journal(journal_stream: Option<&OsStr>, out: BorrowedFd<'_>) -> bool {
-    let told = journal_stream
-        .and_then(OsStr::to_str)
-        .and_then(|value| value.split_once(':'));
+    let told = journal_stream.and_then(OsStr::to_str).and_then(|value| value.split_once(':'));
     let (Some((device, inode)), Ok(stat)) = (told, rustix::fs::fstat(out)) else {
         return false;
     };
@@ -87,9 +81,7 @@ pub fn init() {
     let options = Options::from_env(|name| std::env::var_os(name), io::stderr().as_fd());
     let subscriber = subscriber(options, Stderr);
     if tracing::subscriber::set_global_default(subscriber).is_ok() && options.level_is_unknown {
-        tracing::warn!(
-            "RENEWD_LOG holds no level (error, warn, info, debug, trace or off): logging at info"
-        );
+        tracing::warn!("RENEWD_LOG holds no level (error, warn, info, debug, trace or off): logging at info");
     }
 }
 
@@ -113,12 +105,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut out: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = Text::default();
         event.record(&mut text);
         text.message.push_str(&text.fields);
@@ -196,10 +183,7 @@ impl<'a> MakeWriter<'a> for Stderr {
 
     fn make_writer(&'a self) -> Self::Writer {
         static LOST: AtomicU64 = AtomicU64::new(0);
-        Patient {
-            out: io::stderr(),
-            lost: &LOST,
-        }
+        Patient { out: io::stderr(), lost: &LOST }
     }
 }
 
@@ -223,10 +207,7 @@ impl<F: AsFd> Patient<F> {
         text.chunks(Self::PIECE).all(|piece| {
             let mut rest = piece;
             while !rest.is_empty() {
-                match self
-                    .has_room(patience)
-                    .then(|| rustix::io::write(&self.out, rest))
-                {
+                match self.has_room(patience).then(|| rustix::io::write(&self.out, rest)) {
                     Some(Ok(len)) => rest = rest.get(len..).unwrap_or_default(),
                     Some(Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN)) => {}
                     Some(Err(_)) | None => return false,
@@ -238,10 +219,7 @@ impl<F: AsFd> Patient<F> {
 
     fn has_room(&self, nanos: i64) -> bool {
         let mut polled = [PollFd::new(&self.out, PollFlags::OUT)];
-        let patience = Timespec {
-            tv_sec: 0,
-            tv_nsec: nanos,
-        };
+        let patience = Timespec { tv_sec: 0, tv_nsec: nanos };
         // An error counts as room: the write tells which.
         rustix::event::poll(&mut polled, Some(&patience)).map_or(true, |ready| ready > 0)
     }
@@ -291,11 +269,7 @@ mod tests {
     fn logged(style: Style, level: LevelFilter, log: impl FnOnce()) -> String {
         let kept = Kept::default();
         let writer = kept.clone();
-        let options = Options {
-            style,
-            level,
-            level_is_unknown: false,
-        };
+        let options = Options { style, level, level_is_unknown: false };
         let subscriber = subscriber(options, move || writer.clone());
         tracing::subscriber::with_default(subscriber, log);
         let bytes = kept.0.lock().unwrap().clone();
@@ -311,10 +285,7 @@ mod tests {
             tracing::debug!("d");
             tracing::trace!("t");
         });
-        assert_eq!(
-            text,
-            "<3>e\n<4>first\n<4>second token=a tries=3\n<6>i\n<7>d\n<7>t\n"
-        );
+        assert_eq!(text, "<3>e\n<4>first\n<4>second token=a tries=3\n<6>i\n<7>d\n<7>t\n");
     }
 
     #[test]
@@ -324,13 +295,8 @@ mod tests {
         assert_eq!(rest, "INFO  hello\n");
         let at: jiff::Timestamp = time.parse().unwrap();
         assert!((jiff::Timestamp::now().as_second() - at.as_second()).abs() < 60);
-        let colour = logged(Style::Colour, LevelFilter::INFO, || {
-            tracing::error!("hello")
-        });
-        assert!(
-            colour.ends_with(" \x1b[31mERROR\x1b[0m hello\n"),
-            "{colour:?}"
-        );
+        let colour = logged(Style::Colour, LevelFilter::INFO, || tracing::error!("hello"));
+        assert!(colour.ends_with(" \x1b[31mERROR\x1b[0m hello\n"), "{colour:?}");
     }
 
     #[test]
@@ -358,10 +324,7 @@ mod tests {
         let stream = format!("{}:{}", stat.st_dev, stat.st_ino);
         let with = |name: &'static str, value: &str| {
             let value = OsString::from(value);
-            Options::from_env(
-                move |asked| (asked == name).then(|| value.clone()),
-                file.as_fd(),
-            )
+            Options::from_env(move |asked| (asked == name).then(|| value.clone()), file.as_fd())
         };
         assert_eq!(with("JOURNAL_STREAM", &stream).style, Style::Journal);
         assert_eq!(with("JOURNAL_STREAM", "8:1").style, Style::Plain);
@@ -394,10 +357,7 @@ mod tests {
         drop(log);
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
-        assert_eq!(
-            rest.trim_start_matches('x'),
-            format!("{lost} log lines were lost: nobody read them\nagain\n")
-        );
+        assert_eq!(rest.trim_start_matches('x'), format!("{lost} log lines were lost: nobody read them\nagain\n"));
     }
 
     #[test]

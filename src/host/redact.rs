@@ -8,18 +8,14 @@ const MASK: &str = "[masked]";
 /// Masks what is shaped like a JWS in compact serialization (RFC 7515 7.1): a base64url part that holds a JSON object,
 /// and two more, with dots between. Host names, versions and file names stay.
 pub(crate) fn mask_jws(text: &str) -> Cow<'_, str> {
-    mask(text, is_jws_byte, |run| {
-        jws_start(run).map(|at| (at, run.len()))
-    })
+    mask(text, is_jws_byte, |run| jws_start(run).map(|at| (at, run.len())))
 }
 
 /// As [`mask_jws`], and any run of 32 or more letters, digits and `+ - _ = ~` that mixes letters and digits:
 /// for the output of programs that may print a token of any make.
 pub(crate) fn mask_opaque(text: &str) -> Cow<'_, str> {
     let without_jws = mask_jws(text);
-    match mask(&without_jws, is_opaque_byte, |run| {
-        is_opaque(run).then_some((0, run.len()))
-    }) {
+    match mask(&without_jws, is_opaque_byte, |run| is_opaque(run).then_some((0, run.len()))) {
         Cow::Borrowed(_) => without_jws,
         Cow::Owned(masked) => Cow::Owned(masked),
     }
@@ -39,9 +35,7 @@ fn is_opaque_byte(byte: u8) -> bool {
 }
 
 fn is_opaque(run: &str) -> bool {
-    run.len() >= 32
-        && run.bytes().any(|b| b.is_ascii_digit())
-        && run.bytes().any(|b| b.is_ascii_alphabetic())
+    run.len() >= 32 && run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 /// Where in a run of base64url and dots a JWS begins.
@@ -63,9 +57,7 @@ fn jws_start(run: &str) -> Option<usize> {
 
 /// Where a base64url encoded JSON object begins that goes on to the end of `part`.
 fn header_start(part: &str) -> Option<usize> {
-    part.match_indices('e')
-        .map(|(at, _)| at)
-        .find(|&at| is_object(&part[at..]))
+    part.match_indices('e').map(|(at, _)| at).find(|&at| is_object(&part[at..]))
 }
 
 fn is_object(base64url: &str) -> bool {
@@ -79,11 +71,7 @@ fn is_object(base64url: &str) -> bool {
 }
 
 /// Replaces in each run of `belongs` bytes the part that `find` points at.
-fn mask(
-    text: &str,
-    belongs: fn(u8) -> bool,
-    find: impl Fn(&str) -> Option<(usize, usize)>,
-) -> Cow<'_, str> {
+fn mask(text: &str, belongs: fn(u8) -> bool, find: impl Fn(&str) -> Option<(usize, usize)>) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let mut copied = 0;
@@ -111,7 +99,8 @@ fn mask(
 mod tests {
     use super::*;
 
-    const JWS: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UifQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const JWS: &str =
+        "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UifQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
     #[test]
     fn a_jws_is_masked_wherever_it_stands() {
@@ -125,15 +114,9 @@ mod tests {
             ("a.b.", ""),
             ("über ", " größer"),
         ] {
-            assert_eq!(
-                mask_jws(&format!("{before}{JWS}{after}")),
-                format!("{before}{MASK}{after}")
-            );
+            assert_eq!(mask_jws(&format!("{before}{JWS}{after}")), format!("{before}{MASK}{after}"));
         }
-        assert_eq!(
-            mask_jws(&format!("{JWS} and {JWS}")),
-            format!("{MASK} and {MASK}")
-        );
+        assert_eq!(mask_jws(&format!("{JWS} and {JWS}")), format!("{MASK} and {MASK}"));
     }
 
     #[test]
@@ -152,27 +135,17 @@ mod tests {
             "größe.ü.ß",
             "2026-01-02T03:04:05.678Z",
         ] {
-            assert!(
-                matches!(mask_jws(text), Cow::Borrowed(same) if same == text),
-                "{text}"
-            );
+            assert!(matches!(mask_jws(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }
 
     #[test]
     fn opaque_tokens_are_masked_in_foreign_output_only() {
         let opaque = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
-        assert_eq!(
-            mask_opaque(&format!("got {opaque}!")),
-            format!("got {MASK}!")
-        );
+        assert_eq!(mask_opaque(&format!("got {opaque}!")), format!("got {MASK}!"));
         assert_eq!(mask_jws(opaque), opaque);
-        assert_eq!(
-            mask_opaque(&format!("{JWS} {opaque}")),
-            format!("{MASK} {MASK}")
-        );
-        let plain =
-            "reloaded /usr/lib/systemd/system/very-long-name-without-any-number.service in 3 ms";
+        assert_eq!(mask_opaque(&format!("{JWS} {opaque}")), format!("{MASK} {MASK}"));
+        let plain = "reloaded /usr/lib/systemd/system/very-long-name-without-any-number.service in 3 ms";
         assert_eq!(mask_opaque(plain), plain);
     }
 }

@@ -44,14 +44,8 @@ pub enum StoreError {
         known = record::VERSION
     )]
     Newer { log: PathBuf, version: u32 },
-    #[error(
-        "state_dir {folder:?} belongs to {owner}, renewd runs as {user}: chown it, or name another"
-    )]
-    Foreign {
-        folder: PathBuf,
-        owner: Owner,
-        user: Owner,
-    },
+    #[error("state_dir {folder:?} belongs to {owner}, renewd runs as {user}: chown it, or name another")]
+    Foreign { folder: PathBuf, owner: Owner, user: Owner },
     #[error(
         "state_dir {folder:?} is open to others (mode {mode:04o}) and holds more than state: name a folder of its own, or \
          chmod 0700 it"
@@ -70,11 +64,7 @@ pub enum StoreError {
 
 impl StoreError {
     fn io(path: &Path, doing: &'static str, cause: io::Error) -> Self {
-        Self::Io {
-            path: path.into(),
-            doing,
-            cause,
-        }
+        Self::Io { path: path.into(), doing, cause }
     }
 }
 
@@ -127,11 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another process has it open. Nothing that is there is lost by any of the errors.
-    pub fn open(
-        state_dir: &Path,
-        config: &Path,
-        seed_if_new: u64,
-    ) -> Result<(Self, Kept), StoreError> {
+    pub fn open(state_dir: &Path, config: &Path, seed_if_new: u64) -> Result<(Self, Kept), StoreError> {
         let place = Place::open(state_dir)?;
         let name = name_of(config);
         let lock = place.lock(&format!("{name}.lock"), config)?;
@@ -141,15 +127,13 @@ impl Store {
             Err(errno) => return Err(place.failed(&log_name, "opening", errno.into())),
             Ok(log) => {
                 let scan = read(&log).map_err(|e| place.failed(&log_name, "reading", e))?;
-                let scan = scan.map_err(|Newer(version)| StoreError::Newer {
-                    log: place.path.join(&log_name),
-                    version,
-                })?;
+                let scan =
+                    scan.map_err(|Newer(version)| StoreError::Newer { log: place.path.join(&log_name), version })?;
                 Some((log, scan))
             }
         };
-        let begun = Begun::from(&place, &name, found, seed_if_new)
-            .map_err(|e| place.failed(&log_name, "beginning", e))?;
+        let begun =
+            Begun::from(&place, &name, found, seed_if_new).map_err(|e| place.failed(&log_name, "beginning", e))?;
         let kept = Kept {
             seed: begun.scan.seed.unwrap_or(seed_if_new),
             tokens: begun.scan.tokens,
@@ -176,15 +160,11 @@ impl Store {
     /// # Errors
     /// A write that failed (a full disk) leaves the log as it was, and the next append may succeed.
     pub fn append(&mut self, records: &[Record], sync: bool) -> Result<(), StoreError> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(
-            records.iter().map(Record::room).sum::<usize>(),
-        ));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(records.iter().map(Record::room).sum::<usize>()));
         let mut spans = Vec::with_capacity(records.len());
         for record in records {
             let at = bytes.len();
-            record.encode(&mut bytes).ok_or(StoreError::TooLong {
-                bytes: record.room(),
-            })?;
+            record.encode(&mut bytes).ok_or(StoreError::TooLong { bytes: record.room() })?;
             spans.push(at..bytes.len());
         }
         self.write(&bytes).map_err(|e| self.failed("writing", e))?;
@@ -230,11 +210,10 @@ impl Store {
 
     /// What was appended is safe without it: one that fails is told, and tried again when the log has doubled.
     fn compact(&mut self) {
-        let drafted = Draft::write(&self.place, &self.name, Some(&self.log), &self.live, None)
-            .and_then(|draft| {
-                publish(&self.place, &self.name)?;
-                Ok(draft)
-            });
+        let drafted = Draft::write(&self.place, &self.name, Some(&self.log), &self.live, None).and_then(|draft| {
+            publish(&self.place, &self.name)?;
+            Ok(draft)
+        });
         match drafted {
             Ok(Draft { log, live, end }) => {
                 (self.log, self.live, self.end) = (log, live, end);
@@ -242,17 +221,13 @@ impl Store {
             }
             Err(error) => {
                 self.compact_from = 2 * self.end;
-                tracing::warn!(
-                    "{}",
-                    self.failed("compacting (it is tried again later)", error)
-                );
+                tracing::warn!("{}", self.failed("compacting (it is tried again later)", error));
             }
         }
     }
 
     fn failed(&self, doing: &'static str, cause: io::Error) -> StoreError {
-        self.place
-            .failed(&format!("{}.log", self.name), doing, cause)
+        self.place.failed(&format!("{}.log", self.name), doing, cause)
     }
 }
 
@@ -275,11 +250,7 @@ impl Begun {
                     log.set_len(end)?;
                 }
                 let live = std::mem::take(&mut scan.live);
-                return Ok(Self {
-                    draft: Draft { log, live, end },
-                    scan,
-                    damaged: None,
-                });
+                return Ok(Self { draft: Draft { log, live, end }, scan, damaged: None });
             }
             Some((log, scan)) => (Some(log), scan),
         };
@@ -298,11 +269,7 @@ impl Begun {
             }
         };
         publish(place, name)?;
-        Ok(Self {
-            draft,
-            scan,
-            damaged,
-        })
+        Ok(Self { draft, scan, damaged })
     }
 }
 

@@ -57,20 +57,12 @@ impl Notifier {
             None => true,
         };
         let micros = number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0);
-        Ok(Self {
-            line,
-            backlog: VecDeque::new(),
-            watchdog: micros.map(Duration::from_micros),
-        })
+        Ok(Self { line, backlog: VecDeque::new(), watchdog: micros.map(Duration::from_micros) })
     }
 
     /// Tells nobody.
     pub fn silent() -> Self {
-        Self {
-            line: None,
-            backlog: VecDeque::new(),
-            watchdog: None,
-        }
+        Self { line: None, backlog: VecDeque::new(), watchdog: None }
     }
 
     /// True where a service manager listens.
@@ -161,10 +153,7 @@ fn connect(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
 }
 
 fn one_line(text: &str) -> String {
-    let mut line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.len() > STATUS_BYTES {
         let end = line.floor_char_boundary(STATUS_BYTES - '…'.len_utf8());
         line.truncate(end);
@@ -188,11 +177,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("notify");
             let socket = UnixDatagram::bind(&path).unwrap();
-            Self {
-                socket,
-                name: path.into(),
-                _folder: Some(folder),
-            }
+            Self { socket, name: path.into(), _folder: Some(folder) }
         }
 
         fn notifier(&self) -> Notifier {
@@ -200,9 +185,7 @@ mod tests {
         }
 
         fn heard(&self) -> String {
-            self.socket
-                .set_read_timeout(Some(Duration::from_secs(10)))
-                .unwrap();
+            self.socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
             let mut buffer = [0; 4096];
             let len = self.socket.recv(&mut buffer).unwrap();
             String::from_utf8(buffer[..len].to_vec()).unwrap()
@@ -309,11 +292,7 @@ mod tests {
                 _ => None,
             })
             .unwrap();
-            assert_eq!(
-                notifier.watchdog_interval(),
-                wanted.map(Duration::from_secs),
-                "{usec:?} {pid:?}"
-            );
+            assert_eq!(notifier.watchdog_interval(), wanted.map(Duration::from_secs), "{usec:?} {pid:?}");
         }
     }
 }

@@ -24,52 +24,28 @@ pub enum WalkError {
          (RuntimeDirectory=, StateDirectory=, tmpfiles.d)"
     )]
     Missing { folder: PathBuf, at: PathBuf },
-    #[error(
-        "{at:?} is not a folder, so no file can be delivered below {folder:?}: name another path"
-    )]
+    #[error("{at:?} is not a folder, so no file can be delivered below {folder:?}: name another path")]
     NotAFolder { folder: PathBuf, at: PathBuf },
-    #[error(
-        "folder {folder:?} leads through more than {MAX_LINKS} links, perhaps in a circle: name the folder itself"
-    )]
+    #[error("folder {folder:?} leads through more than {MAX_LINKS} links, perhaps in a circle: name the folder itself")]
     TooManyLinks { folder: PathBuf },
     #[error(
         "folder {folder:?} is refused: the step from {from:?} ({from_owner}) to {to:?} ({to_owner}) is unsafe, the owner of the \
          first could put something else in the place of the second: make both belong to the same user or the first to root, \
          or name another folder"
     )]
-    UnsafeStep {
-        folder: PathBuf,
-        from: PathBuf,
-        from_owner: Owner,
-        to: PathBuf,
-        to_owner: Owner,
-    },
+    UnsafeStep { folder: PathBuf, from: PathBuf, from_owner: Owner, to: PathBuf, to_owner: Owner },
     #[error(
         "folder {folder:?} is refused: anybody may write to {at:?} (mode {mode:04o}, no sticky bit): chmod o-w or +t it, \
          or name another folder"
     )]
-    WorldWritable {
-        folder: PathBuf,
-        at: PathBuf,
-        mode: u32,
-    },
+    WorldWritable { folder: PathBuf, at: PathBuf, mode: u32 },
     #[error(
         "folder {folder:?}: {user} may not {what} {at:?} ({errno}): give it the right (chmod, chgrp and \
          SupplementaryGroups=), or name another folder"
     )]
-    Denied {
-        folder: PathBuf,
-        at: PathBuf,
-        user: Owner,
-        what: &'static str,
-        errno: Errno,
-    },
+    Denied { folder: PathBuf, at: PathBuf, user: Owner, what: &'static str, errno: Errno },
     #[error("folder {folder:?}: {at:?} cannot be opened: {errno}")]
-    Io {
-        folder: PathBuf,
-        at: PathBuf,
-        errno: Errno,
-    },
+    Io { folder: PathBuf, at: PathBuf, errno: Errno },
 }
 
 /// A user number as messages show it.
@@ -105,9 +81,7 @@ pub struct Folder {
 /// A [`WalkError`] that says what is wrong where, and what to do.
 pub fn open_folder(folder: &Path) -> Result<Folder, WalkError> {
     if !folder.is_absolute() {
-        return Err(WalkError::Relative {
-            folder: folder.into(),
-        });
+        return Err(WalkError::Relative { folder: folder.into() });
     }
     let mut walk = Walk::from_root(folder)?;
     while let Some(step) = walk.ahead.pop_front() {
@@ -146,17 +120,13 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn from_root(folder: &'a Path) -> Result<Self, WalkError> {
         let root = Path::new("/");
-        let (at, stat) =
-            open_path(CWD, root.as_os_str()).map_err(|e| told(folder, root, "open", e))?;
+        let (at, stat) = open_path(CWD, root.as_os_str()).map_err(|e| told(folder, root, "open", e))?;
         let mut walk = Self {
             folder,
             at,
             stat,
             resolved: root.into(),
-            last: Last {
-                path: root.into(),
-                owner: stat.st_uid,
-            },
+            last: Last { path: root.into(), owner: stat.st_uid },
             ahead: VecDeque::new(),
             links: 0,
         };
@@ -183,32 +153,24 @@ impl<'a> Walk<'a> {
             Step::Up => (OsStr::new(".."), parent_of(&self.resolved)),
             Step::Down(name) => (name.as_os_str(), self.resolved.join(name)),
         };
-        let (fd, stat) = open_path(self.at.as_fd(), name)
-            .map_err(|errno| told(self.folder, &path, "enter the folder of", errno))?;
+        let (fd, stat) =
+            open_path(self.at.as_fd(), name).map_err(|errno| told(self.folder, &path, "enter the folder of", errno))?;
         self.refuse_unsafe(&path, stat.st_uid)?;
-        self.last = Last {
-            path: path.clone(),
-            owner: stat.st_uid,
-        };
+        self.last = Last { path: path.clone(), owner: stat.st_uid };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 (self.at, self.stat, self.resolved) = (fd, stat, path);
                 self.refuse_world_writable()
             }
             FileType::Symlink => self.follow(&fd, &path),
-            _ => Err(WalkError::NotAFolder {
-                folder: self.folder.into(),
-                at: path,
-            }),
+            _ => Err(WalkError::NotAFolder { folder: self.folder.into(), at: path }),
         }
     }
 
     fn follow(&mut self, link: &OwnedFd, path: &Path) -> Result<(), WalkError> {
         self.links += 1;
         if self.links > MAX_LINKS {
-            return Err(WalkError::TooManyLinks {
-                folder: self.folder.into(),
-            });
+            return Err(WalkError::TooManyLinks { folder: self.folder.into() });
         }
         let to = rustix::fs::readlinkat(link, "", Vec::new())
             .map_err(|errno| told(self.folder, path, "read the link", errno))?;
@@ -244,14 +206,9 @@ impl<'a> Walk<'a> {
     /// An O_PATH descriptor cannot be fsynced: the same folder is opened once more, for reading.
     fn finish(self) -> Result<Folder, WalkError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd =
-            rustix::io::retry_on_intr(|| rustix::fs::openat(&self.at, ".", flags, Mode::empty()))
-                .map_err(|errno| told(self.folder, &self.resolved, "enter and read", errno))?;
-        Ok(Folder {
-            fd,
-            resolved: self.resolved,
-            stat: self.stat,
-        })
+        let fd = rustix::io::retry_on_intr(|| rustix::fs::openat(&self.at, ".", flags, Mode::empty()))
+            .map_err(|errno| told(self.folder, &self.resolved, "enter and read", errno))?;
+        Ok(Folder { fd, resolved: self.resolved, stat: self.stat })
     }
 }
 
@@ -278,13 +235,9 @@ fn told(folder: &Path, at: &Path, what: &'static str, errno: Errno) -> WalkError
     match errno {
         Errno::NOENT => WalkError::Missing { folder, at },
         Errno::NOTDIR => WalkError::NotAFolder { folder, at },
-        Errno::ACCESS | Errno::PERM => WalkError::Denied {
-            folder,
-            at,
-            user: Owner(rustix::process::geteuid().as_raw()),
-            what,
-            errno,
-        },
+        Errno::ACCESS | Errno::PERM => {
+            WalkError::Denied { folder, at, user: Owner(rustix::process::geteuid().as_raw()), what, errno }
+        }
         _ => WalkError::Io { folder, at, errno },
     }
 }

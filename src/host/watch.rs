@@ -158,12 +158,7 @@ impl Watcher {
     /// inotify drops the watch of a folder that goes, and notify those of all below it.
     fn forget(&mut self, folders: &BTreeSet<PathBuf>) {
         let gone = |path: &Path| folders.iter().any(|folder| path.starts_with(folder));
-        let dead: Vec<PathBuf> = self
-            .watched
-            .keys()
-            .filter(|path| gone(path))
-            .cloned()
-            .collect();
+        let dead: Vec<PathBuf> = self.watched.keys().filter(|path| gone(path)).cloned().collect();
         for path in dead {
             self.unwatch(&path);
         }
@@ -190,10 +185,7 @@ impl Watcher {
             let folders = by_identity(&mut routes);
             // Before the watches, so that no event of theirs is taken for a neighbour's.
             let needed = |path: &Path| routes.folders.get(path).is_some_and(|at| at.needed);
-            let wanted: Vec<_> = folders
-                .into_iter()
-                .map(|(path, id)| (needed(&path), path, id))
-                .collect();
+            let wanted: Vec<_> = folders.into_iter().map(|(path, id)| (needed(&path), path, id)).collect();
             self.shared.lock().routes = routes;
             if !self.watch_all(wanted) {
                 break;
@@ -204,10 +196,7 @@ impl Watcher {
 
     /// Watches what is wanted and no more. True where there was something new: it may have changed before it was watched.
     fn watch_all(&mut self, wanted: Vec<(bool, PathBuf, (u64, u64))>) -> bool {
-        let keep: HashMap<&Path, (u64, u64)> = wanted
-            .iter()
-            .map(|(_, path, id)| (path.as_path(), *id))
-            .collect();
+        let keep: HashMap<&Path, (u64, u64)> = wanted.iter().map(|(_, path, id)| (path.as_path(), *id)).collect();
         let stale: Vec<PathBuf> = self
             .watched
             .iter()
@@ -290,9 +279,7 @@ fn explain(error: &notify::Error, path: &Path) -> String {
     };
     let why = match &error.kind {
         ErrorKind::MaxFilesWatch => limit("max_user_watches"),
-        ErrorKind::Io(error)
-            if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) =>
-        {
+        ErrorKind::Io(error) if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
             limit("max_user_instances")
         }
         ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -337,11 +324,7 @@ mod tests {
             fs::write(file, "x").unwrap();
         }
         let mut watcher = Watcher::new();
-        watcher.set(
-            &set(&[&config, &fence]),
-            &set(&[&at.join("*.toml")]),
-            Mark::now(),
-        );
+        watcher.set(&set(&[&config, &fence]), &set(&[&at.join("*.toml")]), Mark::now());
         watcher.shared.lock().tell();
         for n in 0..1000 {
             drop(File::open(if n % 2 == 0 { &token } else { &config }).unwrap());
@@ -367,11 +350,7 @@ mod tests {
         watcher.shared.lock().tell();
         // A file that is there for the first time, and one that is written anew.
         let new = at.join("new");
-        watcher.set(
-            &set(&[&config, &fence, &new]),
-            &BTreeSet::new(),
-            Mark::now(),
-        );
+        watcher.set(&set(&[&config, &fence, &new]), &BTreeSet::new(), Mark::now());
         watcher.shared.lock().tell();
         let mut half = [File::create(&config).unwrap(), File::create(&new).unwrap()];
         for file in &mut half {

@@ -17,20 +17,11 @@ pub fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<Obtained, Sou
     let header = claims::header(settings);
     let token = jose::seal(key, settings.algorithm, &header, &payload.json)
         .map_err(|e| failed(format!("the token can't be signed: {e}")))?;
-    Ok(Obtained {
-        token,
-        issued_at: now.whole(),
-        expires_at: payload.expires_at,
-        refresh_token: None,
-    })
+    Ok(Obtained { token, issued_at: now.whole(), expires_at: payload.expires_at, refresh_token: None })
 }
 
 fn failed(message: String) -> SourceError {
-    SourceError {
-        reason: SourceReason::Machine,
-        message,
-        retry_after: None,
-    }
+    SourceError { reason: SourceReason::Machine, message, retry_after: None }
 }
 
 #[cfg(test)]
@@ -66,10 +57,7 @@ mod tests {
         let got = mint(&settings(), Wall(1_600_000_000_999), [0; 16]).unwrap();
         assert_eq!(got.issued_at, Wall::from_secs(1_600_000_000));
         assert_eq!(got.expires_at, Some(Wall::from_secs(1_600_000_060)));
-        let never = JwtSettings {
-            exp: false,
-            ..settings()
-        };
+        let never = JwtSettings { exp: false, ..settings() };
         assert_eq!(mint(&never, Wall(0), [0; 16]).unwrap().expires_at, None);
     }
 
@@ -79,23 +67,14 @@ mod tests {
         let got = mint(&settings, Wall(5), [7; 16]).unwrap();
         let key = settings.signing_key.as_ref().unwrap().verifying().unwrap();
         let jws = Jws::parse(got.token.expose()).unwrap();
-        assert_eq!(
-            jws.verify(&key, Some(Algorithm::HS256)),
-            Ok(Algorithm::HS256)
-        );
+        assert_eq!(jws.verify(&key, Some(Algorithm::HS256)), Ok(Algorithm::HS256));
         assert_eq!(got.token.expose().capacity(), got.token.expose().len());
     }
 
     #[test]
     fn a_key_that_is_missing_or_wrong_is_a_lack() {
-        let lacking = JwtSettings {
-            signing_key: None,
-            ..settings()
-        };
-        let wrong = JwtSettings {
-            algorithm: Algorithm::RS256,
-            ..settings()
-        };
+        let lacking = JwtSettings { signing_key: None, ..settings() };
+        let wrong = JwtSettings { algorithm: Algorithm::RS256, ..settings() };
         for settings in [lacking, wrong] {
             let error = mint(&settings, Wall(5), [7; 16]).unwrap_err();
             assert_eq!(error.reason, SourceReason::Machine);

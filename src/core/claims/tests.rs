@@ -47,21 +47,10 @@ fn claims_stand_in_their_order() {
         "{\"iss\":\"K\\\"\u{e9}\",\"iat\":1599999970,\"nbf\":1599999970,\"exp\":1600003600,\
          \"jti\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"z\":[1,{\"y\":null}],\"aud\":\"\",\"a\":1.5}"
     );
-    let none = JwtSettings {
-        key: None,
-        iat: false,
-        exp: false,
-        jti: false,
-        ..settings()
-    };
+    let none = JwtSettings { key: None, iat: false, exp: false, jti: false, ..settings() };
     assert_eq!(payload_of(&none, now), "{}");
     assert_eq!(payload(&none, now, [0; 16]).expires_at, None);
-    let never = JwtSettings {
-        lifetime: Lifetime::Never,
-        jti: false,
-        key: None,
-        ..settings()
-    };
+    let never = JwtSettings { lifetime: Lifetime::Never, jti: false, key: None, ..settings() };
     assert_eq!(payload_of(&never, now), "{\"iat\":1600000000}");
 }
 
@@ -74,28 +63,18 @@ fn the_header_is_typ_and_alg_first() {
         header: object(json!({"cty": "a", "typ": "at+jwt", "x": {"n": [null]}})),
         ..settings()
     };
-    assert_eq!(
-        header_of(&more),
-        r#"{"typ":"at+jwt","alg":"HS256","kid":"k1","cty":"a","x":{"n":[null]}}"#
-    );
+    assert_eq!(header_of(&more), r#"{"typ":"at+jwt","alg":"HS256","kid":"k1","cty":"a","x":{"n":[null]}}"#);
     assert!(!payload_of(&more, Wall(0)).contains("iss"));
 }
 
 #[test]
 fn numbers_are_whole_and_never_overflow() {
     for now in [Wall(i64::MIN), Wall(-1), Wall(0), Wall(1), Wall(i64::MAX)] {
-        let wild = JwtSettings {
-            lifetime: Lifetime::For(Duration::MAX),
-            skew: Duration::MAX,
-            ..settings()
-        };
+        let wild = JwtSettings { lifetime: Lifetime::For(Duration::MAX), skew: Duration::MAX, ..settings() };
         let text = payload_of(&wild, now);
         let claims: Map<String, Value> = serde_json::from_str(&text).unwrap();
         assert!(claims["iat"].is_i64() && claims["exp"].is_i64(), "{text}");
     }
-    let odd = JwtSettings {
-        skew: Duration::from_millis(1500),
-        ..settings()
-    };
+    let odd = JwtSettings { skew: Duration::from_millis(1500), ..settings() };
     assert!(payload_of(&odd, Wall(10_900)).contains("\"iat\":8,"));
 }

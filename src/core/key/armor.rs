@@ -3,8 +3,7 @@
 
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
 };
 use zeroize::Zeroizing;
 
@@ -25,22 +24,14 @@ pub(super) fn private(text: &[u8]) -> Result<Pair, KeyError> {
     match tag.as_str() {
         "PRIVATE KEY" => match oid::kind_of(&der)? {
             DerKind::Rsa => rsa(RsaKeyPair::from_pkcs8(&der)),
-            DerKind::P256 => p256(EcdsaKeyPair::from_pkcs8(
-                &ECDSA_P256_SHA256_FIXED_SIGNING,
-                &der,
-            )),
-            DerKind::P384 => p384(EcdsaKeyPair::from_pkcs8(
-                &ECDSA_P384_SHA384_FIXED_SIGNING,
-                &der,
-            )),
+            DerKind::P256 => p256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der)),
+            DerKind::P384 => p384(EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &der)),
             DerKind::Ed25519 => ed25519(Ed25519KeyPair::from_pkcs8(&der)),
         },
         "RSA PRIVATE KEY" => rsa(RsaKeyPair::from_der(&der)),
         "EC PRIVATE KEY" => sec1(&der),
         "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(KeyError::PublicForPrivate),
-        "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => {
-            Err(KeyError::CertificateForPrivate)
-        }
+        "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => Err(KeyError::CertificateForPrivate),
         "OPENSSH PRIVATE KEY" => Err(KeyError::OpenSsh),
         "DSA PRIVATE KEY" => Err(KeyError::Unsupported { what: "a DSA key" }),
         _ => Err(KeyError::ForeignBlock),
@@ -57,9 +48,7 @@ pub(super) fn public(text: &[u8]) -> Result<VerifyingKey, KeyError> {
             DerKind::Ed25519 => VerifyingKey::ed25519(&der),
         },
         "RSA PUBLIC KEY" => VerifyingKey::rsa(&der),
-        "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => {
-            Err(KeyError::CertificateForPublic)
-        }
+        "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => Err(KeyError::CertificateForPublic),
         tag if tag.ends_with("PRIVATE KEY") => Err(KeyError::PrivateForPublic),
         _ => Err(KeyError::ForeignBlock),
     }
@@ -80,23 +69,14 @@ fn the_block(text: &[u8]) -> Result<Block, KeyError> {
         return Err(KeyError::DamagedPem);
     }
     let encrypted = |b: &pem::Pem| {
-        b.tag() == "ENCRYPTED PRIVATE KEY"
-            || b.headers()
-                .get("Proc-Type")
-                .is_some_and(|v| v.contains("ENCRYPTED"))
+        b.tag() == "ENCRYPTED PRIVATE KEY" || b.headers().get("Proc-Type").is_some_and(|v| v.contains("ENCRYPTED"))
     };
-    let mut keys: Vec<_> = blocks
-        .into_iter()
-        .filter(|b| b.tag() != "EC PARAMETERS")
-        .collect();
+    let mut keys: Vec<_> = blocks.into_iter().filter(|b| b.tag() != "EC PARAMETERS").collect();
     if keys.iter().any(encrypted) {
         return Err(KeyError::Encrypted);
     }
     match (keys.pop(), keys.len()) {
-        (Some(block), 0) => Ok(Block {
-            tag: block.tag().to_owned(),
-            der: Zeroizing::new(block.into_contents()),
-        }),
+        (Some(block), 0) => Ok(Block { tag: block.tag().to_owned(), der: Zeroizing::new(block.into_contents()) }),
         (None, _) => Err(KeyError::ForeignBlock),
         (Some(_), others) => Err(KeyError::SeveralBlocks { count: others + 1 }),
     }
@@ -121,9 +101,7 @@ pub(super) fn rsa_error(rejected: &KeyRejected) -> KeyError {
     match rejected.description_() {
         "TooSmall" => KeyError::SmallRsa,
         "TooLarge" => KeyError::LargeRsa,
-        _ => KeyError::Broken {
-            what: "the RSA key",
-        },
+        _ => KeyError::Broken { what: "the RSA key" },
     }
 }
 
@@ -136,9 +114,7 @@ fn p384(pair: Result<EcdsaKeyPair, KeyRejected>) -> Result<Pair, KeyError> {
 }
 
 fn ed25519(pair: Result<Ed25519KeyPair, KeyRejected>) -> Result<Pair, KeyError> {
-    pair.map(Pair::Ed25519).map_err(|_| KeyError::Broken {
-        what: "the Ed25519 key",
-    })
+    pair.map(Pair::Ed25519).map_err(|_| KeyError::Broken { what: "the Ed25519 key" })
 }
 
 const EC_BROKEN: KeyError = KeyError::Broken { what: "the EC key" };

@@ -4,8 +4,8 @@
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::KeyPairComponents;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    Ed25519KeyPair, RsaKeyPair, RsaPublicKeyComponents,
 };
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
@@ -24,8 +24,7 @@ pub(super) fn looks_like(text: &[u8]) -> bool {
 }
 
 pub(super) fn is_jwk_or_set(text: &[u8]) -> bool {
-    json::parse_object(text)
-        .is_ok_and(|object| object.contains_key("kty") || object.contains_key("keys"))
+    json::parse_object(text).is_ok_and(|object| object.contains_key("kty") || object.contains_key("keys"))
 }
 
 /// The private key, and the one algorithm that the JWK says it is for.
@@ -53,13 +52,8 @@ pub(super) fn public(jwk: &Jwk) -> Result<VerifyingKey, KeyError> {
         Kind::Oct => VerifyingKey::from_secret(&bytes(jwk, "k")?),
         Kind::Rsa => {
             let (n, e) = (number(jwk, "n")?, number(jwk, "e")?);
-            let parsed = RsaPublicKeyComponents {
-                n: n.as_slice(),
-                e: e.as_slice(),
-            };
-            let der = parsed.as_der().map_err(|_| KeyError::Broken {
-                what: "the RSA key",
-            })?;
+            let parsed = RsaPublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
+            let der = parsed.as_der().map_err(|_| KeyError::Broken { what: "the RSA key" })?;
             VerifyingKey::rsa(der.as_ref())?
         }
         Kind::P256 => VerifyingKey::p256(&point(jwk, 32)?)?,
@@ -87,9 +81,7 @@ fn kind(jwk: &Jwk) -> Result<Kind, KeyError> {
     let unsupported = |what| Err(KeyError::Unsupported { what });
     match (text("kty"), text("crv")) {
         (Some("oct"), _) => Ok(Kind::Oct),
-        (Some("RSA"), _) if jwk.contains_key("oth") => {
-            unsupported("an RSA key of more than two primes")
-        }
+        (Some("RSA"), _) if jwk.contains_key("oth") => unsupported("an RSA key of more than two primes"),
         (Some("RSA"), _) => Ok(Kind::Rsa),
         (Some("EC"), Some("P-256")) => Ok(Kind::P256),
         (Some("EC"), Some("P-384")) => Ok(Kind::P384),
@@ -110,11 +102,7 @@ fn may(jwk: &Jwk, operation: &str) -> Result<(), KeyError> {
         Value::Array(all) => all.iter().any(|v| v == operation || v == "sign"),
         _ => false,
     });
-    if used && listed {
-        Ok(())
-    } else {
-        Err(KeyError::JwkNotForSignatures)
-    }
+    if used && listed { Ok(()) } else { Err(KeyError::JwkNotForSignatures) }
 }
 
 fn algorithm(jwk: &Jwk) -> Result<Option<Algorithm>, KeyError> {
@@ -131,17 +119,11 @@ fn algorithm(jwk: &Jwk) -> Result<Option<Algorithm>, KeyError> {
 }
 
 fn rsa_pair(jwk: &Jwk) -> Result<Pair, KeyError> {
-    if !["p", "q", "dp", "dq", "qi"]
-        .iter()
-        .all(|m| jwk.contains_key(*m))
-    {
+    if !["p", "q", "dp", "dq", "qi"].iter().all(|m| jwk.contains_key(*m)) {
         return Err(KeyError::JwkWithoutPrimes);
     }
     armor::rsa(RsaKeyPair::from_components(&KeyPairComponents {
-        public_key: RsaPublicKeyComponents {
-            n: number(jwk, "n")?,
-            e: number(jwk, "e")?,
-        },
+        public_key: RsaPublicKeyComponents { n: number(jwk, "n")?, e: number(jwk, "e")? },
         d: bytes(jwk, "d")?,
         p: bytes(jwk, "p")?,
         q: bytes(jwk, "q")?,
@@ -151,14 +133,9 @@ fn rsa_pair(jwk: &Jwk) -> Result<Pair, KeyError> {
     }))
 }
 
-fn ec_pair(
-    jwk: &Jwk,
-    curve: &'static EcdsaSigningAlgorithm,
-    size: usize,
-) -> Result<EcdsaKeyPair, KeyError> {
+fn ec_pair(jwk: &Jwk, curve: &'static EcdsaSigningAlgorithm, size: usize) -> Result<EcdsaKeyPair, KeyError> {
     let (d, point) = (sized(jwk, "d", size)?, point(jwk, size)?);
-    EcdsaKeyPair::from_private_key_and_public_key(curve, &d, &point)
-        .map_err(|_| KeyError::JwkHalvesDiffer)
+    EcdsaKeyPair::from_private_key_and_public_key(curve, &d, &point).map_err(|_| KeyError::JwkHalvesDiffer)
 }
 
 fn ed25519_pair(jwk: &Jwk) -> Result<Ed25519KeyPair, KeyError> {
@@ -176,20 +153,13 @@ fn point(jwk: &Jwk, size: usize) -> Result<Vec<u8>, KeyError> {
 
 fn sized(jwk: &Jwk, member: &'static str, size: usize) -> Result<Bytes, KeyError> {
     let value = bytes(jwk, member)?;
-    if value.len() == size {
-        Ok(value)
-    } else {
-        Err(KeyError::JwkMember { member })
-    }
+    if value.len() == size { Ok(value) } else { Err(KeyError::JwkMember { member }) }
 }
 
 /// A Base64urlUInt (RFC 7518 2). Leading zeros are forbidden, but some libraries write them; they change nothing.
 fn number(jwk: &Jwk, member: &'static str) -> Result<Bytes, KeyError> {
     let value = bytes(jwk, member)?;
-    let start = value
-        .iter()
-        .position(|b| *b != 0)
-        .ok_or(KeyError::JwkMember { member })?;
+    let start = value.iter().position(|b| *b != 0).ok_or(KeyError::JwkMember { member })?;
     Ok(Zeroizing::new(value.iter().skip(start).copied().collect()))
 }
 

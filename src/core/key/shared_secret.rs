@@ -41,10 +41,7 @@ impl SecretEncoding {
 /// `utf8` takes every byte as it is. In the others white space (`openssl rand -base64` breaks its lines) and padding may
 /// be there or not; anything else that is not of the alphabet, and bits that say nothing, are errors (RFC 4648 3.3, 3.5).
 pub fn decode_secret(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, KeyError> {
-    let not = |hint| KeyError::NotEncoded {
-        encoding: encoding.name(),
-        hint,
-    };
+    let not = |hint| KeyError::NotEncoded { encoding: encoding.name(), hint };
     if encoding == SecretEncoding::Utf8 {
         return Ok(Secret::new(text.to_vec()));
     }
@@ -87,11 +84,9 @@ pub(super) fn check(secret: &[u8], algorithm: Algorithm, allow_weak: bool) -> Re
         return Err(KeyError::KeyForSecret);
     }
     match algorithm.min_secret_bytes() {
-        Some(min) if secret.len() < min && !allow_weak => Err(KeyError::WeakSecret {
-            algorithm,
-            bytes: secret.len(),
-            min,
-        }),
+        Some(min) if secret.len() < min && !allow_weak => {
+            Err(KeyError::WeakSecret { algorithm, bytes: secret.len(), min })
+        }
         _ => Ok(()),
     }
 }
@@ -108,6 +103,5 @@ pub(super) fn is_key_text(secret: &[u8]) -> bool {
         return true;
     }
     oid::looks_public(secret)
-        || decode_secret(text, SecretEncoding::Base64)
-            .is_ok_and(|der| oid::looks_public(der.expose()))
+        || decode_secret(text, SecretEncoding::Base64).is_ok_and(|der| oid::looks_public(der.expose()))
 }

@@ -13,13 +13,8 @@ fn names_go_both_ways() {
 
 #[test]
 fn each_algorithm_takes_one_kind_of_key() {
-    let kinds = [
-        KeyKind::Hmac { bytes: 32 },
-        KeyKind::Rsa { bits: 2048 },
-        KeyKind::P256,
-        KeyKind::P384,
-        KeyKind::Ed25519,
-    ];
+    let kinds =
+        [KeyKind::Hmac { bytes: 32 }, KeyKind::Rsa { bits: 2048 }, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
     for algorithm in Algorithm::ALL {
         assert_eq!(kinds.iter().filter(|k| algorithm.accepts(**k)).count(), 1);
     }
@@ -30,28 +25,17 @@ fn each_algorithm_takes_one_kind_of_key() {
 
 #[test]
 fn a_secret_is_as_long_as_the_hash() {
-    for (algorithm, min) in [
-        (Algorithm::HS256, 32),
-        (Algorithm::HS384, 48),
-        (Algorithm::HS512, 64),
-    ] {
+    for (algorithm, min) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
         let weak = SigningKey::from_secret(&vec![b'x'; min - 1]);
         let bytes = min - 1;
-        let error = KeyError::WeakSecret {
-            algorithm,
-            bytes,
-            min,
-        };
+        let error = KeyError::WeakSecret { algorithm, bytes, min };
         assert_eq!(weak.check_secret(algorithm, false), Err(error));
         assert_eq!(weak.check_secret(algorithm, true), Ok(()));
         let strong = SigningKey::from_secret(&vec![b'x'; min]);
         assert_eq!(strong.check_secret(algorithm, false), Ok(()));
     }
     let empty = SigningKey::from_secret(b"");
-    assert_eq!(
-        empty.check_secret(Algorithm::HS256, true),
-        Err(KeyError::Empty)
-    );
+    assert_eq!(empty.check_secret(Algorithm::HS256, true), Err(KeyError::Empty));
 }
 
 #[test]
@@ -61,11 +45,7 @@ fn no_random_secret_is_taken_for_a_key() {
     assert!(!shared_secret::is_key_text(&secret));
     secret[1..4].copy_from_slice(&[0x82, 1, 0x22]);
     assert!(!shared_secret::is_key_text(&secret));
-    for text in [
-        "{\"a\": 1, \"b\": \"it may be JSON\"}",
-        "MIIBIjANBgkq",
-        "ssh-rsa",
-    ] {
+    for text in ["{\"a\": 1, \"b\": \"it may be JSON\"}", "MIIBIjANBgkq", "ssh-rsa"] {
         assert!(!shared_secret::is_key_text(text.as_bytes()), "{text}");
     }
     for text in ["ssh-rsa AAAA", " \n-----BEGIN X-----", "{\"kty\":\"oct\"}"] {
@@ -78,10 +58,7 @@ fn debug_shows_no_secret() {
     let key = SigningKey::from_secret(b"hunter2hunter2");
     assert_eq!(format!("{key:?}"), "SigningKey(Hmac { bytes: 14 }, ..)");
     let key = key.verifying().unwrap();
-    assert_eq!(
-        format!("{key:?}"),
-        "VerifyingKey(Hmac { bytes: 14 }, kid None, ..)"
-    );
+    assert_eq!(format!("{key:?}"), "VerifyingKey(Hmac { bytes: 14 }, kid None, ..)");
 }
 
 #[test]
@@ -93,8 +70,7 @@ fn keys_may_be_shared_by_threads() {
 
 #[test]
 fn encodings_are_strict_where_it_matters() {
-    let decode =
-        |text: &str, encoding| decode_secret(text.as_bytes(), encoding).map(|s| s.expose().clone());
+    let decode = |text: &str, encoding| decode_secret(text.as_bytes(), encoding).map(|s| s.expose().clone());
     use SecretEncoding::{Base64, Base64Url, Hex, Utf8};
     for (text, encoding, bytes) in [
         ("a\n", Utf8, &b"a\n"[..]),

@@ -4,9 +4,7 @@
 use std::fmt;
 
 use aws_lc_rs::rsa;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RsaParameters,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RsaParameters};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
@@ -27,9 +25,7 @@ pub struct VerifyingKey {
 impl VerifyingKey {
     /// A symmetric secret as it is.
     pub fn from_secret(secret: &[u8]) -> Self {
-        let kind = KeyKind::Hmac {
-            bytes: secret.len(),
-        };
+        let kind = KeyKind::Hmac { bytes: secret.len() };
         Self::new(kind, DecodingKey::from_secret(secret))
     }
 
@@ -69,30 +65,20 @@ impl VerifyingKey {
     }
 
     /// Whether `signature` (base64url) holds over `message`.
-    pub(in crate::core) fn verify(
-        &self,
-        algorithm: Algorithm,
-        message: &[u8],
-        signature: &str,
-    ) -> bool {
+    pub(in crate::core) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
         self.accepts(algorithm)
-            && jsonwebtoken::crypto::verify(signature, message, &self.key, backend(algorithm))
-                .unwrap_or(false)
+            && jsonwebtoken::crypto::verify(signature, message, &self.key, backend(algorithm)).unwrap_or(false)
     }
 
     /// PKCS#1 or SubjectPublicKeyInfo.
     pub(super) fn rsa(der: &[u8]) -> Result<Self, KeyError> {
-        let broken = KeyError::Broken {
-            what: "the RSA key",
-        };
+        let broken = KeyError::Broken { what: "the RSA key" };
         let key = rsa::PublicKey::from_der(der).map_err(|_| broken.clone())?;
         let pkcs1 = key.as_ref();
         match RsaParameters::public_modulus_len(pkcs1) {
             Ok(0..2048) => Err(KeyError::SmallRsa),
             Ok(bits @ 2048..=8192) => {
-                let kind = KeyKind::Rsa {
-                    bits: bits as usize,
-                };
+                let kind = KeyKind::Rsa { bits: bits as usize };
                 Ok(Self::new(kind, DecodingKey::from_rsa_der(pkcs1)))
             }
             Ok(_) => Err(KeyError::LargeRsa),
@@ -116,9 +102,7 @@ impl VerifyingKey {
 
     /// 32 bytes, or SubjectPublicKeyInfo.
     pub(super) fn ed25519(bytes: &[u8]) -> Result<Self, KeyError> {
-        let broken = KeyError::Broken {
-            what: "the Ed25519 key",
-        };
+        let broken = KeyError::Broken { what: "the Ed25519 key" };
         ParsedPublicKey::new(&ED25519, bytes).map_err(|_| broken)?;
         Ok(Self::new(KeyKind::Ed25519, DecodingKey::from_ed_der(bytes)))
     }
@@ -133,12 +117,7 @@ impl VerifyingKey {
     }
 
     fn new(kind: KeyKind, key: DecodingKey) -> Self {
-        Self {
-            kind,
-            key,
-            only: None,
-            kid: None,
-        }
+        Self { kind, key, only: None, kid: None }
     }
 }
 
@@ -159,10 +138,7 @@ pub struct JwkSet {
 impl JwkSet {
     pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
         let object = json::parse_object(text).map_err(KeyError::JwkJson)?;
-        let mut set = Self {
-            keys: Vec::new(),
-            unusable: Vec::new(),
-        };
+        let mut set = Self { keys: Vec::new(), unusable: Vec::new() };
         match object.get("keys") {
             Some(Value::Array(all)) => all.iter().for_each(|v| match v {
                 Value::Object(jwk) => set.add(jwk),
@@ -186,9 +162,7 @@ impl JwkSet {
 
     /// Keys that a token with this `kid` may be signed by: those of that name, else those without any.
     pub fn candidates(&self, kid: Option<&str>) -> Vec<&VerifyingKey> {
-        let by = |wanted: Option<&str>| -> Vec<_> {
-            self.keys.iter().filter(|k| k.kid() == wanted).collect()
-        };
+        let by = |wanted: Option<&str>| -> Vec<_> { self.keys.iter().filter(|k| k.kid() == wanted).collect() };
         match kid {
             None => self.keys.iter().collect(),
             Some(_) => match by(kid) {
@@ -200,10 +174,7 @@ impl JwkSet {
 
     /// Why the key of that `kid` can't be used, where it is in the set; without a `kid`, why the first one can't.
     pub fn why_unusable(&self, kid: Option<&str>) -> Option<&KeyError> {
-        let (_, error) = self
-            .unusable
-            .iter()
-            .find(|(name, _)| kid.is_none() || name.as_deref() == kid)?;
+        let (_, error) = self.unusable.iter().find(|(name, _)| kid.is_none() || name.as_deref() == kid)?;
         Some(error)
     }
 }

@@ -8,10 +8,7 @@ const JWT: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0K
 
 /// One line at 2020-09-13T12:26:40Z.
 fn one(token: &str, expires: Option<i64>, format: &Format) -> Result<String, RenderError> {
-    let (name, token) = (
-        TokenName::new("a.b").unwrap(),
-        Secret::new(token.to_owned()),
-    );
+    let (name, token) = (TokenName::new("a.b").unwrap(), Secret::new(token.to_owned()));
     let rendered = Rendered {
         name: &name,
         token: &token,
@@ -22,17 +19,11 @@ fn one(token: &str, expires: Option<i64>, format: &Format) -> Result<String, Ren
 }
 
 fn env_format(expires: bool) -> Format {
-    Format::Env {
-        variable: "T".into(),
-        expires_variable: expires.then(|| "T_AT".into()),
-    }
+    Format::Env { variable: "T".into(), expires_variable: expires.then(|| "T_AT".into()) }
 }
 
 fn by_template(text: &str, token: &str, expires: Option<i64>) -> Result<String, RenderError> {
-    let format = Format::Template {
-        file: PathBuf::from("/etc/t"),
-        text: Arc::from(text),
-    };
+    let format = Format::Template { file: PathBuf::from("/etc/t"), text: Arc::from(text) };
     one(token, expires, &format)
 }
 
@@ -64,16 +55,8 @@ fn the_five_formats() {
 fn a_shared_env_file_holds_its_lines_in_order() {
     let (a, b) = (TokenName::new("a").unwrap(), TokenName::new("b").unwrap());
     let (x, y) = (Secret::new("x".to_owned()), Secret::new("y".to_owned()));
-    let line = |name, token| Rendered {
-        name,
-        token,
-        issued_at: Wall(0),
-        expires_at: Some(Wall::from_secs(7)),
-    };
-    let second = Format::Env {
-        variable: "B".into(),
-        expires_variable: None,
-    };
+    let line = |name, token| Rendered { name, token, issued_at: Wall(0), expires_at: Some(Wall::from_secs(7)) };
+    let second = Format::Env { variable: "B".into(), expires_variable: None };
     let first = env_format(true);
     let bytes = render([(line(&a, &x), &first), (line(&b, &y), &second)]).unwrap();
     assert_eq!(bytes.expose(), b"T=x\nT_AT=7\nB=y\n");
@@ -87,32 +70,13 @@ fn every_byte_of_an_env_value_is_judged() {
     for byte in 0..=0x7f_u8 {
         let value = format!("a{}b", char::from(byte));
         let expected = fine.as_bytes().contains(&byte) || byte == b'~';
-        assert_eq!(
-            one(&value, None, &env_format(false)).is_ok(),
-            expected,
-            "{byte:#x}"
-        );
+        assert_eq!(one(&value, None, &env_format(false)).is_ok(), expected, "{byte:#x}");
     }
-    for (value, expected) in [
-        ("~a", false),
-        ("a~", true),
-        ("a:~b", false),
-        ("a~~", true),
-        ("\u{e9}", false),
-    ] {
-        assert_eq!(
-            one(value, None, &env_format(false)).is_ok(),
-            expected,
-            "{value}"
-        );
+    for (value, expected) in [("~a", false), ("a~", true), ("a:~b", false), ("a~~", true), ("\u{e9}", false)] {
+        assert_eq!(one(value, None, &env_format(false)).is_ok(), expected, "{value}");
     }
-    let error = one("abc def", None, &env_format(false))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("a.b") && error.contains(" T ") && error.contains("white space"),
-        "{error}"
-    );
+    let error = one("abc def", None, &env_format(false)).unwrap_err().to_string();
+    assert!(error.contains("a.b") && error.contains(" T ") && error.contains("white space"), "{error}");
     assert!(!error.contains("abc") && !error.contains("def"), "{error}");
 }
 
@@ -133,20 +97,12 @@ fn templates_see_the_token_as_it_is() {
     let never = "{% if expires_at is none %}never{% endif %}{{ claims }}";
     assert_eq!(by_template(never, "opaque", None).as_deref(), Ok("never{}"));
     let claims = "{{ claims.iss }} {{ claims['http://example.com/is_root'] }} {{ claims.exp + 1 }}";
-    assert_eq!(
-        by_template(claims, JWT, None).as_deref(),
-        Ok("joe True 1300819381")
-    );
+    assert_eq!(by_template(claims, JWT, None).as_deref(), Ok("joe True 1300819381"));
 }
 
 #[test]
 fn a_template_fails_without_telling_the_token() {
-    for text in [
-        "\n{{ nothing }}",
-        "\n{{ claims.nothing }}",
-        "\n{{ token | int }}",
-        "\n{{ token.x.y }}",
-    ] {
+    for text in ["\n{{ nothing }}", "\n{{ claims.nothing }}", "\n{{ token | int }}", "\n{{ token.x.y }}"] {
         let error = by_template(text, "s3cr3t", None).unwrap_err().to_string();
         assert!(error.contains("/etc/t line 2"), "{error}");
         assert!(!error.contains("s3cr3t"), "{error}");
@@ -157,22 +113,10 @@ fn a_template_fails_without_telling_the_token() {
 
 #[test]
 fn the_buffer_does_not_grow() {
-    for format in [
-        Format::Token,
-        Format::Json,
-        Format::Header,
-        env_format(true),
-    ] {
-        let (name, token) = (
-            TokenName::new(&"n".repeat(64)).unwrap(),
-            Secret::new("t".repeat(5000)),
-        );
-        let rendered = Rendered {
-            name: &name,
-            token: &token,
-            issued_at: Wall(i64::MAX),
-            expires_at: Some(Wall(i64::MAX)),
-        };
+    for format in [Format::Token, Format::Json, Format::Header, env_format(true)] {
+        let (name, token) = (TokenName::new(&"n".repeat(64)).unwrap(), Secret::new("t".repeat(5000)));
+        let rendered =
+            Rendered { name: &name, token: &token, issued_at: Wall(i64::MAX), expires_at: Some(Wall(i64::MAX)) };
         let size = room(&rendered, &format);
         let bytes = render([(rendered, &format)]).unwrap();
         assert!(bytes.expose().len() <= size, "{format:?}");

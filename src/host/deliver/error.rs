@@ -18,14 +18,8 @@ pub enum DeliverError {
         #[source]
         cause: WalkError,
     },
-    #[error(
-        "{file:?} is {what}; renewd replaces regular files only, and follows no link there: {advice}"
-    )]
-    Irregular {
-        file: PathBuf,
-        what: &'static str,
-        advice: &'static str,
-    },
+    #[error("{file:?} is {what}; renewd replaces regular files only, and follows no link there: {advice}")]
+    Irregular { file: PathBuf, what: &'static str, advice: &'static str },
     #[error("{0:?} names no file: name one in its folder")]
     NoName(PathBuf),
     #[error(
@@ -34,11 +28,7 @@ pub enum DeliverError {
     )]
     NotKept { file: PathBuf },
     #[error("{}", told(file, *step, *errno))]
-    Failed {
-        file: PathBuf,
-        step: Step,
-        errno: Errno,
-    },
+    Failed { file: PathBuf, step: Step, errno: Errno },
 }
 
 /// What was being done when it failed.
@@ -62,36 +52,22 @@ pub enum Step {
 
 impl DeliverError {
     pub(super) fn folder(file: &Path, cause: WalkError) -> Self {
-        Self::Folder {
-            file: file.to_path_buf(),
-            cause,
-        }
+        Self::Folder { file: file.to_path_buf(), cause }
     }
 
     pub(super) fn failed(file: &Path, step: Step, errno: Errno) -> Self {
-        Self::Failed {
-            file: file.to_path_buf(),
-            step,
-            errno,
-        }
+        Self::Failed { file: file.to_path_buf(), step, errno }
     }
 
     pub(super) fn irregular(file: &Path, kind: FileType) -> Self {
         let (what, advice) = match kind {
-            FileType::Symlink => (
-                "a symlink",
-                "remove it, or let the config name the file it leads to",
-            ),
+            FileType::Symlink => ("a symlink", "remove it, or let the config name the file it leads to"),
             FileType::Directory => ("a folder", "remove it, or let the config name a file in it"),
             FileType::Fifo => ("a pipe", "remove it"),
             FileType::Socket => ("a socket", "remove it"),
             _ => ("a device", "let the config name another path"),
         };
-        Self::Irregular {
-            file: file.to_path_buf(),
-            what,
-            advice,
-        }
+        Self::Irregular { file: file.to_path_buf(), what, advice }
     }
 }
 
@@ -119,10 +95,7 @@ fn told(file: &Path, step: Step, errno: Errno) -> String {
         Step::List => file,
         _ => file.parent().unwrap_or(file),
     };
-    format!(
-        "{file:?}: {step} failed: {errno}: {}",
-        advice(folder, step, errno)
-    )
+    format!("{file:?}: {step} failed: {errno}: {}", advice(folder, step, errno))
 }
 
 fn advice(folder: &Path, step: Step, errno: Errno) -> String {
@@ -141,22 +114,28 @@ fn advice(folder: &Path, step: Step, errno: Errno) -> String {
         }
         (_, Errno::IO) => "the disk reports an error: see the kernel's log; the old file may still be in place".into(),
         (_, Errno::NAMETOOLONG) => "a file's name has 255 bytes at most: shorten it".into(),
-        (_, Errno::NOENT) => format!(
-            "folder {folder:?} is missing; renewd creates none: create it, or have systemd create it"
-        ),
-        (Step::Owner(_), Errno::PERM) => "changing the owner takes root or CAP_CHOWN: run renewd as root, give its unit \
+        (_, Errno::NOENT) => {
+            format!("folder {folder:?} is missing; renewd creates none: create it, or have systemd create it")
+        }
+        (Step::Owner(_), Errno::PERM) => {
+            "changing the owner takes root or CAP_CHOWN: run renewd as root, give its unit \
              AmbientCapabilities=CAP_CHOWN, or leave `owner` out and share the file by `group`"
-            .into(),
+                .into()
+        }
         (Step::Group(gid), Errno::PERM) => format!(
             "{user} is not in group {gid}: add it (SupplementaryGroups={gid} in the unit), or run renewd as root or with CAP_CHOWN"
         ),
         (Step::Owner(_) | Step::Group(_), Errno::INVAL) => {
             "there is no such number in this user namespace: name another, or run renewd outside".into()
         }
-        (Step::Mode, Errno::PERM) => "setuid and setgid need the file to be renewd's own and its group one of its own: leave \
+        (Step::Mode, Errno::PERM) => {
+            "setuid and setgid need the file to be renewd's own and its group one of its own: leave \
              these bits out of `mode`, or run renewd as root"
-            .into(),
-        (Step::Rename, Errno::BUSY) => "it is a mount point, which cannot be replaced: mount its folder instead of the file".into(),
+                .into()
+        }
+        (Step::Rename, Errno::BUSY) => {
+            "it is a mount point, which cannot be replaced: mount its folder instead of the file".into()
+        }
         (Step::Rename, Errno::ISDIR) => "a folder stands in its place: remove it".into(),
         (Step::Create, Errno::ACCESS | Errno::PERM) => format!(
             "{user} may not write to folder {folder:?}: give it the right (chown, chgrp and SupplementaryGroups=)"

@@ -49,8 +49,7 @@ pub fn remove(path: &Path, digests: &[Fingerprint]) -> Result<Removed, DeliverEr
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || length > MOST {
         return Ok(Removed::Foreign);
     }
-    let Some(content) = read_regular(&folder, name, &stat, length).map_err(failed(Step::Read))?
-    else {
+    let Some(content) = read_regular(&folder, name, &stat, length).map_err(failed(Step::Read))? else {
         return Ok(Removed::Foreign);
     };
     let same = look().is_ok_and(|now| (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino));

@@ -69,19 +69,13 @@ pub(super) struct Temp<'a> {
 impl<'a> Temp<'a> {
     /// Created 0600 at most, whatever the umask.
     pub(super) fn create(folder: &'a OwnedFd, for_name: &OsStr) -> Result<Self, Failure> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
             let digits = getrandom::u32().map_err(|_| (Step::Create, Errno::AGAIN))?;
             let name = temp_name(for_name, digits);
             match rustix::fs::openat(folder, name.as_bytes(), flags, Mode::from_raw_mode(0o600)) {
                 Ok(fd) => {
-                    return Ok(Self {
-                        folder: folder.as_fd(),
-                        name,
-                        fd,
-                        landed: false,
-                    });
+                    return Ok(Self { folder: folder.as_fd(), name, fd, landed: false });
                 }
                 Err(Errno::EXIST | Errno::INTR) => {}
                 Err(errno) => return Err((Step::Create, errno)),
@@ -94,14 +88,12 @@ impl<'a> Temp<'a> {
     pub(super) fn dress(&self, spec: &FileSpec, len: usize) -> Result<(), Failure> {
         let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e))?;
         if let Some(gid) = spec.gid.filter(|gid| *gid != stat.st_gid) {
-            rustix::fs::fchown(&self.fd, None, Some(Gid::from_raw(gid)))
-                .map_err(|e| (Step::Group(gid), e))?;
+            rustix::fs::fchown(&self.fd, None, Some(Gid::from_raw(gid))).map_err(|e| (Step::Group(gid), e))?;
         }
         self.set_mode(spec)?;
         if let Some(uid) = spec.uid.filter(|uid| *uid != stat.st_uid) {
             self.reserve(len)?;
-            rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), None)
-                .map_err(|e| (Step::Owner(uid), e))?;
+            rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), None).map_err(|e| (Step::Owner(uid), e))?;
         }
         Ok(())
     }
@@ -123,8 +115,7 @@ impl<'a> Temp<'a> {
 
     /// File systems without owners or modes (vfat, some network ones) may take a change without making it.
     pub(super) fn check(&self, spec: &FileSpec, file: &Path) -> Result<(), DeliverError> {
-        let stat = rustix::fs::fstat(&self.fd)
-            .map_err(|errno| DeliverError::failed(file, Step::Mode, errno))?;
+        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| DeliverError::failed(file, Step::Mode, errno))?;
         let plain = !SPECIAL & 0o7777;
         let kept = stat.st_mode & plain == spec.mode.0 & plain
             && spec.uid.is_none_or(|uid| uid == stat.st_uid)
@@ -132,9 +123,7 @@ impl<'a> Temp<'a> {
         if kept {
             return Ok(());
         }
-        Err(DeliverError::NotKept {
-            file: file.to_path_buf(),
-        })
+        Err(DeliverError::NotKept { file: file.to_path_buf() })
     }
 
     /// Writes and fsyncs.
@@ -164,13 +153,8 @@ impl<'a> Temp<'a> {
 
     /// The rename into place.
     pub(super) fn land(mut self, name: &OsStr) -> Result<(), Failure> {
-        rustix::fs::renameat(
-            self.folder,
-            self.name.as_bytes(),
-            self.folder,
-            name.as_bytes(),
-        )
-        .map_err(|e| (Step::Rename, e))?;
+        rustix::fs::renameat(self.folder, self.name.as_bytes(), self.folder, name.as_bytes())
+            .map_err(|e| (Step::Rename, e))?;
         self.landed = true;
         Ok(())
     }
@@ -196,8 +180,7 @@ fn discard(folder: BorrowedFd<'_>, name: &OsStr, fd: BorrowedFd<'_>) -> Result<(
             if stat.st_nlink != 1 || stat.st_uid == me.as_raw() {
                 return Err(refused);
             }
-            rustix::fs::chownat(fd, "", Some(me), None, AtFlags::EMPTY_PATH)
-                .map_err(|_| refused)?;
+            rustix::fs::chownat(fd, "", Some(me), None, AtFlags::EMPTY_PATH).map_err(|_| refused)?;
             unlink()
         }
         other => other,

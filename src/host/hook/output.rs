@@ -13,21 +13,14 @@ const LINES: usize = 64;
 const LINE_BYTES: usize = 1024;
 
 /// Logs both streams line by line until both are at their end.
-pub(super) async fn log_lines(
-    label: &str,
-    out: Option<impl AsyncRead + Unpin>,
-    err: Option<impl AsyncRead + Unpin>,
-) {
+pub(super) async fn log_lines(label: &str, out: Option<impl AsyncRead + Unpin>, err: Option<impl AsyncRead + Unpin>) {
     let printed = AtomicUsize::new(0);
     let log = |stream: &str, line: &str| {
         if printed.fetch_add(1, Ordering::Relaxed) < LINES {
             tracing::info!("{label}: {stream}: {line}");
         }
     };
-    tokio::join!(
-        read(out, |line| log("stdout", line)),
-        read(err, |line| log("stderr", line)),
-    );
+    tokio::join!(read(out, |line| log("stdout", line)), read(err, |line| log("stderr", line)),);
     let more = printed.into_inner().saturating_sub(LINES);
     if more > 0 {
         tracing::info!("{label}: {more} more lines of output are not shown");
@@ -62,8 +55,7 @@ impl Lines {
                 _ => (piece, false),
             };
             let room = LINE_BYTES - self.line.len();
-            self.line
-                .extend_from_slice(text.get(..room).unwrap_or(text));
+            self.line.extend_from_slice(text.get(..room).unwrap_or(text));
             self.is_cut |= text.len() > room;
             if ended {
                 self.flush(log);
@@ -110,10 +102,7 @@ mod tests {
 
     #[test]
     fn lines_are_whole_however_they_arrive() {
-        assert_eq!(
-            lines(&[b"a", b"b\nc\r\n", b"\n", b"d"]),
-            ["ab", "c", "", "d"]
-        );
+        assert_eq!(lines(&[b"a", b"b\nc\r\n", b"\n", b"d"]), ["ab", "c", "", "d"]);
         assert_eq!(lines(&[]), [""; 0]);
         assert_eq!(lines(&[b"\xff!"]), ["\u{fffd}!"]);
     }
@@ -122,19 +111,13 @@ mod tests {
     fn a_long_line_is_cut_before_the_token_that_the_cut_would_split() {
         let long = format!("{} secret1{}\nnext", "x ".repeat(500), "a1".repeat(5000));
         let (head, tail) = long.as_bytes().split_at(700);
-        assert_eq!(
-            lines(&[head, tail]),
-            [format!("{} …", "x ".repeat(500)), "next".to_owned()]
-        );
+        assert_eq!(lines(&[head, tail]), [format!("{} …", "x ".repeat(500)), "next".to_owned()]);
         assert_eq!(lines(&[&[b'a'; 5000]]), ["…"]);
     }
 
     #[test]
     fn tokens_are_masked() {
         let token = "0123456789abcdef0123456789abcdef01234567";
-        assert_eq!(
-            lines(&[format!("got {token}").as_bytes()]),
-            ["got [masked]"]
-        );
+        assert_eq!(lines(&[format!("got {token}").as_bytes()]), ["got [masked]"]);
     }
 }

@@ -15,16 +15,11 @@ use crate::core::settings::HookSignal;
 
 /// Sends `signal` to the process that `pid_file` names.
 pub(super) fn send(pid_file: &Path, signal: HookSignal, label: &str) -> Result<(), HookError> {
-    let fail = |problem| HookError::PidFile {
-        label: label.to_owned(),
-        path: pid_file.to_owned(),
-        problem,
-    };
+    let fail = |problem| HookError::PidFile { label: label.to_owned(), path: pid_file.to_owned(), problem };
     let (pid, owner) = read(pid_file).map_err(fail)?;
     let (name, number) = of(signal);
-    let sent = may_name(owner, pid).and_then(|()| {
-        rustix::process::kill_process(pid, number).map_err(|error| explain(error, pid))
-    });
+    let sent = may_name(owner, pid)
+        .and_then(|()| rustix::process::kill_process(pid, number).map_err(|error| explain(error, pid)));
     sent.map_err(|problem| HookError::Signal {
         label: label.to_owned(),
         path: pid_file.to_owned(),
@@ -61,9 +56,7 @@ fn no_process(pid: Pid) -> String {
 /// The process that the file names, and the file's owner.
 fn read(pid_file: &Path) -> Result<(Pid, u32), String> {
     let mut file = open(pid_file).map_err(|error| format!("cannot be read: {error}"))?;
-    let meta = file
-        .metadata()
-        .map_err(|error| format!("cannot be read: {error}"))?;
+    let meta = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
     if !meta.is_file() {
         return Err("is not a regular file".to_owned());
     }
@@ -71,10 +64,7 @@ fn read(pid_file: &Path) -> Result<(Pid, u32), String> {
         return Err("anybody may write it: chmod o-w".to_owned());
     }
     let mut text = Vec::new();
-    file.by_ref()
-        .take(64)
-        .read_to_end(&mut text)
-        .map_err(|error| format!("cannot be read: {error}"))?;
+    file.by_ref().take(64).read_to_end(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
     let pid = parse(&text).ok_or("holds no process number, or more than one")?;
     if pid <= 1 {
         return Err(format!("names process {pid}, which is no service"));
@@ -89,10 +79,7 @@ fn read(pid_file: &Path) -> Result<(Pid, u32), String> {
 /// Without waiting for the writer of a FIFO.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(path)
 }
 
 /// Digits alone, with white space around at most.
@@ -111,9 +98,7 @@ fn may_name(owner: u32, pid: Pid) -> Result<(), String> {
     }
     match std::fs::metadata(format!("/proc/{pid}")) {
         Ok(process) if process.uid() == owner => Ok(()),
-        Ok(_) => Err(format!(
-            "it is not of the user ({owner}) who owns that file"
-        )),
+        Ok(_) => Err(format!("it is not of the user ({owner}) who owns that file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_process(pid)),
         Err(error) => Err(format!("cannot tell whose it is: {error}")),
     }

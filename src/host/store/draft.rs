@@ -38,11 +38,7 @@ impl Draft {
     ) -> io::Result<Self> {
         let new_name = format!("{name}.new");
         let log = place.file(&new_name, OFlags::CREATE | OFlags::TRUNC)?;
-        let mut draft = Self {
-            log,
-            live: HashMap::with_capacity(live.len() + 1),
-            end: 0,
-        };
+        let mut draft = Self { log, live: HashMap::with_capacity(live.len() + 1), end: 0 };
         let result = draft.fill(old, live, seed);
         if result.is_err() {
             // It may be what fills the disk.
@@ -51,16 +47,8 @@ impl Draft {
         result.map(|()| draft)
     }
 
-    fn fill(
-        &mut self,
-        old: Option<&File>,
-        live: &HashMap<Fingerprint, Span>,
-        seed: Option<u64>,
-    ) -> io::Result<()> {
-        let mut order: Vec<_> = live
-            .iter()
-            .map(|(subject, span)| (*span, *subject))
-            .collect();
+    fn fill(&mut self, old: Option<&File>, live: &HashMap<Fingerprint, Span>, seed: Option<u64>) -> io::Result<()> {
+        let mut order: Vec<_> = live.iter().map(|(subject, span)| (*span, *subject)).collect();
         order.sort_unstable();
         let longest = order.iter().map(|(span, _)| span.len as usize).max();
         let mut bytes = Zeroizing::new(Vec::with_capacity(COPY + longest.unwrap_or(0) + 256));
@@ -68,9 +56,7 @@ impl Draft {
         if let Some(seed) = seed {
             let record = Record::Seed(seed);
             let (at, before) = (bytes.len() as u64, bytes.len());
-            record
-                .encode(&mut bytes)
-                .ok_or(io::ErrorKind::InvalidInput)?;
+            record.encode(&mut bytes).ok_or(io::ErrorKind::InvalidInput)?;
             let len = u32::try_from(bytes.len() - before).unwrap_or(u32::MAX);
             self.live.insert(record.subject(), Span { at, len });
         }
@@ -78,13 +64,9 @@ impl Draft {
             let start = bytes.len();
             bytes.resize(start + span.len as usize, 0);
             let frame = bytes.get_mut(start..).unwrap_or_default();
-            old.ok_or(io::ErrorKind::NotFound)?
-                .read_exact_at(frame, span.at)?;
+            old.ok_or(io::ErrorKind::NotFound)?.read_exact_at(frame, span.at)?;
             if record::frame_at(&bytes, start).is_none_or(|body| body.end != bytes.len()) {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "a record reads back damaged",
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a record reads back damaged"));
             }
             let at = self.end + start as u64;
             self.live.insert(subject, Span { at, ..span });

@@ -32,14 +32,9 @@ impl Place {
     /// nothing but state, and refused if it is a folder of other things too.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let io = |doing| move |error| StoreError::io(path, doing, error);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(io("making"))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("making"))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty())
-            .map_err(|errno| io("opening")(errno.into()))?;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| io("opening")(errno.into()))?;
         let stat = rustix::fs::fstat(&fd).map_err(|errno| io("opening")(errno.into()))?;
         let me = rustix::process::geteuid();
         if stat.st_uid != me.as_raw() && !me.is_root() {
@@ -52,8 +47,7 @@ impl Place {
         let place = Self {
             path: path.into(),
             fd,
-            heir: (stat.st_uid != me.as_raw())
-                .then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))),
+            heir: (stat.st_uid != me.as_raw()).then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))),
         };
         if stat.st_mode & 0o077 != 0 {
             place.tighten(stat.st_mode & 0o7777)?;
@@ -67,10 +61,7 @@ impl Place {
             let entry = entry.map_err(io)?;
             let name = entry.file_name().to_bytes();
             if !matches!(name, b"." | b"..") && !is_state(name) {
-                return Err(StoreError::Exposed {
-                    folder: self.path.clone(),
-                    mode,
-                });
+                return Err(StoreError::Exposed { folder: self.path.clone(), mode });
             }
         }
         rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode & !0o077)).map_err(io)
@@ -79,9 +70,7 @@ impl Place {
     /// Opens a file of the folder for reading and writing; `more` may ask to create it (0600).
     pub(super) fn file(&self, name: &str, more: OFlags) -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
-        let fd = rustix::io::retry_on_intr(|| {
-            rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600))
-        })?;
+        let fd = rustix::io::retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)))?;
         if let Some((uid, gid)) = self.heir.filter(|_| more.contains(OFlags::CREATE)) {
             rustix::fs::fchown(&fd, Some(uid), Some(gid))?;
         }
@@ -137,18 +126,14 @@ impl Place {
             }
             std::thread::sleep(PAUSE);
         }
-        Err(StoreError::Locked {
-            pid: holder,
-            config: config.into(),
-        })
+        Err(StoreError::Locked { pid: holder, config: config.into() })
     }
 }
 
 /// `0123456789abcdef.SOMETHING`, as `Store` names its files.
 fn is_state(name: &[u8]) -> bool {
-    name.split_at_checked(16).is_some_and(|(hex, rest)| {
-        hex.iter().all(u8::is_ascii_hexdigit) && rest.first() == Some(&b'.')
-    })
+    name.split_at_checked(16)
+        .is_some_and(|(hex, rest)| hex.iter().all(u8::is_ascii_hexdigit) && rest.first() == Some(&b'.'))
 }
 
 /// The first line counts: it is whole at any moment.

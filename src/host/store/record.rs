@@ -64,9 +64,7 @@ impl Record {
     pub(super) fn subject(&self) -> Fingerprint {
         match self {
             Self::Seed(_) => subject(SEED, &[]),
-            Self::Token(KeptToken { name, .. }) | Self::TokenGone(name) => {
-                subject(TOKEN, name.as_str().as_bytes())
-            }
+            Self::Token(KeptToken { name, .. }) | Self::TokenGone(name) => subject(TOKEN, name.as_str().as_bytes()),
             Self::Target(KeptTarget { path, .. }) | Self::TargetGone(path) => {
                 subject(TARGET, path.as_os_str().as_bytes())
             }
@@ -90,10 +88,8 @@ impl Record {
             return None;
         };
         let crc = checksum(length, out.get(start + FRAME..)?);
-        out.get_mut(start + 4..start + 8)?
-            .copy_from_slice(&length.to_le_bytes());
-        out.get_mut(start + 8..start + FRAME)?
-            .copy_from_slice(&crc.to_le_bytes());
+        out.get_mut(start + 4..start + 8)?.copy_from_slice(&length.to_le_bytes());
+        out.get_mut(start + 8..start + FRAME)?.copy_from_slice(&crc.to_le_bytes());
         Some(())
     }
 
@@ -144,9 +140,7 @@ impl Record {
                         + refresh.map_or(0, |token| token.expose().len())
                 }
                 Self::TokenGone(name) => name.as_str().len(),
-                Self::Target(kept) => {
-                    kept.path.as_os_str().len() + 16 * kept.digests.len() + 68 * kept.tokens.len()
-                }
+                Self::Target(kept) => kept.path.as_os_str().len() + 16 * kept.digests.len() + 68 * kept.tokens.len(),
                 Self::TargetGone(path) => path.as_os_str().len(),
             }
     }
@@ -190,9 +184,8 @@ pub(super) fn is_torn(bytes: &[u8], at: usize) -> bool {
     let Some(rest) = bytes.get(at..) else {
         return true;
     };
-    let whole = |length: &[u8; 4]| {
-        usize::try_from(u32::from_le_bytes(*length)).is_ok_and(|size| size <= rest.len() - FRAME)
-    };
+    let whole =
+        |length: &[u8; 4]| usize::try_from(u32::from_le_bytes(*length)).is_ok_and(|size| size <= rest.len() - FRAME);
     let cut = MARK.starts_with(rest)
         || rest.starts_with(&MARK)
             && rest

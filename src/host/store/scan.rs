@@ -38,10 +38,7 @@ pub(super) fn header() -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     let version = u32::from(VERSION).to_le_bytes();
     let crc = record::checksum(u32::from(VERSION), &MAGIC).to_le_bytes();
-    for (to, from) in bytes
-        .iter_mut()
-        .zip(MAGIC.iter().chain(&version).chain(&crc))
-    {
+    for (to, from) in bytes.iter_mut().zip(MAGIC.iter().chain(&version).chain(&crc)) {
         *to = *from;
     }
     bytes
@@ -52,8 +49,7 @@ fn version_of(bytes: &[u8]) -> Option<u32> {
     let (magic, rest) = bytes.split_first_chunk::<8>()?;
     let (version, rest) = rest.split_first_chunk::<4>()?;
     let version = u32::from_le_bytes(*version);
-    let good = *magic == MAGIC
-        && *rest.first_chunk::<4>()? == record::checksum(version, magic).to_le_bytes();
+    let good = *magic == MAGIC && *rest.first_chunk::<4>()? == record::checksum(version, magic).to_le_bytes();
     good.then_some(version)
 }
 

@@ -82,9 +82,7 @@ impl Pending {
                 self.writing.insert(path.to_owned(), now);
                 false
             }
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) if self.matters(path) => {
-                self.changed(path, now)
-            }
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) if self.matters(path) => self.changed(path, now),
             EventKind::Create(kind) if self.matters(path) => self.appeared(kind, path, now),
             EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
                 let is_folder = self.routes.folders.contains_key(path);
@@ -108,8 +106,7 @@ impl Pending {
     /// A link is there whole. A file that was opened to be written comes as "created" too: the opening follows at once.
     fn appeared(&mut self, kind: CreateKind, path: &Path, now: Instant) -> bool {
         let is_plain = kind != CreateKind::Folder
-            && std::fs::symlink_metadata(path)
-                .is_ok_and(|meta| meta.is_file() && meta.nlink() == 1);
+            && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.nlink() == 1);
         if is_plain {
             self.created.insert(path.to_owned(), now);
             return true;
@@ -223,12 +220,7 @@ mod tests {
     #[test]
     fn neighbours_and_readers_do_not_count() {
         let (mut pending, start) = (pending(), Instant::now());
-        for (kind, path) in [
-            (CLOSED, "/f/c"),
-            (WRITTEN, "/f/c"),
-            (OPENED, "/f/a"),
-            (CLOSED, "/g/a"),
-        ] {
+        for (kind, path) in [(CLOSED, "/f/c"), (WRITTEN, "/f/c"), (OPENED, "/f/a"), (CLOSED, "/g/a")] {
             assert!(!pending.take(&event(kind, path), start));
         }
         assert_eq!(pending.next(after(start, 500)), Next::Nothing);
@@ -241,10 +233,7 @@ mod tests {
         pending.take(&event(WRITTEN, "/f/a"), start);
         assert_eq!(pending.next(after(start, 50)), Next::Nothing);
         pending.take(&event(CLOSED, "/f/b"), after(start, 50));
-        assert_eq!(
-            pending.next(after(start, 1000)),
-            Next::At(after(start, 5000))
-        );
+        assert_eq!(pending.next(after(start, 1000)), Next::At(after(start, 5000)));
         pending.take(&event(CLOSED, "/f/a"), after(start, 1100));
         assert_eq!(pending.next(after(start, 1101)), Next::Tell);
     }
@@ -255,10 +244,7 @@ mod tests {
         pending.take(&event(CLOSED, "/f/b"), start);
         for second in 0..5 {
             pending.take(&event(WRITTEN, "/f/a"), after(start, second * 1000));
-            assert_eq!(
-                pending.next(after(start, second * 1000)),
-                Next::At(after(start, 5000))
-            );
+            assert_eq!(pending.next(after(start, second * 1000)), Next::At(after(start, 5000)));
         }
         assert_eq!(pending.next(after(start, 5000)), Next::Tell);
     }

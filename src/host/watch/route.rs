@@ -77,11 +77,7 @@ pub(super) fn walk(
     is_new: impl Fn(&Path) -> bool,
     mark: Mark,
 ) -> Routes {
-    let mut walker = Walker {
-        routes: Routes::default(),
-        known: HashMap::new(),
-        mark: None,
-    };
+    let mut walker = Walker { routes: Routes::default(), known: HashMap::new(), mark: None };
     for file in files {
         walker.mark = is_new(file).then_some(mark);
         walker.follow(file, LINKS);
@@ -99,10 +95,7 @@ pub(super) fn walk(
 
 /// Folders that the kernel makes up: nothing is delivered there, and everybody opens files in them.
 fn is_virtual(folder: &Path) -> bool {
-    ["/proc", "/sys", "/dev"]
-        .iter()
-        .any(|root| folder.starts_with(root))
-        && !folder.starts_with("/dev/shm")
+    ["/proc", "/sys", "/dev"].iter().any(|root| folder.starts_with(root)) && !folder.starts_with("/dev/shm")
 }
 
 struct Walker {
@@ -250,25 +243,12 @@ mod tests {
         symlink("..data/config.toml", root.join("m/config.toml")).unwrap();
         symlink("m/config.toml", root.join("config.toml")).unwrap();
         let routes = walked(&[&root.join("config.toml")], &[]);
-        assert_eq!(
-            kinds(&routes, &root),
-            [
-                ("config.toml".into(), Kind::Link),
-                ("m".into(), Kind::Folder)
-            ]
-        );
+        assert_eq!(kinds(&routes, &root), [("config.toml".into(), Kind::Link), ("m".into(), Kind::Folder)]);
         assert_eq!(
             kinds(&routes, &root.join("m")),
-            [
-                ("..data".into(), Kind::Link),
-                ("..v1".into(), Kind::Folder),
-                ("config.toml".into(), Kind::Link)
-            ]
+            [("..data".into(), Kind::Link), ("..v1".into(), Kind::Folder), ("config.toml".into(), Kind::Link)]
         );
-        assert_eq!(
-            kinds(&routes, &root.join("m/..v1")),
-            [("config.toml".into(), Kind::File)]
-        );
+        assert_eq!(kinds(&routes, &root.join("m/..v1")), [("config.toml".into(), Kind::File)]);
         assert!(!routes.folders.contains_key(Path::new("/")));
     }
 
@@ -277,10 +257,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         let routes = walked(&[&root.join("a/b/c")], &[&root.join("d/*.toml")]);
-        assert_eq!(
-            kinds(&routes, &root),
-            [("a".into(), Kind::Missing), ("d".into(), Kind::Missing)]
-        );
+        assert_eq!(kinds(&routes, &root), [("a".into(), Kind::Missing), ("d".into(), Kind::Missing)]);
         assert!(routes.folders[&root].needed && routes.folders[&root].patterns.is_empty());
     }
 
@@ -293,10 +270,7 @@ mod tests {
         std::fs::create_dir(root.join("c")).unwrap();
         std::fs::write(root.join("f"), "x").unwrap();
         let routes = walked(&[&root.join("a"), &root.join("c/../f")], &[]);
-        let names: Vec<_> = kinds(&routes, &root)
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let names: Vec<_> = kinds(&routes, &root).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b", "c", "f"]);
     }
 
