@@ -1,0 +1,322 @@
+//! The promise: the control socket answers its own user alone, and no client of it, however slow, broken or big, holds
+//! anybody up. `rotate` returns when it is on disk and keeps min_interval; `reload` tells every error.
+//! One line of JSON each way. What is shown: `status.rs`; what commands exit with: `exit_codes.rs`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Sandbox, is_root, token, until};
+
+#[test]
+fn the_socket_is_its_users_alone_under_any_umask() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let daemon = sandbox
+        .daemon()
+        .under(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""])
+        .ready();
+    let mode = || {
+        fs::metadata(sandbox.path("control.sock"))
+            .expect("the socket")
+            .permissions()
+            .mode()
+    };
+    assert_eq!(mode() & 0o7777, 0o600);
+    // What a crash left behind is taken over.
+    daemon.kill9();
+    let daemon = sandbox.start();
+    assert_eq!(mode() & 0o7777, 0o600);
+    assert_eq!(daemon.token("a")["state"], "valid");
+    daemon.stop();
+}
+
+fn connect(sandbox: &Sandbox) -> UnixStream {
+    let stream = UnixStream::connect(sandbox.path("control.sock")).expect("connect");
+    let short = Some(Duration::from_millis(300));
+    stream.set_write_timeout(short).expect("a timeout");
+    stream.set_read_timeout(short).expect("a timeout");
+    stream
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
+    let line = status
+        .lines()
+        .find(|l| l.starts_with("VmRSS:"))
+        .expect("VmRSS");
+    let number = line.split_whitespace().nth(1).expect("a number");
+    number.parse().expect("a number")
+}
+
+#[test]
+fn clients_that_hang_or_flood_hold_nobody_up() {
+    let sandbox = Sandbox::new();
+    sandbox.config(format!(
+        "{}{}",
+        token("a"),
+        token("b").line("lifetime = \"2s\"")
+    ));
+    let mut daemon = sandbox.start();
+    let mut clients = Vec::new();
+    for number in 0..120 {
+        let mut stream = connect(&sandbox);
+        // Silent, half a line, garbage, an answer that is never read.
+        let bytes: &[u8] = match number % 4 {
+            0 => b"",
+            1 => b"{\"command\":\"sta",
+            2 => b"\xff\x00\xfe{{{\n\n\n[1,2]\n",
+            _ => b"{\"command\":\"status\"}\n{\"command\":\"status\"}\n",
+        };
+        let _ = stream.write_all(bytes);
+        clients.push(stream);
+    }
+    let flood = vec![b'x'; 1 << 20];
+    for _ in 0..4 {
+        let mut stream = connect(&sandbox);
+        for _ in 0..64 {
+            if stream.write_all(&flood).is_err() {
+                break;
+            }
+        }
+        clients.push(stream);
+    }
+    let began = Instant::now();
+    assert!(sandbox.rotate(&["a"]));
+    assert_eq!(daemon.token("a")["state"], "valid");
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(sandbox.jwt("b").left() > 0.0);
+    let resident = resident_kib(daemon.pid());
+    assert!(
+        resident < 64 * 1024,
+        "{resident} KiB resident after the flood"
+    );
+    drop(clients);
+    assert!(sandbox.rotate(&["a"]) && daemon.alive());
+}
+
+#[test]
+fn a_request_that_is_none_gets_an_answer_and_hurts_nobody() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let mut daemon = sandbox.start();
+    let a = sandbox.read("a.token");
+    let deep = "[".repeat(20_000);
+    let bad = [
+        "nonsense",
+        "{}",
+        "[]",
+        "null",
+        "{\"command\":\"no-such\"}",
+        "{\"command\":7}",
+        "{\"command\":\"rotate\",\"names\":\"a\"}",
+        "{\"command\":\"rotate\",\"names\":[\"../../a\"]}",
+        &deep,
+    ];
+    for request in bad {
+        let mut stream = connect(&sandbox);
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let _ = writeln!(stream, "{request}");
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        let value: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
+        assert_ne!(
+            value["ok"],
+            true,
+            "{:?}: {answer}",
+            &request[..request.len().min(40)]
+        );
+    }
+    assert!(daemon.alive());
+    assert_eq!(sandbox.read("a.token"), a);
+}
+
+#[test]
+fn rotate_returns_when_it_is_on_disk_and_touches_no_other() {
+    let sandbox = Sandbox::new();
+    let quick = "[defaults]\nmin_interval = \"1ms\"\n";
+    sandbox.config(format!("{quick}{}{}{}", token("a"), token("b"), token("c")));
+    let daemon = sandbox.start();
+    for round in 0..5 {
+        let before = ["a", "b", "c"].map(|n| sandbox.read(&format!("{n}.token")));
+        sandbox.ours(&["rotate", "a", "c"]).expect(0);
+        let after = ["a", "b", "c"].map(|n| sandbox.read(&format!("{n}.token")));
+        let changed: Vec<bool> = before.iter().zip(&after).map(|(x, y)| x != y).collect();
+        assert_eq!(changed, [true, false, true], "round {round}");
+    }
+    let before = sandbox.read("b.token");
+    sandbox.ours(&["rotate"]).expect(0);
+    assert_ne!(sandbox.read("b.token"), before, "no NAME is all of them");
+    daemon.stop();
+}
+
+#[test]
+fn rotate_within_min_interval_waits_a_little_else_fails_and_says_when() {
+    let sandbox = Sandbox::new();
+    let short = token("short").line("min_interval = \"3s\"");
+    let far = token("far").line("lifetime = \"4h\"\nmin_interval = \"1h\"");
+    sandbox.config(format!("{short}{far}"));
+    let daemon = sandbox.start();
+    assert!(sandbox.rotate(&["short"]));
+    let text = sandbox.read("short.token");
+    let waited = sandbox.ours(&["rotate", "short"]).expect(0);
+    assert!(
+        waited.took >= Duration::from_secs(2),
+        "min_interval was not kept: {:?}",
+        waited.took
+    );
+    assert_ne!(sandbox.read("short.token"), text);
+    let forced = sandbox.ours(&["rotate", "--force", "short"]).expect(0);
+    assert!(forced.took < Duration::from_secs(2), "{:?}", forced.took);
+
+    let text = sandbox.read("far.token");
+    let refused = sandbox.ours(&["rotate", "far"]);
+    assert!(matches!(refused.code, Some(1 | 75)), "{refused:#?}");
+    assert!(refused.took < Duration::from_secs(20), "{:?}", refused.took);
+    assert!(refused.stderr.contains("far"), "{refused:#?}");
+    assert!(
+        refused.stderr.contains(|c: char| c.is_ascii_digit()),
+        "says no time: {refused:#?}"
+    );
+    assert_eq!(sandbox.read("far.token"), text);
+    sandbox.ours(&["rotate", "--force", "far"]).expect(0);
+    assert_ne!(sandbox.read("far.token"), text);
+    daemon.stop();
+}
+
+#[test]
+fn many_at_once_are_all_answered() {
+    let sandbox = Sandbox::new();
+    sandbox.config(format!("{}{}", token("a"), token("b")));
+    let daemon = sandbox.start();
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..12)
+            .map(|i| {
+                scope.spawn({
+                    let sandbox = &sandbox;
+                    move || sandbox.rotate(&[["a", "b"][i % 2]])
+                })
+            })
+            .collect();
+        for one in asking {
+            assert!(one.join().expect("a client"));
+        }
+    });
+    sandbox.jwt("a");
+    daemon.stop();
+}
+
+#[test]
+fn reload_tells_every_error() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let daemon = sandbox.start();
+    let text = sandbox.config_text(
+        "",
+        format!(
+            "{}{}",
+            token("a").line("lifetime = \"soon\""),
+            token("b").line("clams = 1").plain("nowhere/t")
+        ),
+    );
+    let lines: Vec<usize> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, l)| {
+            ["\"soon\"", "clams", "nowhere"]
+                .iter()
+                .any(|w| l.contains(w))
+        })
+        .map(|(i, _)| i + 1)
+        .collect();
+    sandbox.put("config.toml", text);
+    let ran = sandbox.ours(&["reload"]).expect(78);
+    for line in &lines[..2] {
+        assert!(
+            ran.stderr.contains(&format!("config.toml:{line}")),
+            "{}",
+            ran.stderr
+        );
+    }
+    let check = sandbox.ours(&["check"]).expect(78);
+    for line in lines {
+        assert!(
+            check.stderr.contains(&format!("config.toml:{line}")),
+            "{}",
+            check.stderr
+        );
+    }
+    sandbox.config(token("a").line("claims = { aud = \"new\" }"));
+    sandbox.ours(&["reload"]).expect(0);
+    until("taken", || sandbox.jwt("a").claims["aud"] == "new");
+    daemon.stop();
+}
+
+#[test]
+fn the_socket_is_found_through_a_config_that_is_broken_by_now() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let daemon = sandbox.start();
+    sandbox.config(token("a").line("lifetime = \"soon\""));
+    sandbox.ours(&["status"]).expect(0);
+    sandbox.ours(&["rotate", "--force"]).expect(0);
+    daemon.stop();
+}
+
+/// control_group may read status, and rotate nothing.
+#[test]
+fn another_user_of_the_group_reads_and_changes_nothing() {
+    if !is_root("another user of the control group")
+        || !std::path::Path::new("/usr/bin/setpriv").exists()
+    {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.config_with("control_group = \"nogroup\"", token("a"));
+    let known = fs::read_to_string("/etc/group")
+        .is_ok_and(|g| g.lines().any(|l| l.starts_with("nogroup:x:65534:")));
+    if !known {
+        println!("no group `nogroup` 65534 here: skipped");
+        return;
+    }
+    let daemon = sandbox.start();
+    let mode = fs::metadata(sandbox.path("control.sock"))
+        .expect("the socket")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o660);
+    let a = sandbox.read("a.token");
+    // A copy that another user can reach, wherever the build stands.
+    let copy = sandbox.path("renewd");
+    fs::copy(env!("CARGO_BIN_EXE_renewd"), &copy).expect("cp");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
+    let as_nobody = |args: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&copy)
+            .args(args);
+        command
+            .args(["--socket"])
+            .arg(sandbox.path("control.sock"))
+            .current_dir("/");
+        sandbox.finish(command, "")
+    };
+    let read = as_nobody(&["status", "--json"]).expect(0);
+    assert!(!read.stdout.contains(&a));
+    for args in [&["rotate", "--force"][..], &["reload"]] {
+        let refused = as_nobody(args);
+        assert!(refused.code.is_some_and(|c| c != 0), "{refused:#?}");
+    }
+    assert_eq!(sandbox.read("a.token"), a, "rotated by a stranger");
+    daemon.stop();
+}

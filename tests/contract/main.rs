@@ -1,0 +1,25 @@
+//! The contract, one file a promise, shown on the real binary: real files, real signals, a fake service manager.
+//! One test target for all of them: one link, and their waits overlap. `cargo test --test contract reload::` runs one file.
+//! `RENEWD_LONG=1` runs the long forms, `RENEWD_SEED=N` repeats a random one.
+#![forbid(unsafe_code)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod atomic;
+mod control;
+mod crash;
+mod env_files;
+mod exit_codes;
+mod hooks_end_to_end;
+mod lacks;
+mod never_expired;
+mod reload;
+mod reload_refused;
+mod schedule;
+mod secrecy;
+mod signatures;
+mod state;
+mod state_removal;
+mod status;
+mod systemd;

@@ -1,0 +1,85 @@
+//! Owns: what the contract tests share: a sandbox, a running daemon with a fake service manager, readers, a JWT eye of its own.
+//! It knows the binary only by its command line, files, signals and sockets; no line of renewd is called from here.
+//! Does not: assert promises. The files beside `contract/main.rs` do.
+
+mod daemon;
+mod jwt;
+mod readers;
+mod sandbox;
+mod token_text;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use daemon::Daemon;
+pub use jwt::{Jwt, openssl};
+pub use readers::Readers;
+pub use sandbox::{Ran, SECRET, Sandbox, names_in};
+pub use token_text::{TokenText, token};
+
+/// How long a test waits for something that has no time of its own in the contract. Generous: the machine may be loaded.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Polls until `check` gives something; panics with `what` once `limit` has passed.
+pub fn eventually<T>(limit: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Polls with patience until `check` is true.
+pub fn until(what: &str, mut check: impl FnMut() -> bool) {
+    eventually(PATIENCE, what, || check().then_some(()));
+}
+
+/// Seconds since the Unix epoch.
+pub fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs_f64()
+}
+
+/// Whether the long forms were asked for (`RENEWD_LONG=1`).
+pub fn long() -> bool {
+    std::env::var_os("RENEWD_LONG").is_some_and(|v| v == "1")
+}
+
+/// Whether files can be given away; says so when a test has to skip that part.
+pub fn is_root(test: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("{test}: skipped, needs root");
+    }
+    root
+}
+
+/// A small seeded generator (xorshift64*): a failure is repeated with `RENEWD_SEED`.
+pub struct Dice(u64);
+
+impl Dice {
+    /// Seeded from `RENEWD_SEED`, else from the clock; the seed is printed.
+    pub fn new(test: &str) -> Self {
+        let drawn = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |d| d.as_nanos() as u64);
+        let seed = std::env::var("RENEWD_SEED")
+            .ok()
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(drawn);
+        println!("{test}: RENEWD_SEED={seed}");
+        Self(seed.max(1))
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % end
+    }
+}
