@@ -1046,6 +1046,15 @@ fn inspect_shows_a_token_without_a_key() {
         "{}",
         ran.out
     );
+    let exact = hs256("{\"big\":123456789012345678901234567890,\r\n\t\"f\":1.10,\"l\":[\r\n1]}");
+    let ran = desk.run(&["inspect", &exact, "--json"], "");
+    assert!(
+        ran.out
+            .contains(r#""claims":{"big":123456789012345678901234567890,"f":1.10,"l":[  1]}"#),
+        "{}",
+        ran.out
+    );
+    assert_eq!(ran.out.matches('\n').count(), 1);
     let never = desk.inspect(&hs256(r#"{"exp":null}"#), &[]).1;
     assert_eq!(
         (&never["expired"], &never["expires_in"]),
@@ -1145,4 +1154,31 @@ fn a_key_that_is_of_no_use_is_told_why() {
         assert_eq!(ran.code, 1);
         assert!(ran.err.contains(word), "{}", ran.err);
     }
+}
+
+#[test]
+fn refresh_takes_the_one_algorithm_it_was_told() {
+    let desk = Desk::new();
+    desk.put("secret", "x".repeat(64));
+    let token = desk.generate(&["--secret-file", "secret", "--alg", "HS512"]);
+    let ran = desk.refresh(&token, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(
+        ran.err.contains("HS512") && ran.err.contains("HS256"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(desk.refresh(&token, &["--alg", "HS384"]).code, 1);
+    let ran = desk.refresh(&token, &["--alg", "HS512"]);
+    assert_eq!(parts(ran.out.trim_end()).0["alg"], "HS512", "{}", ran.err);
+}
+
+#[test]
+fn a_small_public_key_verifies_nothing() {
+    let desk = Desk::new();
+    desk.openssl(&["genrsa", "-out", "small", "1024"]);
+    desk.openssl(&["rsa", "-in", "small", "-pubout", "-out", "small.pub"]);
+    let ran = desk.run(&["inspect", "x", "--public-key-file", "small.pub"], "");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("2048"), "{}", ran.err);
 }
