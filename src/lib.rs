@@ -6,5 +6,6 @@
 
 pub mod cli;
 pub mod core;
+mod daemon;
 pub mod host;
 pub mod source;

@@ -727,7 +727,8 @@ fn refresh_knows_whose_a_token_is_by_kid_too() {
 fn inspect_shows_a_token_without_a_key() {
     let desk = Desk::new();
     let at = now();
-    let token = hs256(&format!(r#"{{"iss":"\u001b[31mK\u202e","iat":{at},"exp":{},"n":1.5}}"#, at + 3590));
+    let rogue = "\u{202e}\u{9b}";
+    let token = hs256(&format!(r#"{{"iss":"\u001b[31mK{rogue}","iat":{at},"exp":{},"n":1.5}}"#, at + 3590));
     let (code, seen) = desk.inspect(&token, &[]);
     assert_eq!((code, &seen["signature"]), (0, &json!("unchecked")));
     assert_eq!(seen["expired"], false);
@@ -735,14 +736,20 @@ fn inspect_shows_a_token_without_a_key() {
     assert!((3580..=3590).contains(&left));
     let ran = desk.run(&["inspect", &token], "");
     assert_eq!(ran.code, 0);
-    assert!(!ran.out.contains(['\u{1b}', '\u{202e}']), "a token may not write to the terminal");
-    for part in ["signature: unchecked", "expires: in 59m", "\"iss\": \"\\u001b[31mK\\u202e\"", "\"alg\": \"HS256\""] {
+    assert!(!ran.out.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "a token may not write to the terminal");
+    for part in
+        ["signature: unchecked", "expires: in 59m", "\"iss\": \"\\u001b[31mK\\u202e\\u009b\"", "\"alg\": \"HS256\""]
+    {
         assert!(ran.out.contains(part), "{part} in {}", ran.out);
     }
     let expired = hs256(r#"{"exp":1600000000}"#);
     let ran = desk.run(&["inspect", &expired, "--secret-file", "secret"], "");
     assert_eq!(ran.code, 0);
     assert!(ran.out.contains("signature: valid") && ran.out.contains("expired "), "{}", ran.out);
+    let exact = hs256("{\"big\":123456789012345678901234567890,\r\n\t\"f\":1.10,\"l\":[\r\n1]}");
+    let ran = desk.run(&["inspect", &exact, "--json"], "");
+    assert!(ran.out.contains(r#""claims":{"big":123456789012345678901234567890,"f":1.10,"l":[  1]}"#), "{}", ran.out);
+    assert_eq!(ran.out.matches('\n').count(), 1);
     let never = desk.inspect(&hs256(r#"{"exp":null}"#), &[]).1;
     assert_eq!((&never["expired"], &never["expires_in"]), (&json!(false), &Value::Null));
     // None of these is an algorithm that can be checked here; without a key they are shown all the same.
@@ -847,4 +854,27 @@ fn a_key_that_is_of_no_use_is_told_why() {
         assert_eq!(ran.code, 1);
         assert!(ran.err.contains(word), "{}", ran.err);
     }
+}
+
+#[test]
+fn refresh_takes_the_one_algorithm_it_was_told() {
+    let desk = Desk::new();
+    desk.put("secret", "x".repeat(64));
+    let token = desk.generate(&["--secret-file", "secret", "--alg", "HS512"]);
+    let ran = desk.refresh(&token, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("HS512") && ran.err.contains("HS256"), "{}", ran.err);
+    assert_eq!(desk.refresh(&token, &["--alg", "HS384"]).code, 1);
+    let ran = desk.refresh(&token, &["--alg", "HS512"]);
+    assert_eq!(parts(ran.out.trim_end()).0["alg"], "HS512", "{}", ran.err);
+}
+
+#[test]
+fn a_small_public_key_verifies_nothing() {
+    let desk = Desk::new();
+    desk.openssl(&["genrsa", "-out", "small", "1024"]);
+    desk.openssl(&["rsa", "-in", "small", "-pubout", "-out", "small.pub"]);
+    let ran = desk.run(&["inspect", "x", "--public-key-file", "small.pub"], "");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("fewer than 2048"), "{}", ran.err);
 }

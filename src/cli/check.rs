@@ -1,44 +1,42 @@
 //! Owns: `renewd check`: every mistake of a config at once, each with file, line, column and a caret.
 //! Does not: find any; it takes the road every command takes.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{IsTerminal, Write};
 
-use crate::core::environment::Environment;
+use super::{Exit, Surroundings};
 use crate::core::finding::{Report, Severity};
 use crate::core::settings::Plan;
-use crate::host::load::{find_config, load};
+use crate::host::load::load;
 
-/// sysexits.h, EX_CONFIG.
-const WRONG_CONFIG: u8 = 78;
+/// Validate the config, with its secrets, folders and users
+///
+/// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked.
+/// Exit codes: 0 it is right (warnings aside); 78 it is wrong, missing, or the machine lacks something.
+#[derive(clap::Args)]
+pub(crate) struct Args {}
 
-/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; returns the exit code.
-pub fn run(
-    config: Option<&Path>,
-    env: &Environment,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-    styled: bool,
-) -> io::Result<u8> {
-    let path = match find_config(config, env) {
+pub(crate) fn run(_: &Args, around: &Surroundings) -> Exit {
+    let path = match around.config() {
         Ok(path) => path,
-        Err(none) => {
-            writeln!(err, "error: {none}\n\nName one with -c FILE.")?;
-            return Ok(WRONG_CONFIG);
-        }
+        Err(exit) => return exit,
     };
-    let loaded = load(&path, env);
-    err.write_all(loaded.report.render(styled).as_bytes())?;
+    let loaded = load(&path, &around.env);
+    eprint!("{}", loaded.report.render(is_styled(around)));
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
-            writeln!(out, "ok: {}", summary(&plan, &loaded.report))?;
-            Ok(0)
+            let printed = writeln!(std::io::stdout(), "ok: {}", summary(&plan, &loaded.report));
+            if printed.is_ok() { Exit::Done } else { Exit::Failed }
         }
         _ => {
-            writeln!(err, "{}: {}", path.display(), counted(&loaded.report))?;
-            Ok(WRONG_CONFIG)
+            eprintln!("{}: {}", path.display(), counted(&loaded.report));
+            Exit::WrongConfig
         }
     }
+}
+
+/// Colour only on a terminal, and where <https://no-color.org> does not forbid it.
+pub(crate) fn is_styled(around: &Surroundings) -> bool {
+    std::io::stderr().is_terminal() && around.env.non_empty("NO_COLOR").is_none()
 }
 
 fn summary(plan: &Plan, report: &Report) -> String {

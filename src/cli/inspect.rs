@@ -5,9 +5,11 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::core::jose::{JoseError, Jws};
+use crate::core::json::RawObject;
 use crate::core::key::{JwkSet, SecretEncoding, VerifyingKey};
 use crate::core::time::Wall;
 
@@ -97,11 +99,13 @@ fn inspect(args: &Args) -> Result<Exit, Failure> {
     let claims = jws.claims().map_err(|e| Failure::failed(e.to_string()))?;
     let verdict = keys.judge(&jws);
     let expiry = Expiry::of(&claims, input::now());
-    let text = if args.json {
-        as_json(&jws.header, &claims, &verdict, &expiry)
-    } else {
-        as_text(&jws.header, &claims, &verdict, &expiry)
+    let shown = Shown {
+        header: jws.raw_header().map_err(|e| Failure::failed(e.to_string()))?,
+        claims: jws.raw_claims().map_err(|e| Failure::failed(e.to_string()))?,
+        verdict: &verdict,
+        expiry: &expiry,
     };
+    let text = if args.json { shown.json() } else { shown.text() };
     input::print(&visible(&text), "")?;
     Ok(match verdict {
         Verdict::Valid(_) | Verdict::Unchecked => Exit::Done,
@@ -200,47 +204,75 @@ impl Expiry {
     }
 }
 
-fn as_json(header: &Map<String, Value>, claims: &Map<String, Value>, verdict: &Verdict, expiry: &Expiry) -> String {
-    let object = json!({
-        "header": header,
-        "claims": claims,
-        "signature": verdict.word(),
-        "expired": expiry.expired(),
-        "expires_in": expiry.left,
-    });
-    format!("{object}\n")
+/// What is printed: members as they are written in the token, numbers to the last digit.
+struct Shown<'a> {
+    header: RawObject,
+    claims: RawObject,
+    verdict: &'a Verdict,
+    expiry: &'a Expiry,
 }
 
-fn as_text(header: &Map<String, Value>, claims: &Map<String, Value>, verdict: &Verdict, expiry: &Expiry) -> String {
-    let mut text = String::new();
-    members(&mut text, "header", header);
-    members(&mut text, "claims", claims);
-    let signature = match verdict {
-        Verdict::Valid(how) => format!("valid ({how})"),
-        Verdict::Unchecked => "unchecked (--secret-file, --public-key-file or --jwks checks it)".into(),
-        other => other.word().into(),
-    };
-    let _ = writeln!(text, "signature: {signature}");
-    let left = match (claims.get("exp"), expiry.left) {
-        (_, Some(left)) if left > 0 => format!("in {}", span(left)),
-        (_, Some(left)) => format!("expired {} ago", span(left)),
-        (None | Some(Value::Null), None) => "never".into(),
-        (Some(_), None) => "exp is not a number: verifiers refuse such a token".into(),
-    };
-    let _ = writeln!(text, "expires: {left}");
-    text
-}
-
-fn members(text: &mut String, title: &str, members: &Map<String, Value>) {
-    let _ = writeln!(text, "{title}:");
-    for (name, value) in members {
-        let time = match (title, name.as_str(), value.as_i64()) {
-            ("claims", "iat" | "nbf" | "exp" | "auth_time", Some(secs)) => {
-                format!("  ({})", Wall::from_secs(secs).rfc3339())
-            }
-            _ => String::new(),
+impl Shown<'_> {
+    fn json(&self) -> String {
+        let object = |members: &RawObject| {
+            let pairs = members.iter().map(|(name, value)| format!("{}:{}", quoted(name), line(value)));
+            pairs.collect::<Vec<_>>().join(",")
         };
-        let _ = writeln!(text, "  {}: {value}{time}", Value::from(name.as_str()));
+        let left = self.expiry.left.map_or("null".into(), |left| left.to_string());
+        format!(
+            "{{\"header\":{{{}}},\"claims\":{{{}}},\"signature\":\"{}\",\"expired\":{},\"expires_in\":{left}}}\n",
+            object(&self.header),
+            object(&self.claims),
+            self.verdict.word(),
+            self.expiry.expired(),
+        )
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from("header:\n");
+        for (name, value) in &self.header {
+            let _ = writeln!(text, "  {}: {}", quoted(name), line(value));
+        }
+        text.push_str("claims:\n");
+        for (name, value) in &self.claims {
+            let _ = writeln!(text, "  {}: {}{}", quoted(name), line(value), time(name, value));
+        }
+        let signature = match self.verdict {
+            Verdict::Valid(how) => format!("valid ({how})"),
+            Verdict::Unchecked => "unchecked (--secret-file, --public-key-file or --jwks checks it)".into(),
+            other => other.word().into(),
+        };
+        let exp = self.claims.iter().find(|(name, _)| name == "exp");
+        let expires = match (self.expiry.left, exp) {
+            (Some(left), _) if left > 0 => format!("in {}", span(left)),
+            (Some(left), _) => format!("expired {} ago", span(left)),
+            (None, Some((_, value))) if value.get() != "null" => {
+                "exp is not a number: verifiers refuse such a token".into()
+            }
+            (None, _) => "never".into(),
+        };
+        let _ = writeln!(text, "signature: {signature}\nexpires: {expires}");
+        text
+    }
+}
+
+fn quoted(name: &str) -> String {
+    Value::from(name).to_string()
+}
+
+/// A value on one line: line breaks in JSON stand between its parts, never in its strings.
+fn line(value: &RawValue) -> String {
+    value.get().replace(['\n', '\r', '\t'], " ")
+}
+
+/// A NumericDate for people (RFC 7519 2; auth_time is of OpenID Connect).
+fn time(name: &str, value: &RawValue) -> String {
+    let secs = value.get().parse::<i64>().ok();
+    match (name, secs) {
+        ("iat" | "nbf" | "exp" | "auth_time", Some(secs)) => {
+            format!("  ({})", Wall::from_secs(secs).rfc3339())
+        }
+        _ => String::new(),
     }
 }
 

@@ -1,31 +1,63 @@
 //! Owns: the command line: which command runs, and the exit code.
 //! Does not: do a command's work; each has a file of its own.
 
-pub mod check;
-pub(crate) mod generate;
+mod ask;
+mod check;
+mod completions;
+mod exec;
+mod generate;
 mod input;
-pub(crate) mod inspect;
-pub(crate) mod refresh;
-pub mod schema;
+mod inspect;
+mod once;
+mod refresh;
+mod reload;
+mod rotate;
+mod run;
+mod schema;
+mod status;
+mod token;
+mod wait;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+use crate::core::environment::Environment;
+use crate::host::load;
+
 /// Keeps short-lived tokens fresh in files.
+///
+/// Exit codes: 0 done; 1 it failed; 64 usage; 69 the daemon is not there; 75 not now, try again; 78 the config is wrong
+/// or missing.
 #[derive(Parser)]
 #[command(name = "renewd", version, arg_required_else_help = true)]
 struct Cli {
+    /// The config; default: $RENEWD_CONFIG, $XDG_CONFIG_HOME/renewd/config.toml, /etc/renewd/config.toml
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Args),
+    Once(once::Args),
+    Check(check::Args),
     Generate(generate::Args),
     Refresh(refresh::Args),
     Inspect(inspect::Args),
+    Status(status::Args),
+    Rotate(rotate::Args),
+    Reload(reload::Args),
+    Wait(wait::Args),
+    Token(token::Args),
+    Exec(exec::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
 }
 
 /// How a command ended (sysexits.h, and systemd.exec(5)).
@@ -34,6 +66,9 @@ pub(crate) enum Exit {
     Done = 0,
     Failed = 1,
     Usage = 64,
+    NoDaemon = 69,
+    NotNow = 75,
+    WrongConfig = 78,
 }
 
 impl From<Exit> for ExitCode {
@@ -42,16 +77,44 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// What every command may look at: `-c` and the process's environment.
+pub(crate) struct Surroundings {
+    pub config: Option<PathBuf>,
+    pub env: Environment,
+}
+
+impl Surroundings {
+    /// The config's path; says that there is none where there is none.
+    pub fn config(&self) -> Result<PathBuf, Exit> {
+        load::find_config(self.config.as_deref(), &self.env).map_err(|none| {
+            eprintln!("error: {none}; name one with -c FILE");
+            Exit::WrongConfig
+        })
+    }
+}
+
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let Cli { config, command } = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
     };
-    let exit = match cli.command {
+    let around = Surroundings { config, env: load::environment() };
+    let exit = match command {
+        Command::Run(args) => return run::run(&args, around),
+        Command::Exec(args) => return exec::run(&args, &around),
+        Command::Once(args) => once::run(&args, &around),
+        Command::Check(args) => check::run(&args, &around),
         Command::Generate(args) => generate::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Status(args) => return status::run(&args, &around),
+        Command::Rotate(args) => return rotate::run(&args, &around),
+        Command::Reload(args) => return reload::run(&args, &around),
+        Command::Wait(args) => return wait::run(&args, &around),
+        Command::Token(args) => return token::run(&args, &around),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
     };
     exit.into()
 }

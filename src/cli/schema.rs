@@ -1,9 +1,15 @@
 //! Owns: `renewd schema`: the JSON Schema of the config on stdout.
 //! Does not: know the keys; `core::keys` does.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-/// Prints the schema.
-pub fn run(out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{:#}", crate::core::schema::schema())
+use super::Exit;
+
+/// Print the JSON Schema of the config, for editors
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_: &Args) -> Exit {
+    let printed = writeln!(std::io::stdout(), "{:#}", crate::core::schema::schema());
+    if printed.is_ok() { Exit::Done } else { Exit::Failed }
 }

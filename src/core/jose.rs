@@ -75,8 +75,15 @@ impl<'a> Jws<'a> {
         json::parse_object(&self.payload).map_err(|error| JoseError::Json { part: "payload", error })
     }
 
-    pub(in crate::core) fn raw_claims(&self) -> Result<RawObject, JoseError> {
+    /// The claims with the text of each, which a number read as `f64` would lose.
+    pub(crate) fn raw_claims(&self) -> Result<RawObject, JoseError> {
         json::parse_raw(&self.payload).map_err(|error| JoseError::Json { part: "payload", error })
+    }
+
+    /// The header's members, likewise.
+    pub(crate) fn raw_header(&self) -> Result<RawObject, JoseError> {
+        let part = "header";
+        json::parse_raw(&decode(part, self.header_text)?).map_err(|error| JoseError::Json { part, error })
     }
 
     /// The header as it stands in the token.

@@ -231,6 +231,8 @@ impl SigningKey {
     pub fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.check_algorithm(algorithm)?;
         let failed = |_| KeyError::SigningFailed { algorithm };
+        // The library draws what a signature needs by itself; its argument is there for ring's sake.
+        let random = SystemRandom::new();
         match &self.pair {
             Pair::Hmac(secret) => {
                 let key = hmac::Key::new(hmac_hash(algorithm), secret.expose());
@@ -238,11 +240,11 @@ impl SigningKey {
             }
             Pair::Rsa(pair) => {
                 let mut out = vec![0; pair.public_modulus_len()];
-                pair.sign(rsa_padding(algorithm), &SystemRandom::new(), message, &mut out).map_err(failed)?;
+                pair.sign(rsa_padding(algorithm), &random, message, &mut out).map_err(failed)?;
                 Ok(out)
             }
             Pair::P256(pair) | Pair::P384(pair) => {
-                let out = pair.sign(&SystemRandom::new(), message).map_err(failed)?;
+                let out = pair.sign(&random, message).map_err(failed)?;
                 Ok(out.as_ref().to_vec())
             }
             Pair::Ed25519(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),

@@ -336,6 +336,8 @@ pub struct Plan {
     pub lacks: BTreeSet<Arc<str>>,
     /// Files whose change means a reload: config, includes, secrets, keys, templates. Absolute, links not resolved.
     pub watched_files: BTreeSet<PathBuf>,
-    /// Folders in which a new file may match an include.
+    /// Globs of includes, where a new file may match; a folder, in which any file may, where a folder's name is wild.
     pub watched_folders: BTreeSet<PathBuf>,
+    /// Environment variables that hold secrets: no program that renewd runs gets them.
+    pub secret_variables: Vec<String>,
 }

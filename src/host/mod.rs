@@ -1,6 +1,7 @@
 //! The machine: one file each. It carries out what core decided and reports what it saw.
 
 pub mod clock;
+pub mod control;
 pub mod deliver;
 pub mod facts;
 pub mod hardening;

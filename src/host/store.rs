@@ -24,7 +24,7 @@ use self::scan::{Newer, Scan, Span};
 use super::walk::Owner;
 use crate::core::settings::{Fingerprint, TokenName};
 
-pub use self::record::{KeptTarget, KeptToken, Record};
+pub use self::record::{KeptLine, KeptTarget, KeptToken, Record};
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
 const COMPACT_FROM: u64 = 64 << 10;

@@ -2,11 +2,28 @@
 //! Does not: decide when, or keep the key's bytes.
 
 use crate::core::claims::{self, Jti};
+use crate::core::engine::Reason;
 use crate::core::jose;
+use crate::core::key::Algorithm;
 use crate::core::settings::JwtSettings;
 use crate::core::time::Wall;
 
-use super::{Obtained, SourceError, SourceReason};
+use super::{Cost, Obtained, Source, SourceError};
+
+impl Source for JwtSettings {
+    /// An RSA signature takes a hundred times what the others take.
+    fn cost(&self) -> Cost {
+        match self.algorithm {
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Cost::Instant,
+            Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => Cost::Instant,
+            _ => Cost::Computing,
+        }
+    }
+
+    fn obtain(&self, at: Wall, nonce: [u8; 16]) -> Result<Obtained, SourceError> {
+        mint(self, at, nonce)
+    }
+}
 
 /// Signs one token for `now`. HMAC and EC take microseconds, RSA up to milliseconds; nothing is waited for.
 pub fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<Obtained, SourceError> {
@@ -21,7 +38,7 @@ pub fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<Obtained, Sou
 }
 
 fn failed(message: String) -> SourceError {
-    SourceError { reason: SourceReason::Machine, message, retry_after: None }
+    SourceError { reason: Reason::Machine, message, retry_after: None }
 }
 
 #[cfg(test)]
@@ -77,7 +94,7 @@ mod tests {
         let wrong = JwtSettings { algorithm: Algorithm::RS256, ..settings() };
         for settings in [lacking, wrong] {
             let error = mint(&settings, Wall(5), [7; 16]).unwrap_err();
-            assert_eq!(error.reason, SourceReason::Machine);
+            assert_eq!(error.reason, Reason::Machine);
         }
     }
 }

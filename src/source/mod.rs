@@ -3,9 +3,12 @@
 
 pub mod jwt;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::engine::Reason;
 use crate::core::secret::Secret;
+use crate::core::settings::SourcePlan;
 use crate::core::time::Wall;
 
 /// A token that was just obtained.
@@ -20,22 +23,40 @@ pub struct Obtained {
     pub refresh_token: Option<Secret<String>>,
 }
 
-/// Why no token was obtained, as `status` tells it (`reason`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SourceReason {
-    Rejected,
-    Unreachable,
-    InvalidAnswer,
-    Machine,
-}
-
 /// A failed try.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
-    pub reason: SourceReason,
+    pub reason: Reason,
     /// One line: what failed and what to do. Never a secret.
     pub message: String,
     /// Not to be tried sooner (RFC 9110 10.2.3).
     pub retry_after: Option<Duration>,
+}
+
+/// Where a source is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cost {
+    /// Microseconds: where the batch is made.
+    Instant,
+    /// Up to milliseconds of computing: on a thread of its own.
+    Computing,
+}
+
+/// A way to obtain tokens.
+pub trait Source: Send + Sync {
+    fn cost(&self) -> Cost;
+
+    /// Obtains one. `at` is the moment to issue it for, `nonce` 16 random bytes that are used for nothing else.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; the engine tries again.
+    fn obtain(&self, at: Wall, nonce: [u8; 16]) -> Result<Obtained, SourceError>;
+}
+
+/// The source that a plan asks for.
+pub fn of(plan: &SourcePlan) -> Arc<dyn Source> {
+    match plan {
+        SourcePlan::Jwt(settings) => settings.clone(),
+    }
 }

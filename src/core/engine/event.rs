@@ -202,10 +202,6 @@ pub enum Event {
         want: Want,
         timeout: Duration,
     },
-    /// The asker is gone.
-    Unwanted {
-        id: RequestId,
-    },
     Shutdown,
 }
 
@@ -214,6 +210,8 @@ pub enum Event {
 pub struct LineAt {
     pub line: Arc<LinePlan>,
     pub generation: u64,
+    /// `None`: it never expires.
+    pub expires_at: Option<Wall>,
 }
 
 /// How a `Wanted` ended.

@@ -55,7 +55,6 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
         Event::Wake => {}
         Event::ClockChanged => state.touch_all(),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
-        Event::Unwanted { id } => state.waiters.retain(|waiter| waiter.id != id),
         Event::Shutdown => state.shut_down(now, &mut out),
     }
     state.ring(now);

@@ -59,6 +59,8 @@ impl State {
         let state = match &token.held {
             None => TokenState::Pending,
             Some(held) if held.is_expired(now) => TokenState::Expired,
+            // What readers find counts: a new token that cannot be written helps nobody.
+            Some(_) if self.ends_on_disk(token).any(|end| end <= now) => TokenState::Expired,
             Some(_) if is_failing => TokenState::Retrying,
             Some(_) => TokenState::Valid,
         };
@@ -66,6 +68,13 @@ impl State {
         let on_disk = matches!(state, TokenState::Valid | TokenState::Retrying)
             && self.targets_of(token).all(|target| target.holds(&token.wire.name, generation));
         View { state, on_disk, counted: token.leaving.is_none(), required: token.wire.required }
+    }
+
+    /// When the older ones end that stand in files which could not be written.
+    fn ends_on_disk<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = Wall> {
+        let stuck = self.targets_of(token).filter(|target| target.trouble.is_some());
+        let lines = stuck.filter_map(|target| target.line_of(&token.wire.name));
+        lines.filter(|at| at.generation != token.generation()).filter_map(|at| at.expires_at)
     }
 
     fn observe(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
@@ -153,7 +162,8 @@ impl State {
             Due::Never => None,
         });
         let expires = held.and_then(|held| held.issued.expires_at);
-        let wall = [due, expires].into_iter().flatten().filter(|at| *at > now.wall).min();
+        let on_disk = self.ends_on_disk(token).filter(|at| *at > now.wall).min();
+        let wall = [due, expires, on_disk].into_iter().flatten().filter(|at| *at > now.wall).min();
         let (old_boot, old_wall) = (token.boot_timer, token.wall_timer);
         if old_boot != boot {
             self.boot_timers.set(old_boot, boot, TimerOf::Token(name.clone()));

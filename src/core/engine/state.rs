@@ -279,11 +279,14 @@ impl Target {
         self.lines.iter().any(|line| line.token == *token)
     }
 
+    /// What the file is known to hold of a token.
+    pub fn line_of(&self, token: &TokenName) -> Option<&LineAt> {
+        self.written.as_ref()?.lines.iter().find(|at| at.line.token == *token)
+    }
+
     /// Whether the file is known to hold this generation of a token.
     pub fn holds(&self, token: &TokenName, generation: u64) -> bool {
-        self.written
-            .as_ref()
-            .is_some_and(|c| c.lines.iter().any(|at| at.line.token == *token && at.generation == generation))
+        self.line_of(token).is_some_and(|at| at.generation == generation)
     }
 }
 

@@ -71,7 +71,7 @@ impl State {
     fn shall_hold(&self, target: &Target) -> Vec<LineAt> {
         let at_hand = |line: &Arc<LinePlan>| {
             let held = self.tokens.get(&line.token)?.held.as_ref()?;
-            Some(LineAt { line: line.clone(), generation: held.generation })
+            Some(LineAt { line: line.clone(), generation: held.generation, expires_at: held.issued.expires_at })
         };
         let is_shared = |line: &LinePlan| matches!(line.format, Format::Env { .. });
         let mut shall: Vec<LineAt> = target.lines.iter().filter_map(at_hand).collect();
@@ -82,7 +82,7 @@ impl State {
                 }
             }
         }
-        if shall.is_empty() {
+        if shall.is_empty() && self.removes() {
             shall.extend(target.leaving.iter().rev().find_map(|leaving| at_hand(&leaving.line)));
         }
         shall

@@ -51,6 +51,7 @@ pub(crate) fn plan(path: &Path, raw: &Raw, found: Vec<Finding>, facts: &Facts, e
             lacks,
             watched_files: watched_files(raw, facts, env),
             watched_folders: watched_folders(raw),
+            secret_variables: secret_variables(raw),
         }),
         _ => None,
     };
@@ -79,13 +80,21 @@ pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTre
     files
 }
 
-/// The folders in which an include's glob may match: the last one without a wildcard.
-/// A wildcard in a folder's name is watched at its parent only.
+/// The includes' globs. Where a folder's name is wild, the folder above it: there any change counts.
 pub(crate) fn watched_folders(raw: &Raw) -> BTreeSet<PathBuf> {
     let wild = |part: &std::ffi::OsStr| part.to_string_lossy().contains(['*', '?', '[']);
-    raw.include
-        .iter()
-        .filter_map(|glob| glob.value.parent())
-        .map(|folder| folder.iter().take_while(|part| !wild(part)).collect())
-        .collect()
+    let watched = |glob: &Path| match glob.parent() {
+        Some(folder) if folder.iter().any(wild) => folder.iter().take_while(|part| !wild(part)).collect(),
+        _ => glob.to_path_buf(),
+    };
+    raw.include.iter().map(|glob| watched(&glob.value)).collect()
+}
+
+fn secret_variables(raw: &Raw) -> Vec<String> {
+    let credentials = raw.tokens.iter().flat_map(|token| token.jwt.secret.iter().chain(&token.jwt.private_key));
+    let variables = credentials.filter_map(|credential| match credential.from.as_ref().map(|from| &from.value) {
+        Some(CredentialFrom::Variable(variable)) => Some(variable.clone()),
+        _ => None,
+    });
+    variables.collect::<BTreeSet<String>>().into_iter().collect()
 }

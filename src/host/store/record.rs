@@ -40,7 +40,40 @@ pub struct KeptTarget {
     pub path: PathBuf,
     /// Of the last contents that renewd wrote or was about to write.
     pub digests: Vec<Fingerprint>,
-    pub tokens: Vec<TokenName>,
+    pub lines: Vec<KeptLine>,
+}
+
+/// What of a line a later start must know to let its token go from the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptLine {
+    pub token: TokenName,
+    /// The variable of an env file, and that of its expiry.
+    pub env: Option<(String, Option<String>)>,
+}
+
+impl KeptLine {
+    fn room(&self) -> usize {
+        let env = self.env.as_ref();
+        self.token.as_str().len() + env.map_or(0, |(a, b)| a.len() + b.as_ref().map_or(0, String::len)) + 16
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.token.as_str().as_bytes());
+        out.push(u8::from(self.env.is_some()));
+        if let Some((variable, expires)) = &self.env {
+            put_bytes(out, variable.as_bytes());
+            out.push(u8::from(expires.is_some()));
+            if let Some(expires) = expires {
+                put_bytes(out, expires.as_bytes());
+            }
+        }
+    }
+
+    fn decode(rest: &mut Reader<'_>) -> Option<Self> {
+        let string = |rest: &mut Reader<'_>| rest.text().map(str::to_owned);
+        let env = |rest: &mut Reader<'_>| Some((string(rest)?, rest.optional(string)?));
+        Some(Self { token: rest.name()?, env: rest.optional(env)? })
+    }
 }
 
 /// One entry of the state's log. A later one replaces an earlier one of the same name or path.
@@ -115,9 +148,9 @@ impl Record {
                 for digest in &kept.digests {
                     out.extend_from_slice(&digest.0);
                 }
-                put_count(out, kept.tokens.len());
-                for name in &kept.tokens {
-                    put_bytes(out, name.as_str().as_bytes());
+                put_count(out, kept.lines.len());
+                for line in &kept.lines {
+                    line.encode(out);
                 }
             }
             Self::TargetGone(path) => {
@@ -140,7 +173,11 @@ impl Record {
                         + refresh.map_or(0, |token| token.expose().len())
                 }
                 Self::TokenGone(name) => name.as_str().len(),
-                Self::Target(kept) => kept.path.as_os_str().len() + 16 * kept.digests.len() + 68 * kept.tokens.len(),
+                Self::Target(kept) => {
+                    kept.path.as_os_str().len()
+                        + 16 * kept.digests.len()
+                        + kept.lines.iter().map(KeptLine::room).sum::<usize>()
+                }
                 Self::TargetGone(path) => path.as_os_str().len(),
             }
     }
@@ -158,7 +195,7 @@ impl Record {
             TARGET => Self::Target(KeptTarget {
                 path: rest.path()?,
                 digests: rest.many(Reader::fingerprint)?,
-                tokens: rest.many(Reader::name)?,
+                lines: rest.many(KeptLine::decode)?,
             }),
             TARGET_GONE => Self::TargetGone(rest.path()?),
             _ => return None,
@@ -315,7 +352,7 @@ impl<'a> Reader<'a> {
     fn many<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = self.count()?;
         // The count may be a lie: each item takes a byte at least.
-        let mut items = Vec::with_capacity(count.min(self.0.len() / 16));
+        let mut items = Vec::with_capacity(count.min(self.0.len() / 5));
         for _ in 0..count {
             items.push(take(self)?);
         }

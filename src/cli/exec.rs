@@ -1,0 +1,94 @@
+//! Owns: `renewd exec`: a command with a fresh token in its environment, in place of this process.
+//! Does not: stay; the command's status and signals are its own.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use super::ask::SocketArgs;
+use super::{Surroundings, input, token};
+use crate::core::settings::{Format, Plan};
+use crate::host::load::{find_config, load};
+
+/// Run a command with a fresh token in its environment
+///
+/// The variable is that of the token's env output, else NAME in capitals and _TOKEN. The command replaces renewd.
+/// Exit codes: the command's own; 64 usage; 75 there is no such token now (the command was not run); 78 the config is
+/// wrong; 126 the command cannot be executed; 127 it is not found.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The variable's name
+    #[arg(long = "as", value_name = "VAR", value_parser = variable)]
+    variable: Option<String>,
+
+    /// How long the token must be valid still
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = input::duration)]
+    min_valid: Duration,
+
+    #[command(flatten)]
+    socket: SocketArgs,
+
+    /// The token
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// The command and its arguments
+    #[arg(value_name = "CMD", last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    let mut bytes = text.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let good = first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if good { Ok(text.into()) } else { Err("letters, digits and _, no digit first".into()) }
+}
+
+pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+    let usable = match token::usable(&args.name, args.min_valid, &args.socket, around) {
+        Ok(usable) => usable,
+        Err(exit) => return exit.into(),
+    };
+    let plan = find_config(around.config.as_deref(), &around.env).ok().and_then(|path| load(&path, &around.env).plan);
+    let variable = args.variable.clone().unwrap_or_else(|| usual_variable(&args.name, plan.as_ref()));
+    let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(64) };
+    let mut command = Command::new(program);
+    command.args(rest);
+    for secret in plan.iter().flat_map(|plan| &plan.secret_variables) {
+        command.env_remove(secret);
+    }
+    command.env(variable, usable.token.expose());
+    let error = command.exec();
+    eprintln!("error: {}: {error}", program.display());
+    ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
+}
+
+/// That of the token's first env output, else NAME in capitals, what no variable may hold as `_`, and `_TOKEN`.
+fn usual_variable(name: &str, plan: Option<&Plan>) -> String {
+    let lines = plan.into_iter().flat_map(|plan| &plan.targets).flat_map(|target| &target.lines);
+    let env = lines.filter(|line| line.token.as_str() == name).find_map(|line| match &line.format {
+        Format::Env { variable, .. } => Some(variable.clone()),
+        _ => None,
+    });
+    env.unwrap_or_else(|| {
+        let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        let made: String = name.chars().map(upper).collect();
+        let digit = made.starts_with(|c: char| c.is_ascii_digit());
+        format!("{}{made}_TOKEN", if digit { "_" } else { "" })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_variable_is_one_that_sh_takes() {
+        for (name, want) in [("sunbird", "SUNBIRD_TOKEN"), ("a.b-c", "A_B_C_TOKEN"), ("9x", "_9X_TOKEN")] {
+            assert_eq!(usual_variable(name, None), want);
+            assert!(variable(want).is_ok());
+        }
+    }
+}

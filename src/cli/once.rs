@@ -1,0 +1,76 @@
+//! Owns: `renewd once`: what is due is renewed, and it ends; for cron and init containers.
+//! Does not: decide what is due; it is the daemon's own loop.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Exit, Surroundings, check, input};
+use crate::core::settings::{Plan, TokenName};
+use crate::daemon::{self, Once};
+use crate::host::load::load;
+use crate::host::log;
+
+/// Try each token that is due once, deliver, wait for its hooks, and exit
+///
+/// Exit codes: 0 all is well; 1 a try or a write failed, or a daemon has the state; 64 a NAME that is not in the config;
+/// 78 the config is wrong, or the machine lacks something (what can be delivered is).
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Renew what falls due within this time too
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = input::duration)]
+    ahead: Duration,
+
+    /// Only these tokens; nothing is removed then
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
+    log::init();
+    match try_run(args, around) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
+    let plan = plan(&around.config()?, around)?;
+    let names = named(&plan, &args.names)?;
+    let lacks = lacks(&plan, &names);
+    let end = daemon::once(plan, Once { names, ahead: args.ahead, token: None }).map_err(|error| {
+        eprintln!("error: {error}");
+        Exit::Failed
+    })?;
+    Ok(match (end.ok, lacks) {
+        (_, true) => Exit::WrongConfig,
+        (false, _) => Exit::Failed,
+        (true, _) => Exit::Done,
+    })
+}
+
+/// The plan of a config; its findings go to standard error.
+pub(crate) fn plan(config: &Path, around: &Surroundings) -> Result<Plan, Exit> {
+    let loaded = load(config, &around.env);
+    eprint!("{}", loaded.report.render(check::is_styled(around)));
+    loaded.plan.ok_or(Exit::WrongConfig)
+}
+
+/// The names, which must be in the config.
+pub(crate) fn named(plan: &Plan, names: &[String]) -> Result<BTreeSet<TokenName>, Exit> {
+    let find = |name: &String| plan.tokens.iter().find(|token| token.name.as_str() == name).map(|t| t.name.clone());
+    let known = names.iter().map(|name| find(name).ok_or(name));
+    known.collect::<Result<_, _>>().map_err(|name| {
+        eprintln!("error: token {name} is not in the config");
+        Exit::Usage
+    })
+}
+
+/// Whether the machine lacks something that concerns these tokens (all of them: anything at all).
+fn lacks(plan: &Plan, names: &BTreeSet<TokenName>) -> bool {
+    if names.is_empty() {
+        return !plan.lacks.is_empty();
+    }
+    let token = plan.tokens.iter().any(|token| names.contains(&token.name) && token.lack.is_some());
+    let of_names = |target: &&crate::core::settings::TargetPlan| target.lines.iter().any(|l| names.contains(&l.token));
+    token || plan.targets.iter().filter(of_names).any(|target| target.lack.is_some())
+}

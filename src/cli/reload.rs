@@ -1,0 +1,21 @@
+//! Owns: `renewd reload`.
+//! Does not: read the config; the daemon does.
+
+use std::process::ExitCode;
+
+use super::Surroundings;
+use super::ask::{PATIENCE, SocketArgs, finish};
+use crate::host::control::Request;
+
+/// Have the daemon read its config again, and wait for the verdict
+///
+/// Exit codes: 0 it is taken; 69 no daemon; 78 it is refused, with every error (the old one runs on).
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    socket: SocketArgs,
+}
+
+pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+    finish(args.socket.ask(around, &Request::Reload, PATIENCE))
+}

@@ -1,0 +1,208 @@
+//! Owns: the way of a file operation to its folder: one batch at a time a folder, so that a folder which hangs holds up
+//! no other; and what renewd last wrote to each file, so that it removes nothing else.
+//! Does not: decide what is written where.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::vault::Vault;
+use super::{Message, Messages};
+use crate::core::engine::{Event, LineAt, OpId, RestoredTarget};
+use crate::core::render::{Rendered, render};
+use crate::core::secret::Secret;
+use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan};
+use crate::host::deliver::{self, Job};
+use crate::host::store::{KeptLine, KeptTarget, Record};
+
+/// So many files a batch: a token that is due soon waits for no more than these.
+const BATCH: usize = 512;
+
+/// An operation that waits for its folder.
+enum Work {
+    Write { op: OpId, job: Job },
+    Remove { op: OpId, path: Arc<Path>, digests: Vec<Fingerprint> },
+}
+
+#[derive(Default)]
+struct Lane {
+    is_running: bool,
+    waiting: VecDeque<Work>,
+}
+
+/// What renewd wrote to a file, or was about to write.
+#[derive(Default)]
+struct Known {
+    digests: Vec<Fingerprint>,
+    lines: Vec<Arc<LinePlan>>,
+}
+
+pub(super) struct Files {
+    known: HashMap<Arc<Path>, Known>,
+    lanes: HashMap<PathBuf, Lane>,
+    messages: UnboundedSender<Message>,
+}
+
+impl Files {
+    pub fn new(messages: &Messages) -> Self {
+        Self { known: HashMap::new(), lanes: HashMap::new(), messages: messages.clone() }
+    }
+
+    /// Takes over what the state tells of files.
+    pub fn restore(&mut self, kept: BTreeMap<PathBuf, KeptTarget>) -> Vec<RestoredTarget> {
+        let restored = kept.into_values().map(|target| {
+            let path: Arc<Path> = target.path.into();
+            let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
+            self.known.insert(path.clone(), Known { digests: target.digests, lines: lines.clone() });
+            RestoredTarget { path, lines }
+        });
+        restored.collect()
+    }
+
+    /// Renders a file and queues its write. The record belongs into the state before the write: then whoever comes after
+    /// a crash knows both the old and the new content for ours.
+    ///
+    /// # Errors
+    /// What keeps the token from being written in this format: an error of delivery.
+    pub fn write(
+        &mut self,
+        vault: &Vault,
+        path: &Arc<Path>,
+        op: OpId,
+        spec: FileSpec,
+        lines: &[LineAt],
+        verify: bool,
+    ) -> Result<Record, Arc<str>> {
+        let bytes = rendered(vault, lines)?;
+        let digest = Fingerprint::of(bytes.expose());
+        let known = self.known.entry(path.clone()).or_default();
+        if known.digests.last() != Some(&digest) {
+            known.digests.push(digest);
+            let extra = known.digests.len().saturating_sub(2);
+            known.digests.drain(..extra);
+        }
+        let new: Vec<Arc<LinePlan>> = lines.iter().map(|at| at.line.clone()).collect();
+        let old = std::mem::replace(&mut known.lines, new);
+        let gone = old.iter().filter(|line| !known.lines.contains(line));
+        let kept = known.lines.iter().chain(gone).map(|line| kept_line(line)).collect();
+        let record = KeptTarget { path: path.to_path_buf(), digests: known.digests.clone(), lines: kept };
+        self.queue(path, Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } });
+        Ok(Record::Target(record))
+    }
+
+    pub fn remove(&mut self, path: &Arc<Path>, op: OpId) {
+        let digests = self.known.get(path).map(|known| known.digests.clone()).unwrap_or_default();
+        self.queue(path, Work::Remove { op, path: path.clone(), digests });
+    }
+
+    /// The file is not ours any more.
+    pub fn forget(&mut self, path: &Arc<Path>) -> Record {
+        self.known.remove(path);
+        Record::TargetGone(path.to_path_buf())
+    }
+
+    fn queue(&mut self, path: &Arc<Path>, work: Work) {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        match self.lanes.get_mut(folder) {
+            Some(lane) => lane.waiting.push_back(work),
+            None => {
+                let lane = Lane { is_running: false, waiting: [work].into() };
+                self.lanes.insert(folder.to_path_buf(), lane);
+            }
+        }
+    }
+
+    /// Starts a batch in each folder that has something to do and is not at it.
+    pub fn start(&mut self) {
+        for (folder, lane) in &mut self.lanes {
+            if lane.is_running || lane.waiting.is_empty() {
+                continue;
+            }
+            lane.is_running = true;
+            let batch: Vec<Work> = lane.waiting.drain(..lane.waiting.len().min(BATCH)).collect();
+            let (folder, messages) = (folder.clone(), self.messages.clone());
+            tokio::task::spawn_blocking(move || {
+                let events = work(&folder, batch);
+                // The daemon is gone: nobody waits for the answer.
+                let _ = messages.send(Message::LaneDone { folder, events });
+            });
+        }
+    }
+
+    pub fn lane_done(&mut self, folder: &Path) {
+        if let Some(lane) = self.lanes.get_mut(folder) {
+            lane.is_running = false;
+            if lane.waiting.is_empty() {
+                self.lanes.remove(folder);
+            }
+        }
+    }
+}
+
+/// Does one batch in one folder. Its operations are of different files: the engine has one at a time for each.
+fn work(folder: &Path, batch: Vec<Work>) -> Vec<Event> {
+    let mut events = Vec::with_capacity(batch.len());
+    let (mut ops, mut jobs) = (Vec::new(), Vec::new());
+    for work in batch {
+        match work {
+            Work::Write { op, job } => {
+                ops.push(op);
+                jobs.push(job);
+            }
+            Work::Remove { op, path, digests } => {
+                let removed = deliver::remove(&path, &digests);
+                if let Ok(deliver::Removed::Foreign) = removed {
+                    tracing::warn!(
+                        "{} was changed by somebody else and stays, though its entry is gone",
+                        path.display()
+                    );
+                }
+                let failed = removed.err().map(|error| error.to_string().into());
+                events.push(Event::Removed { path, op, failed });
+            }
+        }
+    }
+    let results = deliver::deliver(folder, &jobs);
+    for ((op, job), result) in ops.into_iter().zip(jobs).zip(results) {
+        events.push(match result {
+            Ok(_) => Event::Delivered { path: job.path, op },
+            Err(error) => Event::DeliverFailed { path: job.path, op, message: error.to_string().into() },
+        });
+    }
+    events
+}
+
+fn rendered(vault: &Vault, lines: &[LineAt]) -> Result<Secret<Vec<u8>>, Arc<str>> {
+    let mut parts = Vec::with_capacity(lines.len());
+    for at in lines {
+        let Some(stored) = vault.get(&at.line.token, at.generation) else {
+            return Err(format!("token {} is not at hand any more; it is tried again", at.line.token).into());
+        };
+        let token = Rendered {
+            name: &at.line.token,
+            token: &stored.token,
+            issued_at: stored.issued_at,
+            expires_at: stored.expires_at,
+        };
+        parts.push((token, &at.line.format));
+    }
+    render(parts).map_err(|error| error.to_string().into())
+}
+
+fn kept_line(line: &LinePlan) -> KeptLine {
+    let env = match &line.format {
+        Format::Env { variable, expires_variable } => Some((variable.clone(), expires_variable.clone())),
+        _ => None,
+    };
+    KeptLine { token: line.token.clone(), env }
+}
+
+fn line_plan(kept: KeptLine) -> Arc<LinePlan> {
+    let format = match kept.env {
+        Some((variable, expires_variable)) => Format::Env { variable, expires_variable },
+        None => Format::Token,
+    };
+    Arc::new(LinePlan { token: kept.token, format })
+}

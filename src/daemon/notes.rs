@@ -1,0 +1,90 @@
+//! Owns: the words of the log and of STATUS= for what the engine decided.
+//! Does not: decide, or hold a secret: the engine has none.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::core::engine::{Counts, Note, State, TokenState};
+use crate::core::settings::Plan;
+use crate::core::time::{Now, Wall};
+
+/// A duration for people: its two largest units.
+pub(crate) fn span(span: Duration) -> String {
+    let whole = if span >= Duration::from_secs(10) { Duration::from_secs(span.as_secs()) } else { span };
+    let text = humantime::format_duration(Duration::from_millis(whole.as_millis() as u64)).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+fn until(at: Option<Wall>) -> String {
+    at.map_or_else(|| "for good".into(), |at| format!("until {}", at.rfc3339()))
+}
+
+fn shown(plan: &Plan, path: &Path) -> String {
+    let target = plan.targets.iter().find(|target| *target.path == *path);
+    target.map_or(path, |target| &target.shown).display().to_string()
+}
+
+pub(super) fn log(note: &Note, plan: &Plan, now: Now) {
+    match note {
+        Note::Rotated { name, expires_at, next } => {
+            let next = next.map(|next| format!(", next in {}", span(next.since(now.wall)))).unwrap_or_default();
+            tracing::info!("token {name} is renewed, valid {}{next}", until(*expires_at));
+        }
+        Note::Kept { name, expires_at } => tracing::debug!("token {name} is kept, valid {}", until(*expires_at)),
+        Note::ObtainFailed { name, reason, message, failures, retry_in, valid } => {
+            let still = if *valid { "the one in place is still valid" } else { "there is no valid one" };
+            let next = if *retry_in > Duration::from_secs(1 << 40) {
+                String::new()
+            } else {
+                format!("; try {} in {}", failures + 1, span(*retry_in))
+            };
+            tracing::error!("token {name}: {} ({}); {still}{next}", message, reason.as_str());
+        }
+        Note::DeliverFailed { path, message, failures, retry_in } => {
+            let next = if *retry_in > Duration::from_secs(1 << 40) {
+                String::new()
+            } else {
+                format!("; try {} in {}", failures + 1, span(*retry_in))
+            };
+            let path = shown(plan, path);
+            let message =
+                if message.contains(path.as_str()) { message.to_string() } else { format!("{path}: {message}") };
+            tracing::error!("{message}{next}");
+        }
+        Note::PersistFailed { name, message } => {
+            tracing::warn!("token {name} is not in the state: {message}; after a restart it is obtained again");
+        }
+        Note::Recovered { name } => tracing::info!("token {name} is well again"),
+        Note::Expired { name } => tracing::error!("token {name} has expired and no new one is at hand"),
+        Note::Lacking { name, message } => tracing::error!("token {name}: {message}"),
+        Note::RemovalFailed { path, message } => {
+            tracing::error!("{} cannot be removed: {message}", shown(plan, path));
+        }
+    }
+}
+
+/// One line that says how it stands: what is wrong first.
+pub(super) fn status_line(state: &State, refused: Option<&str>, now: Now) -> String {
+    let counts = state.counts();
+    let mut parts: Vec<String> =
+        refused.map(|why| format!("config refused, the old one runs: {why}")).into_iter().collect();
+    parts.push(sums(counts));
+    if counts.retrying + counts.expired + counts.pending > 0 {
+        let troubled = state.statuses(now).find(|row| row.last_error.is_some() && row.state != TokenState::Valid);
+        if let Some(row) = troubled {
+            parts.push(format!("{}: {}", row.name, row.last_error.as_deref().unwrap_or_default()));
+        }
+    }
+    parts.join("; ")
+}
+
+fn sums(counts: Counts) -> String {
+    let all = [
+        (counts.expired, "expired"),
+        (counts.pending, "pending"),
+        (counts.retrying, "retrying"),
+        (counts.valid, "valid"),
+    ];
+    let said = all.iter().filter(|(number, word)| *number > 0 || *word == "valid");
+    said.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
+}

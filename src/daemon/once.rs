@@ -1,0 +1,137 @@
+//! Owns: the loop of `once`, `token` and `exec` without a daemon: the same runner, which ends when nothing is under way.
+//! Does not: watch, listen or stay.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::runner::{Held, Runner};
+use super::start::{StartError, start};
+use super::{Message, notes};
+use crate::core::engine::{Answer, Event, Mode, Reason, TokenStatus, Wiring};
+use crate::core::settings::{Plan, TokenName};
+use crate::host::clock;
+
+/// After SIGTERM, what is under way may take this long.
+const STOP: Duration = Duration::from_millis(1800);
+
+/// What is to be done once.
+pub(crate) struct Once {
+    /// Empty: all.
+    pub names: BTreeSet<TokenName>,
+    pub ahead: Duration,
+    /// A token that must come out of it, with so much life left.
+    pub token: Option<(TokenName, Duration)>,
+}
+
+/// How it ended.
+pub(crate) struct OnceEnd {
+    /// Every try and every write went well.
+    pub ok: bool,
+    /// Tokens that are not well, for whom was asked.
+    pub failing: Vec<TokenStatus>,
+    /// The token that was asked for, or why there is none.
+    pub held: Option<Result<Held, String>>,
+}
+
+/// Does it.
+///
+/// # Errors
+/// The state cannot be opened: a daemon has it, or the machine refuses.
+pub(crate) fn once(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let end = runtime.block_on(all(plan, what));
+    // A write that hangs is not waited for.
+    runtime.shutdown_background();
+    end
+}
+
+async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
+    let (messages, mut inbox) = unbounded_channel();
+    let mode = Mode::Once {
+        only: (!what.names.is_empty()).then(|| what.names.clone()),
+        ahead: what.ahead,
+        removes: what.names.is_empty(),
+    };
+    let wiring = Arc::new(Wiring::of(&plan));
+    let mut runner = start(plan, mode, &messages)?;
+    runner.push(Event::Plan(wiring));
+    let patience = Duration::from_secs(600);
+    let asked = what.token.map(|(name, min_valid)| {
+        let answer = runner.ask_token(name.clone(), min_valid, patience);
+        (name, answer)
+    });
+    let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])?;
+    let mut stop_at = None;
+    let mut alarm = clock::Alarm::new()?;
+    loop {
+        runner.work();
+        if runner.finished {
+            break;
+        }
+        let now = clock::now();
+        let wake = runner.wake.into_iter().chain(stop_at).min().unwrap_or(now.boot.plus(Duration::from_secs(30)));
+        tokio::select! {
+            message = inbox.recv() => message.into_iter().for_each(|message| take(&mut runner, message)),
+            woken = alarm.wait(wake) => {
+                woken?;
+                if stop_at.is_some_and(|at| clock::now().boot >= at) {
+                    break;
+                }
+                runner.push(Event::Wake);
+            }
+            _ = futures_util::StreamExt::next(&mut signals), if stop_at.is_none() => {
+                stop_at = Some(now.boot.plus(STOP));
+                runner.push(Event::Shutdown);
+            }
+        }
+    }
+    runner.end_hooks(Duration::from_secs(1)).await;
+    let held = match asked {
+        Some((name, answer)) => Some(held(&name, answer.await.ok())),
+        None => None,
+    };
+    Ok(OnceEnd { ok: !runner.state.has_failed() && stop_at.is_none(), failing: failing(&runner, &what.names), held })
+}
+
+/// What a thread or task tells.
+pub(super) fn take(runner: &mut Runner, message: Message) {
+    match message {
+        Message::Event(event) => runner.push(event),
+        Message::LaneDone { folder, events } => {
+            runner.files.lane_done(&folder);
+            events.iter().for_each(|event| runner.removed(event));
+            runner.extend(events);
+        }
+        Message::Obtained(answered) => {
+            answered.into_iter().for_each(|(name, generation, result)| runner.obtained(name, generation, result));
+        }
+        // Only `run` reads a config again.
+        Message::Loaded { .. } => {}
+    }
+}
+
+fn held(name: &TokenName, answer: Option<Result<Held, Answer>>) -> Result<Held, String> {
+    match answer {
+        Some(Ok(held)) => Ok(held),
+        Some(Err(Answer::Failed(lines) | Answer::NotNow(lines))) if !lines.is_empty() => {
+            Err(lines.iter().map(|(name, why)| format!("token {name}: {why}")).collect::<Vec<_>>().join("; "))
+        }
+        Some(Err(Answer::Unknown(name))) => Err(format!("token {name} is not in the config")),
+        _ => Err(format!("token {name}: stopped before it was at hand")),
+    }
+}
+
+fn failing(runner: &Runner, names: &BTreeSet<TokenName>) -> Vec<TokenStatus> {
+    let meant = |row: &TokenStatus| names.is_empty() || names.contains(&row.name);
+    let failing = |row: &TokenStatus| row.reason.is_some_and(|reason| reason != Reason::Machine);
+    runner.state.statuses(clock::now()).filter(|row| meant(row) && failing(row)).collect()
+}
+
+/// For the log at the end of a start.
+pub(super) fn status_line(runner: &Runner, refused: Option<&str>) -> String {
+    notes::status_line(&runner.state, refused, clock::now())
+}

@@ -1,0 +1,136 @@
+//! Owns: reading the config again: one reading at a time, judged against the running plan, and who is told.
+//! Does not: read (host/load does) or apply (the engine does).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{Message, Messages};
+use crate::core::environment::Environment;
+use crate::core::finding::Severity;
+use crate::core::settings::Plan;
+use crate::host::load::{Loaded, load};
+use crate::host::watch::Mark;
+
+/// What a reading came to.
+pub(super) enum Verdict {
+    Taken(Box<Plan>),
+    Refused { message: Arc<str>, lack: bool },
+}
+
+/// One who asked for a reload: the answer is all errors, or none.
+pub(super) type Asker = oneshot::Sender<Result<(), Vec<String>>>;
+
+/// The reading under way, and who waits for it or for the next.
+pub(super) struct Reload {
+    config: PathBuf,
+    env: Arc<Environment>,
+    messages: Messages,
+    pub is_running: bool,
+    /// Told to the service manager: not one that the engine asked for by itself.
+    pub is_told: bool,
+    again: bool,
+    askers: Vec<Asker>,
+    next_askers: Vec<Asker>,
+    /// The last refusal, so that the log does not repeat it each minute.
+    last: Option<Arc<str>>,
+}
+
+impl Reload {
+    pub fn new(config: PathBuf, env: Arc<Environment>, messages: &Messages) -> Self {
+        Self {
+            config,
+            env,
+            messages: messages.clone(),
+            is_running: false,
+            is_told: false,
+            again: false,
+            askers: Vec::new(),
+            next_askers: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Whoever asks is answered by a reading that begins after this.
+    pub fn ask(&mut self, asker: Asker) {
+        self.next_askers.push(asker);
+    }
+
+    /// Begins a reading on a thread; one under way is followed by another. True where it began now.
+    pub fn begin(&mut self, is_told: bool) -> bool {
+        if self.is_running {
+            self.again = true;
+            return false;
+        }
+        self.is_running = true;
+        self.is_told = is_told;
+        self.askers.append(&mut self.next_askers);
+        let (config, env, messages) = (self.config.clone(), self.env.clone(), self.messages.clone());
+        tokio::task::spawn_blocking(move || {
+            let read_at = Mark::now();
+            let loaded = Box::new(load(&config, &env));
+            // The daemon is gone: nobody waits for the answer.
+            let _ = messages.send(Message::Loaded { loaded, read_at });
+        });
+        true
+    }
+
+    /// Judges what was read: a mistake in the text refuses it whole, and so does a lack that the running plan has not.
+    pub fn judge(&mut self, loaded: Loaded, running: &Plan) -> Verdict {
+        self.is_running = false;
+        let Loaded { plan, report, .. } = loaded;
+        let text_errors = report.count(Severity::TextError) > 0;
+        let new_lack = plan.as_ref().and_then(|plan| plan.lacks.difference(&running.lacks).next()).cloned();
+        let refused = match (&plan, new_lack) {
+            (Some(_), None) => None,
+            (Some(_), Some(_)) => Some(true),
+            (None, _) => Some(!text_errors),
+        };
+        let errors = report.lines().filter(|(severity, _)| *severity != Severity::Warning);
+        let errors: Vec<String> = errors.map(|(_, line)| line).collect();
+        for asker in self.askers.drain(..) {
+            let answer = if refused.is_some() { Err(errors.clone()) } else { Ok(()) };
+            // Who does not listen any more needs no answer.
+            let _ = asker.send(answer);
+        }
+        match (plan, refused) {
+            (Some(plan), None) => {
+                self.last = None;
+                for (_, line) in report.lines().filter(|(severity, _)| *severity == Severity::Warning) {
+                    tracing::debug!("{line}");
+                }
+                Verdict::Taken(Box::new(plan))
+            }
+            (_, refused) => {
+                let message: Arc<str> = report.one_line().unwrap_or_else(|| "it cannot be read".into()).into();
+                if self.last.as_ref() != Some(&message) {
+                    errors.iter().for_each(|line| tracing::error!("config refused: {line}"));
+                    tracing::error!(
+                        "the config was refused whole, the old one runs on; `renewd check` shows each place"
+                    );
+                    self.last = Some(message.clone());
+                }
+                Verdict::Refused { message, lack: refused.unwrap_or(false) }
+            }
+        }
+    }
+
+    /// Whether another reading was asked for while one was under way.
+    pub fn take_again(&mut self) -> bool {
+        std::mem::take(&mut self.again) || !self.next_askers.is_empty()
+    }
+}
+
+/// What of `[daemon]` only a restart takes up.
+pub(super) fn needs_restart(old: &Plan, new: &Plan) -> Vec<&'static str> {
+    let (a, b) = (&old.daemon, &new.daemon);
+    let keys = [
+        ("control_socket", a.control_socket != b.control_socket),
+        ("control_group", a.control_group != b.control_group),
+        ("state_dir", a.state_dir != b.state_dir),
+        ("metrics_listen", a.metrics_listen != b.metrics_listen),
+        ("credential_socket", a.credential_socket != b.credential_socket),
+    ];
+    keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}

@@ -1,0 +1,364 @@
+//! Owns: the loop of `renewd run`: what it waits for (the clock, signals, changed files, requests, its own threads), and
+//! what the service manager is told.
+//! Does not: decide what any of it means for a token; the engine does.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook_tokio::Signals;
+use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
+
+use super::once::{status_line, take};
+use super::reload::{Reload, Verdict, needs_restart};
+use super::requests::{self, About};
+use super::runner::Runner;
+use super::start::start;
+use super::{Message, notes};
+use crate::core::engine::{Event, Mode, Wiring};
+use crate::core::environment::Environment;
+use crate::core::finding::Severity;
+use crate::core::settings::Plan;
+use crate::core::time::{Boot, Now};
+use crate::host::clock::{self, Alarm, StepWatch, Woken};
+use crate::host::control::{self, Call, Server};
+use crate::host::load::{Loaded, load};
+use crate::host::systemd::Notifier;
+use crate::host::watch::{Mark, Watcher};
+
+/// No sleep is longer: a step of the clock that nobody told of is noticed within 30 s.
+const LONGEST_SLEEP: Duration = Duration::from_millis(29_500);
+/// While READY waits, the service manager is asked for more time this often, for three times as much.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After SIGTERM, a write under way may take this long.
+const STOP: Duration = Duration::from_millis(1500);
+/// ... and an exchange of a single-use credential this long.
+const STOP_SPENDING: Duration = Duration::from_secs(35);
+/// Hooks under way are ended within this.
+const STOP_HOOKS: Duration = Duration::from_millis(400);
+/// Where inotify is not to be had, the config is read again this often.
+const POLL: Duration = Duration::from_secs(60);
+
+/// Runs the daemon until it is told to stop; returns the exit code.
+pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
+    let notifier = Notifier::from_env(|name| env.variable(name).map(ToOwned::to_owned)).unwrap_or_else(|error| {
+        tracing::warn!("the service manager cannot be told anything: {error}");
+        Notifier::silent()
+    });
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(begin(config, env, notifier));
+    // A write that hangs is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notifier) -> ExitCode {
+    let read_at = Mark::now();
+    let loaded = load(&config, &env);
+    for (severity, line) in loaded.report.lines() {
+        match severity {
+            Severity::TextError | Severity::Lack => tracing::error!("{line}"),
+            Severity::Warning => tracing::warn!("{line}"),
+        }
+    }
+    let Loaded { plan, report, watched_files, watched_folders } = loaded;
+    let Some(plan) = plan else {
+        let why = report.one_line().unwrap_or_default();
+        notifier.status(&format!("config refused: {why}"));
+        tracing::error!("not started; `renewd check -c {}` shows each place", config.display());
+        return ExitCode::from(78);
+    };
+    let (messages, inbox) = unbounded_channel();
+    let env = Arc::new(env);
+    let reload = Reload::new(config, env, &messages);
+    let wiring = Arc::new(Wiring::of(&plan));
+    let started = start(plan, Mode::Daemon, &messages).and_then(|runner| {
+        let signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGUSR1])?;
+        Ok((runner, signals, Alarm::new()?))
+    });
+    let (mut runner, signals, alarm) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            notifier.status(&error.to_string());
+            tracing::error!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runner.push(Event::Plan(wiring));
+    let mut watcher = Watcher::new();
+    watcher.set(&watched_files, &watched_folders, read_at);
+    let mut daemon = Daemon::new(runner, reload, watcher, notifier, inbox);
+    daemon.complain_of_watcher();
+    daemon.serve(signals, alarm).await
+}
+
+struct Daemon {
+    runner: Runner,
+    reload: Reload,
+    watcher: Watcher,
+    notifier: Notifier,
+    inbox: UnboundedReceiver<Message>,
+    calls: mpsc::Receiver<Call>,
+    to_calls: mpsc::Sender<Call>,
+    server: Option<Server>,
+    about: About,
+    steps: StepWatch,
+    told_status: String,
+    told_watchdog: Boot,
+    told_patience: Boot,
+    polled: Boot,
+    stop_at: Option<Boot>,
+}
+
+impl Daemon {
+    fn new(
+        runner: Runner,
+        reload: Reload,
+        watcher: Watcher,
+        notifier: Notifier,
+        inbox: UnboundedReceiver<Message>,
+    ) -> Self {
+        let (to_calls, calls) = mpsc::channel(64);
+        let now = clock::now();
+        Self {
+            runner,
+            reload,
+            watcher,
+            notifier,
+            inbox,
+            calls,
+            to_calls,
+            server: None,
+            about: About { loaded_at: now.wall, restart_needed: Vec::new(), listeners: Vec::new() },
+            steps: StepWatch::default(),
+            told_status: String::new(),
+            told_watchdog: now.boot,
+            told_patience: Boot(0),
+            polled: now.boot,
+            stop_at: None,
+        }
+    }
+
+    async fn serve(&mut self, mut signals: Signals, mut alarm: Alarm) -> ExitCode {
+        self.listen();
+        loop {
+            self.runner.work();
+            self.tell();
+            if self.runner.finished || self.stop_at.is_some_and(|at| clock::now().boot >= at) {
+                break;
+            }
+            let wake = self.next_wake(clock::now());
+            tokio::select! {
+                biased;
+                Some(signal) = signals.next() => self.signal(signal),
+                Some(message) = self.inbox.recv() => self.message(message),
+                woken = alarm.wait(wake) => self.woken(woken),
+                Some(call) = self.calls.recv() => self.call(call),
+                () = self.watcher.changed(), if self.stop_at.is_none() => {
+                    self.complain_of_watcher();
+                    self.read_config(true);
+                }
+            }
+        }
+        self.end().await
+    }
+
+    async fn end(&mut self) -> ExitCode {
+        for path in self.runner.state.paths_under_way() {
+            tracing::warn!("{}: its write has not come back and is left to itself", path.display());
+        }
+        self.runner.end_hooks(STOP_HOOKS).await;
+        tracing::info!("stopped; the tokens stay in their files");
+        ExitCode::SUCCESS
+    }
+
+    /// The socket that the config names; what keeps it from being had is a lack, looked at again at each reading.
+    fn listen(&mut self) {
+        self.about.listeners.clear();
+        let daemon = &self.runner.plan.daemon;
+        let Some(path) = daemon.control_socket.as_ref().filter(|_| self.server.is_none()) else { return };
+        match control::listen(path, daemon.control_group, self.to_calls.clone()) {
+            Ok(server) => self.server = Some(server),
+            Err(error) => {
+                tracing::error!("{error}");
+                self.about.listeners.push(error.to_string());
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: i32) {
+        match signal {
+            SIGHUP => self.watcher.ask(),
+            SIGUSR1 => self.log_status(),
+            _ if self.stop_at.is_none() => {
+                let spends = self.runner.plan.tokens.iter().any(|token| token.single_use);
+                let most = if spends { STOP_SPENDING } else { STOP };
+                self.stop_at = Some(clock::now().boot.plus(most));
+                self.notifier.stopping("stopping");
+                self.server = None;
+                self.runner.push(Event::Shutdown);
+            }
+            _ => {}
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        match message {
+            Message::Loaded { loaded, read_at } => self.loaded(*loaded, read_at),
+            other => take(&mut self.runner, other),
+        }
+    }
+
+    fn woken(&mut self, woken: std::io::Result<Woken>) {
+        let now = clock::now();
+        let stepped = self.steps.stepped(now);
+        match woken {
+            Ok(Woken::Due) if !stepped => self.runner.push(Event::Wake),
+            Ok(_) => self.runner.push(Event::ClockChanged),
+            Err(error) => {
+                tracing::error!("the timer failed: {error}");
+                self.runner.push(Event::ClockChanged);
+            }
+        }
+        if self.watcher.trouble().is_some() && now.boot >= self.polled.plus(POLL) {
+            self.polled = now.boot;
+            self.read_config(false);
+        }
+    }
+
+    fn call(&mut self, call: Call) {
+        if requests::take(&mut self.runner, &mut self.reload, &self.about, call) {
+            // Not while a file is half written.
+            self.watcher.ask();
+        }
+    }
+
+    /// Begins to read the config; what is told stands between RELOADING=1 and READY=1.
+    fn read_config(&mut self, is_told: bool) {
+        if self.stop_at.is_none() && self.reload.begin(is_told) && is_told && self.runner.state.is_ready() {
+            self.notifier.reloading();
+        }
+    }
+
+    fn loaded(&mut self, loaded: Loaded, read_at: Mark) {
+        self.watcher.set(&loaded.watched_files, &loaded.watched_folders, read_at);
+        match self.reload.judge(loaded, &self.runner.plan) {
+            Verdict::Taken(plan) => self.take_plan(*plan),
+            Verdict::Refused { message, lack } => self.runner.push(Event::PlanRefused { message, lack }),
+        }
+        self.runner.work();
+        if self.reload.is_told && self.runner.state.is_ready() {
+            let status = self.status();
+            self.notifier.ready(&status);
+        }
+        if self.reload.take_again() {
+            self.read_config(true);
+        }
+    }
+
+    fn take_plan(&mut self, plan: Plan) {
+        let restart = needs_restart(&self.runner.plan, &plan);
+        if restart != self.about.restart_needed && !restart.is_empty() {
+            tracing::warn!("[daemon] {} changed: that needs a restart", restart.join(", "));
+        }
+        self.about.restart_needed = restart;
+        self.about.loaded_at = clock::now().wall;
+        let wiring = Arc::new(Wiring::of(&plan));
+        if self.reload.is_told {
+            tracing::info!("the config is read: {} tokens, {} files", plan.tokens.len(), plan.targets.len());
+        }
+        // Paths of [daemon] stay as they were at the start.
+        let plan = Plan { daemon: self.runner.plan.daemon.clone(), ..plan };
+        self.runner.set_plan(Arc::new(plan));
+        self.runner.push(Event::Plan(wiring));
+        self.listen();
+    }
+
+    fn complain_of_watcher(&self) {
+        if let Some(trouble) = self.watcher.trouble() {
+            tracing::warn!("{trouble}; the config is read again each minute");
+        }
+    }
+
+    /// What there is to say after a round, and what the engine wants besides.
+    fn tell(&mut self) {
+        if std::mem::take(&mut self.runner.reread) {
+            self.read_config(false);
+        }
+        if let Some(missing) = self.runner.ready.take() {
+            let status = self.status();
+            self.notifier.ready(&status);
+            self.told_status = status;
+            match missing.as_slice() {
+                [] => tracing::info!("ready: {}", self.told_status),
+                missing => {
+                    let names: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
+                    tracing::warn!("ready_timeout is over, without {}", names.join(", "));
+                }
+            }
+            self.runner.status_changed = false;
+        }
+        if std::mem::take(&mut self.runner.status_changed) && self.notifier.is_connected() && self.stop_at.is_none() {
+            let status = self.status();
+            if status != self.told_status {
+                self.notifier.status(&status);
+                self.told_status = status;
+            }
+        }
+        let now = clock::now();
+        if let Some(interval) = self.notifier.watchdog_interval()
+            && now.boot >= self.told_watchdog.plus(interval)
+        {
+            self.notifier.watchdog();
+            self.told_watchdog = now.boot;
+        }
+        if !self.runner.state.is_ready()
+            && (now.boot >= self.told_patience.plus(PATIENCE) || self.told_patience == Boot(0))
+        {
+            self.notifier.extend_timeout(PATIENCE * 3);
+            self.told_patience = now.boot;
+        }
+    }
+
+    fn status(&self) -> String {
+        let mut status = status_line(&self.runner, self.runner.state.refused().map(|why| &**why));
+        let missing = self.runner.state.missing();
+        if self.runner.state.is_ready() && !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().take(20).map(|name| name.as_str()).collect();
+            status.push_str(&format!("; not valid on disk: {}", names.join(", ")));
+        }
+        status
+    }
+
+    fn log_status(&self) {
+        let now = clock::now();
+        tracing::info!("status: {}", self.status());
+        for row in self.runner.state.statuses(now) {
+            let left = row
+                .expires_at
+                .map_or_else(|| "never expires".into(), |at| format!("{} left", notes::span(at.since(now.wall))));
+            let error = row.last_error.map(|error| format!("; {error}")).unwrap_or_default();
+            tracing::info!("token {}: {}, {left}{error}", row.name, row.state.as_str());
+        }
+    }
+
+    fn next_wake(&self, now: Now) -> Boot {
+        let mut wake = now.boot.plus(LONGEST_SLEEP);
+        wake = self.runner.wake.map_or(wake, |at| at.min(wake));
+        if let Some(interval) = self.notifier.watchdog_interval() {
+            wake = wake.min(self.told_watchdog.plus(interval));
+        }
+        if !self.runner.state.is_ready() {
+            wake = wake.min(self.told_patience.plus(PATIENCE));
+        }
+        self.stop_at.map_or(wake, |at| at.min(wake))
+    }
+}

@@ -1,0 +1,385 @@
+//! Owns: carrying out what the engine says, in rounds: all events at hand are stepped, then what they led to is done in
+//! batches (signatures, one write to the state, files by folder), and its answers are the next events.
+//! Does not: decide, or wait for anything.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::files::Files;
+use super::notes;
+use super::vault::{Stored, Vault};
+use super::{Message, Messages};
+use crate::core::engine::{Action, Answer, Event, HookKind, Issued, State, Want, step};
+use crate::core::secret::Secret;
+use crate::core::settings::{Fingerprint, HookPlan, Plan, TokenName};
+use crate::core::time::{Boot, Now, Wall};
+use crate::host::clock;
+use crate::host::hook;
+use crate::host::store::{KeptToken, Record, Store};
+use crate::source::{self, Cost, Source, SourceError};
+
+/// So many signatures a thread takes at once.
+const SIGNATURES: usize = 64;
+
+/// What one token's persisting must know.
+struct ToPersist {
+    name: TokenName,
+    generation: u64,
+    made_from: Fingerprint,
+    issued: Issued,
+    obtained_at: Wall,
+    sync: bool,
+}
+
+struct ToObtain {
+    name: TokenName,
+    generation: u64,
+    source: Arc<dyn Source>,
+}
+
+/// A copy of a token at hand, for whoever asked.
+pub(crate) struct Held {
+    pub token: Secret<String>,
+    pub issued_at: Wall,
+    pub expires_at: Option<Wall>,
+}
+
+/// Where an answer goes.
+enum Asker {
+    Any(oneshot::Sender<Answer>),
+    Token(TokenName, oneshot::Sender<Result<Held, Answer>>),
+}
+
+/// The running engine and everything that it works with.
+pub(super) struct Runner {
+    pub state: State,
+    pub plan: Arc<Plan>,
+    pub vault: Vault,
+    pub files: Files,
+    store: Store,
+    messages: Messages,
+    queue: VecDeque<Event>,
+    to_obtain: Vec<ToObtain>,
+    to_persist: Vec<ToPersist>,
+    records: Vec<Record>,
+    hooks: JoinSet<()>,
+    stop_hooks: watch::Sender<bool>,
+    sources: HashMap<TokenName, usize>,
+    askers: HashMap<u64, Asker>,
+    last_request: u64,
+    /// When the engine wants to be woken.
+    pub wake: Option<Boot>,
+    pub status_changed: bool,
+    /// READY was decided: with what is missing.
+    pub ready: Option<Vec<TokenName>>,
+    pub reread: bool,
+    pub finished: bool,
+}
+
+impl Runner {
+    pub fn new(state: State, plan: Arc<Plan>, vault: Vault, files: Files, store: Store, messages: &Messages) -> Self {
+        let mut runner = Self {
+            state,
+            plan: plan.clone(),
+            vault,
+            files,
+            store,
+            messages: messages.clone(),
+            queue: VecDeque::new(),
+            to_obtain: Vec::new(),
+            to_persist: Vec::new(),
+            records: Vec::new(),
+            hooks: JoinSet::new(),
+            stop_hooks: watch::Sender::new(false),
+            sources: HashMap::new(),
+            askers: HashMap::new(),
+            last_request: 0,
+            wake: None,
+            status_changed: false,
+            ready: None,
+            reread: false,
+            finished: false,
+        };
+        runner.set_plan(plan);
+        runner
+    }
+
+    /// From now on names mean what they mean in this plan.
+    pub fn set_plan(&mut self, plan: Arc<Plan>) {
+        self.sources = plan.tokens.iter().enumerate().map(|(at, token)| (token.name.clone(), at)).collect();
+        self.plan = plan;
+    }
+
+    pub fn push(&mut self, event: Event) {
+        self.queue.push_back(event);
+    }
+
+    pub fn extend(&mut self, events: Vec<Event>) {
+        self.queue.extend(events);
+    }
+
+    /// Asks the engine for something; the answer comes through the channel.
+    pub fn ask(&mut self, want: Want, timeout: Duration) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        self.want(Asker::Any(answer), want, timeout);
+        receiver
+    }
+
+    /// Asks for a token with so much life left, and for its bytes.
+    pub fn ask_token(
+        &mut self,
+        name: TokenName,
+        min_valid: Duration,
+        timeout: Duration,
+    ) -> oneshot::Receiver<Result<Held, Answer>> {
+        let (answer, receiver) = oneshot::channel();
+        self.want(Asker::Token(name.clone(), answer), Want::Token { name, min_valid }, timeout);
+        receiver
+    }
+
+    fn want(&mut self, asker: Asker, want: Want, timeout: Duration) {
+        self.last_request += 1;
+        self.askers.insert(self.last_request, asker);
+        self.push(Event::Wanted { id: self.last_request, want, timeout });
+    }
+
+    fn reply(&self, asker: Asker, answer: Answer) {
+        // Who does not listen any more needs no answer.
+        match asker {
+            Asker::Any(asker) => drop(asker.send(answer)),
+            Asker::Token(name, asker) => {
+                let stored = match answer {
+                    Answer::Token { generation } => self.vault.get(&name, generation),
+                    _ => None,
+                };
+                let held = stored.map(|stored| Held {
+                    token: stored.token.clone(),
+                    issued_at: stored.issued_at,
+                    expires_at: stored.expires_at,
+                });
+                drop(asker.send(held.ok_or(answer)));
+            }
+        }
+    }
+
+    /// Works until there is nothing to do but wait.
+    pub fn work(&mut self) {
+        loop {
+            while let Some(event) = self.queue.pop_front() {
+                let now = clock::now();
+                for action in step(&mut self.state, event, now) {
+                    self.carry_out(action, now);
+                }
+            }
+            self.obtain();
+            self.persist();
+            self.files.start();
+            if self.queue.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action, now: Now) {
+        match action {
+            Action::Obtain { name, generation, .. } => self.queue_obtaining(name, generation),
+            Action::Persist { name, generation, made_from, issued, obtained_at, sync } => {
+                self.to_persist.push(ToPersist { name, generation, made_from, issued, obtained_at, sync });
+            }
+            Action::Forget { name } => {
+                self.vault.forget(&name);
+                self.records.push(Record::TokenGone(name));
+            }
+            Action::Discard { name, generation } => self.vault.discard(&name, generation),
+            Action::Deliver { path, op, spec, lines, verify } => {
+                match self.files.write(&self.vault, &path, op, spec, &lines, verify) {
+                    Ok(record) => self.records.push(record),
+                    Err(message) => self.queue.push_back(Event::DeliverFailed { path, op, message }),
+                }
+            }
+            Action::Remove { path, op } => self.files.remove(&path, op),
+            Action::Hook { name, kind, expires_at } => self.run_hook(name, kind, expires_at),
+            Action::WakeAt(at) => self.wake = at,
+            Action::Reply { id, answer } => {
+                if let Some(asker) = self.askers.remove(&id) {
+                    self.reply(asker, answer);
+                }
+            }
+            Action::Status => self.status_changed = true,
+            Action::Ready { missing } => self.ready = Some(missing),
+            Action::Reread => self.reread = true,
+            Action::Note(note) => notes::log(&note, &self.plan, now),
+            Action::Exit => self.finished = true,
+        }
+    }
+
+    fn queue_obtaining(&mut self, name: TokenName, generation: u64) {
+        match self.sources.get(&name).and_then(|at| self.plan.tokens.get(*at)) {
+            Some(token) => {
+                let source = source::of(&token.source);
+                self.to_obtain.push(ToObtain { name, generation, source });
+            }
+            None => tracing::error!("token {name} is wanted but not in the config: please report this"),
+        }
+    }
+
+    /// Signatures of microseconds are made here, slower ones on threads.
+    fn obtain(&mut self) {
+        let (instant, computing): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.to_obtain).into_iter().partition(|one| one.source.cost() == Cost::Instant);
+        for (name, generation, result) in obtain_all(instant) {
+            self.obtained(name, generation, result);
+        }
+        let mut computing = computing.into_iter().peekable();
+        while computing.peek().is_some() {
+            let batch: Vec<ToObtain> = computing.by_ref().take(SIGNATURES).collect();
+            let messages = self.messages.clone();
+            tokio::task::spawn_blocking(move || {
+                // The daemon is gone: nobody waits for the answer.
+                let _ = messages.send(Message::Obtained(obtain_all(batch)));
+            });
+        }
+    }
+
+    /// What a source answered, of whatever kind it is.
+    pub fn obtained(&mut self, name: TokenName, generation: u64, result: Result<source::Obtained, SourceError>) {
+        let event = match result {
+            Ok(obtained) => {
+                let issued = self.vault.put(name.clone(), generation, obtained);
+                Event::Obtained { name, generation, issued }
+            }
+            Err(error) => Event::ObtainFailed {
+                name,
+                generation,
+                reason: error.reason,
+                message: error.message.into(),
+                retry_after: error.retry_after,
+            },
+        };
+        self.queue.push_back(event);
+    }
+
+    /// One write for everything that is to be in the state.
+    fn persist(&mut self) {
+        let mut records = std::mem::take(&mut self.records);
+        let batch = std::mem::take(&mut self.to_persist);
+        let sync = batch.iter().any(|one| one.sync);
+        records.extend(batch.iter().filter_map(|one| self.record(one)));
+        if records.is_empty() {
+            return;
+        }
+        let failed = self.store.append(&records, sync).err().map(|error| Arc::<str>::from(error.to_string()));
+        if let (Some(message), true) = (&failed, batch.is_empty()) {
+            tracing::warn!("{message}; tokens in use are not affected");
+        }
+        for one in batch {
+            let (name, generation) = (one.name, one.generation);
+            self.queue.push_back(match &failed {
+                None => Event::Persisted { name, generation },
+                Some(message) => Event::PersistFailed { name, generation, message: message.clone() },
+            });
+        }
+    }
+
+    fn record(&self, one: &ToPersist) -> Option<Record> {
+        let Stored { token, refresh_token, .. } = self.vault.get(&one.name, one.generation)?;
+        Some(Record::Token(KeptToken {
+            name: one.name.clone(),
+            generation: one.generation,
+            made_from: one.made_from,
+            issued_at: one.issued.issued_at,
+            expires_at: one.issued.expires_at,
+            obtained_at: one.obtained_at,
+            token: token.clone(),
+            refresh_token: refresh_token.clone(),
+        }))
+    }
+
+    /// A file's removal has ended; what is known of it goes with it.
+    pub fn removed(&mut self, event: &Event) {
+        if let Event::Removed { path, failed: None, .. } = event {
+            let record = self.files.forget(path);
+            self.records.push(record);
+        }
+    }
+
+    fn run_hook(&mut self, name: TokenName, kind: HookKind, expires_at: Option<Wall>) {
+        let token = self.sources.get(&name).and_then(|at| self.plan.tokens.get(*at));
+        let hook = token.and_then(|token| match kind {
+            HookKind::AfterRotate => token.after_rotate.clone(),
+            HookKind::Failing(_) | HookKind::Recovered => token.on_failure.clone(),
+        });
+        let Some(hook) = hook else {
+            self.queue.push_back(Event::HookDone { name });
+            return;
+        };
+        let (messages, stop) = (self.messages.clone(), self.stop_hooks.subscribe());
+        let scrub = self.plan.secret_variables.clone();
+        self.hooks.spawn(async move {
+            run_hook(&name, kind, expires_at, &hook, &scrub, stop).await;
+            // The daemon is gone: nobody waits for the answer.
+            let _ = messages.send(Message::Event(Event::HookDone { name }));
+        });
+    }
+
+    /// Ends all hooks under way, and returns when they are gone, within `most`.
+    pub async fn end_hooks(&mut self, most: Duration) {
+        self.stop_hooks.send_replace(true);
+        let all = async { while self.hooks.join_next().await.is_some() {} };
+        if tokio::time::timeout(most, all).await.is_err() {
+            self.hooks.abort_all();
+        }
+    }
+}
+
+type Answered = (TokenName, u64, Result<source::Obtained, SourceError>);
+
+fn obtain_all(batch: Vec<ToObtain>) -> Vec<Answered> {
+    let mut random = vec![0; batch.len() * 16];
+    let drawn = getrandom::fill(&mut random);
+    let now = clock::now().wall;
+    let one = |(one, nonce): (ToObtain, &[u8; 16])| {
+        let result = match &drawn {
+            Ok(()) => one.source.obtain(now, *nonce),
+            Err(error) => Err(SourceError {
+                reason: crate::core::engine::Reason::Machine,
+                message: format!("the system gives no random numbers: {error}"),
+                retry_after: None,
+            }),
+        };
+        (one.name, one.generation, result)
+    };
+    let (nonces, _) = random.as_chunks::<16>();
+    batch.into_iter().zip(nonces).map(one).collect()
+}
+
+async fn run_hook(
+    name: &TokenName,
+    kind: HookKind,
+    expires_at: Option<Wall>,
+    hook: &HookPlan,
+    scrub: &[String],
+    stop: watch::Receiver<bool>,
+) {
+    let expires: OsString = expires_at.map(|at| at.secs().to_string()).unwrap_or_default().into();
+    let mut vars = vec![("RENEWD_TOKEN_NAME", OsString::from(name.as_str())), ("RENEWD_EXPIRES_AT", expires)];
+    let which = match kind {
+        HookKind::AfterRotate => "after_rotate",
+        HookKind::Failing(_) | HookKind::Recovered => "on_failure",
+    };
+    match kind {
+        HookKind::AfterRotate => {}
+        HookKind::Failing(reason) => vars.push(("RENEWD_REASON", reason.as_str().into())),
+        HookKind::Recovered => vars.push(("RENEWD_REASON", "recovered".into())),
+    }
+    let label = format!("token {name}, {which}");
+    match hook::run(hook, &label, &vars, scrub, stop).await {
+        Ok(()) => tracing::debug!("{label}: done"),
+        Err(error) => tracing::warn!("{error}"),
+    }
+}

@@ -1,0 +1,81 @@
+//! Owns: from a plan to a runner: the state opened under its lock, what it keeps taken over, leftovers swept.
+//! Does not: decide what of it is still good; the engine does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Messages;
+use super::files::Files;
+use super::runner::Runner;
+use super::vault::{Stored, Vault};
+use crate::core::engine::{Issued, Mode, Restored, State};
+use crate::core::settings::{Fingerprint, Plan};
+use crate::host::clock;
+use crate::host::deliver;
+use crate::host::store::{Store, StoreError};
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot start: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Opens the state and makes the runner. The plan itself comes to it as its first event.
+pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runner, StartError> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(StartError::Random)?;
+    let (store, kept) = Store::open(&plan.daemon.state_dir, &plan.path, u64::from_le_bytes(seed))?;
+    if let Some(damaged) = &kept.damaged {
+        tracing::error!("{damaged}");
+    }
+    let mut vault = Vault::default();
+    let mut restored = Vec::with_capacity(kept.tokens.len());
+    for token in kept.tokens.into_values() {
+        let sha256 = Fingerprint::of(token.token.expose().as_bytes());
+        restored.push(Restored {
+            name: token.name.clone(),
+            generation: token.generation,
+            made_from: token.made_from,
+            issued: Issued { issued_at: token.issued_at, expires_at: token.expires_at, sha256 },
+            obtained_at: token.obtained_at,
+        });
+        let stored = Stored {
+            token: token.token,
+            refresh_token: token.refresh_token,
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+        };
+        vault.restore(token.name, token.generation, stored);
+    }
+    let known: Vec<PathBuf> = kept.targets.keys().cloned().collect();
+    let mut files = Files::new(messages);
+    let targets = files.restore(kept.targets);
+    sweep(&plan, &known);
+    let state = State::new(mode, kept.seed, restored, targets, clock::now());
+    Ok(Runner::new(state, Arc::new(plan), vault, files, store, messages))
+}
+
+/// Removes what a crash left beside the files that are or were this config's.
+fn sweep(plan: &Plan, known: &[PathBuf]) {
+    let mut folders: BTreeMap<&Path, BTreeSet<OsString>> = BTreeMap::new();
+    let of_plan = plan.targets.iter().map(|target| &*target.path);
+    for path in of_plan.chain(known.iter().map(PathBuf::as_path)) {
+        if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
+            folders.entry(folder).or_default().insert(name.to_owned());
+        }
+    }
+    for (folder, names) in folders {
+        match deliver::sweep(folder, &names) {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!("{}: {swept} leftovers of a crash removed", folder.display()),
+            Err(error) => tracing::debug!("{error}"),
+        }
+    }
+}

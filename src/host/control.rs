@@ -1,0 +1,78 @@
+//! Owns: the control socket: one request and one answer a connection, each one line of JSON.
+//! Requests are bounded in length and time, so that no client holds up another.
+//! Does not: know what is asked; it hands requests to the daemon and answers back.
+
+mod client;
+mod server;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{ClientError, call};
+pub use server::{Call, ControlError, Server, listen};
+
+/// A request is at most this long, in bytes.
+pub const LONGEST_REQUEST: usize = 1 << 20;
+
+/// What a client asks for. Times are milliseconds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    Status {
+        #[serde(default)]
+        names: Vec<String>,
+    },
+    Rotate {
+        #[serde(default)]
+        names: Vec<String>,
+        #[serde(default)]
+        force: bool,
+    },
+    Reload,
+    Wait {
+        #[serde(default)]
+        names: Vec<String>,
+        #[serde(default)]
+        min_valid: u64,
+        timeout: u64,
+    },
+    Token {
+        name: String,
+        #[serde(default)]
+        min_valid: u64,
+    },
+}
+
+/// The daemon's answer. `exit` is the exit code of the command that asked.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    pub ok: bool,
+    pub exit: u8,
+    /// One line each: what failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// `status --json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenAnswer>,
+}
+
+/// A token on its way to its owner's own process. Its bytes are wiped on drop, and it has no `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    pub name: String,
+    pub token: zeroize::Zeroizing<String>,
+    /// Milliseconds since the epoch.
+    pub issued_at: i64,
+    pub expires_at: Option<i64>,
+}
+
+impl Response {
+    pub fn done() -> Self {
+        Self { ok: true, ..Self::default() }
+    }
+
+    pub fn failed(exit: u8, errors: Vec<String>) -> Self {
+        Self { exit, errors, ..Self::default() }
+    }
+}

@@ -1,0 +1,52 @@
+//! Owns: the asking side of the control socket.
+//! Does not: find the socket, or print.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{Request, Response};
+
+/// An answer is at most this long: the status of 100,000 tokens.
+const LONGEST_ANSWER: u64 = 256 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no daemon listens at {}: {cause}", path.display())]
+    NotThere { path: PathBuf, cause: std::io::Error },
+    #[error("{} refuses you: {cause}; run this as root or as the daemon's own user", path.display())]
+    Refused { path: PathBuf, cause: std::io::Error },
+    #[error("the daemon at {} gave no whole answer: {what}", path.display())]
+    Broken { path: PathBuf, what: String },
+}
+
+/// Asks the daemon at `path` and waits for its answer, for `patience` at most.
+///
+/// # Errors
+/// See [`ClientError`].
+pub fn call(path: &Path, request: &Request, patience: Duration) -> Result<Response, ClientError> {
+    let mut stream = UnixStream::connect(path).map_err(|cause| {
+        let path = path.to_path_buf();
+        match cause.kind() {
+            std::io::ErrorKind::PermissionDenied => ClientError::Refused { path, cause },
+            _ => ClientError::NotThere { path, cause },
+        }
+    })?;
+    let broken = |what: String| ClientError::Broken { path: path.to_path_buf(), what };
+    let io = |error: std::io::Error| broken(error.to_string());
+    stream.set_read_timeout(Some(patience)).map_err(io)?;
+    stream.set_write_timeout(Some(Duration::from_secs(10))).map_err(io)?;
+    let mut line = serde_json::to_vec(request).map_err(|error| broken(error.to_string()))?;
+    line.push(b'\n');
+    stream.write_all(&line).map_err(io)?;
+    let mut answer = Zeroizing::new(Vec::new());
+    BufReader::new(stream.take(LONGEST_ANSWER)).read_until(b'\n', &mut answer).map_err(io)?;
+    if answer.is_empty() {
+        return Err(broken("it closed the connection".into()));
+    }
+    serde_json::from_slice(&answer).map_err(|error| broken(error.to_string()))
+}

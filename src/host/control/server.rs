@@ -1,0 +1,165 @@
+//! Owns: the listening side of the control socket: who may connect, how long a request may take, and its file.
+//! Does not: answer; each request goes to the daemon by a channel.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Mode, chmodat, chownat};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::{LONGEST_REQUEST, Request, Response};
+
+/// A client must have sent its request by then.
+const REQUEST_TIME: Duration = Duration::from_secs(2);
+/// ... and have taken its answer by then.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// Connections at a time; one more is closed at once.
+const CONNECTIONS: usize = 512;
+
+/// A request, who asks, and where the answer goes.
+pub struct Call {
+    pub request: Request,
+    /// Root or the daemon's own user; others may only look.
+    pub is_owner: bool,
+    pub answer: oneshot::Sender<Response>,
+}
+
+/// Why nothing listens.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("control socket {}: another process listens there; name another control_socket", .0.display())]
+    Taken(PathBuf),
+    #[error("control socket {}: a file that is no socket stands there; remove it or name another control_socket", .0.display())]
+    NoSocket(PathBuf),
+    #[error("control socket {}: {cause}{}", path.display(), advice(cause))]
+    Io { path: PathBuf, cause: io::Error },
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => ": its folder is missing, and renewd creates none",
+        io::ErrorKind::PermissionDenied => ": this user may not create files there; set control_socket",
+        _ => "",
+    }
+}
+
+/// The socket's file, removed when this is dropped if it is still the same.
+pub struct Server {
+    path: PathBuf,
+    inode: u64,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode) {
+            // Left behind, it is replaced at the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Listens at `path` (mode 0600, or 0660 for `group`) and sends each request to `calls`.
+///
+/// # Errors
+/// See [`ControlError`].
+pub fn listen(path: &Path, group: Option<u32>, calls: mpsc::Sender<Call>) -> Result<Server, ControlError> {
+    let failed = |cause: io::Error| ControlError::Io { path: path.to_path_buf(), cause };
+    make_way(path)?;
+    // Bound under another name: whoever finds the socket at its place finds it with its mode and group.
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let draft = PathBuf::from(name);
+    // A draft of a dead process with our number.
+    let _ = std::fs::remove_file(&draft);
+    let listener = UnixListener::bind(&draft).map_err(failed)?;
+    let placed = place(&draft, path, group);
+    if placed.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    placed.map_err(failed)?;
+    let inode = std::fs::symlink_metadata(path).map_err(failed)?.ino();
+    let task = tokio::spawn(accept(listener, calls));
+    Ok(Server { path: path.to_path_buf(), inode, task })
+}
+
+/// A socket that nobody listens at any more is replaced; a live one, or another file, is not.
+fn make_way(path: &Path) -> Result<(), ControlError> {
+    use std::os::unix::fs::FileTypeExt;
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !meta.file_type().is_socket() {
+        return Err(ControlError::NoSocket(path.to_path_buf()));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(ControlError::Taken(path.to_path_buf())),
+        Err(_) => Ok(()),
+    }
+}
+
+fn place(draft: &Path, path: &Path, group: Option<u32>) -> io::Result<()> {
+    let here = rustix::fs::CWD;
+    if let Some(group) = group {
+        chownat(here, draft, None, Some(rustix::fs::Gid::from_raw(group)), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    let mode = if group.is_some() { 0o660 } else { 0o600 };
+    chmodat(here, draft, Mode::from_raw_mode(mode), AtFlags::empty())?;
+    std::fs::rename(draft, path)
+}
+
+async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors: those of others close by and by.
+                tracing::warn!("control socket: {error}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        let Ok(place) = room.clone().try_acquire_owned() else { continue };
+        let calls = calls.clone();
+        tokio::spawn(async move {
+            serve(stream, calls).await;
+            drop(place);
+        });
+    }
+}
+
+/// One connection, from its request to its answer. Whatever goes wrong with it is its own loss.
+async fn serve(stream: UnixStream, calls: mpsc::Sender<Call>) {
+    let Ok(peer) = stream.peer_cred() else { return };
+    let is_owner = peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw();
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read.take(LONGEST_REQUEST as u64));
+    let mut line = Vec::new();
+    let whole = match timeout(REQUEST_TIME, read.read_until(b'\n', &mut line)).await {
+        Ok(Ok(_)) => line.ends_with(b"\n"),
+        Ok(Err(_)) => return,
+        Err(_) => false,
+    };
+    let response = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) if whole => {
+            let (answer, response) = oneshot::channel();
+            if calls.send(Call { request, is_owner, answer }).await.is_err() {
+                return;
+            }
+            response.await.unwrap_or_else(|_| Response::failed(75, vec!["renewd is stopping".into()]))
+        }
+        _ => Response::failed(64, vec!["not a request that this version of renewd knows".into()]),
+    };
+    let Ok(bytes) = serde_json::to_vec(&response) else { return };
+    let mut bytes = Zeroizing::new(bytes);
+    bytes.push(b'\n');
+    // A client that does not read loses its answer.
+    let _ = timeout(ANSWER_TIME, write.write_all(&bytes)).await;
+}
