@@ -14,8 +14,8 @@ use crate::core::finding::{Finding, Place, Report, SourceText};
 use crate::core::plan;
 use crate::core::settings::Plan;
 
-/// A config file is at most this large: 100,000 tokens take about half of it.
-const LARGEST_CONFIG: u64 = 64 * 1024 * 1024;
+/// A config file is at most this large: 100,000 tokens fit. Reading one takes up to 50 times its size for a moment.
+const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
 
 /// A config that was read.
 #[derive(Debug)]

@@ -107,7 +107,9 @@ impl<'t, 'i> Section<'t, 'i> {
                     }
                 }
                 Some(key) => {
-                    cx.hide(value);
+                    if matches!(key.kind, Kind::Table(_) | Kind::Free) {
+                        cx.hide(value);
+                    }
                     cx.findings.push(
                         Finding::error(format!("`{}` is not built yet", key.name))
                             .at(place)
@@ -115,7 +117,9 @@ impl<'t, 'i> Section<'t, 'i> {
                     );
                 }
                 None => {
-                    cx.hide(value);
+                    if !plain(keys, name.get_ref()) {
+                        cx.hide(value);
+                    }
                     cx.findings
                         .push(super::unknown(name.get_ref(), place, keys));
                 }
@@ -271,6 +275,12 @@ impl<'t, 'i> Section<'t, 'i> {
         );
         None
     }
+}
+
+/// A slip for a key whose value is never a secret: what stands there may be shown.
+fn plain(keys: Keys, name: &str) -> bool {
+    let meant = keys::nearest(keys, name).and_then(|near| keys::find(keys, near));
+    meant.is_some_and(|key| !matches!(key.kind, Kind::Text | Kind::Table(_) | Kind::Free))
 }
 
 /// A key and its value.
