@@ -14,6 +14,14 @@ use tempfile::TempDir;
 /// 32 bytes: enough for HS256.
 const SECRET: &str = "07c6e2t1rb92987fnrd705jkk8582p9e";
 
+/// A P-256 key, made for this test.
+const P256: &str = "\
+-----BEGIN PRIVATE KEY-----\n\
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgehMXJLI/JEzCHJPb\n\
+XwUO5qfMjv3uY4pokh+SE6tEovehRANCAASdw3BjFqtnKQNrVOUKYxRCCfOmlB7Y\n\
+0Dbm+Av/X/M7Yi05PHZm1Gskijnn46322eNVIezQ/bHoHmEnvwv5vYdo\n\
+-----END PRIVATE KEY-----\n";
+
 /// A folder with a good secret, a good key, a template and a folder for outputs.
 struct Home {
     folder: TempDir,
@@ -702,7 +710,7 @@ fn a_broken_config_is_not_lost() {
     );
     let loaded = home.load();
     assert!(loaded.plan.is_none());
-    assert!(loaded.watched_files.contains(&config));
+    assert!(loaded.watched_files().contains(&config));
     assert_eq!(
         renewd::host::load::control_sockets(Path::new("/nowhere/config.toml"), &home.environment()),
         [
@@ -710,4 +718,124 @@ fn a_broken_config_is_not_lost() {
             Path::new("/run/renewd/control.sock")
         ]
     );
+}
+
+/// The config of the contract, as far as it is built, is a good one.
+#[test]
+fn the_documented_config_is_taken() {
+    let mut home = Home::new();
+    home.set("PATH", "/usr/bin:/bin");
+    fs::create_dir(home.path.join("config.d")).unwrap();
+    home.file(
+        "config.d/a.toml",
+        token("")
+            .replace("token.sunbird", "token.other")
+            .replace("good", "../good"),
+    );
+    home.file(
+        "config.toml",
+        r#"
+include = ["config.d/*.toml"]
+[daemon]
+control_socket = "out/control.sock"
+control_group = "root"
+state_dir = "/var/lib/renewd"
+ready_timeout = "1m"
+credential_timeout = "10s"
+[defaults]
+lifetime = "1h"
+rotate_at = 0.67
+jitter = 0.05
+min_interval = "1s"
+retry = { initial = "1s", max = "1m", rejected = "15m" }
+[token.sunbird]
+source = "jwt"
+algorithm = "HS256"
+key = "398e54e888da42f8d089"
+secret.file = "good.secret"
+secret.encoding = "utf8"
+lifetime = "1h"
+skew = "30s"
+claims = { aud = "api", sub = "" }
+header = { kid = "k1", typ = "JWT" }
+required = true
+units = ["job.service"]
+[[token.sunbird.output]]
+format = "token"
+path = "out/sunbird.token"
+mode = "0640"
+owner = "root"
+group = "root"
+[[token.sunbird.output]]
+format = "env"
+path = "out/jobs.env"
+variable = "SUNBIRD_TOKEN"
+expires_variable = "SUNBIRD_TOKEN_EXPIRES_AT"
+[token.sunbird.after_rotate]
+command = ["true", "job.service"]
+timeout = "10s"
+[token.sunbird.on_failure]
+command = ["true", "token"]
+after = "2m"
+"#,
+    );
+    assert_eq!(home.check(), "ok: 2 tokens, 2 outputs\nexit 0\n");
+}
+
+/// Ten thousand mistakes, or one in a very large file, are told in the time a person waits.
+#[test]
+fn many_mistakes_take_no_time_to_speak_of() {
+    let home = Home::new();
+    home.file("config.toml", "x\n".repeat(60_000));
+    let lines = home.load().report.lines().count();
+    assert_eq!(lines, 10);
+    let shared: String = (0..10_000)
+        .map(|i| {
+            token(&format!("[[token.t{i}.output]]\nformat = \"env\"\npath = \"gone/env\"\nvariable = \"V{}\"\n", i / 2))
+                .replace("token.sunbird", &format!("token.t{i}"))
+                .replace("good", "gone")
+        })
+        .collect();
+    home.file("config.toml", shared);
+    let begun = std::time::Instant::now();
+    let report = home.load().report;
+    // 10,000 secrets, one folder, 5,000 variables.
+    assert_eq!(report.lines().count(), 15_001);
+    // Quadratic work would take minutes here.
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+/// A key for another algorithm, and bytes that are no key.
+#[test]
+fn keys_that_do_not_fit() {
+    let home = Home::new();
+    home.file("key.pem", P256);
+    let said = |algorithm: &str, file: &str| {
+        let config = token("").replace("HS256", algorithm).replace(
+            "secret.file = \"good.secret\"",
+            &format!("private_key.file = \"{file}\""),
+        );
+        home.file("config.toml", config);
+        home.check()
+    };
+    assert_eq!(said("ES256", "key.pem"), "ok: 1 token, 0 outputs\nexit 0\n");
+    for algorithm in ["ES384", "RS256", "PS512", "EdDSA"] {
+        let text = said(algorithm, "key.pem");
+        let told = format!(
+            "error: the private key of token `sunbird` does not fit: {algorithm} cannot sign with"
+        );
+        assert!(
+            text.contains(&told)
+                && text.contains("DIR/config.toml:5:20")
+                && text.ends_with("exit 78\n"),
+            "{text}"
+        );
+    }
+    let text = said("ES256", "good.secret");
+    assert!(
+        text.contains("the private key of token `sunbird` is not usable")
+            && text.ends_with("exit 78\n"),
+        "{text}"
+    );
+    assert!(!text.contains(SECRET));
 }

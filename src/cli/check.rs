@@ -1,7 +1,7 @@
 //! Owns: `renewd check`: every mistake of a config at once, each with file, line, column and a caret.
 //! Does not: find any; it takes the road every command takes.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use crate::core::environment::Environment;
@@ -39,6 +39,12 @@ pub fn run(
             Ok(WRONG_CONFIG)
         }
     }
+}
+
+/// Whether findings are coloured: on a terminal alone, and not where NO_COLOR is set (no-color.org).
+pub fn coloured(env: &Environment) -> bool {
+    let dumb = env.variable("TERM").is_some_and(|term| term == "dumb");
+    io::stderr().is_terminal() && env.non_empty("NO_COLOR").is_none() && !dumb
 }
 
 fn summary(plan: &Plan, report: &Report) -> String {

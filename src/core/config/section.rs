@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::environment::Environment;
 use crate::core::finding::{At, Finding, Place, quote};
-use crate::core::keys::{self, Keys, Kind};
+use crate::core::keys::{self, Key, Keys, Kind};
 
 use super::value::describe;
 
@@ -102,7 +102,7 @@ impl<'t, 'i> Section<'t, 'i> {
             let place = cx.place(name.span());
             match keys::find(keys, name.get_ref()) {
                 Some(key) if key.built => {
-                    if matches!(key.kind, Kind::Table(_)) && !value.get_ref().is_table() {
+                    if holds_secret(key) && !value.get_ref().is_table() {
                         cx.hide(value);
                     }
                 }
@@ -201,7 +201,6 @@ impl<'t, 'i> Section<'t, 'i> {
         match value.get_ref() {
             DeValue::Table(table) => in_order(table),
             _ => {
-                cx.hide(value);
                 cx.wrong_type(name, "a table", value, "");
                 Vec::new()
             }
@@ -275,6 +274,11 @@ impl<'t, 'i> Section<'t, 'i> {
         );
         None
     }
+}
+
+/// A table in which a credential stands; what is written in its stead is likely the credential itself.
+fn holds_secret(key: &Key) -> bool {
+    matches!(key.kind, Kind::Table(inner) if keys::find(inner, "value").is_some())
 }
 
 /// A slip for a key whose value is never a secret: what stands there may be shown.

@@ -25,7 +25,8 @@ pub struct SourceText<'t> {
 
 impl<'t> SourceText<'t> {
     /// `shown` is the path as people see it.
-    pub fn new(shown: String, text: &'t str, hidden: Vec<Range<usize>>, broken: bool) -> Self {
+    pub fn new(shown: String, text: &'t str, mut hidden: Vec<Range<usize>>, broken: bool) -> Self {
+        hidden.sort_by_key(|range| (range.start, range.end));
         Self {
             shown,
             text,
@@ -70,12 +71,15 @@ impl<'t> SourceText<'t> {
             Vec::new()
         };
         let until = from + line.len();
-        hidden.extend(
-            self.hidden
-                .iter()
-                .filter(|range| range.start < until && range.end > from)
-                .map(|range| range.start.max(from) - from..range.end.min(until) - from),
-        );
+        // Sorted, and single values: none lies within another.
+        let first = self.hidden.partition_point(|range| range.end <= from);
+        let within = self
+            .hidden
+            .iter()
+            .skip(first)
+            .take_while(|range| range.start < until);
+        hidden
+            .extend(within.map(|range| range.start.max(from) - from..range.end.min(until) - from));
         let (text, mark) = mask::apply(line, hidden, mark);
         window(&text, mark)
     }
