@@ -839,3 +839,70 @@ fn keys_that_do_not_fit() {
     );
     assert!(!text.contains(SECRET));
 }
+
+/// Included files come in order of their names, whatever the folder is called, and are watched for.
+#[test]
+fn includes_are_sorted_and_watched() {
+    let home = Home::new();
+    let folder = home.path.join("a[b]*");
+    fs::create_dir_all(folder.join("d")).unwrap();
+    for name in ["2", "10", "1"] {
+        let text = token("")
+            .replace("sunbird", &format!("t{name}"))
+            .replace("good", "../../good");
+        home.file(&format!("a[b]*/d/{name}.toml"), text);
+    }
+    home.file(
+        "a[b]*/config.toml",
+        "include = [\"d/*.toml\", \"d/1*.toml\", \"*.toml\"]\n",
+    );
+    let loaded = load(&folder.join("config.toml"), &home.environment());
+    let plan = loaded
+        .plan
+        .as_ref()
+        .unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
+    let names: Vec<_> = plan
+        .tokens
+        .iter()
+        .map(|token| token.name.as_str())
+        .collect();
+    assert_eq!(names, ["t1", "t10", "t2"]);
+    assert!(loaded.watched_files().contains(&folder.join("d/10.toml")));
+
+    home.file(
+        "config.toml",
+        "include = [\"more/*.toml\", \"x*/y/*.toml\"]\n",
+    );
+    let watched: Vec<_> = home.load().watched_folders().iter().cloned().collect();
+    assert_eq!(watched, [home.path.clone(), home.path.join("more")]);
+}
+
+#[test]
+fn the_config_is_found_where_the_contract_says() {
+    use renewd::host::load::find_config;
+    let mut home = Home::new();
+    home.variables.clear();
+    let path = home.path.to_str().unwrap().to_string();
+    home.set("HOME", &path);
+    fs::create_dir_all(home.path.join(".config/renewd")).unwrap();
+    let own = home.file(".config/renewd/config.toml", "[daemon]\n");
+    assert_eq!(find_config(None, &home.environment()).unwrap(), own);
+    home.set("XDG_CONFIG_HOME", "/nowhere");
+    let everybodys = Path::new("/etc/renewd/config.toml");
+    match find_config(None, &home.environment()) {
+        Ok(found) => assert!(found == everybodys && everybodys.exists()),
+        Err(none) => assert!(
+            none.to_string()
+                .contains("/nowhere/renewd/config.toml and /etc/renewd/config.toml")
+        ),
+    }
+    home.set("RENEWD_CONFIG", "/named");
+    assert_eq!(
+        find_config(None, &home.environment()).unwrap(),
+        Path::new("/named")
+    );
+    assert_eq!(
+        find_config(Some(Path::new("x")), &home.environment()).unwrap(),
+        Path::new("x")
+    );
+}
