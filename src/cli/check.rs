@@ -1,12 +1,17 @@
 //! Owns: `renewd check`: every mistake of a config at once, each with file, line, column and a caret.
 //! Does not: find any; it takes the road every command takes.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use super::{Exit, Surroundings};
+use crate::core::environment::Environment;
 use crate::core::finding::{Report, Severity};
 use crate::core::settings::Plan;
-use crate::host::load::load;
+use crate::host::load::{find_config, load};
+
+/// sysexits.h, EX_CONFIG.
+const WRONG_CONFIG: u8 = 78;
 
 /// Validate the config, with its secrets, folders and users
 ///
@@ -16,27 +21,47 @@ use crate::host::load::load;
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args, around: &Surroundings) -> Exit {
-    let path = match around.config() {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    match check(around.config.as_deref(), &around.env, &mut out, &mut err, coloured(&around.env)) {
+        Ok(0) => Exit::Done,
+        Ok(_) => Exit::WrongConfig,
+        Err(_) => Exit::Failed,
+    }
+}
+
+/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; returns the exit code.
+pub fn check(
+    config: Option<&Path>,
+    env: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    styled: bool,
+) -> io::Result<u8> {
+    let path = match find_config(config, env) {
         Ok(path) => path,
-        Err(exit) => return exit,
+        Err(none) => {
+            writeln!(err, "error: {none}\n\nName one with -c FILE.")?;
+            return Ok(WRONG_CONFIG);
+        }
     };
-    let loaded = load(&path, &around.env);
-    eprint!("{}", loaded.report.render(is_styled(around)));
+    let loaded = load(&path, env);
+    err.write_all(loaded.report.render(styled).as_bytes())?;
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
-            let printed = writeln!(std::io::stdout(), "ok: {}", summary(&plan, &loaded.report));
-            if printed.is_ok() { Exit::Done } else { Exit::Failed }
+            writeln!(out, "ok: {}", summary(&plan, &loaded.report))?;
+            Ok(0)
         }
         _ => {
-            eprintln!("{}: {}", path.display(), counted(&loaded.report));
-            Exit::WrongConfig
+            writeln!(err, "{}: {}", path.display(), counted(&loaded.report))?;
+            Ok(WRONG_CONFIG)
         }
     }
 }
 
-/// Colour only on a terminal, and where <https://no-color.org> does not forbid it.
-pub(crate) fn is_styled(around: &Surroundings) -> bool {
-    std::io::stderr().is_terminal() && around.env.non_empty("NO_COLOR").is_none()
+/// Whether findings are coloured: on a terminal alone, and not where NO_COLOR is set (no-color.org).
+pub fn coloured(env: &Environment) -> bool {
+    let dumb = env.variable("TERM").is_some_and(|term| term == "dumb");
+    io::stderr().is_terminal() && env.non_empty("NO_COLOR").is_none() && !dumb
 }
 
 fn summary(plan: &Plan, report: &Report) -> String {

@@ -2,7 +2,7 @@
 //! Does not: do a command's work; each has a file of its own.
 
 mod ask;
-mod check;
+pub mod check;
 mod completions;
 mod exec;
 mod generate;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::runner::{Held, Runner};
 use super::start::{StartError, start};
 use super::{Message, notes};
-use crate::core::engine::{Answer, Event, Mode, Reason, TokenStatus, Wiring};
+use crate::core::engine::{Answer, Event, Mode, Wiring};
 use crate::core::settings::{Plan, TokenName};
 use crate::host::clock;
 
@@ -31,8 +31,6 @@ pub(crate) struct Once {
 pub(crate) struct OnceEnd {
     /// Every try and every write went well.
     pub ok: bool,
-    /// Tokens that are not well, for whom was asked.
-    pub failing: Vec<TokenStatus>,
     /// The token that was asked for, or why there is none.
     pub held: Option<Result<Held, String>>,
 }
@@ -94,7 +92,7 @@ async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
         Some((name, answer)) => Some(held(&name, answer.await.ok())),
         None => None,
     };
-    Ok(OnceEnd { ok: !runner.state.has_failed() && stop_at.is_none(), failing: failing(&runner, &what.names), held })
+    Ok(OnceEnd { ok: !runner.state.has_failed() && stop_at.is_none(), held })
 }
 
 /// What a thread or task tells.
@@ -123,12 +121,6 @@ fn held(name: &TokenName, answer: Option<Result<Held, Answer>>) -> Result<Held, 
         Some(Err(Answer::Unknown(name))) => Err(format!("token {name} is not in the config")),
         _ => Err(format!("token {name}: stopped before it was at hand")),
     }
-}
-
-fn failing(runner: &Runner, names: &BTreeSet<TokenName>) -> Vec<TokenStatus> {
-    let meant = |row: &TokenStatus| names.is_empty() || names.contains(&row.name);
-    let failing = |row: &TokenStatus| row.reason.is_some_and(|reason| reason != Reason::Machine);
-    runner.state.statuses(clock::now()).filter(|row| meant(row) && failing(row)).collect()
 }
 
 /// For the log at the end of a start.

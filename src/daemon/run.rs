@@ -69,7 +69,8 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
             Severity::Warning => tracing::warn!("{line}"),
         }
     }
-    let Loaded { plan, report, watched_files, watched_folders } = loaded;
+    let (files, folders) = (loaded.watched_files().clone(), loaded.watched_folders().clone());
+    let Loaded { plan, report, .. } = loaded;
     let Some(plan) = plan else {
         let why = report.one_line().unwrap_or_default();
         notifier.status(&format!("config refused: {why}"));
@@ -94,7 +95,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     };
     runner.push(Event::Plan(wiring));
     let mut watcher = Watcher::new();
-    watcher.set(&watched_files, &watched_folders, read_at);
+    watcher.set(&files, &folders, read_at);
     let mut daemon = Daemon::new(runner, reload, watcher, notifier, inbox);
     daemon.complain_of_watcher();
     daemon.serve(signals, alarm).await
@@ -249,7 +250,7 @@ impl Daemon {
     }
 
     fn loaded(&mut self, loaded: Loaded, read_at: Mark) {
-        self.watcher.set(&loaded.watched_files, &loaded.watched_folders, read_at);
+        self.watcher.set(loaded.watched_files(), loaded.watched_folders(), read_at);
         match self.reload.judge(loaded, &self.runner.plan) {
             Verdict::Taken(plan) => self.take_plan(*plan),
             Verdict::Refused { message, lack } => self.runner.push(Event::PlanRefused { message, lack }),

@@ -21,13 +21,20 @@ const LARGEST_INPUT: u64 = 1024 * 1024;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Asks the machine.
-pub(super) fn gather(wants: &Wants<'_>, env: &Environment) -> Facts {
+pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
     Facts {
         users: answers(&wants.users, |name| uzers::get_user_by_name(name).map(|user| user.uid())),
         groups: answers(&wants.groups, |name| uzers::get_group_by_name(name).map(|group| group.gid())),
         folders: wants.folders.iter().map(|path| (path.to_path_buf(), folder_fact(path))).collect(),
         outputs: wants.outputs.iter().map(|path| (path.to_path_buf(), standing(path))).collect(),
-        files: wants.files.iter().map(|path| (path.clone(), file_fact(path))).collect(),
+        files: wants
+            .files
+            .into_iter()
+            .map(|path| {
+                let fact = file_fact(&path);
+                (path, fact)
+            })
+            .collect(),
         programs: answers(&wants.programs, |program| program_problem(program, env)),
         config_files: Vec::new(),
     }
@@ -88,7 +95,7 @@ fn id(meta: &Metadata) -> FileId {
 fn file_fact(path: &Path) -> FileFact {
     match open(path) {
         Ok((mut file, meta)) => FileFact {
-            content: read(&mut file, &meta, LARGEST_INPUT).map(|bytes| Secret::new(bytes.to_vec())),
+            content: read(&mut file, &meta, LARGEST_INPUT).map(|mut bytes| Secret::new(std::mem::take(&mut *bytes))),
             mode: Some(meta.mode() & 0o7777),
             id: Some(id(&meta)),
         },
@@ -133,10 +140,22 @@ fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<
     if meta.len() > largest {
         return Err(too_large());
     }
-    // One byte more than is there, so that it is read in one call and never moved, which would leave a copy behind.
-    let room = usize::try_from(meta.len()).unwrap_or(0).saturating_add(1);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| why(&error))?;
+    let length = usize::try_from(meta.len()).unwrap_or(0);
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(why(&error)),
+        }
+    }
+    bytes.truncate(filled);
+    // The kernel's own files tell no length.
+    if length == 0 {
+        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| why(&error))?;
+    }
     if bytes.len() as u64 > largest {
         return Err(too_large());
     }

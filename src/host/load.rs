@@ -1,7 +1,7 @@
 //! Owns: the one road from a config's path to its plan, which every command takes.
 //! Does not: decide how a lack is treated, or print.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -14,8 +14,8 @@ use crate::core::finding::{Finding, Place, Report, SourceText};
 use crate::core::plan;
 use crate::core::settings::Plan;
 
-/// A config file is at most this large: 100,000 tokens take about half of it.
-const LARGEST_CONFIG: u64 = 64 * 1024 * 1024;
+/// A config file is at most this large: 100,000 tokens fit. Reading one takes up to 50 times its size for a moment.
+const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
 
 /// A config that was read.
 #[derive(Debug)]
@@ -24,10 +24,21 @@ pub struct Loaded {
     pub plan: Option<Plan>,
     /// Everything that was found, warnings too.
     pub report: Report,
-    /// Files whose change may mend it; as in the plan, but there without one too.
-    pub watched_files: BTreeSet<PathBuf>,
+    /// What to watch where there is no plan to say it.
+    watched_files: BTreeSet<PathBuf>,
+    watched_folders: BTreeSet<PathBuf>,
+}
+
+impl Loaded {
+    /// Files whose change may change the config, or mend it: those of the plan, and without one as many as are known.
+    pub fn watched_files(&self) -> &BTreeSet<PathBuf> {
+        self.plan.as_ref().map_or(&self.watched_files, |plan| &plan.watched_files)
+    }
+
     /// Folders in which an include may match.
-    pub watched_folders: BTreeSet<PathBuf>,
+    pub fn watched_folders(&self) -> &BTreeSet<PathBuf> {
+        self.plan.as_ref().map_or(&self.watched_folders, |plan| &plan.watched_folders)
+    }
 }
 
 /// No config was named, and none stands in the usual places.
@@ -92,7 +103,7 @@ pub fn load(path: &Path, env: &Environment) -> Loaded {
         Err(problem) => reading.findings.push(
             Finding::error(format!("the config file {problem}"))
                 .about(path.display().to_string())
-                .help("name it with -c, or put it where the daemon can read it"),
+                .help(mend(&problem, "name it with -c, or put it where the daemon can read it")),
         ),
     }
     reading.includes(&main, env);
@@ -142,6 +153,7 @@ impl Reading {
 
     fn includes(&mut self, main: &Path, env: &Environment) {
         let globs = std::mem::take(&mut self.raw.include);
+        let mut seen = HashSet::new();
         for glob in &globs {
             let mut paths = facts::expand(&glob.value);
             paths.retain(|path| path != main);
@@ -153,7 +165,7 @@ impl Reading {
                 );
             }
             for path in paths {
-                if self.config_files.iter().any(|file| file.path == path) {
+                if !seen.insert(path.clone()) {
                     continue;
                 }
                 match self.file(&path, path.display().to_string(), Role::Included, env) {
@@ -162,7 +174,7 @@ impl Reading {
                     Err(problem) => self.findings.push(
                         Finding::error(format!("the included file {problem}"))
                             .about(path.display().to_string())
-                            .help("let the daemon read it, or change `include`"),
+                            .help(mend(&problem, "let the daemon read it, or change `include`")),
                     ),
                 }
             }
@@ -176,27 +188,30 @@ impl Reading {
         // Of a main file that cannot be read nothing is known: nothing further is asked.
         let readable = !self.main_broken && !config_files.is_empty();
         let wants = if readable { Wants::of(&self.raw, env) } else { Wants::default() };
-        let facts = Facts { config_files, ..facts::gather(&wants, env) };
-        let mut watched_files = plan::watched_files(&self.raw, &facts, env);
-        watched_files.insert(main.to_path_buf());
+        let facts = Facts { config_files, ..facts::gather(wants, env) };
         let (plan, findings) = if readable {
             let planned = plan::plan(main, &self.raw, findings, &facts, env);
             (planned.plan, planned.findings)
         } else {
             (None, findings)
         };
+        let (mut watched_files, mut watched_folders) = Default::default();
+        if plan.is_none() {
+            watched_files = plan::watched_files(&self.raw, &facts, env);
+            watched_files.insert(main.to_path_buf());
+            watched_folders = plan::watched_folders(&self.raw);
+        }
         let sources: Vec<_> = self
             .texts
             .iter()
             .map(|text| SourceText::new(text.shown.clone(), &text.text, text.hidden.clone(), text.broken))
             .collect();
-        Loaded {
-            plan,
-            report: Report::new(findings, &sources),
-            watched_files,
-            watched_folders: plan::watched_folders(&self.raw),
-        }
+        Loaded { plan, report: Report::new(findings, &sources), watched_files, watched_folders }
     }
+}
+
+fn mend<'h>(problem: &str, otherwise: &'h str) -> &'h str {
+    if problem.starts_with("is larger") { "split it into several files with `include`" } else { otherwise }
 }
 
 /// The text, and where it stops being UTF-8.

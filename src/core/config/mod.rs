@@ -100,7 +100,16 @@ fn include(cx: &mut Reader<'_>, glob: At<String>) -> Option<At<PathBuf>> {
         );
         return None;
     }
-    cx.path(glob)
+    // The folder's own name is no glob.
+    let folder = cx.base.to_string_lossy();
+    let base = glob::Pattern::escape(&folder);
+    match cx.env.resolve(&glob.value, Path::new(&base)) {
+        Ok(path) => Some(glob.map(|_| path)),
+        Err(problem) => {
+            cx.error(glob.place, problem.to_string(), problem.help());
+            None
+        }
+    }
 }
 
 fn read_daemon(cx: &mut Reader<'_>, daemon: &Section<'_, '_>) -> RawDaemon {

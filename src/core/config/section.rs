@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::environment::Environment;
 use crate::core::finding::{At, Finding, Place, quote};
-use crate::core::keys::{self, Keys, Kind};
+use crate::core::keys::{self, Key, Keys, Kind};
 
 use super::value::describe;
 
@@ -79,17 +79,21 @@ impl<'t, 'i> Section<'t, 'i> {
             let place = cx.place(name.span());
             match keys::find(keys, name.get_ref()) {
                 Some(key) if key.built => {
-                    if matches!(key.kind, Kind::Table(_)) && !value.get_ref().is_table() {
+                    if holds_secret(key) && !value.get_ref().is_table() {
                         cx.hide(value);
                     }
                 }
                 Some(key) => {
-                    cx.hide(value);
+                    if matches!(key.kind, Kind::Table(_) | Kind::Free) {
+                        cx.hide(value);
+                    }
                     cx.findings
                         .push(Finding::error(format!("`{}` is not built yet", key.name)).at(place).help("remove it"));
                 }
                 None => {
-                    cx.hide(value);
+                    if !plain(keys, name.get_ref()) {
+                        cx.hide(value);
+                    }
                     cx.findings.push(super::unknown(name.get_ref(), place, keys));
                 }
             }
@@ -151,7 +155,6 @@ impl<'t, 'i> Section<'t, 'i> {
         match value.get_ref() {
             DeValue::Table(table) => in_order(table),
             _ => {
-                cx.hide(value);
                 cx.wrong_type(name, "a table", value, "");
                 Vec::new()
             }
@@ -216,6 +219,17 @@ impl<'t, 'i> Section<'t, 'i> {
         cx.error(word.place, format!("`{name}` cannot be {}", quote(&word.value)), help);
         None
     }
+}
+
+/// A table in which a credential stands; what is written in its stead is likely the credential itself.
+fn holds_secret(key: &Key) -> bool {
+    matches!(key.kind, Kind::Table(inner) if keys::find(inner, "value").is_some())
+}
+
+/// A slip for a key whose value is never a secret: what stands there may be shown.
+fn plain(keys: Keys, name: &str) -> bool {
+    let meant = keys::nearest(keys, name).and_then(|near| keys::find(keys, near));
+    meant.is_some_and(|key| !matches!(key.kind, Kind::Text | Kind::Table(_) | Kind::Free))
 }
 
 /// A key and its value.

@@ -7,6 +7,8 @@ use crate::core::finding::{Finding, Place, quote};
 
 /// Further mistakes are looked for in files of this size at most: each costs memory.
 const RECOVERABLE_BYTES: usize = 256 * 1024;
+/// As the parser says it.
+const DOUBLED: &str = "duplicate key";
 /// One mistake makes many; more than these help nobody.
 const SHOWN: usize = 10;
 
@@ -17,8 +19,24 @@ pub(super) fn findings(text: &str, file: u32, first: &Error) -> Vec<Finding> {
     }
     let (_, mut errors) = DeTable::parse_recoverable(text);
     errors.sort_by_key(|error| start(text, error));
-    errors.dedup_by_key(|error| line(text, start(text, error)));
-    let mut found: Vec<_> = errors.iter().take(SHOWN).map(|error| finding(text, file, error)).collect();
+    let mut found = Vec::new();
+    // One mistake a line; and a table that stands twice doubles all its keys: its header says it for them.
+    let (mut line_end, mut table_end) = (0, 0);
+    for error in &errors {
+        let at = start(text, error);
+        let doubled = error.message() == DOUBLED;
+        if at < line_end || (doubled && at < table_end) {
+            continue;
+        }
+        line_end = next(text, at, "\n");
+        if doubled && in_header(text, at) {
+            table_end = next(text, at, "\n[");
+        }
+        found.push(finding(text, file, error));
+        if found.len() == SHOWN {
+            break;
+        }
+    }
     if found.is_empty() {
         found.push(finding(text, file, first));
     }
@@ -29,8 +47,16 @@ fn start(text: &str, error: &Error) -> usize {
     error.span().map_or(text.len(), |span| span.start)
 }
 
-fn line(text: &str, at: usize) -> usize {
-    text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count()
+/// Just after the next `what`, or the end.
+fn next(text: &str, at: usize, what: &str) -> usize {
+    let rest = text.get(at..).and_then(|rest| rest.find(what));
+    rest.map_or(text.len() + 1, |found| at + found + 1)
+}
+
+fn in_header(text: &str, at: usize) -> bool {
+    let before = text.get(..at).unwrap_or("");
+    let from = before.rfind('\n').map_or(0, |newline| newline + 1);
+    before.get(from..).is_some_and(|line| line.trim_start().starts_with('['))
 }
 
 fn finding(text: &str, file: u32, error: &Error) -> Finding {
@@ -46,7 +72,7 @@ fn finding(text: &str, file: u32, error: &Error) -> Finding {
         None => (error.message(), None),
     };
     let title = match message {
-        "duplicate key" => format!("the key {} stands twice", quote(marked)),
+        DOUBLED => format!("the key {} stands twice", quote(marked)),
         "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply".into(),
         other => format!("not TOML: {other}"),
     };
@@ -65,11 +91,11 @@ fn help(text: &str, at: usize, message: &str) -> Option<&'static str> {
     let line = text.get(from..)?.lines().next()?.trim_start();
     let name = line.split(['=', ' ', '\t']).next()?;
     match name {
+        _ if message == DOUBLED => Some("remove one of the two"),
         "mode" => Some("a mode is a string: mode = \"0640\""),
         "lifetime" | "skew" | "rotate_before" | "rotate_every" | "min_interval" | "timeout" | "after" => {
             Some("a duration is a string with a unit: \"90s\", \"1h 30m\"")
         }
-        _ if message == "duplicate key" => Some("remove one of the two"),
         _ if message == "string values must be quoted" => Some("put the value in quotes"),
         _ => None,
     }

@@ -33,7 +33,8 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
         }
         let header = if value.span().is_empty() { place } else { cx.place(value.span()) };
         if let Some(source) = later_source(table) {
-            cx.hide(value);
+            let others = table.iter().filter(|(key, _)| key.get_ref() != "source");
+            others.for_each(|(_, value)| cx.hide(value));
             let source = cx.place(source);
             cx.error(source, "this source is not built yet", "only source = \"jwt\" is");
             continue;

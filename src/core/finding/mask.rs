@@ -171,9 +171,10 @@ mod tests {
     #[test]
     fn the_mark_moves_with_the_text() {
         let line = "a = \"hunter2\" b";
-        assert_eq!(apply(line, vec![5..12], 14..15), ("a = \"***\" b".into(), 10..11));
-        assert_eq!(apply(line, vec![5..12], 4..13), ("a = \"***\" b".into(), 4..9));
-        assert_eq!(apply(line, vec![5..12], 7..9), ("a = \"***\" b".into(), 5..8));
-        assert_eq!(apply(line, vec![5..12], 15..15), ("a = \"***\" b".into(), 11..11));
+        let secret = || std::iter::once(5..12).collect();
+        assert_eq!(apply(line, secret(), 14..15), ("a = \"***\" b".into(), 10..11));
+        assert_eq!(apply(line, secret(), 4..13), ("a = \"***\" b".into(), 4..9));
+        assert_eq!(apply(line, secret(), 7..9), ("a = \"***\" b".into(), 5..8));
+        assert_eq!(apply(line, secret(), 15..15), ("a = \"***\" b".into(), 11..11));
     }
 }

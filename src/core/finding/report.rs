@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Finding, Place, Severity, Subject, mask};
 
@@ -25,7 +25,8 @@ pub struct SourceText<'t> {
 
 impl<'t> SourceText<'t> {
     /// `shown` is the path as people see it.
-    pub fn new(shown: String, text: &'t str, hidden: Vec<Range<usize>>, broken: bool) -> Self {
+    pub fn new(shown: String, text: &'t str, mut hidden: Vec<Range<usize>>, broken: bool) -> Self {
+        hidden.sort_by_key(|range| (range.start, range.end));
         Self { shown, text, hidden, broken, starts: OnceCell::new() }
     }
 
@@ -40,8 +41,9 @@ impl<'t> SourceText<'t> {
         let from = starts.get(row).copied().unwrap_or(0);
         let rest = self.text.get(from..).unwrap_or("");
         let line = rest.split('\n').next().unwrap_or("").trim_end_matches('\r');
-        let column = (start - from).min(line.len());
+        let column = boundary(line, (start - from).min(line.len()));
         let end = (place.end as usize).saturating_sub(from).clamp(column, line.len());
+        let end = boundary(line, end);
         let before = line.get(..column).unwrap_or(line);
         let (text, mark) = self.excerpt(from, line, column..end);
         Spot {
@@ -57,15 +59,18 @@ impl<'t> SourceText<'t> {
     fn excerpt(&self, from: usize, line: &str, mark: Range<usize>) -> (String, Range<usize>) {
         let mut hidden = if self.broken { mask::conceal(line) } else { Vec::new() };
         let until = from + line.len();
-        hidden.extend(
-            self.hidden
-                .iter()
-                .filter(|range| range.start < until && range.end > from)
-                .map(|range| range.start.max(from) - from..range.end.min(until) - from),
-        );
+        // Sorted, and single values: none lies within another.
+        let first = self.hidden.partition_point(|range| range.end <= from);
+        let within = self.hidden.iter().skip(first).take_while(|range| range.start < until);
+        hidden.extend(within.map(|range| range.start.max(from) - from..range.end.min(until) - from));
         let (text, mark) = mask::apply(line, hidden, mark);
         window(&text, mark)
     }
+}
+
+/// The start of the character that `at` stands in.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 fn line_starts(text: &str) -> Vec<usize> {
@@ -75,19 +80,15 @@ fn line_starts(text: &str) -> Vec<usize> {
 
 /// A line may be megabytes long: only what stands around the mark is kept.
 fn window(line: &str, mark: Range<usize>) -> (String, Range<usize>) {
-    let mut from = mark.start.saturating_sub(CONTEXT);
-    let mut until = mark.end.min(mark.start + CONTEXT).saturating_add(CONTEXT).min(line.len());
-    while !line.is_char_boundary(from) {
-        from -= 1;
-    }
-    while !line.is_char_boundary(until) {
-        until -= 1;
-    }
+    let from = boundary(line, mark.start.saturating_sub(CONTEXT));
+    let until = mark.end.min(mark.start + CONTEXT) + CONTEXT;
+    let until = boundary(line, until.min(line.len()));
     let lead = if from > 0 { "..." } else { "" };
     let tail = if until < line.len() { "..." } else { "" };
     let text = format!("{lead}{}{tail}", line.get(from..until).unwrap_or(""));
-    let shift = |at: usize| (at.clamp(from, until) - from) + lead.len();
-    (text, shift(mark.start)..shift(mark.end))
+    let shift = |at: usize| boundary(&text, (at.clamp(from, until) - from) + lead.len());
+    let mark = shift(mark.start)..shift(mark.end);
+    (text, mark)
 }
 
 /// A place with the line it stands in.
@@ -162,8 +163,17 @@ impl Report {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for entry in &self.entries {
-            out.push_str(&renderer.render(&[entry.group()]));
-            out.push_str("\n\n");
+            let drawn = renderer.render(&entry.groups());
+            // Between two groups the renderer draws its margin twice.
+            let mut last = "";
+            for line in drawn.lines().filter(|line| !line.is_empty()) {
+                if line != last {
+                    out.push_str(line);
+                    out.push('\n');
+                }
+                last = line;
+            }
+            out.push('\n');
         }
         out
     }
@@ -193,35 +203,39 @@ impl Entry {
         }
     }
 
-    fn group(&self) -> Group<'_> {
+    /// A place and its line are groups of their own: the drawn line has its secrets hidden, so that only `Spot` knows
+    /// the column in the file.
+    fn groups(&self) -> Vec<Group<'_>> {
         let level = match self.severity {
             Severity::TextError | Severity::Lack => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(self.title.as_str()));
+        let mut groups = Vec::new();
+        let mut last = Group::with_title(level.clone().primary_title(self.title.as_str()));
         if let Some(file) = &self.file {
-            group = group.element(Origin::path(file.as_str()));
+            last = last.element(Origin::path(file.as_str()));
         }
-        if let Some(spot) = &self.spot {
-            group = spot.draw(group, AnnotationKind::Primary);
+        let spots = self.spot.iter().map(|spot| (spot, AnnotationKind::Primary));
+        let notes = self.notes.iter().map(|spot| (spot, AnnotationKind::Context));
+        for (spot, kind) in spots.chain(notes) {
+            groups.push(last.element(spot.origin()));
+            last = Group::with_level(level.clone()).element(spot.snippet(kind));
         }
-        for note in &self.notes {
-            group = note.draw(group, AnnotationKind::Context);
+        if let Some(help) = &self.help {
+            last = last.element(Level::HELP.message(help.as_str()));
         }
-        match &self.help {
-            Some(help) => group.element(Level::HELP.message(help.as_str())),
-            None => group,
-        }
+        groups.push(last);
+        groups
     }
 }
 
 impl Spot {
-    fn draw<'s>(&'s self, group: Group<'s>, kind: AnnotationKind) -> Group<'s> {
+    fn origin(&self) -> Origin<'_> {
+        Origin::path(self.file.as_str()).line(self.line).char_column(self.column)
+    }
+
+    fn snippet(&self, kind: AnnotationKind) -> Snippet<'_, Annotation<'_>> {
         let label = (!self.label.is_empty()).then_some(self.label.as_str());
-        group.element(Origin::path(self.file.as_str()).line(self.line).char_column(self.column)).element(
-            Snippet::source(self.text.as_str())
-                .line_start(self.line)
-                .annotation(kind.span(self.mark.clone()).label(label)),
-        )
+        Snippet::source(self.text.as_str()).line_start(self.line).annotation(kind.span(self.mark.clone()).label(label))
     }
 }

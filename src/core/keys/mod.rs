@@ -2,6 +2,7 @@
 //! The reader walks a config along it, "did you mean" searches it, and the schema is written from it.
 //! Does not: parse or check values.
 
+mod later;
 mod table;
 
 pub(crate) use table::ROOT;
@@ -88,7 +89,7 @@ pub(crate) fn nearest(keys: Keys, name: &str) -> Option<&'static str> {
 pub(crate) fn most_like<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
+        .filter(|(likeness, _)| *likeness > 0.85)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

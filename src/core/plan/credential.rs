@@ -2,6 +2,7 @@
 //! Tokens that name the same file share one key.
 //! Does not: read files (`Facts` has them).
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl Problem {
 
 #[derive(PartialEq, Eq, Hash)]
 enum From<'r> {
-    File(PathBuf),
+    File(Cow<'r, Path>),
     Variable(&'r str),
 }
 
@@ -68,6 +69,10 @@ impl<'r> Keyring<'r> {
         let (Some(from), Some(algorithm)) = (&raw.from, token.jwt.algorithm) else {
             return (None, None);
         };
+        // The wrong one of the two was told already.
+        if private == algorithm.value.min_secret_bytes().is_some() {
+            return (None, None);
+        }
         let ready = self
             .find(from, raw.encoding, private, ledger)
             .and_then(|ready| suits(&ready, algorithm.value, token.jwt.allow_weak_secret).map(|()| ready));
@@ -108,9 +113,9 @@ impl<'r> Keyring<'r> {
                 return make(text.expose().as_bytes(), encoding, private);
             }
             CredentialFrom::Variable(name) => (From::Variable(name), true),
-            CredentialFrom::File(path) => (From::File(path.clone()), false),
+            CredentialFrom::File(path) => (From::File(path.into()), false),
             CredentialFrom::Credential(name) => match credential_file(name, self.env) {
-                Ok(path) => (From::File(path), true),
+                Ok(path) => (From::File(path.into()), true),
                 Err(_) => {
                     let what = format!(
                         "cannot be read: the credential `{name}` was not passed ($CREDENTIALS_DIRECTORY is not set)"

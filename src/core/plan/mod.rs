@@ -60,24 +60,22 @@ pub(crate) fn plan(path: &Path, raw: &Raw, found: Vec<Finding>, facts: &Facts, e
 
 /// Files whose change means a reload; of a config that is refused too.
 pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTreeSet<PathBuf> {
-    let mut files: BTreeSet<PathBuf> = facts.config_files.iter().map(|file| file.path.clone()).collect();
+    let mut files: Vec<PathBuf> = facts.config_files.iter().map(|file| file.path.clone()).collect();
     for token in &raw.tokens {
         for credential in token.jwt.secret.iter().chain(&token.jwt.private_key) {
             match credential.from.as_ref().map(|from| &from.value) {
-                Some(CredentialFrom::File(path)) if !files.contains(path) => {
-                    files.insert(path.clone());
-                }
+                Some(CredentialFrom::File(path)) => files.push(path.clone()),
                 Some(CredentialFrom::Credential(name)) => files.extend(credential_file(name, env)),
                 _ => {}
             }
         }
         for output in &token.outputs {
             if let RawFormat::Template(file) = &output.format {
-                files.insert(file.value.clone());
+                files.push(file.value.clone());
             }
         }
     }
-    files
+    files.into_iter().collect()
 }
 
 /// The includes' globs. Where a folder's name is wild, the folder above it: there any change counts.

@@ -9,7 +9,7 @@ use super::lacks::Ledger;
 use super::spec::Spec;
 use crate::core::config::{Raw, RawFormat, RawOutput, RawToken};
 use crate::core::facts::{Facts, FileId, Standing};
-use crate::core::finding::{At, Finding, Place, Severity};
+use crate::core::finding::{Finding, Place, Severity};
 use crate::core::settings::{Format, Lack, LinePlan, TargetPlan};
 
 pub(super) fn plan_all(raw: &Raw, facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
@@ -35,7 +35,7 @@ struct Target<'r> {
     plan: TargetPlan,
     first: &'r RawOutput,
     spec: Spec<'r>,
-    variables: Vec<&'r At<String>>,
+    variables: HashMap<&'r str, Place>,
 }
 
 struct Targets<'r> {
@@ -62,7 +62,7 @@ impl<'r> Targets<'r> {
             plan: TargetPlan { path: Arc::clone(&path), shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
             first: output,
             spec,
-            variables: Vec::new(),
+            variables: HashMap::new(),
         };
         target.add_variables(output, ledger);
         self.by_path.insert(path, self.made.len());
@@ -203,7 +203,7 @@ impl<'r> Target<'r> {
             return;
         };
         for name in std::iter::once(variable).chain(expires_variable) {
-            if let Some(first) = self.variables.iter().find(|first| first.value == name.value) {
+            if let Some(first) = self.variables.get(name.value.as_str()) {
                 ledger.push(
                     Finding::error(format!(
                         "the variable `{}` stands twice in `{}`",
@@ -211,11 +211,11 @@ impl<'r> Target<'r> {
                         self.plan.path.display()
                     ))
                     .at(name.place)
-                    .note(first.place, "first here")
+                    .note(*first, "first here")
                     .help("give each its own name"),
                 );
             } else {
-                self.variables.push(name);
+                self.variables.insert(&name.value, name.place);
             }
         }
     }
