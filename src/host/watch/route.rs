@@ -269,6 +269,10 @@ mod tests {
             kinds(&routes, &root.join("m/..v1")),
             [("config.toml".into(), Kind::File)]
         );
+        // A link or a file is missed without a watch on its folder; a folder is only found moved a little later.
+        for folder in [&root, &root.join("m"), &root.join("m/..v1")] {
+            assert!(routes.folders[folder].needed, "{folder:?}");
+        }
         assert!(!routes.folders.contains_key(Path::new("/")));
     }
 
