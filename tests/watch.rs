@@ -14,26 +14,31 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A watcher as the daemon uses it, and a second watched file to see that all earlier events were handled.
 struct Watch {
     watcher: Watcher,
-    fence: tempfile::NamedTempFile,
+    fence: PathBuf,
+    /// The fence stands in a folder of its own: its watches shall not help those of the test.
+    _keep: tempfile::TempDir,
 }
 
 impl Watch {
     fn on(files: &[&Path], includes: &[&Path]) -> Self {
-        let fence = tempfile::NamedTempFile::new().unwrap();
+        let (keep, fence) = folder();
+        let fence = fence.join("fence");
+        fs::write(&fence, "").unwrap();
         let mut watcher = Watcher::new();
         let mut set = paths(files);
-        set.insert(fence.path().to_owned());
+        set.insert(fence.clone());
         watcher.set(&set, &paths(includes), Mark::now());
         assert_eq!(watcher.trouble(), None);
-        Self { watcher, fence }
+        Self {
+            watcher,
+            fence,
+            _keep: keep,
+        }
     }
 
     /// Returns when nothing that happened so far is left to be told.
     async fn settle(&mut self) {
-        let mut file = File::options()
-            .append(true)
-            .open(self.fence.path())
-            .unwrap();
+        let mut file = File::options().append(true).open(&self.fence).unwrap();
         file.write_all(b".").unwrap();
         while !self.watcher.being_written() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -308,7 +313,7 @@ async fn a_set_that_grows_and_shrinks() {
         fs::write(file, "0").unwrap();
     }
     let mut watch = Watch::on(&[&first], &[]);
-    let fence = watch.fence.path().to_owned();
+    let fence = watch.fence.clone();
     let files = paths(&[&first, &second, &fence]);
     watch.watcher.set(&files, &BTreeSet::new(), Mark::now());
     watch
@@ -537,8 +542,7 @@ fn stir(at: &Path, step: u64) {
 async fn the_last_change_of_a_tree_in_motion_is_told() {
     let (_keep, at) = folder();
     let file = at.join("current/sub/f");
-    let mut watcher = Watcher::new();
-    watcher.set(&paths(&[&file]), &BTreeSet::new(), Mark::now());
+    let mut watch = Watch::on(&[&file], &[]);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..300 {
         let last = format!("last {round}");
@@ -558,10 +562,15 @@ async fn the_last_change_of_a_tree_in_motion_is_told() {
         });
         let seen = tokio::time::timeout(PATIENCE, async {
             while fs::read_to_string(&file).ok().as_deref() != Some(last.as_str()) {
-                watcher.changed().await;
+                watch.watcher.changed().await;
             }
         });
-        assert!(seen.await.is_ok(), "round {round} was missed");
+        assert!(seen.await.is_ok(), "{last:?} was missed");
         seed = writer.join().unwrap();
+        // And the way that is watched now is the one that leads there.
+        let edited = format!("edited {round}");
+        watch
+            .sees(&file, Some(&edited), || fs::write(&file, &edited).unwrap())
+            .await;
     }
 }
