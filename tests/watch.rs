@@ -544,7 +544,7 @@ async fn the_last_change_of_a_tree_in_motion_is_told() {
     let file = at.join("current/sub/f");
     let mut watch = Watch::on(&[&file], &[]);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    for round in 0..300 {
+    for round in 0..120 {
         let last = format!("last {round}");
         let (tree, text, mut random) = (at.clone(), last.clone(), seed);
         let writer = std::thread::spawn(move || {
