@@ -14,23 +14,27 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A watcher as the daemon uses it, and a second watched file to see that all earlier events were handled.
 struct Watch {
     watcher: Watcher,
-    fence: tempfile::NamedTempFile,
+    fence: PathBuf,
+    /// The fence stands in a folder of its own: its watches shall not help those of the test.
+    _keep: tempfile::TempDir,
 }
 
 impl Watch {
     fn on(files: &[&Path], includes: &[&Path]) -> Self {
-        let fence = tempfile::NamedTempFile::new().unwrap();
+        let (keep, fence) = folder();
+        let fence = fence.join("fence");
+        fs::write(&fence, "").unwrap();
         let mut watcher = Watcher::new();
         let mut set = paths(files);
-        set.insert(fence.path().to_owned());
+        set.insert(fence.clone());
         watcher.set(&set, &paths(includes), Mark::now());
         assert_eq!(watcher.trouble(), None);
-        Self { watcher, fence }
+        Self { watcher, fence, _keep: keep }
     }
 
     /// Returns when nothing that happened so far is left to be told.
     async fn settle(&mut self) {
-        let mut file = File::options().append(true).open(self.fence.path()).unwrap();
+        let mut file = File::options().append(true).open(&self.fence).unwrap();
         file.write_all(b".").unwrap();
         while !self.watcher.being_written() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -256,7 +260,7 @@ async fn a_set_that_grows_and_shrinks() {
         fs::write(file, "0").unwrap();
     }
     let mut watch = Watch::on(&[&first], &[]);
-    let fence = watch.fence.path().to_owned();
+    let fence = watch.fence.clone();
     let files = paths(&[&first, &second, &fence]);
     watch.watcher.set(&files, &BTreeSet::new(), Mark::now());
     watch.sees(&second, Some("1"), || fs::write(&second, "1").unwrap()).await;
@@ -412,4 +416,77 @@ fn without_inotify_it_says_what_to_do_and_recovers() {
     drop(all);
     watcher.set(&paths(&[&file]), &BTreeSet::new(), Mark::now());
     assert_eq!(watcher.trouble(), None);
+}
+
+#[tokio::test]
+async fn the_whole_folder_is_moved_away_and_back() {
+    let (_keep, at) = folder();
+    let file = at.join("f");
+    fs::write(&file, "x").unwrap();
+    let away = at.with_extension("away");
+    let mut watch = Watch::on(&[&file], &[]);
+    for n in 0..3 {
+        watch.sees(&file, None, || fs::rename(&at, &away).unwrap()).await;
+        watch.sees(&file, Some("x"), || fs::rename(&away, &at).unwrap()).await;
+        let text = format!("again {n}");
+        watch.sees(&file, Some(&text), || fs::write(&file, &text).unwrap()).await;
+        watch.sees(&file, None, || fs::remove_dir_all(&at).unwrap()).await;
+        watch
+            .sees(&file, Some("x"), || {
+                fs::create_dir(&at).unwrap();
+                fs::write(&file, "x").unwrap();
+            })
+            .await;
+    }
+}
+
+/// Steps of a tree in motion; each may fail where another one went before.
+fn stir(at: &Path, step: u64) {
+    let _ = match step % 9 {
+        0 => fs::rename(at.join("a"), at.join("b")),
+        1 => fs::rename(at.join("b"), at.join("a")),
+        2 => fs::remove_dir_all(at.join("a")),
+        3 => fs::create_dir_all(at.join("a/sub")),
+        4 => fs::create_dir_all(at.join("b/sub")),
+        5 => fs::write(at.join("a/sub/f"), step.to_string()),
+        6 => symlink(["a", "b"][(step / 9 % 2) as usize], at.join("next"))
+            .and_then(|()| fs::rename(at.join("next"), at.join("current"))),
+        7 => fs::remove_file(at.join("a/sub/f")),
+        _ => fs::write(at.join("b/sub/f"), step.to_string()),
+    };
+}
+
+#[tokio::test]
+async fn the_last_change_of_a_tree_in_motion_is_told() {
+    let (_keep, at) = folder();
+    let file = at.join("current/sub/f");
+    let mut watch = Watch::on(&[&file], &[]);
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..120 {
+        let last = format!("last {round}");
+        let (tree, text, mut random) = (at.clone(), last.clone(), seed);
+        let writer = std::thread::spawn(move || {
+            for _ in 0..(round % 40) {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                stir(&tree, random >> 20);
+            }
+            // Whatever stands there now, the last step is an ordinary one.
+            stir(&tree, 3);
+            stir(&tree, 6);
+            fs::write(tree.join("current/sub/f"), text).unwrap();
+            random
+        });
+        let seen = tokio::time::timeout(PATIENCE, async {
+            while fs::read_to_string(&file).ok().as_deref() != Some(last.as_str()) {
+                watch.watcher.changed().await;
+            }
+        });
+        assert!(seen.await.is_ok(), "{last:?} was missed");
+        seed = writer.join().unwrap();
+        // And the way that is watched now is the one that leads there.
+        let edited = format!("edited {round}");
+        watch.sees(&file, Some(&edited), || fs::write(&file, &edited).unwrap()).await;
+    }
 }

@@ -7,8 +7,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// No core dump, no debugger and no reading of this process's memory by others of its user (PR_SET_DUMPABLE, prctl(2)).
 ///
-/// What it costs: files in `/proc/self` belong to root then. A process may still list and open its own
-/// `/proc/self/fd`; programs that it runs are dumpable again.
+/// What it costs: files in `/proc/self` belong to root then. Without privileges the process still opens what is behind its
+/// own `/proc/self/fd`, but no longer `/proc/self/environ`; programs that it runs are dumpable again.
 ///
 /// no_new_privs is not set: every hook would inherit it, and `sudo`, or any setuid program, would fail there.
 /// The unit sets `NoNewPrivileges=yes` where no hook needs one.
@@ -18,4 +18,21 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 pub fn deny_core_dumps() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn nobody_may_look_but_our_own_descriptors_stay_ours() {
+        deny_core_dumps().unwrap();
+        let now = rustix::process::dumpable_behavior().unwrap();
+        assert_eq!(now, DumpableBehavior::NotDumpable);
+        let file = tempfile::tempfile().unwrap();
+        File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+    }
 }

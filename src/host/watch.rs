@@ -352,10 +352,9 @@ mod tests {
         let new = at.join("new");
         watcher.set(&set(&[&config, &fence, &new]), &BTreeSet::new(), Mark::now());
         watcher.shared.lock().tell();
+        // The new one was opened, and nothing was written yet.
         let mut half = [File::create(&config).unwrap(), File::create(&new).unwrap()];
-        for file in &mut half {
-            file.write_all(b"half").unwrap();
-        }
+        half[0].write_all(b"half").unwrap();
         let mut fence = File::options().append(true).open(&fence).unwrap();
         handled(&watcher, &mut fence);
         let later = Instant::now() + Duration::from_secs(1);

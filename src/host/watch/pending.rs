@@ -261,4 +261,28 @@ mod tests {
         pending.take(&event(CLOSED, "/f/a"), after(start, 1));
         assert_eq!(pending.next(after(start, 1)), Next::Tell);
     }
+
+    #[test]
+    fn a_new_file_is_being_written_from_its_opening_on_and_a_link_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        std::fs::write(&file, "").unwrap();
+        let mut interest = Interest::default();
+        interest.names.insert("a".into(), Kind::Missing);
+        let (mut pending, start) = (Pending::default(), Instant::now());
+        let folders = &mut pending.routes.folders;
+        folders.insert(folder.path().to_owned(), interest);
+        let path = file.to_str().unwrap();
+        let created = event(EventKind::Create(CreateKind::File), path);
+        pending.take(&created, start);
+        pending.take(&event(OPENED, path), start);
+        assert!(pending.written_at(after(start, 1)).is_some());
+        assert_eq!(pending.next(after(start, 1000)), Next::Nothing);
+        pending.take(&event(CLOSED, path), after(start, 1000));
+        assert_eq!(pending.next(after(start, 1010)), Next::Tell);
+        pending.tell();
+        pending.take(&created, start);
+        assert_eq!(pending.next(start), Next::At(after(start, 50)));
+        assert_eq!(pending.next(after(start, 60)), Next::At(after(start, 70)));
+    }
 }

@@ -249,6 +249,10 @@ mod tests {
             [("..data".into(), Kind::Link), ("..v1".into(), Kind::Folder), ("config.toml".into(), Kind::Link)]
         );
         assert_eq!(kinds(&routes, &root.join("m/..v1")), [("config.toml".into(), Kind::File)]);
+        // A link or a file is missed without a watch on its folder; a folder is only found moved a little later.
+        for folder in [&root, &root.join("m"), &root.join("m/..v1")] {
+            assert!(routes.folders[folder].needed, "{folder:?}");
+        }
         assert!(!routes.folders.contains_key(Path::new("/")));
     }
 
