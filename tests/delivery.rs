@@ -112,7 +112,12 @@ fn child(role: &str, at: &Path) -> (Command, tempfile::TempDir) {
     let home = folder();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = home.path().join("child");
-    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    // By another process: one that this one writes cannot be run while a third is being forked ("text file busy").
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&copy)
+        .status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(copy);
     command
@@ -268,6 +273,15 @@ fn answers_stand_in_the_order_of_the_jobs_and_one_failure_fails_no_other() {
     assert!(deliver(at.path(), &[]).is_empty());
 }
 
+/// Ends the threads that look on, also where a test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn readers_never_see_a_torn_file_or_a_wrong_mode() {
     let at = folder();
@@ -291,12 +305,13 @@ fn readers_never_see_a_torn_file_or_a_wrong_mode() {
                 })
             })
             .collect();
+        let stopped = Stop(&stop);
         for round in 1..60 {
             for answer in deliver(at.path(), &batch(at.path(), round)) {
                 answer.unwrap();
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopped);
         readers
             .into_iter()
             .map(|r| r.join().unwrap())
@@ -331,12 +346,13 @@ fn a_temporary_file_has_its_mode_and_owner_before_a_byte_is_in_it() {
             }
             seen
         });
+        let stopped = Stop(&stop);
         for _ in 0..20 {
             let mut job = job(at.path(), "token", &big, 0o640);
             (job.spec.uid, job.spec.gid) = (Some(SOMEBODY), Some(GROUP));
             one(at.path(), job).unwrap();
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopped);
         watcher.join().unwrap()
     });
     assert!(seen > 0, "the watcher saw no temporary file");
@@ -853,18 +869,34 @@ fn what_is_removed_is_only_what_renewd_wrote() {
     assert_eq!(entries(at.path()), ["folder", "kept", "token"]);
 }
 
-fn begin(mut command: Command) -> Child {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let begun = lines
-        .map_while(Result::ok)
-        .any(|line| line.ends_with("begun"));
-    assert!(begun, "the child did not begin");
-    child
+/// A child that delivers for ever, until this is dropped.
+struct Delivering(Child);
+
+impl Delivering {
+    fn into(at: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_child", "--nocapture", "--test-threads=1"])
+            .env(ROLE, "loop")
+            .env(FOLDER, at)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let this = Self(child);
+        let begun = lines
+            .map_while(Result::ok)
+            .any(|line| line.ends_with("begun"));
+        assert!(begun, "the child did not begin");
+        this
+    }
+}
+
+impl Drop for Delivering {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -875,18 +907,10 @@ fn a_kill_at_any_moment_leaves_whole_files_and_what_the_sweep_takes() {
         .collect();
     let mut swept = 0;
     for _ in 0..100 {
-        let mut child = begin({
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command
-                .args(["--exact", "the_child", "--nocapture", "--test-threads=1"])
-                .env(ROLE, "loop")
-                .env(FOLDER, at.path());
-            command
-        });
+        let child = Delivering::into(at.path());
         let moment = u64::from(getrandom::u32().unwrap() % 20_000);
         std::thread::sleep(Duration::from_micros(moment));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
         for file in 0..FILES {
             let path = at.path().join(format!("token{file}"));
             assert_eq!(mode_of(&path), 0o640);

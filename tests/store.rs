@@ -59,10 +59,14 @@ fn token(text: &str, generation: u64) -> KeptToken {
         generation,
         made_from: Fingerprint::of(text.as_bytes()),
         issued_at: Wall::from_secs(1_600_000_000),
-        expires_at: (generation % 2 == 0).then_some(Wall(1_600_003_600_123)),
+        expires_at: generation
+            .is_multiple_of(2)
+            .then_some(Wall(1_600_003_600_123)),
         obtained_at: Wall(1_600_000_000_456),
         token: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
-        refresh_token: (generation % 3 == 0).then(|| Secret::new(format!("refresh-{text}"))),
+        refresh_token: generation
+            .is_multiple_of(3)
+            .then(|| Secret::new(format!("refresh-{text}"))),
     }
 }
 
@@ -426,6 +430,14 @@ fn compaction_keeps_all_that_counts() {
     assert_eq!(fs::read_dir(at.path()).unwrap().count(), 2);
 }
 
+struct Unmount<'a>(&'a Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
 #[test]
 fn a_full_disk_is_an_error_that_loses_nothing() {
     let at = folder();
@@ -439,6 +451,7 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
         println!("skipped 1: a full disk takes the right to mount");
         return;
     }
+    let _mounted = Unmount(at.path());
     let (mut store, _) = open(at.path());
     store.append(&[Record::Token(token("a", 2))], true).unwrap();
     let mut big = token("big", 1);
@@ -476,7 +489,6 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
     assert_eq!(kept.tokens[&name("c")], token("c", round - 2));
     assert_eq!(kept.tokens[&name("d")], token("d", 2));
     assert!(!kept.tokens.contains_key(&name("b")));
-    let _ = Command::new("umount").arg("-l").arg(at.path()).status();
 }
 
 #[test]
