@@ -14,9 +14,12 @@ use rustix::io::Errno;
 use super::StoreError;
 use crate::host::walk::Owner;
 
-/// How long a lock's holder may take to write down its number.
-const TRIES: u32 = 50;
+/// A lock that is held is asked for so often: its holder may be on its way out (a restart), or between fork and exec of a
+/// child that holds it for that moment; or it may have to sign yet.
+const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(10);
+/// As long as the number in the lock is that of a process which is gone, the holder has not signed yet.
+const TRIES_UNSIGNED: u32 = 50;
 
 /// The state folder, open.
 #[derive(Debug)]
@@ -108,20 +111,18 @@ impl Place {
         let io = |errno: Errno| StoreError::io(&self.path.join(name), "locking", errno.into());
         let file = self.file(name, OFlags::CREATE).map_err(io)?;
         let mut holder = None;
-        for _ in 0..TRIES {
+        for tried in 1..=TRIES_UNSIGNED {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
                     // The lock holds without it too: a full disk must not keep the daemon from starting.
                     let _ = sign(&file);
                     return Ok(file);
                 }
-                Err(Errno::WOULDBLOCK) => {}
-                Err(Errno::INTR) => continue,
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {}
                 Err(errno) => return Err(io(errno)),
             }
             holder = read_holder(&file);
-            // What stands there may be of one that crashed, as long as the new holder has not signed.
-            if holder.is_some_and(is_alive) {
+            if tried >= TRIES && holder.is_some_and(is_alive) {
                 break;
             }
             std::thread::sleep(PAUSE);

@@ -229,7 +229,8 @@ pub(super) fn is_torn(bytes: &[u8], at: usize) -> bool {
                 .first_chunk::<FRAME>()
                 .and_then(|frame| frame.get(4..)?.first_chunk::<4>())
                 .is_none_or(|length| !whole(length));
-    cut || rest.last() == Some(&0)
+    // Longer than any record's own zeros at its end.
+    cut || rest.iter().all(|byte| *byte == 0) || rest.ends_with(&[0; 16])
 }
 
 pub(super) fn checksum(length: u32, body: &[u8]) -> u32 {

@@ -1,0 +1,604 @@
+//! The state with real files: what was appended is there again, whatever a crash, a full disk or a bad block did to the
+//! log, and one process at a time holds it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use proptest::prelude::*;
+use renewd::core::secret::Secret;
+use renewd::core::settings::{Fingerprint, TokenName};
+use renewd::core::time::Wall;
+use renewd::host::store::{Kept, KeptTarget, KeptToken, Record, Store, StoreError};
+
+const CONFIG: &str = "/etc/renewd/config.toml";
+const STATE: &str = "RENEWD_TEST_STATE";
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn open(at: &Path) -> (Store, Kept) {
+    Store::open(at, Path::new(CONFIG), 7).unwrap()
+}
+
+/// Opens, looks, and lets go again.
+fn look(at: &Path) -> Kept {
+    open(at).1
+}
+
+fn file_of(at: &Path, ending: &str) -> PathBuf {
+    let mut found = fs::read_dir(at)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|e| e.to_string_lossy().starts_with(ending))
+        });
+    let first = found.next().unwrap();
+    assert_eq!(found.next(), None);
+    first
+}
+
+fn log_of(at: &Path) -> PathBuf {
+    file_of(at, "log")
+}
+
+fn name(text: &str) -> TokenName {
+    TokenName::new(text).unwrap()
+}
+
+fn token(text: &str, generation: u64) -> KeptToken {
+    KeptToken {
+        name: name(text),
+        generation,
+        made_from: Fingerprint::of(text.as_bytes()),
+        issued_at: Wall::from_secs(1_600_000_000),
+        expires_at: generation
+            .is_multiple_of(2)
+            .then_some(Wall(1_600_003_600_123)),
+        obtained_at: Wall(1_600_000_000_456),
+        token: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
+        refresh_token: generation
+            .is_multiple_of(3)
+            .then(|| Secret::new(format!("refresh-{text}"))),
+    }
+}
+
+fn target(path: &str, tokens: &[&str]) -> KeptTarget {
+    KeptTarget {
+        path: path.into(),
+        digests: vec![Fingerprint::of(b"a"), Fingerprint::of(b"b")],
+        tokens: tokens.iter().map(|token| name(token)).collect(),
+    }
+}
+
+fn tokens_of(kept: &Kept) -> Vec<KeptToken> {
+    kept.tokens.values().cloned().collect()
+}
+
+#[test]
+fn what_was_appended_is_there_again() {
+    let at = folder();
+    let (mut store, kept) = open(at.path());
+    assert_eq!(
+        (kept.seed, kept.tokens.len(), kept.targets.len()),
+        (7, 0, 0)
+    );
+    assert_eq!(kept.damaged, None);
+    let odd = PathBuf::from(OsString::from_vec(b"/run/\xff\xfe/to ken\n".to_vec()));
+    let odd_target = KeptTarget {
+        path: odd.clone(),
+        digests: Vec::new(),
+        tokens: Vec::new(),
+    };
+    store
+        .append(
+            &[
+                Record::Token(token("a", 1)),
+                Record::Token(token("b", 6)),
+                Record::Token(token("c", 1)),
+                Record::Target(target("/run/a", &["a", "b"])),
+                Record::Target(target("/run/gone", &["c"])),
+                Record::Target(odd_target.clone()),
+            ],
+            true,
+        )
+        .unwrap();
+    store
+        .append(
+            &[
+                Record::Token(token("a", 2)),
+                Record::TokenGone(name("c")),
+                Record::TargetGone("/run/gone".into()),
+            ],
+            false,
+        )
+        .unwrap();
+    store.append(&[], true).unwrap();
+    drop(store);
+    let kept = Store::open(at.path(), Path::new(CONFIG), 8).unwrap().1;
+    assert_eq!(kept.seed, 7);
+    assert_eq!(tokens_of(&kept), [token("a", 2), token("b", 6)]);
+    assert_eq!(
+        kept.targets.into_values().collect::<Vec<_>>(),
+        [target("/run/a", &["a", "b"]), odd_target]
+    );
+}
+
+#[test]
+fn the_folder_and_its_files_are_for_the_owner_only() {
+    let at = folder();
+    let state = at.path().join("made/state");
+    drop(open(&state));
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+    assert_eq!(mode(&state), 0o700);
+    assert_eq!(mode(&at.path().join("made")), 0o700);
+    for entry in fs::read_dir(&state).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+    // systemd's StateDirectory= makes 0755.
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+    drop(open(&state));
+    assert_eq!(mode(&state), 0o700);
+    // A folder of other things is not renewd's to close.
+    fs::write(state.join("notes"), "").unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+    let error = Store::open(&state, Path::new(CONFIG), 7).unwrap_err();
+    assert!(matches!(error, StoreError::Exposed { .. }), "{error}");
+    assert_eq!(mode(&state), 0o755);
+    // A linked state_dir is what DynamicUser= makes.
+    let link = at.path().join("link");
+    symlink(at.path().join("made"), &link).unwrap();
+    drop(open(&link));
+}
+
+#[test]
+fn root_leaves_the_state_of_an_unprivileged_daemon_to_it() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped 1: the state of another user takes root");
+        return;
+    }
+    let at = folder();
+    chown(at.path(), Some(61_001), Some(61_002)).unwrap();
+    let (mut store, _) = open(at.path());
+    for round in 0..2000 {
+        store
+            .append(&[Record::Token(token("a", round))], false)
+            .unwrap();
+    }
+    drop(store);
+    for entry in fs::read_dir(at.path()).unwrap() {
+        let stat = entry.unwrap().metadata().unwrap();
+        assert_eq!((stat.uid(), stat.gid()), (61_001, 61_002));
+    }
+}
+
+#[test]
+fn two_configs_have_two_states() {
+    let at = folder();
+    let (mut one, _) = open(at.path());
+    one.append(&[Record::Token(token("a", 1))], false).unwrap();
+    let (two, kept) = Store::open(at.path(), Path::new("/etc/other.toml"), 9).unwrap();
+    assert_eq!((kept.seed, kept.tokens.len()), (9, 0));
+    drop((one, two));
+    assert_eq!(look(at.path()).tokens.len(), 1);
+}
+
+#[test]
+fn the_child() {
+    let Some(at) = std::env::var_os(STATE) else {
+        return;
+    };
+    let _held = open(Path::new(&at));
+    println!("held");
+    std::thread::park();
+}
+
+#[test]
+fn the_lock_excludes_and_names_its_holder_right_after_a_crash_too() {
+    let at = folder();
+    let (store, _) = open(at.path());
+    let own = std::process::id();
+    assert_locked_by(at.path(), own);
+    drop(store);
+    for _ in 0..5 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_child", "--nocapture"])
+            .env(STATE, at.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(
+            lines
+                .map_while(Result::ok)
+                .any(|line| line.ends_with("held"))
+        );
+        assert_locked_by(at.path(), child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What stands in the file now is the dead child's number.
+        let (store, _) = open(at.path());
+        assert_locked_by(at.path(), own);
+        drop(store);
+    }
+    // A number that is longer than the next holder's leaves nothing behind.
+    fs::write(file_of(at.path(), "lock"), "123456789\n").unwrap();
+    let _held = open(at.path());
+    let text = fs::read_to_string(file_of(at.path(), "lock")).unwrap();
+    assert_eq!(text, format!("{own}\n"));
+}
+
+/// Another process has the lock, but what stands in it is still the number of one that crashed.
+#[test]
+fn a_holder_that_has_not_signed_yet_is_waited_for() {
+    let at = folder();
+    drop(open(at.path()));
+    let mut crashed = Command::new("true").spawn().unwrap();
+    crashed.wait().unwrap();
+    let lock = file_of(at.path(), "lock");
+    fs::write(&lock, format!("{}\n", crashed.id())).unwrap();
+    let file = fs::File::open(&lock).unwrap();
+    file.lock().unwrap();
+    std::thread::scope(|scope| {
+        let opener = scope.spawn(|| assert_locked_by(at.path(), std::process::id()));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        fs::write(&lock, format!("{}\n", std::process::id())).unwrap();
+        opener.join().unwrap();
+    });
+}
+
+fn assert_locked_by(at: &Path, holder: u32) {
+    let error = Store::open(at, Path::new(CONFIG), 7).unwrap_err();
+    assert!(
+        error.to_string().contains(&format!("process {holder}")),
+        "{error}"
+    );
+    assert!(error.to_string().contains(CONFIG), "{error}");
+    assert!(matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == holder));
+}
+
+/// The records of a small log, one append each, and the state after each of them.
+fn small_log(at: &Path) -> (Vec<u8>, Vec<BTreeMap<TokenName, KeptToken>>) {
+    let records = [
+        Record::Token(token("a", 1)),
+        Record::Token(token("b", 3)),
+        Record::Target(target("/run/a", &["a"])),
+        Record::Token(token("a", 2)),
+        Record::TokenGone(name("b")),
+        Record::Token(token("c", 6)),
+    ];
+    let (mut store, kept) = open(at);
+    let mut states = vec![kept.tokens];
+    for record in records {
+        store.append(std::slice::from_ref(&record), false).unwrap();
+        let mut state = states.last().unwrap().clone();
+        match record {
+            Record::Token(kept) => {
+                state.insert(kept.name.clone(), kept);
+            }
+            Record::TokenGone(name) => {
+                state.remove(&name);
+            }
+            _ => {}
+        }
+        states.push(state);
+    }
+    drop(store);
+    (fs::read(log_of(at)).unwrap(), states)
+}
+
+#[test]
+fn every_truncated_log_gives_a_prefix_without_a_word() {
+    let at = folder();
+    let (bytes, states) = small_log(at.path());
+    let log = log_of(at.path());
+    for len in (16..=bytes.len()).rev() {
+        fs::write(&log, &bytes[..len]).unwrap();
+        let kept = look(at.path());
+        assert_eq!(kept.damaged, None, "cut at {len}");
+        assert!(
+            states.contains(&kept.tokens),
+            "cut at {len}: {:?}",
+            kept.tokens
+        );
+        // The torn part is gone: what is appended now is read again.
+        let (mut store, _) = open(at.path());
+        store
+            .append(&[Record::Token(token("new", 4))], false)
+            .unwrap();
+        drop(store);
+        assert!(look(at.path()).tokens.contains_key(&name("new")));
+    }
+    // A tail that was never filled: the length reached the disk before the data.
+    fs::write(&log, &bytes).unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(&log).unwrap();
+    file.write_all(&[0; 300]).unwrap();
+    let kept = look(at.path());
+    assert_eq!((kept.damaged, Some(&kept.tokens)), (None, states.last()));
+    // A log is never made shorter than its header: this is damage.
+    for len in 0..16 {
+        fs::write(&log, &bytes[..len]).unwrap();
+        assert!(look(at.path()).damaged.is_some());
+    }
+}
+
+#[test]
+fn every_flipped_byte_gives_a_prefix_or_is_told_and_put_aside() {
+    let at = folder();
+    let (bytes, states) = small_log(at.path());
+    let log = log_of(at.path());
+    let last = states.last().unwrap();
+    let mut told = 0;
+    for place in 0..bytes.len() {
+        for flip in [0x01, 0xff] {
+            let mut bad = bytes.clone();
+            bad[place] ^= flip;
+            fs::write(&log, &bad).unwrap();
+            let kept = look(at.path());
+            let Some(damaged) = kept.damaged else {
+                assert!(states.contains(&kept.tokens), "byte {place}");
+                continue;
+            };
+            told += 1;
+            let aside = file_of(at.path(), "damaged");
+            assert!(damaged.contains(aside.to_str().unwrap()), "{damaged}");
+            assert_eq!(fs::read(&aside).unwrap(), bad);
+            fs::remove_file(aside).unwrap();
+            // Only what no lost record can have replaced.
+            assert!(
+                kept.tokens
+                    .iter()
+                    .all(|(name, kept)| last.get(name) == Some(kept))
+            );
+            let again = look(at.path());
+            assert_eq!((again.damaged, again.tokens), (None, kept.tokens));
+        }
+    }
+    assert!(
+        told * 20 > bytes.len() * 2 * 19,
+        "{told} of {} told",
+        2 * bytes.len()
+    );
+}
+
+#[test]
+fn garbage_is_told_and_put_aside_each_time_under_a_new_name() {
+    let at = folder();
+    small_log(at.path());
+    let log = log_of(at.path());
+    for round in 1..=3 {
+        fs::write(&log, [b'x'; 1000]).unwrap();
+        let kept = Store::open(at.path(), Path::new(CONFIG), 70 + round)
+            .unwrap()
+            .1;
+        assert_eq!((kept.seed, kept.tokens.len()), (70 + round, 0));
+        assert!(kept.damaged.unwrap().contains(&format!("damaged-{round}")));
+        assert_eq!(
+            Store::open(at.path(), Path::new(CONFIG), 1).unwrap().1.seed,
+            70 + round
+        );
+    }
+}
+
+#[test]
+fn a_newer_format_is_an_error_that_loses_nothing() {
+    let at = folder();
+    let (bytes, _) = small_log(at.path());
+    let mut newer = bytes.clone();
+    newer[8] = 2;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&newer[8..12]);
+    crc.update(&newer[..8]);
+    newer[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
+    fs::write(log_of(at.path()), &newer).unwrap();
+    let error = Store::open(at.path(), Path::new(CONFIG), 7).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Newer { version: 2, .. }),
+        "{error}"
+    );
+    assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
+}
+
+#[test]
+fn compaction_keeps_all_that_counts() {
+    let at = folder();
+    let (mut store, _) = open(at.path());
+    store
+        .append(
+            &[
+                Record::Target(target("/run/a", &["a"])),
+                Record::Token(token("early", 6)),
+                Record::Token(token("early-gone", 6)),
+                Record::Target(target("/run/early-gone", &["a"])),
+                Record::TokenGone(name("early-gone")),
+                Record::TargetGone("/run/early-gone".into()),
+            ],
+            true,
+        )
+        .unwrap();
+    let mut longest = 0;
+    let mut shrunk = 0;
+    let mut before = 0;
+    for round in 0..3000 {
+        let records = [
+            Record::Token(token(&format!("t{}", round % 50), round)),
+            Record::Token(token("gone", round)),
+            Record::TokenGone(name("gone")),
+        ];
+        store.append(&records, false).unwrap();
+        let len = fs::metadata(log_of(at.path())).unwrap().len();
+        shrunk += u32::from(len < before);
+        longest = longest.max(len);
+        before = len;
+    }
+    drop(store);
+    assert!(
+        shrunk > 3 && longest < 80 << 10,
+        "{shrunk} times, {longest} bytes"
+    );
+    let kept = look(at.path());
+    assert_eq!((kept.seed, kept.damaged), (7, None));
+    assert_eq!(kept.tokens.len(), 51);
+    for i in 0..50 {
+        assert_eq!(
+            kept.tokens[&name(&format!("t{i}"))],
+            token(&format!("t{i}"), 2950 + i)
+        );
+    }
+    assert_eq!(kept.tokens[&name("early")], token("early", 6));
+    assert_eq!(kept.targets[Path::new("/run/a")], target("/run/a", &["a"]));
+    assert_eq!(kept.targets.len(), 1);
+    assert_eq!(fs::read_dir(at.path()).unwrap().count(), 2);
+}
+
+struct Unmount<'a>(&'a Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_loses_nothing() {
+    let at = folder();
+    let mounted = rustix::process::geteuid().is_root()
+        && Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=128k,mode=0700", "renewd-test"])
+            .arg(at.path())
+            .status()
+            .is_ok_and(|status| status.success());
+    if !mounted {
+        println!("skipped 1: a full disk takes the right to mount");
+        return;
+    }
+    let _mounted = Unmount(at.path());
+    let (mut store, _) = open(at.path());
+    store.append(&[Record::Token(token("a", 2))], true).unwrap();
+    let mut big = token("big", 1);
+    big.token = Secret::new("x".repeat(200 << 10));
+    let batch = [Record::Token(token("b", 2)), Record::Token(big)];
+    let before = fs::read(log_of(at.path())).unwrap();
+    let error = store.append(&batch, true).unwrap_err();
+    assert!(error.to_string().contains("free space"), "{error}");
+    assert_eq!(fs::read(log_of(at.path())).unwrap(), before);
+    store.append(&[Record::Token(token("c", 2))], true).unwrap();
+
+    // No room for a second log: the compaction fails and is told, the appends go on.
+    let filler = at.path().join("filler");
+    let mut round = 0;
+    while fs::metadata(log_of(at.path())).unwrap().len() < 60 << 10 {
+        store
+            .append(&[Record::Token(token("c", round))], false)
+            .unwrap();
+        round += 1;
+    }
+    let _ = fs::write(&filler, vec![0; 128 << 10]);
+    let mut failed = false;
+    while !failed {
+        failed = store
+            .append(&[Record::Token(token("c", round))], false)
+            .is_err();
+        round += 1;
+    }
+    fs::remove_file(filler).unwrap();
+    store.append(&[Record::Token(token("d", 2))], true).unwrap();
+    drop(store);
+    let kept = look(at.path());
+    assert_eq!(kept.damaged, None);
+    assert_eq!(kept.tokens[&name("a")], token("a", 2));
+    assert_eq!(kept.tokens[&name("c")], token("c", round - 2));
+    assert_eq!(kept.tokens[&name("d")], token("d", 2));
+    assert!(!kept.tokens.contains_key(&name("b")));
+}
+
+#[test]
+fn no_secret_is_in_debug() {
+    let kept = format!("{:?}", Record::Token(token("a", 3)));
+    assert!(
+        !kept.contains("eyJ") && !kept.contains("refresh-a"),
+        "{kept}"
+    );
+}
+
+fn some_token() -> impl Strategy<Value = KeptToken> {
+    (
+        "[a-e][a-z0-9_.-]{0,3}",
+        any::<u64>(),
+        any::<[u8; 16]>(),
+        any::<i64>(),
+        any::<Option<i64>>(),
+        any::<i64>(),
+        ".*",
+        any::<Option<String>>(),
+    )
+        .prop_map(
+            |(text, generation, from, issued, expires, obtained, secret, refresh)| KeptToken {
+                name: name(&text),
+                generation,
+                made_from: Fingerprint(from),
+                issued_at: Wall(issued),
+                expires_at: expires.map(Wall),
+                obtained_at: Wall(obtained),
+                token: Secret::new(secret),
+                refresh_token: refresh.map(Secret::new),
+            },
+        )
+}
+
+fn some_record() -> impl Strategy<Value = Record> {
+    let path = proptest::collection::vec(1..=255_u8, 0..3).prop_map(|mut bytes| {
+        bytes.insert(0, b'/');
+        PathBuf::from(OsString::from_vec(bytes))
+    });
+    let names = proptest::collection::vec("[a-e]".prop_map(|text| name(&text)), 0..3);
+    let digests = proptest::collection::vec(any::<[u8; 16]>().prop_map(Fingerprint), 0..3);
+    prop_oneof![
+        4 => some_token().prop_map(Record::Token),
+        1 => any::<u64>().prop_map(Record::Seed),
+        1 => "[a-e]".prop_map(|text| Record::TokenGone(name(&text))),
+        2 => (path.clone(), digests, names).prop_map(|(path, digests, tokens)| {
+            Record::Target(KeptTarget { path, digests, tokens })
+        }),
+        1 => path.prop_map(Record::TargetGone),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_records_in_any_batches_are_read_as_the_last_of_each(
+        batches in proptest::collection::vec(proptest::collection::vec(some_record(), 0..6), 0..6)
+    ) {
+        let at = folder();
+        let (mut store, _) = open(at.path());
+        let mut seed = 7;
+        let mut tokens = BTreeMap::new();
+        let mut targets = BTreeMap::new();
+        for batch in batches {
+            store.append(&batch, false).unwrap();
+            for record in batch {
+                match record {
+                    Record::Seed(new) => seed = new,
+                    Record::Token(kept) => drop(tokens.insert(kept.name.clone(), kept)),
+                    Record::TokenGone(name) => drop(tokens.remove(&name)),
+                    Record::Target(kept) => drop(targets.insert(kept.path.clone(), kept)),
+                    Record::TargetGone(path) => drop(targets.remove(&path)),
+                }
+            }
+        }
+        drop(store);
+        let kept = look(at.path());
+        prop_assert_eq!((kept.seed, kept.damaged), (seed, None));
+        prop_assert_eq!(kept.tokens, tokens);
+        prop_assert_eq!(kept.targets, targets);
+    }
+}
