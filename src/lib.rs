@@ -4,6 +4,7 @@
 //! `cli` is one file a command. Arrows point inward only: cli -> daemon -> host, source -> core.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod core;
 pub mod host;
 pub mod source;

@@ -2,7 +2,21 @@
 //! What the world says comes in as a value; what shall happen goes out as a value.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod claims;
+pub mod config;
+pub mod credential;
+pub mod engine;
+pub mod environment;
+pub mod facts;
+pub mod finding;
+pub mod jose;
+pub mod json;
 pub mod key;
+pub(crate) mod keys;
+pub mod plan;
+pub mod render;
+pub mod schedule;
+pub mod schema;
 pub mod secret;
 pub mod settings;
 pub mod time;

@@ -34,9 +34,6 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(
-            format!("{:?}", Secret::new(String::from("hunter2"))),
-            "Secret(..)"
-        );
+        assert_eq!(format!("{:?}", Secret::new(String::from("hunter2"))), "Secret(..)");
     }
 }

@@ -188,10 +188,7 @@ pub enum HookAction {
     /// argv, run without a shell.
     Command(Vec<String>),
     /// A signal for the process whose number stands in `pid_file`.
-    Signal {
-        pid_file: PathBuf,
-        signal: HookSignal,
-    },
+    Signal { pid_file: PathBuf, signal: HookSignal },
 }
 
 /// Signals a hook may send.
@@ -299,7 +296,7 @@ pub struct TargetPlan {
     pub shown: Arc<Path>,
     pub spec: FileSpec,
     /// In order of the config.
-    pub lines: Vec<LinePlan>,
+    pub lines: Vec<Arc<LinePlan>>,
     /// Why it cannot be delivered on this machine now.
     pub lack: Option<Lack>,
 }

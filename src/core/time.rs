@@ -22,15 +22,11 @@ pub struct Now {
 
 /// A duration in milliseconds; one too long for the clock is its end.
 pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis())
-        .unwrap_or(u64::MAX / 4)
-        .min(u64::MAX / 4)
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }
 
 fn signed(span: Duration) -> i64 {
-    i64::try_from(millis(span))
-        .unwrap_or(i64::MAX / 4)
-        .min(i64::MAX / 4)
+    i64::try_from(millis(span)).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
 }
 
 impl Wall {
@@ -113,9 +109,6 @@ mod tests {
 
     #[test]
     fn rfc3339_is_utc_with_z() {
-        assert_eq!(
-            Wall::from_secs(1_600_000_000).rfc3339(),
-            "2020-09-13T12:26:40Z"
-        );
+        assert_eq!(Wall::from_secs(1_600_000_000).rfc3339(), "2020-09-13T12:26:40Z");
     }
 }

@@ -1,1 +1,14 @@
 //! The machine: one file each. It carries out what core decided and reports what it saw.
+
+pub mod clock;
+pub mod deliver;
+pub mod facts;
+pub mod hardening;
+pub mod hook;
+pub mod load;
+pub mod log;
+mod redact;
+pub mod store;
+pub mod systemd;
+pub mod walk;
+pub mod watch;

@@ -1,0 +1,64 @@
+//! Owns: `renewd check`: every mistake of a config at once, each with file, line, column and a caret.
+//! Does not: find any; it takes the road every command takes.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::core::environment::Environment;
+use crate::core::finding::{Report, Severity};
+use crate::core::settings::Plan;
+use crate::host::load::{find_config, load};
+
+/// sysexits.h, EX_CONFIG.
+const WRONG_CONFIG: u8 = 78;
+
+/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; returns the exit code.
+pub fn run(
+    config: Option<&Path>,
+    env: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    styled: bool,
+) -> io::Result<u8> {
+    let path = match find_config(config, env) {
+        Ok(path) => path,
+        Err(none) => {
+            writeln!(err, "error: {none}\n\nName one with -c FILE.")?;
+            return Ok(WRONG_CONFIG);
+        }
+    };
+    let loaded = load(&path, env);
+    err.write_all(loaded.report.render(styled).as_bytes())?;
+    match loaded.plan {
+        Some(plan) if !loaded.report.has_errors() => {
+            writeln!(out, "ok: {}", summary(&plan, &loaded.report))?;
+            Ok(0)
+        }
+        _ => {
+            writeln!(err, "{}: {}", path.display(), counted(&loaded.report))?;
+            Ok(WRONG_CONFIG)
+        }
+    }
+}
+
+fn summary(plan: &Plan, report: &Report) -> String {
+    let outputs = plan.targets.iter().map(|target| target.lines.len()).sum();
+    let mut summary = format!("{}, {}", count(plan.tokens.len(), "token"), count(outputs, "output"));
+    match report.count(Severity::Warning) {
+        0 => {}
+        warnings => summary.push_str(&format!(", {}", count(warnings, "warning"))),
+    }
+    summary
+}
+
+fn counted(report: &Report) -> String {
+    let errors = report.count(Severity::TextError) + report.count(Severity::Lack);
+    match report.count(Severity::Warning) {
+        0 => count(errors, "error"),
+        warnings => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,239 @@
+//! Owns: what `generate`, `refresh` and `inspect` read: secrets, keys and tokens, from files and stdin, never from argv.
+//! Does not: judge them beyond who may write or read their files.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::core::jose::{MAX_TOKEN, seal};
+use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey, decode_secret};
+use crate::core::secret::Secret;
+use crate::core::settings::Lifetime;
+use crate::core::time::Wall;
+
+use super::Exit;
+
+/// A key file is never longer.
+const MAX_KEY: u64 = 1024 * 1024;
+
+/// A command that ended early: what to say, and the exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, message: message.into() }
+    }
+
+    pub(crate) fn say(self) -> Exit {
+        eprintln!("error: {}", self.message);
+        self.exit
+    }
+}
+
+/// Where the signing key is.
+#[derive(clap::Args)]
+pub(crate) struct KeyArgs {
+    /// File with the secret for HS256, HS384 and HS512 (`-`: stdin); one trailing newline is dropped
+    #[arg(long, value_name = "FILE", required_unless_present = "private_key_file")]
+    pub(crate) secret_file: Option<PathBuf>,
+
+    /// File with the private key for RS, PS, ES and EdDSA: PEM or JWK (`-`: stdin)
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
+    pub(crate) private_key_file: Option<PathBuf>,
+
+    /// How the secret is written down: utf8, base64, base64url or hex
+    #[arg(long, value_name = "ENCODING", default_value = "utf8", value_parser = encoding)]
+    pub(crate) secret_encoding: SecretEncoding,
+
+    /// Algorithm; by default HS256, and with a private key what its type or the JWK says
+    #[arg(long, value_name = "ALG", value_parser = algorithm)]
+    pub(crate) alg: Option<Algorithm>,
+
+    /// Take a secret that is shorter than the hash (RFC 7518 3.2)
+    #[arg(long)]
+    pub(crate) allow_weak_secret: bool,
+}
+
+impl KeyArgs {
+    pub(crate) fn uses_stdin(&self) -> bool {
+        let file = self.secret_file.as_ref().or(self.private_key_file.as_ref());
+        file.is_some_and(|f| is_stdin(f))
+    }
+
+    /// The key, and the algorithm that it shall sign with.
+    pub(crate) fn load(&self) -> Result<(SigningKey, Algorithm), Failure> {
+        let by_secret = |a: Algorithm| a.min_secret_bytes().is_some();
+        match (&self.secret_file, &self.private_key_file, self.alg) {
+            (_, Some(_), Some(alg)) if by_secret(alg) => {
+                Err(Failure::usage(format!("{alg} takes a secret (--secret-file), not a private key")))
+            }
+            (Some(_), _, Some(alg)) if !by_secret(alg) => {
+                Err(Failure::usage(format!("{alg} takes a private key (--private-key-file), not a secret")))
+            }
+            (Some(file), _, alg) => {
+                let secret = read_secret(file, self.secret_encoding)?;
+                self.checked(SigningKey::from_secret(secret.expose()), alg, "secret", file)
+            }
+            (None, Some(file), alg) => {
+                let text = read_key(file, "private key", true)?;
+                let key = SigningKey::from_private(text.expose()).map_err(|e| wrong("private key", file, &e))?;
+                self.checked(key, alg, "private key", file)
+            }
+            (None, None, _) => Err(Failure::usage("--secret-file or --private-key-file is missing")),
+        }
+    }
+
+    fn checked(
+        &self,
+        key: SigningKey,
+        alg: Option<Algorithm>,
+        what: &str,
+        file: &Path,
+    ) -> Result<(SigningKey, Algorithm), Failure> {
+        let algorithm = alg.unwrap_or_else(|| key.default_algorithm());
+        key.check_algorithm(algorithm)
+            .and_then(|()| key.check_secret(algorithm, self.allow_weak_secret))
+            .map_err(|e| wrong(what, file, &e))?;
+        Ok((key, algorithm))
+    }
+}
+
+pub(crate) fn wrong(what: &str, file: &Path, error: &KeyError) -> Failure {
+    Failure::failed(format!("{what} {}: {error}", shown(file)))
+}
+
+pub(crate) fn shown(file: &Path) -> String {
+    if is_stdin(file) { "from stdin".into() } else { file.display().to_string() }
+}
+
+pub(crate) fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+/// A secret's bytes, decoded.
+pub(crate) fn read_secret(file: &Path, encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, Failure> {
+    let text = read_key(file, "secret", true)?;
+    let text = text.expose();
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    decode_secret(text, encoding).map_err(|e| wrong("secret", file, &e))
+}
+
+/// A key file, whole. Who else may write it could sign in our name; who may read it, too, if it is `private`.
+pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<Vec<u8>>, Failure> {
+    if is_stdin(file) {
+        return read(&mut io::stdin().lock(), MAX_KEY).map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
+    }
+    let failed = |e: &dyn std::fmt::Display| Failure::failed(format!("{what} {}: {e}", file.display()));
+    let mut open = File::open(file).map_err(|e| failed(&e))?;
+    let about = open.metadata().map_err(|e| failed(&e))?;
+    if about.is_dir() {
+        return Err(failed(&"it is a folder"));
+    }
+    if about.is_file() {
+        let mode = about.mode();
+        if mode & 0o002 != 0 {
+            return Err(failed(&"anybody may write it: `chmod o-w` it, and look at what is in it"));
+        }
+        if mode & 0o020 != 0 {
+            eprintln!("warning: {what} {}: its group may write it", file.display());
+        }
+        if private && mode & 0o004 != 0 {
+            eprintln!("warning: {what} {}: anybody may read it: `chmod 600` it", file.display());
+        }
+    }
+    read(&mut open, MAX_KEY).map_err(|e| failed(&e))
+}
+
+/// A token, from argv or stdin; one trailing newline is dropped.
+pub(crate) fn read_token(arg: Option<&str>) -> Result<Secret<String>, Failure> {
+    if let Some(token) = arg.filter(|t| *t != "-") {
+        return Ok(Secret::new(token.to_owned()));
+    }
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        eprintln!("type or paste the token, then Return and Ctrl-D");
+    }
+    // One byte more than a token and its newline: what is longer is told apart from what just fits.
+    let bytes =
+        read(&mut stdin.lock(), MAX_TOKEN as u64 + 2).map_err(|e| Failure::failed(format!("token from stdin: {e}")))?;
+    let text = std::str::from_utf8(bytes.expose())
+        .map_err(|_| Failure::failed("token from stdin: it is not a JWT: it is not even text"))?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+}
+
+fn read(from: &mut dyn Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(4096);
+    let read = from.take(most + 1).read_to_end(&mut bytes);
+    let bytes = Secret::new(bytes);
+    if read? as u64 > most {
+        return Err(io::Error::other(format!("it is longer than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The token and a newline on stdout.
+pub(crate) fn print_token(key: &SigningKey, algorithm: Algorithm, header: &str, payload: &[u8]) -> Result<(), Failure> {
+    let token = seal(key, algorithm, header, payload).map_err(|e| Failure::failed(e.to_string()))?;
+    print(token.expose(), "\n")
+}
+
+pub(crate) fn print(text: &str, end: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.write_all(end.as_bytes()))
+        .and_then(|()| out.flush())
+        .map_err(|e| Failure::failed(format!("stdout: {e}")))
+}
+
+/// The wall clock.
+pub(crate) fn now() -> Wall {
+    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => Wall::default().plus(since),
+        Err(before) => Wall::default().minus(before.duration()),
+    }
+}
+
+/// Sixteen bytes of the kernel's random numbers.
+pub(crate) fn draw_jti() -> Result<[u8; 16], Failure> {
+    let mut jti = [0; 16];
+    getrandom::fill(&mut jti).map_err(|e| Failure::failed(format!("the kernel gives no random numbers: {e}")))?;
+    Ok(jti)
+}
+
+pub(crate) fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::parse(name).ok_or_else(|| {
+        let all: Vec<_> = Algorithm::ALL.iter().map(|a| a.name()).collect();
+        format!("it is one of {}", all.join(", "))
+    })
+}
+
+pub(crate) fn encoding(name: &str) -> Result<SecretEncoding, String> {
+    SecretEncoding::parse(name).ok_or_else(|| "it is utf8, base64, base64url or hex".into())
+}
+
+/// `never`, or whole seconds, one at least.
+pub(crate) fn lifetime(text: &str) -> Result<Lifetime, String> {
+    if text == "never" {
+        return Ok(Lifetime::Never);
+    }
+    let span = duration(text)?;
+    if span.as_secs() == 0 || span.subsec_nanos() != 0 {
+        return Err("it is a number of whole seconds, one at least, or \"never\"".into());
+    }
+    Ok(Lifetime::For(span))
+}
+
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(text).map_err(|e| format!("{e}; durations look like 90s or \"1h 30m\""))
+}

@@ -1,0 +1,265 @@
+//! Owns: `renewd inspect`: what stands in a token, how long it is good for, and whether its signature holds.
+//! Does not: renew it, or ask anybody on the network.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::core::jose::{JoseError, Jws};
+use crate::core::key::{JwkSet, SecretEncoding, VerifyingKey};
+use crate::core::time::Wall;
+
+use super::Exit;
+use super::input::{self, Failure};
+
+/// Show a token: header, claims, time left, and whether its signature holds
+///
+/// Without a key the signature is "unchecked". A public key never verifies an HMAC signature, nor the other way round.
+/// Exit codes: 0 done, also for an expired token; 1 it is no token, or its signature does not hold or can't be
+/// checked with the key that was given; 64 usage.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The token; `-` or nothing: stdin
+    #[arg(value_name = "TOKEN")]
+    token: Option<String>,
+
+    #[command(flatten)]
+    verifier: Verifier,
+
+    /// How the secret is written down: utf8, base64, base64url or hex
+    #[arg(long, value_name = "ENCODING", default_value = "utf8", value_parser = input::encoding)]
+    secret_encoding: SecretEncoding,
+
+    /// Print one JSON object: header, claims, signature ("valid", "invalid" or "unchecked"), expired, expires_in
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct Verifier {
+    /// Verify with the secret in this file (`-`: stdin); one trailing newline is dropped
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// Verify with the public key in this file: PEM or JWK (`-`: stdin)
+    #[arg(long, value_name = "FILE")]
+    public_key_file: Option<PathBuf>,
+
+    /// Verify with the key of this JWK set that the token's kid names (`-`: stdin)
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+}
+
+impl Verifier {
+    fn uses_stdin(&self) -> bool {
+        let files = [&self.secret_file, &self.public_key_file, &self.jwks];
+        files.into_iter().flatten().any(|f| input::is_stdin(f))
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Exit {
+    match inspect(args) {
+        Ok(exit) => exit,
+        Err(failure) => failure.say(),
+    }
+}
+
+/// What is known of the signature.
+enum Verdict {
+    Valid(String),
+    Invalid(JoseError),
+    /// A key was given, and can't be used with this token.
+    Unusable(String),
+    Unchecked,
+}
+
+impl Verdict {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Valid(_) => "valid",
+            Self::Invalid(_) => "invalid",
+            Self::Unusable(_) | Self::Unchecked => "unchecked",
+        }
+    }
+}
+
+fn inspect(args: &Args) -> Result<Exit, Failure> {
+    let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
+    if from_stdin && args.verifier.uses_stdin() {
+        return Err(Failure::usage("the token and the key can't both come from stdin"));
+    }
+    let keys = Keys::load(args)?;
+    let token = input::read_token(args.token.as_deref())?;
+    let jws = Jws::parse(token.expose()).map_err(|e| Failure::failed(e.to_string()))?;
+    let claims = jws.claims().map_err(|e| Failure::failed(e.to_string()))?;
+    let verdict = keys.judge(&jws);
+    let expiry = Expiry::of(&claims, input::now());
+    let text = if args.json {
+        as_json(&jws.header, &claims, &verdict, &expiry)
+    } else {
+        as_text(&jws.header, &claims, &verdict, &expiry)
+    };
+    input::print(&visible(&text), "")?;
+    Ok(match verdict {
+        Verdict::Valid(_) | Verdict::Unchecked => Exit::Done,
+        Verdict::Invalid(why) => Failure::failed(format!("signature: {why}")).say(),
+        Verdict::Unusable(why) => Failure::failed(format!("the signature can't be checked: {why}")).say(),
+    })
+}
+
+enum Keys {
+    None,
+    One(VerifyingKey),
+    Set(JwkSet),
+}
+
+impl Keys {
+    fn load(args: &Args) -> Result<Self, Failure> {
+        let Verifier { secret_file, public_key_file, jwks } = &args.verifier;
+        if let Some(file) = secret_file {
+            let secret = input::read_secret(file, args.secret_encoding)?;
+            return VerifyingKey::from_checked_secret(secret.expose())
+                .map(Self::One)
+                .map_err(|e| input::wrong("secret", file, &e));
+        }
+        if let Some(file) = public_key_file {
+            let text = input::read_key(file, "public key", false)?;
+            return VerifyingKey::from_public(text.expose())
+                .map(Self::One)
+                .map_err(|e| input::wrong("public key", file, &e));
+        }
+        let Some(file) = jwks else {
+            return Ok(Self::None);
+        };
+        let text = input::read_key(file, "JWK set", false)?;
+        JwkSet::parse(text.expose()).map(Self::Set).map_err(|e| input::wrong("JWK set", file, &e))
+    }
+
+    fn judge(&self, jws: &Jws) -> Verdict {
+        match self {
+            Self::None => Verdict::Unchecked,
+            Self::One(key) => verdict(jws, key),
+            Self::Set(set) => judge_by_set(jws, set),
+        }
+    }
+}
+
+fn verdict(jws: &Jws, key: &VerifyingKey) -> Verdict {
+    match jws.verify(key, None) {
+        Ok(algorithm) => Verdict::Valid(format!("{algorithm}, {}", key.kind().describe())),
+        Err(JoseError::UnknownAlgorithm(name)) => Verdict::Unusable(format!("alg {name} is not supported")),
+        Err(error) => Verdict::Invalid(error),
+    }
+}
+
+/// By the key that the kid names; where keys have no names, by any that goes with the algorithm.
+fn judge_by_set(jws: &Jws, set: &JwkSet) -> Verdict {
+    let kid = jws.kid();
+    let candidates = set.candidates(kid);
+    if candidates.is_empty() {
+        let name = kid.map(crate::core::jose::quote);
+        return Verdict::Unusable(match (set.why_unusable(kid), name) {
+            (Some(why), Some(name)) => format!("the key {name} of the set can't be used: {why}"),
+            (Some(why), None) => format!("no key of the set can be used: {why}"),
+            (None, Some(name)) => {
+                format!("the set has no key {name} (the token's kid): fetch it again, or it is another issuer's")
+            }
+            (None, None) => "the set has no keys".into(),
+        });
+    }
+    let mut last = None;
+    for key in candidates {
+        match verdict(jws, key) {
+            Verdict::Invalid(error @ JoseError::OtherKey { .. }) => {
+                last.get_or_insert(Verdict::Invalid(error));
+            }
+            Verdict::Invalid(error) => last = Some(Verdict::Invalid(error)),
+            done => return done,
+        }
+    }
+    last.unwrap_or(Verdict::Unchecked)
+}
+
+/// What `exp` says (RFC 7519 4.1.4).
+struct Expiry {
+    /// Seconds, negative when they are over; `None`: never, or no number.
+    left: Option<i64>,
+}
+
+impl Expiry {
+    fn of(claims: &Map<String, Value>, now: Wall) -> Self {
+        let exp = claims.get("exp").and_then(Value::as_f64);
+        Self { left: exp.map(|exp| (exp.floor() as i64).saturating_sub(now.secs())) }
+    }
+
+    fn expired(&self) -> bool {
+        self.left.is_some_and(|left| left <= 0)
+    }
+}
+
+fn as_json(header: &Map<String, Value>, claims: &Map<String, Value>, verdict: &Verdict, expiry: &Expiry) -> String {
+    let object = json!({
+        "header": header,
+        "claims": claims,
+        "signature": verdict.word(),
+        "expired": expiry.expired(),
+        "expires_in": expiry.left,
+    });
+    format!("{object}\n")
+}
+
+fn as_text(header: &Map<String, Value>, claims: &Map<String, Value>, verdict: &Verdict, expiry: &Expiry) -> String {
+    let mut text = String::new();
+    members(&mut text, "header", header);
+    members(&mut text, "claims", claims);
+    let signature = match verdict {
+        Verdict::Valid(how) => format!("valid ({how})"),
+        Verdict::Unchecked => "unchecked (--secret-file, --public-key-file or --jwks checks it)".into(),
+        other => other.word().into(),
+    };
+    let _ = writeln!(text, "signature: {signature}");
+    let left = match (claims.get("exp"), expiry.left) {
+        (_, Some(left)) if left > 0 => format!("in {}", span(left)),
+        (_, Some(left)) => format!("expired {} ago", span(left)),
+        (None | Some(Value::Null), None) => "never".into(),
+        (Some(_), None) => "exp is not a number: verifiers refuse such a token".into(),
+    };
+    let _ = writeln!(text, "expires: {left}");
+    text
+}
+
+fn members(text: &mut String, title: &str, members: &Map<String, Value>) {
+    let _ = writeln!(text, "{title}:");
+    for (name, value) in members {
+        let time = match (title, name.as_str(), value.as_i64()) {
+            ("claims", "iat" | "nbf" | "exp" | "auth_time", Some(secs)) => {
+                format!("  ({})", Wall::from_secs(secs).rfc3339())
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "  {}: {value}{time}", Value::from(name.as_str()));
+    }
+}
+
+fn span(secs: i64) -> String {
+    humantime::format_duration(Duration::from_secs(secs.unsigned_abs())).to_string()
+}
+
+/// What a token says may be meant for the terminal: control and direction characters are shown by their numbers, as
+/// JSON may write them anyway.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hidden = (c.is_control() && c != '\n')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if hidden {
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}

@@ -1,0 +1,103 @@
+//! Owns: `claims` and `header`: TOML to JSON, and the four claims that are switches.
+//! Does not: fill in claims; that is done when a token is made.
+
+use serde_json::{Map, Number, Value};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::raw::{RawClaims, RawJwt};
+use super::section::{Reader, Section, in_order};
+use crate::core::finding::{At, quote};
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, jwt: &mut RawJwt) {
+    jwt.claims = claims(cx, token);
+    for (name, value) in token.members(cx, "header") {
+        let place = cx.place(name.span());
+        match name.get_ref().as_ref() {
+            "alg" => cx.error(place, "`alg` in the header", "remove it: `algorithm` decides it"),
+            member => {
+                if member == "kid" {
+                    jwt.header_kid = Some(place);
+                }
+                if let Some(json) = json(cx, value) {
+                    jwt.header.insert(member.into(), json);
+                }
+            }
+        }
+    }
+}
+
+fn claims(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawClaims {
+    let mut claims = RawClaims::default();
+    for (name, value) in token.members(cx, "claims") {
+        match name.get_ref().as_ref() {
+            "iat" => claims.iat = switch(cx, "iat", value).map(|on| on.value),
+            "exp" => claims.exp = switch(cx, "exp", value),
+            "nbf" => claims.nbf = switch(cx, "nbf", value).map(|on| on.value),
+            "jti" => claims.jti = switch(cx, "jti", value).map(|on| on.value),
+            member => {
+                if member == "iss" {
+                    claims.iss = Some(cx.place(name.span()));
+                }
+                if let Some(json) = json(cx, value) {
+                    claims.members.insert(member.into(), json);
+                }
+            }
+        }
+    }
+    claims
+}
+
+fn switch(cx: &mut Reader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Option<At<bool>> {
+    match value.get_ref() {
+        DeValue::Boolean(on) => Some(cx.at(*on, value.span())),
+        _ => {
+            let help = match name {
+                "exp" => "it is filled in for each token: `lifetime` decides it; false leaves it out",
+                "iat" | "nbf" => "it is filled in for each token, `skew` backdates it; false leaves it out",
+                _ => "it is drawn anew for each token; false leaves it out",
+            };
+            cx.wrong_type(&format!("claims.{name}"), "true or false", value, help);
+            None
+        }
+    }
+}
+
+/// A TOML value as JSON. Depth is bounded by the parser.
+fn json(cx: &mut Reader<'_>, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    let place = cx.place(value.span());
+    match value.get_ref() {
+        DeValue::String(text) => Some(Value::String(text.to_string())),
+        DeValue::Boolean(on) => Some(Value::Bool(*on)),
+        DeValue::Integer(number) => {
+            let signed = i64::from_str_radix(number.as_str(), number.radix()).map(Number::from);
+            let json = signed.or_else(|_| u64::from_str_radix(number.as_str(), number.radix()).map(Number::from));
+            if json.is_err() {
+                cx.error(place, "the integer is too large", "write it as a string, or smaller than 2^64");
+            }
+            json.ok().map(Value::Number)
+        }
+        DeValue::Float(float) => {
+            let number = float.as_str().parse().ok().and_then(Number::from_f64);
+            if number.is_none() {
+                cx.error(place, format!("JSON has no {}", quote(float.as_str())), "write a finite number, or a string");
+            }
+            number.map(Value::Number)
+        }
+        DeValue::Datetime(_) => {
+            cx.error(place, "JSON has no dates", "write it in quotes as a string, or as Unix seconds");
+            None
+        }
+        DeValue::Array(array) => {
+            let members: Vec<_> = array.iter().map(|member| json(cx, member)).collect();
+            members.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
+        }
+        DeValue::Table(table) => {
+            let mut members = Map::new();
+            for (name, value) in in_order(table) {
+                members.insert(name.get_ref().to_string(), json(cx, value)?);
+            }
+            Some(Value::Object(members))
+        }
+    }
+}

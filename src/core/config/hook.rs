@@ -1,0 +1,94 @@
+//! Owns: `after_rotate` and `on_failure` as written.
+//! Does not: look whether a command is there, or run anything.
+
+use std::time::Duration;
+
+use super::raw::{RawAction, RawHook};
+use super::section::{Reader, Section};
+use crate::core::finding::{At, Finding};
+use crate::core::settings::HookSignal;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const AFTER: Duration = Duration::from_secs(120);
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawHook> {
+    let hook = token.table(cx, name)?;
+    let timeout = hook.span(cx, "timeout").map_or(TIMEOUT, |span| span.value);
+    let after = match name {
+        "on_failure" => hook.duration(cx, "after").map_or(AFTER, |span| span.value),
+        _ => Duration::ZERO,
+    };
+    let places = (hook.key_place(cx, "command"), hook.key_place(cx, "signal"));
+    let action = match places {
+        (Some(command), Some(signal)) => {
+            cx.findings.push(
+                Finding::error("`signal` beside `command`")
+                    .at(signal)
+                    .note(command, "also here")
+                    .help("keep one of the two"),
+            );
+            None
+        }
+        (None, None) => {
+            cx.error(
+                hook.header,
+                format!("`{name}` does nothing"),
+                "add command = [\"...\"] or signal = { pid_file = \"...\", signal = \"HUP\" }",
+            );
+            None
+        }
+        (Some(_), None) => command(cx, &hook),
+        (None, Some(_)) => signal(cx, &hook),
+    };
+    Some(RawHook { action: action?, timeout, after })
+}
+
+fn command(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
+    let place = cx.place(hook.value("command")?.span());
+    let before = cx.findings.len();
+    let words = hook.texts(cx, "command");
+    if cx.findings.len() > before {
+        return None;
+    }
+    let nul = words.iter().any(|word| word.value.contains('\0'));
+    let mut argv: Vec<String> = words.into_iter().map(|word| word.value).collect();
+    let Some(program) = argv.first_mut().filter(|program| !program.is_empty() && !nul) else {
+        cx.error(
+            place,
+            "`command` names no program",
+            "the program, then its arguments: [\"systemctl\", \"reload\", \"job.service\"]",
+        );
+        return None;
+    };
+    // Without a slash it is looked up in $PATH.
+    if program.contains('/') {
+        let text = At { value: std::mem::take(program), place };
+        let path = cx.path(text)?.value.into_os_string();
+        let Ok(path) = path.into_string() else {
+            cx.error(place, "the program's folder is not UTF-8", "name it by an absolute path");
+            return None;
+        };
+        *program = path;
+    }
+    Some(RawAction::Command(At { value: argv, place }))
+}
+
+fn signal(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
+    let table = hook.table(cx, "signal")?;
+    let pid_file = if table.require(cx, "pid_file") { table.path(cx, "pid_file") } else { None };
+    let signal = if table.require(cx, "signal") { table.choice(cx, "signal", parse_signal) } else { None };
+    Some(RawAction::Signal { pid_file: pid_file?.value, signal: signal?.value })
+}
+
+fn parse_signal(name: &str) -> Option<HookSignal> {
+    match name.strip_prefix("SIG").unwrap_or(name) {
+        "HUP" => Some(HookSignal::Hup),
+        "INT" => Some(HookSignal::Int),
+        "TERM" => Some(HookSignal::Term),
+        "USR1" => Some(HookSignal::Usr1),
+        "USR2" => Some(HookSignal::Usr2),
+        "WINCH" => Some(HookSignal::Winch),
+        "CONT" => Some(HookSignal::Cont),
+        _ => None,
+    }
+}

@@ -1,0 +1,76 @@
+//! Owns: `[[token.NAME.output]]` as written.
+//! Does not: compare outputs with each other, or look at their folders.
+
+use super::raw::{RawFormat, RawOutput};
+use super::section::{Reader, Section};
+use crate::core::finding::{At, quote};
+
+pub(super) fn read_all(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<RawOutput> {
+    let sections = token.tables(cx, "output");
+    sections.iter().filter_map(|section| read(cx, section)).collect()
+}
+
+fn read(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<RawOutput> {
+    let path = if output.require(cx, "path") { output_path(cx, output) } else { None };
+    let file = output.file(cx);
+    let word = if output.require(cx, "format") {
+        output.choice(cx, "format", |word| {
+            ["token", "env", "json", "header", "template"].into_iter().find(|known| *known == word)
+        })
+    } else {
+        None
+    };
+    let word = word?.value;
+    for (key, of) in [("variable", "env"), ("expires_variable", "env"), ("template", "template")] {
+        if let Some(place) = output.key_place(cx, key).filter(|_| of != word) {
+            cx.error(place, format!("`{key}` with format \"{word}\""), format!("it belongs to format = \"{of}\""));
+        }
+    }
+    let format = match word {
+        "token" => RawFormat::Token,
+        "json" => RawFormat::Json,
+        "header" => RawFormat::Header,
+        "env" => env(cx, output)?,
+        _ => RawFormat::Template(if output.require(cx, "template") {
+            output.path(cx, "template")?
+        } else {
+            return None;
+        }),
+    };
+    Some(RawOutput { header: output.header, path: path?, format, file })
+}
+
+/// A path that can name a file.
+fn output_path(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<At<std::path::PathBuf>> {
+    let text = output.text(cx, "path")?;
+    let last = text.value.rsplit('/').next().unwrap_or("");
+    let names_folder = matches!(last, "" | "." | "..") && !text.value.is_empty();
+    let path = cx.path(text)?;
+    if names_folder || path.value.file_name().is_none() {
+        cx.error(path.place, "`path` names a folder", "write the file's name too");
+        return None;
+    }
+    Some(path)
+}
+
+fn env(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<RawFormat> {
+    let expires_variable = name(cx, output, "expires_variable");
+    let variable = if output.require(cx, "variable") { name(cx, output, "variable") } else { None };
+    Some(RawFormat::Env { variable: variable?, expires_variable })
+}
+
+/// A name that sh accepts (POSIX 2.10.2, NAME).
+fn name(cx: &mut Reader<'_>, output: &Section<'_, '_>, key: &str) -> Option<At<String>> {
+    let name = output.text(cx, key)?;
+    let mut bytes = name.value.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Some(name);
+    }
+    cx.error(
+        name.place,
+        format!("sh takes no variable called {}", quote(&name.value)),
+        "letters, digits and _, no digit first: SUNBIRD_TOKEN",
+    );
+    None
+}

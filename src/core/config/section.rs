@@ -1,0 +1,229 @@
+//! Owns: one table of the config beside the list of keys it may hold: unknown keys are told when it is opened,
+//! wrong types when a value is asked for.
+//! Does not: know what the values mean.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::core::environment::Environment;
+use crate::core::finding::{At, Finding, Place, quote};
+use crate::core::keys::{self, Keys, Kind};
+
+use super::value::describe;
+
+/// What is carried along while one file is read.
+pub(super) struct Reader<'e> {
+    file: u32,
+    pub base: &'e Path,
+    pub env: &'e Environment,
+    pub findings: Vec<Finding>,
+    pub hidden: Vec<Range<usize>>,
+}
+
+impl<'e> Reader<'e> {
+    pub fn new(file: u32, base: &'e Path, env: &'e Environment) -> Self {
+        Self { file, base, env, findings: Vec::new(), hidden: Vec::new() }
+    }
+
+    pub fn place(&self, span: Range<usize>) -> Place {
+        Place {
+            file: self.file,
+            start: u32::try_from(span.start).unwrap_or(u32::MAX),
+            end: u32::try_from(span.end).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub fn at<T>(&self, value: T, span: Range<usize>) -> At<T> {
+        At { value, place: self.place(span) }
+    }
+
+    pub fn error(&mut self, place: Place, title: impl AsRef<str>, help: impl AsRef<str>) {
+        self.findings.push(Finding::error(title).at(place).help(help));
+    }
+
+    /// A value of the wrong type.
+    pub fn wrong_type(&mut self, name: &str, wanted: &str, value: &Spanned<DeValue<'_>>, help: impl AsRef<str>) {
+        let place = self.place(value.span());
+        let finding = Finding::error(format!("`{name}` is {wanted}, not {}", describe(value.get_ref())))
+            .at(place)
+            .label(format!("expected {wanted}"));
+        let help = help.as_ref();
+        self.findings.push(if help.is_empty() { finding } else { finding.help(help) });
+    }
+
+    /// Nothing in `value` will be shown.
+    pub fn hide(&mut self, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => table.values().for_each(|member| self.hide(member)),
+            DeValue::Array(array) => array.iter().for_each(|member| self.hide(member)),
+            _ => self.hidden.push(value.span()),
+        }
+    }
+}
+
+/// One table.
+pub(super) struct Section<'t, 'i> {
+    table: &'t DeTable<'i>,
+    /// Where an absent key is reported.
+    pub header: Place,
+    keys: Keys,
+}
+
+impl<'t, 'i> Section<'t, 'i> {
+    /// Tells every key that cannot stand here, in order.
+    pub fn open(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, keys: Keys) -> Self {
+        for (name, value) in table {
+            let place = cx.place(name.span());
+            match keys::find(keys, name.get_ref()) {
+                Some(key) if key.built => {
+                    if matches!(key.kind, Kind::Table(_)) && !value.get_ref().is_table() {
+                        cx.hide(value);
+                    }
+                }
+                Some(key) => {
+                    cx.hide(value);
+                    cx.findings
+                        .push(Finding::error(format!("`{}` is not built yet", key.name)).at(place).help("remove it"));
+                }
+                None => {
+                    cx.hide(value);
+                    cx.findings.push(super::unknown(name.get_ref(), place, keys));
+                }
+            }
+        }
+        Self { table, header, keys }
+    }
+
+    /// The value under `name`, which must be a key of the table.
+    pub fn value(&self, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+        debug_assert!(keys::find(self.keys, name).is_some(), "{name} is not in the table of keys");
+        self.table.get(name)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// Where the key itself stands.
+    pub fn key_place(&self, cx: &Reader<'_>, name: &str) -> Option<Place> {
+        self.table.get_key_value(name).map(|(key, _)| cx.place(key.span()))
+    }
+
+    /// Tells that `name` is absent, at the table's header; false where it is.
+    pub fn require(&self, cx: &mut Reader<'_>, name: &str) -> bool {
+        if self.has(name) {
+            return true;
+        }
+        let example = keys::find(self.keys, name).map_or("", |key| key.example);
+        cx.findings.push(
+            Finding::error(format!("`{name}` is missing"))
+                .at(self.header)
+                .label("in this table")
+                .help(format!("add: {name} = {example}")),
+        );
+        false
+    }
+
+    /// The table under `name`.
+    pub fn table(&self, cx: &mut Reader<'_>, name: &str) -> Option<Section<'t, 'i>> {
+        let value = self.value(name)?;
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                let header = self.header_of(cx, name, value);
+                Some(Section::open(cx, table, header, super::inner(self.keys, name)))
+            }
+            _ => {
+                let example = keys::find(self.keys, name).map_or("", |key| key.example);
+                cx.wrong_type(name, "a table", value, format!("for instance: {name} = {example}"));
+                None
+            }
+        }
+    }
+
+    /// The members of a table that may hold anything, in order.
+    pub fn members(&self, cx: &mut Reader<'_>, name: &str) -> Vec<Member<'t, 'i>> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        match value.get_ref() {
+            DeValue::Table(table) => in_order(table),
+            _ => {
+                cx.hide(value);
+                cx.wrong_type(name, "a table", value, "");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The tables of `[[name]]`, in order.
+    pub fn tables(&self, cx: &mut Reader<'_>, name: &str) -> Vec<Section<'t, 'i>> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let DeValue::Array(array) = value.get_ref() else {
+            cx.wrong_type(
+                name,
+                "an array of tables",
+                value,
+                format!("write its header with two brackets: [[...{name}]]"),
+            );
+            return Vec::new();
+        };
+        let keys = super::inner(self.keys, name);
+        let mut sections = Vec::new();
+        for element in array.iter() {
+            match element.get_ref() {
+                DeValue::Table(table) => {
+                    let header = cx.place(element.span());
+                    sections.push(Section::open(cx, table, header, keys));
+                }
+                _ => cx.wrong_type(name, "an array of tables", element, ""),
+            }
+        }
+        sections
+    }
+
+    /// Implicit tables have no header of their own: the key stands for it.
+    fn header_of(&self, cx: &Reader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Place {
+        match value.span() {
+            span if span.is_empty() => self.key_place(cx, name).unwrap_or(self.header),
+            span => cx.place(span),
+        }
+    }
+
+    /// One of a list of words.
+    pub fn choice<T>(&self, cx: &mut Reader<'_>, name: &str, parse: impl Fn(&str) -> Option<T>) -> Option<At<T>> {
+        let word = self.text(cx, name)?;
+        if let Some(value) = parse(&word.value) {
+            return Some(word.map(|_| value));
+        }
+        let words = match keys::find(self.keys, name).map(|key| key.kind) {
+            Some(Kind::Choice(words)) => words,
+            _ => &[],
+        };
+        let near = words
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(&word.value))
+            .copied()
+            .or_else(|| keys::most_like(&word.value, words.iter().copied()));
+        let help = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("one of {}", words.join(", ")),
+        };
+        cx.error(word.place, format!("`{name}` cannot be {}", quote(&word.value)), help);
+        None
+    }
+}
+
+/// A key and its value.
+pub(super) type Member<'t, 'i> = (&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>);
+
+/// A table's members in order of the file; the tree itself is sorted by name.
+pub(super) fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<Member<'t, 'i>> {
+    let mut members: Vec<_> = table.iter().collect();
+    members.sort_by_key(|(name, _)| name.span().start);
+    members
+}

@@ -1,0 +1,286 @@
+//! Owns: single values: durations, modes, accounts, paths, fractions, and what is said where they are wrong.
+//! Does not: know which table they stand in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::raw::{Account, RawSchedule};
+use super::section::{Reader, Section};
+use crate::core::finding::{At, Finding, quote};
+use crate::core::settings::{Lifetime, Mode, RotateRule};
+
+/// A thousand years: longer is a slip, and would leave the calendar.
+const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
+
+/// What a value is, for messages.
+pub(super) fn describe(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+impl Reader<'_> {
+    /// A path, made absolute.
+    pub fn path(&mut self, text: At<String>) -> Option<At<PathBuf>> {
+        match self.env.resolve(&text.value, self.base) {
+            Ok(path) => Some(text.map(|_| path)),
+            Err(problem) => {
+                self.error(text.place, problem.to_string(), problem.help());
+                None
+            }
+        }
+    }
+
+    /// An account by name, or by a number written as string or integer.
+    fn account(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Account> {
+        let number = match value.get_ref() {
+            DeValue::String(text) if text.is_empty() => None,
+            DeValue::String(text) if !text.bytes().all(|b| b.is_ascii_digit()) => {
+                return Some(Account::Name(text.to_string()));
+            }
+            DeValue::String(text) => text.parse::<u32>().ok(),
+            DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => {
+                self.wrong_type(name, "a name or a number", value, "");
+                return None;
+            }
+        };
+        // (uid_t)-1 means "leave it as it is" to chown(2).
+        match number.filter(|number| *number != u32::MAX) {
+            Some(number) => Some(Account::Number(number)),
+            None => {
+                let place = self.place(value.span());
+                self.error(place, format!("`{name}` names nobody"), "write a name, or a number below 4294967295");
+                None
+            }
+        }
+    }
+
+    fn fraction(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<f64> {
+        match value.get_ref() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n as f64),
+            _ => {
+                self.wrong_type(name, "a fraction", value, format!("without quotes: {name} = 0.5"));
+                None
+            }
+        }
+    }
+}
+
+/// A duration as humantime reads it, with a remedy where it does not.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(span) if span > LONGEST => Err("a duration is at most 1000 years".into()),
+        Ok(span) => Ok(span),
+        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+            Err(format!("a duration has a unit: \"{}s\"", short(text)))
+        }
+        Err(_) => Err("write a duration such as \"90s\", \"15m\" or \"1h 30m\"".into()),
+    }
+}
+
+fn short(digits: &str) -> &str {
+    digits.get(..12).unwrap_or(digits)
+}
+
+impl Section<'_, '_> {
+    pub fn text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
+        let value = self.value(name)?;
+        match value.get_ref() {
+            DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
+            _ => {
+                cx.wrong_type(name, "a string", value, "put it in quotes");
+                None
+            }
+        }
+    }
+
+    pub fn path(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<PathBuf>> {
+        let text = self.text(cx, name)?;
+        cx.path(text)
+    }
+
+    pub fn texts(&self, cx: &mut Reader<'_>, name: &str) -> Vec<At<String>> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let DeValue::Array(array) = value.get_ref() else {
+            cx.wrong_type(name, "an array of strings", value, format!("in brackets: {name} = [\"...\"]"));
+            return Vec::new();
+        };
+        let mut texts = Vec::with_capacity(array.len());
+        for element in array.iter() {
+            match element.get_ref() {
+                DeValue::String(text) => texts.push(cx.at(text.to_string(), element.span())),
+                _ => cx.wrong_type(name, "an array of strings", element, ""),
+            }
+        }
+        texts
+    }
+
+    pub fn bool(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<bool>> {
+        let value = self.value(name)?;
+        match value.get_ref() {
+            DeValue::Boolean(on) => Some(cx.at(*on, value.span())),
+            _ => {
+                cx.wrong_type(name, "true or false", value, "without quotes");
+                None
+            }
+        }
+    }
+
+    pub fn account(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Account>> {
+        let value = self.value(name)?;
+        let account = cx.account(name, value)?;
+        Some(cx.at(account, value.span()))
+    }
+
+    pub fn duration(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
+        let text = self.duration_text(cx, name)?;
+        match parse_duration(&text.value) {
+            Ok(span) => Some(text.map(|_| span)),
+            Err(help) => {
+                cx.error(text.place, format!("`{name}` cannot be {}", quote(&text.value)), help);
+                None
+            }
+        }
+    }
+
+    /// A duration that is not zero.
+    pub fn span(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
+        let span = self.duration(cx, name)?;
+        if span.value.is_zero() {
+            cx.error(span.place, format!("`{name}` cannot be zero"), "write a duration such as \"10s\"");
+            return None;
+        }
+        Some(span)
+    }
+
+    fn duration_text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
+        let value = self.value(name)?;
+        match value.get_ref() {
+            DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
+            DeValue::Integer(number) => {
+                let help = format!("a string with a unit: {name} = \"{}s\"", short(number.as_str()));
+                cx.wrong_type(name, "a duration", value, help);
+                None
+            }
+            _ => {
+                cx.wrong_type(name, "a duration", value, format!("a string with a unit: {name} = \"90s\""));
+                None
+            }
+        }
+    }
+
+    pub fn lifetime_value(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Lifetime>> {
+        if self.value(name)?.get_ref().as_str() == Some("never") {
+            return Some(self.text(cx, name)?.map(|_| Lifetime::Never));
+        }
+        let span = self.duration(cx, name)?;
+        if span.value.is_zero() || span.value.subsec_nanos() != 0 {
+            cx.error(
+                span.place,
+                format!("`{name}` is not a whole number of seconds, one at least"),
+                "exp is written in seconds (RFC 7519 2): write \"1s\" or more, or \"never\"",
+            );
+            return None;
+        }
+        Some(span.map(Lifetime::For))
+    }
+
+    pub fn mode(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Mode>> {
+        let value = self.value(name)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => text,
+            DeValue::Integer(number) => {
+                let help =
+                    format!("always octal, and a string: {name} = \"0{}\"", number.as_str().trim_start_matches('0'));
+                cx.wrong_type(name, "a string", value, help);
+                return None;
+            }
+            _ => {
+                cx.wrong_type(name, "a string", value, format!("for instance: {name} = \"0640\""));
+                return None;
+            }
+        };
+        let octal = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+        let bits = u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o7777);
+        let place = cx.place(value.span());
+        let Some(bits) = bits else {
+            cx.error(
+                place,
+                format!("`{name}` cannot be {}", quote(text)),
+                "octal digits, at most \"7777\": \"0640\" lets its group read the file",
+            );
+            return None;
+        };
+        if bits & 0o002 != 0 {
+            cx.findings.push(
+                Finding::warning(format!("with `{name}` = \"{text}\" anybody may write the file"))
+                    .at(place)
+                    .help("\"0640\" lets its group read it, \"0644\" everybody"),
+            );
+        }
+        Some(cx.at(Mode(bits), value.span()))
+    }
+
+    /// A fraction from 0 (allowed only where `zero` is) to below 1.
+    fn fraction(&self, cx: &mut Reader<'_>, name: &str, zero: bool) -> Option<At<f64>> {
+        let value = self.value(name)?;
+        let number = cx.fraction(name, value)?;
+        let good = number < 1.0 && if zero { number >= 0.0 } else { number > 0.0 };
+        if !good {
+            let place = cx.place(value.span());
+            let range = if zero { "0 or more, and below 1" } else { "above 0 and below 1" };
+            cx.error(
+                place,
+                format!("`{name}` is {range}"),
+                format!("for instance: {name} = {}", if zero { "0.05" } else { "0.67" }),
+            );
+            return None;
+        }
+        Some(cx.at(number, value.span()))
+    }
+
+    pub fn schedule(&self, cx: &mut Reader<'_>) -> RawSchedule {
+        let mut schedule = RawSchedule {
+            rule: self.rule(cx),
+            jitter: self.fraction(cx, "jitter", true),
+            min_interval: self.duration(cx, "min_interval"),
+            ..RawSchedule::default()
+        };
+        if let Some(retry) = self.table(cx, "retry") {
+            schedule.retry_initial = retry.span(cx, "initial");
+            schedule.retry_max = retry.span(cx, "max");
+            schedule.retry_rejected = retry.span(cx, "rejected");
+        }
+        schedule
+    }
+
+    fn rule(&self, cx: &mut Reader<'_>) -> Option<At<RotateRule>> {
+        let names = ["rotate_at", "rotate_before", "rotate_every"];
+        let mut there = names.into_iter().filter_map(|name| Some((name, self.key_place(cx, name)?)));
+        if let (Some((first, before)), Some((second, place))) = (there.next(), there.next()) {
+            cx.findings.push(
+                Finding::error(format!("`{second}` beside `{first}`"))
+                    .at(place)
+                    .note(before, "also here")
+                    .help("keep one of rotate_at, rotate_before and rotate_every"),
+            );
+        }
+        let at = self.fraction(cx, "rotate_at", false).map(|at| at.map(RotateRule::At));
+        let before = self.span(cx, "rotate_before").map(|at| at.map(RotateRule::Before));
+        let every = self.span(cx, "rotate_every").map(|at| at.map(RotateRule::Every));
+        at.or(before).or(every)
+    }
+}

@@ -1,0 +1,96 @@
+//! Owns: what a config wants to know of the machine, each thing once.
+//! Does not: ask; `host::facts` answers.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::raw::{Account, CredentialFrom, Raw, RawAction, RawCredential, RawFile, RawFormat, RawHook, RawToken};
+use crate::core::environment::{Environment, PathProblem};
+use crate::core::finding::At;
+
+/// Questions to the machine.
+#[derive(Default)]
+pub struct Wants<'r> {
+    pub users: HashSet<&'r str>,
+    pub groups: HashSet<&'r str>,
+    /// Files that will be written.
+    pub outputs: HashSet<&'r Path>,
+    /// Folders that must be there.
+    pub folders: HashSet<&'r Path>,
+    /// Secrets, keys and templates: their content and permissions.
+    pub files: HashSet<PathBuf>,
+    /// Programs of hooks: absolute, or without a slash and looked up in $PATH.
+    pub programs: HashSet<&'r str>,
+}
+
+/// Where a credential of the unit is (systemd.exec(5), LoadCredential=).
+pub(crate) fn credential_file(name: &str, env: &Environment) -> Result<PathBuf, PathProblem> {
+    Ok(env.folder("CREDENTIALS_DIRECTORY")?.join(name))
+}
+
+impl<'r> Wants<'r> {
+    pub(crate) fn of(raw: &'r Raw, env: &Environment) -> Self {
+        let mut wants = Self::default();
+        wants.account(raw.daemon.control_group.as_ref(), false);
+        if let Some(folder) = raw.daemon.control_socket.as_ref().and_then(|socket| socket.value.parent()) {
+            wants.folders.insert(folder);
+        }
+        wants.file(&raw.defaults.file);
+        for token in &raw.tokens {
+            wants.token(token, env);
+        }
+        wants
+    }
+
+    fn token(&mut self, token: &'r RawToken, env: &Environment) {
+        self.file(&token.file);
+        for credential in token.jwt.secret.iter().chain(&token.jwt.private_key) {
+            self.credential(credential, env);
+        }
+        for output in &token.outputs {
+            self.file(&output.file);
+            self.outputs.insert(&output.path.value);
+            if let Some(folder) = output.path.value.parent() {
+                self.folders.insert(folder);
+            }
+            if let RawFormat::Template(file) = &output.format
+                && !self.files.contains(&file.value)
+            {
+                self.files.insert(file.value.clone());
+            }
+        }
+        for hook in token.after_rotate.iter().chain(&token.on_failure) {
+            self.hook(hook);
+        }
+    }
+
+    fn credential(&mut self, credential: &RawCredential, env: &Environment) {
+        match credential.from.as_ref().map(|from| &from.value) {
+            Some(CredentialFrom::File(path)) if !self.files.contains(path) => {
+                self.files.insert(path.clone());
+            }
+            Some(CredentialFrom::Credential(name)) => self.files.extend(credential_file(name, env)),
+            _ => {}
+        }
+    }
+
+    fn file(&mut self, file: &'r RawFile) {
+        self.account(file.owner.as_ref(), true);
+        self.account(file.group.as_ref(), false);
+    }
+
+    fn account(&mut self, account: Option<&'r At<Account>>, user: bool) {
+        if let Some(At { value: Account::Name(name), .. }) = account {
+            let names = if user { &mut self.users } else { &mut self.groups };
+            names.insert(name);
+        }
+    }
+
+    fn hook(&mut self, hook: &'r RawHook) {
+        if let RawAction::Command(argv) = &hook.action
+            && let Some(program) = argv.value.first()
+        {
+            self.programs.insert(program);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Owns: the words between the engine and the world: what happened (`Event`), what shall be done (`Action`).
+//! No event or action holds a token's or secret's bytes: tokens are named by name and generation.
+//! Does not: decide. See `step`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPlan, TokenName};
+use crate::core::settings::{Plan, Schedule};
+use crate::core::time::Wall;
+
+/// Why a token is in trouble, in the words of `status --json`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reason {
+    Rejected,
+    Unreachable,
+    InvalidAnswer,
+    Machine,
+    Delivery,
+}
+
+impl Reason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Unreachable => "unreachable",
+            Self::InvalidAnswer => "invalid_answer",
+            Self::Machine => "machine",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+/// What the engine knows of a token's settings: times, names and fingerprints, no credential.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TokenWire {
+    pub name: TokenName,
+    pub made_from: Fingerprint,
+    pub schedule: Schedule,
+    pub required: bool,
+    /// Tokens that must be at hand first.
+    pub parents: Vec<TokenName>,
+    /// The credential is spent by its use (RFC 9700 4.14): one flight at a time, persisted before it is delivered.
+    pub single_use: bool,
+    pub after_rotate: bool,
+    /// `on_failure`, with the length of a spell before it is told.
+    pub on_failure: Option<Duration>,
+    /// Why this machine cannot obtain it now.
+    pub lack: Option<Arc<str>>,
+}
+
+/// A plan as the engine sees it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Wiring {
+    pub tokens: Vec<TokenWire>,
+    pub targets: Vec<TargetPlan>,
+    pub ready_timeout: Duration,
+    /// Something is lacking, here or elsewhere in the plan: it is read again by and by.
+    pub lacks: bool,
+}
+
+impl Wiring {
+    /// The engine's view of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let tokens = plan.tokens.iter().map(|t| TokenWire {
+            name: t.name.clone(),
+            made_from: t.made_from,
+            schedule: t.schedule,
+            required: t.required,
+            parents: t.parents.clone(),
+            single_use: t.single_use,
+            after_rotate: t.after_rotate.is_some(),
+            on_failure: t.on_failure.as_ref().map(|hook| hook.after),
+            lack: t.lack.as_ref().map(|lack| lack.message.clone()),
+        });
+        Self {
+            tokens: tokens.collect(),
+            targets: plan.targets.clone(),
+            ready_timeout: plan.daemon.ready_timeout,
+            lacks: !plan.lacks.is_empty(),
+        }
+    }
+}
+
+/// Times and fingerprint of a token that was obtained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Issued {
+    pub issued_at: Wall,
+    pub expires_at: Option<Wall>,
+    pub sha256: Fingerprint,
+}
+
+/// A token that an earlier run left in the state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restored {
+    pub name: TokenName,
+    pub generation: u64,
+    pub made_from: Fingerprint,
+    pub issued: Issued,
+    pub obtained_at: Wall,
+}
+
+/// A file that an earlier run wrote.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RestoredTarget {
+    pub path: Arc<Path>,
+    pub lines: Vec<Arc<LinePlan>>,
+}
+
+/// Names one asker of a `Wanted`; its answer bears the same number.
+pub type RequestId = u64;
+
+/// Numbers the operations on targets; an answer with another number than the one under way is stale.
+pub type OpId = u64;
+
+/// What somebody asks of the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// `rotate`: new tokens, on disk. Empty: all.
+    Rotate { names: BTreeSet<TokenName>, force: bool },
+    /// `token`, `exec`, the credential socket: a token with so much life left; on disk is not asked.
+    Token { name: TokenName, min_valid: Duration },
+    /// `wait`: valid on disk with so much life left. Empty: all that are required.
+    Valid { names: BTreeSet<TokenName>, min_valid: Duration },
+}
+
+/// How a hook run is told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HookKind {
+    AfterRotate,
+    /// `on_failure` at a spell's start.
+    Failing(Reason),
+    /// `on_failure` when the spell is over.
+    Recovered,
+}
+
+/// What happened in the world.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A config was read and found good.
+    Plan(Arc<Wiring>),
+    /// A config was refused; `lack`: because of the machine, not the text.
+    PlanRefused {
+        message: Arc<str>,
+        lack: bool,
+    },
+    Obtained {
+        name: TokenName,
+        generation: u64,
+        issued: Issued,
+    },
+    ObtainFailed {
+        name: TokenName,
+        generation: u64,
+        reason: Reason,
+        message: Arc<str>,
+        retry_after: Option<Duration>,
+    },
+    /// The source refused the parent token that it was given (401).
+    ParentRejected {
+        name: TokenName,
+        generation: u64,
+        parent: TokenName,
+        parent_generation: u64,
+        message: Arc<str>,
+    },
+    Persisted {
+        name: TokenName,
+        generation: u64,
+    },
+    PersistFailed {
+        name: TokenName,
+        generation: u64,
+        message: Arc<str>,
+    },
+    Delivered {
+        path: Arc<Path>,
+        op: OpId,
+    },
+    DeliverFailed {
+        path: Arc<Path>,
+        op: OpId,
+        message: Arc<str>,
+    },
+    /// A removal ended: the file is gone, or was somebody else's and stays; or it failed.
+    Removed {
+        path: Arc<Path>,
+        op: OpId,
+        failed: Option<Arc<str>>,
+    },
+    HookDone {
+        name: TokenName,
+    },
+    /// Time has passed.
+    Wake,
+    /// The wall clock was set, or the machine slept.
+    ClockChanged,
+    Wanted {
+        id: RequestId,
+        want: Want,
+        timeout: Duration,
+    },
+    /// The asker is gone.
+    Unwanted {
+        id: RequestId,
+    },
+    Shutdown,
+}
+
+/// One line of a file to be written, and which generation of its token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LineAt {
+    pub line: Arc<LinePlan>,
+    pub generation: u64,
+}
+
+/// How a `Wanted` ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    Done,
+    /// The token is at hand under this generation.
+    Token {
+        generation: u64,
+    },
+    /// It failed: one line a token.
+    Failed(Vec<(TokenName, Arc<str>)>),
+    /// Not now: one line a token.
+    NotNow(Vec<(TokenName, Arc<str>)>),
+    /// No such token.
+    Unknown(TokenName),
+}
+
+/// What shall be done in the world.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    Obtain {
+        name: TokenName,
+        generation: u64,
+        parents: Vec<(TokenName, u64)>,
+    },
+    /// Write the token into the state, fsynced where `sync`, then say Persisted.
+    Persist {
+        name: TokenName,
+        generation: u64,
+        made_from: Fingerprint,
+        issued: Issued,
+        obtained_at: Wall,
+        sync: bool,
+    },
+    /// The token's entry is gone: nothing of it is kept.
+    Forget {
+        name: TokenName,
+    },
+    /// This generation is not needed any more.
+    Discard {
+        name: TokenName,
+        generation: u64,
+    },
+    /// Make the file hold exactly these lines. `verify`: it may do so already.
+    Deliver {
+        path: Arc<Path>,
+        op: OpId,
+        spec: FileSpec,
+        lines: Vec<LineAt>,
+        verify: bool,
+    },
+    /// Remove the file if it is as renewd wrote it.
+    Remove {
+        path: Arc<Path>,
+        op: OpId,
+    },
+    Hook {
+        name: TokenName,
+        kind: HookKind,
+        expires_at: Option<Wall>,
+    },
+    /// Wake when the boot-time clock is there (and at any step of the wall clock).
+    WakeAt(Option<crate::core::time::Boot>),
+    Reply {
+        id: RequestId,
+        answer: Answer,
+    },
+    /// The summary may read differently now.
+    Status,
+    /// All that is required is valid on disk, or `ready_timeout` is over: then `missing` names what is not.
+    Ready {
+        missing: Vec<TokenName>,
+    },
+    /// Read the config again: something was lacking.
+    Reread,
+    /// A line for the log.
+    Note(Note),
+    /// Nothing is under way any more.
+    Exit,
+}
+
+/// What the log tells of decisions; rendered at the edge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Note {
+    Rotated { name: TokenName, expires_at: Option<Wall>, next: Option<Wall> },
+    Kept { name: TokenName, expires_at: Option<Wall> },
+    ObtainFailed { name: TokenName, reason: Reason, message: Arc<str>, failures: u32, retry_in: Duration, valid: bool },
+    DeliverFailed { path: Arc<Path>, message: Arc<str>, failures: u32, retry_in: Duration },
+    PersistFailed { name: TokenName, message: Arc<str> },
+    Recovered { name: TokenName },
+    Expired { name: TokenName },
+    Lacking { name: TokenName, message: Arc<str> },
+    RemovalFailed { path: Arc<Path>, message: Arc<str> },
+}

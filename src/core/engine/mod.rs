@@ -1,0 +1,180 @@
+//! Owns: the whole daemon, decided: `step(state, event, now) -> actions`. Obtaining, persisting, delivering, removing,
+//! retrying, hooks, readiness and the askers' answers are decided here and nowhere else.
+//! Does not: do anything. The world reports by `Event` and carries out `Action`.
+//!
+//! `step` marks what an event touched and then settles each marked token and target: settling looks at what is, not
+//! at what happened, so that an event that comes late, twice or never leaves nothing half decided.
+
+mod event;
+mod hooks;
+mod plan;
+mod settle;
+mod state;
+mod status;
+mod target;
+mod token;
+mod wanted;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use event::*;
+pub use state::{Mode, State, TokenState};
+pub use status::{Counts, TokenStatus};
+
+use super::time::{Boot, Now};
+use state::{Readiness, TimerOf};
+
+/// How long the entry of a token or output must be gone before its file is removed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A config that was refused because of the machine is read again after this.
+const REREAD: Duration = Duration::from_secs(60);
+
+/// Takes one event into the state and says what shall be done. Pure: the same inputs give the same answer.
+pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
+    let mut out = Vec::new();
+    match event {
+        Event::Plan(wiring) => state.apply(&wiring, now, &mut out),
+        Event::PlanRefused { message, lack } => state.refuse(message, lack, now),
+        Event::Obtained { name, generation, issued } => state.obtained(&name, generation, issued, now, &mut out),
+        Event::ObtainFailed { name, generation, reason, message, retry_after } => {
+            state.obtain_failed(&name, generation, reason, &message, retry_after, now, &mut out);
+        }
+        Event::ParentRejected { name, generation, parent, parent_generation, message } => {
+            state.parent_rejected(&name, generation, &parent, parent_generation, &message, now, &mut out);
+        }
+        Event::Persisted { name, generation } => state.persisted(&name, generation, &mut out),
+        Event::PersistFailed { name, generation, message } => {
+            state.persist_failed(&name, generation, &message, now, &mut out);
+        }
+        Event::Delivered { path, op } => state.delivered(&path, op),
+        Event::DeliverFailed { path, op, message } => state.deliver_failed(&path, op, &message, now, &mut out),
+        Event::Removed { path, op, failed } => state.removed(&path, op, failed, now, &mut out),
+        Event::HookDone { name } => state.hook_done(&name),
+        Event::Wake => {}
+        Event::ClockChanged => state.touch_all(),
+        Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
+        Event::Unwanted { id } => state.waiters.retain(|waiter| waiter.id != id),
+        Event::Shutdown => state.shut_down(now, &mut out),
+    }
+    state.ring(now);
+    state.settle(now, &mut out);
+    state.answer_overdue(now, &mut out);
+    state.start_hooks(&mut out);
+    state.tell_ready(now, &mut out);
+    state.reread_when_due(now, &mut out);
+    state.tell_change(now, &mut out);
+    out
+}
+
+impl State {
+    /// Marks everything whose time has come.
+    fn ring(&mut self, now: Now) {
+        while self.boot_timers.first().is_some_and(|(at, _)| *at <= now.boot) {
+            let Some((_, of)) = self.boot_timers.pop_first() else { break };
+            match of {
+                TimerOf::Token(name) => {
+                    if let Some(token) = self.tokens.get_mut(&name) {
+                        token.boot_timer = None;
+                    }
+                    self.dirty_tokens.insert(name);
+                }
+                TimerOf::Target(path) => {
+                    if let Some(target) = self.targets.get_mut(&path) {
+                        target.boot_timer = None;
+                    }
+                    self.dirty_targets.insert(path);
+                }
+            }
+        }
+        while self.wall_timers.first().is_some_and(|(at, _)| *at <= now.wall) {
+            let Some((_, name)) = self.wall_timers.pop_first() else { break };
+            if let Some(token) = self.tokens.get_mut(&name) {
+                token.wall_timer = None;
+            }
+            self.dirty_tokens.insert(name);
+        }
+    }
+
+    fn touch_all(&mut self) {
+        self.dirty_tokens.extend(self.tokens.keys().cloned());
+        self.dirty_targets.extend(self.targets.keys().cloned());
+    }
+
+    fn shut_down(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.stopping = true;
+        self.hooks_waiting.clear();
+        self.answer_all("renewd is stopping", now, out);
+    }
+
+    fn refuse(&mut self, message: Arc<str>, lack: bool, now: Now) {
+        self.refused = Some(message);
+        self.changed = true;
+        let tries = self.reread.take().map_or(0, |reread| reread.tries);
+        if lack || tries > 0 {
+            self.reread = Some(state::Reread { at: now.boot.plus(REREAD), tries: tries + 1, under_way: false });
+        }
+    }
+
+    fn tell_ready(&mut self, now: Now, out: &mut Vec<Action>) {
+        let Readiness::Waiting { until } = self.readiness else { return };
+        if self.is_once() || self.stopping || (self.required_missing > 0 && now.boot < until) {
+            return;
+        }
+        self.readiness = Readiness::Told;
+        out.push(Action::Ready { missing: self.missing() });
+    }
+
+    fn reread_when_due(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.is_once() || self.stopping {
+            return;
+        }
+        if let Some(reread) = self.reread.as_mut().filter(|reread| !reread.under_way && reread.at <= now.boot) {
+            reread.under_way = true;
+            out.push(Action::Reread);
+        }
+    }
+
+    fn tell_change(&mut self, now: Now, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.changed) {
+            out.push(Action::Status);
+        }
+        if !self.exited && self.is_finished() {
+            self.exited = true;
+            out.push(Action::Exit);
+        }
+        let wake = self.next_wake(now);
+        if self.told_wake != Some(wake) {
+            self.told_wake = Some(wake);
+            out.push(Action::WakeAt(wake));
+        }
+    }
+
+    /// The earliest moment at which anything changes by itself, on the boot-time clock.
+    fn next_wake(&self, now: Now) -> Option<Boot> {
+        let boot = self.boot_timers.first().map(|(at, _)| *at);
+        let wall = self.wall_timers.first().map(|(at, _)| now.boot.plus(at.since(now.wall)));
+        let ready = match self.readiness {
+            Readiness::Waiting { until } if !self.is_once() => Some(until),
+            _ => None,
+        };
+        let reread = self.reread.as_ref().filter(|reread| !reread.under_way && !self.is_once()).map(|reread| reread.at);
+        let asked = self.waiters.iter().map(|waiter| waiter.deadline).min();
+        [boot, wall, ready, reread, asked].into_iter().flatten().min()
+    }
+
+    /// Nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.
+    fn is_finished(&self) -> bool {
+        if self.stopping {
+            let must_land = |t: &state::Token| t.incoming.is_some() || (t.flight.is_some() && t.wire.single_use);
+            return !self.tokens.values().any(must_land) && !self.targets.values().any(|target| target.op.is_some());
+        }
+        self.is_once()
+            && self.planned
+            && self.busy == 0
+            && self.hooks_running.is_empty()
+            && self.hooks_waiting.is_empty()
+            && self.waiters.is_empty()
+    }
+}

@@ -1,0 +1,217 @@
+//! Owns: the loop that settles what an event touched, and what follows from how a token then stands: its view, its
+//! timers, its spell, its hooks, its end.
+//! Does not: know what happened; it looks at what is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::State;
+use super::event::{Action, HookKind, Note, Reason};
+use super::state::{Mode, Spell, TimerOf, Token, TokenState, View};
+use crate::core::schedule::Due;
+use crate::core::settings::TokenName;
+use crate::core::time::{Boot, Now, Wall};
+
+impl State {
+    /// Settles until nothing is marked. Each round only marks what it changed, so it ends.
+    pub(super) fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
+        loop {
+            if let Some(path) = self.dirty_targets.pop_first() {
+                self.settle_target(&path, now, out);
+                self.time_target(&path, now);
+            } else if let Some(name) = self.dirty_tokens.pop_first() {
+                self.settle_obtaining(&name, now, out);
+                self.observe(&name, now, out);
+                self.serve(&name, now, out);
+                self.time_token(&name, now);
+                self.let_go(&name, now, out);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// What troubles a token: its own failure, a lack, or one of its files.
+    pub(super) fn failing(&self, token: &Token) -> Option<(Reason, Arc<str>, u32)> {
+        if let Some(trouble) = &token.trouble {
+            return Some((trouble.reason, trouble.message.clone(), trouble.failures));
+        }
+        if let Some(lack) = &token.wire.lack {
+            return Some((Reason::Machine, lack.clone(), 1));
+        }
+        let mut lacking = None;
+        for target in self.targets_of(token) {
+            if let Some(trouble) = &target.trouble {
+                return Some((trouble.reason, trouble.message.clone(), trouble.failures));
+            }
+            lacking = lacking.or_else(|| target.lack.clone());
+        }
+        lacking.map(|lack| (Reason::Machine, lack, 1))
+    }
+
+    /// The files that the config gives to a token.
+    pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::state::Target> {
+        let named = token.targets.iter().filter_map(|path| self.targets.get(path));
+        named.filter(|target| target.names(&token.wire.name))
+    }
+
+    fn view(&self, token: &Token, is_failing: bool, now: Wall) -> View {
+        let state = match &token.held {
+            None => TokenState::Pending,
+            Some(held) if held.is_expired(now) => TokenState::Expired,
+            Some(_) if is_failing => TokenState::Retrying,
+            Some(_) => TokenState::Valid,
+        };
+        let generation = token.generation();
+        let on_disk = matches!(state, TokenState::Valid | TokenState::Retrying)
+            && self.targets_of(token).all(|target| target.holds(&token.wire.name, generation));
+        View { state, on_disk, counted: token.leaving.is_none(), required: token.wire.required }
+    }
+
+    fn observe(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get(name) else { return };
+        let failing = self.failing(token);
+        let view = self.view(token, failing.is_some(), now.wall);
+        let old = token.view;
+        if view != old {
+            self.count(old, view);
+            if view.state == TokenState::Expired && old.state != TokenState::Expired && view.counted {
+                out.push(Action::Note(Note::Expired { name: name.clone() }));
+            }
+        }
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        token.view = view;
+        if view.on_disk && failing.is_none() && std::mem::take(&mut token.owes_hook) {
+            self.rotation_done(name, now, out);
+        }
+        match failing {
+            Some((reason, message, _)) => self.spell(name, reason, &message, now, out),
+            None => self.end_spell(name, out),
+        }
+    }
+
+    fn count(&mut self, old: View, new: View) {
+        self.changed = true;
+        if old.counted {
+            self.counts[old.state as usize] -= 1;
+            self.required_missing -= usize::from(old.required && !old.on_disk);
+        }
+        if new.counted {
+            self.counts[new.state as usize] += 1;
+            self.required_missing += usize::from(new.required && !new.on_disk);
+        }
+    }
+
+    fn rotation_done(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get(name) else { return };
+        let Some(held) = &token.held else { return };
+        let next = match held.due {
+            Due::At(at) => Some(at.max(now.wall.plus(held.hold_until.since(now.boot)))),
+            Due::Never => None,
+        };
+        out.push(Action::Note(Note::Rotated { name: name.clone(), expires_at: held.issued.expires_at, next }));
+        if token.wire.after_rotate {
+            self.queue_hook(name, HookKind::AfterRotate);
+        }
+    }
+
+    /// A failing spell begins or goes on; `on_failure` is told once in it.
+    fn spell(&mut self, name: &TokenName, reason: Reason, message: &Arc<str>, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        let on_failure = token.wire.on_failure;
+        let lacks = reason == Reason::Machine && token.trouble.is_none();
+        if token.spell.is_none() && lacks && token.leaving.is_none() {
+            out.push(Action::Note(Note::Lacking { name: name.clone(), message: message.clone() }));
+        }
+        let spell = token.spell.get_or_insert(Spell { since: now.boot, told: false });
+        let Some(after) = on_failure else { return };
+        if !spell.told && (reason == Reason::Rejected || spell.since.plus(after) <= now.boot) {
+            spell.told = true;
+            self.queue_hook(name, HookKind::Failing(reason));
+        }
+    }
+
+    fn end_spell(&mut self, name: &TokenName, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(spell) = token.spell.take() else { return };
+        out.push(Action::Note(Note::Recovered { name: name.clone() }));
+        if spell.told && token.wire.on_failure.is_some() {
+            self.queue_hook(name, HookKind::Recovered);
+        }
+    }
+
+    fn time_token(&mut self, name: &TokenName, now: Now) {
+        let Some(token) = self.tokens.get(name) else { return };
+        let spell_told = token.spell.as_ref().filter(|spell| !spell.told);
+        let spell = spell_told.and_then(|spell| Some(spell.since.plus(token.wire.on_failure?)));
+        let leaving = token.leaving.filter(|until| *until < Boot(u64::MAX));
+        let boot = [self.obtain_timer(token, now), spell, leaving].into_iter().flatten();
+        let boot = boot.filter(|at| *at > now.boot).min();
+        let held = token.held.as_ref();
+        let due = held.and_then(|held| match held.due {
+            Due::At(at) => Some(at),
+            Due::Never => None,
+        });
+        let expires = held.and_then(|held| held.issued.expires_at);
+        let wall = [due, expires].into_iter().flatten().filter(|at| *at > now.wall).min();
+        let (old_boot, old_wall) = (token.boot_timer, token.wall_timer);
+        if old_boot != boot {
+            self.boot_timers.set(old_boot, boot, TimerOf::Token(name.clone()));
+        }
+        if old_wall != wall {
+            self.wall_timers.set(old_wall, wall, name.clone());
+        }
+        if let Some(token) = self.tokens.get_mut(name) {
+            (token.boot_timer, token.wall_timer) = (boot, wall);
+        }
+    }
+
+    fn time_target(&mut self, path: &Arc<Path>, now: Now) {
+        let Some(target) = self.targets.get(path) else { return };
+        let (old, new) = (target.boot_timer, self.target_timer(target, now));
+        if old != new {
+            self.boot_timers.set(old, new, TimerOf::Target(path.clone()));
+            if let Some(target) = self.targets.get_mut(path) {
+                target.boot_timer = new;
+            }
+        }
+    }
+
+    /// Forgets a token whose entry has been gone for long enough, once no file is about to lose it any more.
+    fn let_go(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get(name) else { return };
+        let spending = token.incoming.is_some() || (token.flight.is_some() && token.wire.single_use);
+        if !token.leaving.is_some_and(|until| until <= now.boot) || spending {
+            return;
+        }
+        let in_use = |path: &Arc<Path>| {
+            self.targets.get(path).is_some_and(|target| target.leaving.iter().any(|l| l.line.token == *name))
+        };
+        if token.targets.iter().any(in_use) || matches!(self.mode, Mode::Once { removes: false, .. }) {
+            return;
+        }
+        if let Some(token) = self.tokens.remove(name) {
+            self.busy -= usize::from(token.flight.is_some());
+            self.boot_timers.set(token.boot_timer, None, TimerOf::Token(name.clone()));
+            self.wall_timers.set(token.wall_timer, None, name.clone());
+            self.count(token.view, View::default());
+            out.push(Action::Forget { name: name.clone() });
+        }
+    }
+}
+
+/// A set of timers ordered by time; each of its keys stands in it once.
+pub(super) trait Timers<At, Of> {
+    fn set(&mut self, old: Option<At>, new: Option<At>, of: Of);
+}
+
+impl<At: Ord, Of: Ord + Clone> Timers<At, Of> for std::collections::BTreeSet<(At, Of)> {
+    fn set(&mut self, old: Option<At>, new: Option<At>, of: Of) {
+        if let Some(at) = old {
+            self.remove(&(at, of.clone()));
+        }
+        if let Some(at) = new {
+            self.insert((at, of));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Owns: what others may see of the state: sums for STATUS=, and a row a token for `status`.
+//! Does not: change anything, or hold a secret.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::State;
+use super::event::Reason;
+use super::state::{Readiness, TokenState};
+use crate::core::schedule::Due;
+use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::time::{Boot, Now, Wall};
+
+/// How many tokens are in each state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    pub valid: usize,
+    pub retrying: usize,
+    pub expired: usize,
+    pub pending: usize,
+}
+
+/// One row of `status`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TokenStatus {
+    pub name: TokenName,
+    pub state: TokenState,
+    pub required: bool,
+    /// Valid and in all its outputs.
+    pub on_disk: bool,
+    pub issued_at: Option<Wall>,
+    pub expires_at: Option<Wall>,
+    pub next_rotation_at: Option<Wall>,
+    pub sha256: Option<Fingerprint>,
+    pub failures: u32,
+    pub last_error: Option<Arc<str>>,
+    pub reason: Option<Reason>,
+}
+
+impl State {
+    /// The config was read at least once.
+    pub fn is_planned(&self) -> bool {
+        self.planned
+    }
+
+    /// READY was told.
+    pub fn is_ready(&self) -> bool {
+        self.readiness == Readiness::Told
+    }
+
+    /// A try or a write of this run failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed_once
+    }
+
+    /// Why the last config was refused.
+    pub fn refused(&self) -> Option<&Arc<str>> {
+        self.refused.as_ref()
+    }
+
+    pub fn counts(&self) -> Counts {
+        let [valid, retrying, expired, pending] = self.counts;
+        Counts { valid, retrying, expired, pending }
+    }
+
+    /// Required tokens that are not valid on disk, in order of the config.
+    pub fn missing(&self) -> Vec<TokenName> {
+        let missing = |name: &&TokenName| {
+            self.tokens.get(*name).is_some_and(|t| t.wire.required && !t.view.on_disk && t.leaving.is_none())
+        };
+        self.order.iter().filter(missing).cloned().collect()
+    }
+
+    /// A token's row; `None` where the config does not name it.
+    pub fn token_status(&self, name: &TokenName, now: Now) -> Option<TokenStatus> {
+        let token = self.tokens.get(name).filter(|token| token.leaving.is_none())?;
+        let held = token.held.as_ref();
+        let failing = self.failing(token);
+        Some(TokenStatus {
+            name: name.clone(),
+            state: token.view.state,
+            required: token.wire.required,
+            on_disk: token.view.on_disk,
+            issued_at: held.map(|held| held.issued.issued_at),
+            expires_at: held.and_then(|held| held.issued.expires_at),
+            next_rotation_at: self.next_rotation(name, now),
+            sha256: held.map(|held| held.issued.sha256),
+            failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
+            reason: failing.as_ref().map(|(reason, _, _)| *reason),
+            last_error: failing.map(|(_, message, _)| message),
+        })
+    }
+
+    /// All rows in order of the config.
+    pub fn statuses(&self, now: Now) -> impl Iterator<Item = TokenStatus> {
+        self.order.iter().filter_map(move |name| self.token_status(name, now))
+    }
+
+    /// Names in order of the config.
+    pub fn names(&self) -> &[TokenName] {
+        &self.order
+    }
+
+    fn next_rotation(&self, name: &TokenName, now: Now) -> Option<Wall> {
+        let token = self.tokens.get(name)?;
+        let on_wall = |at: Boot| now.wall.plus(at.since(now.boot));
+        let next = self.blocked_until(token, now);
+        if next < Boot(u64::MAX) {
+            return Some(on_wall(next.max(now.boot)));
+        }
+        let held = token.held.as_ref()?;
+        match held.due {
+            Due::At(at) => Some(at.max(on_wall(held.hold_until))),
+            Due::Never => None,
+        }
+    }
+
+    /// How much life a token has left by the wall clock; `None` where it never expires or is not at hand.
+    pub fn left(&self, name: &TokenName, now: Now) -> Option<Duration> {
+        self.tokens.get(name)?.held.as_ref()?.left(now.wall)
+    }
+
+    /// Paths with an operation under way, for the log at shutdown.
+    pub fn paths_under_way(&self) -> impl Iterator<Item = &Arc<Path>> {
+        self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(path, _)| path)
+    }
+}

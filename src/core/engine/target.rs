@@ -1,0 +1,259 @@
+//! Owns: what a file shall hold, and the one operation at a time that makes it so. Fenced by path: an answer that bears
+//! another number than the operation under way changes nothing.
+//! Does not: render or write.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::State;
+use super::event::{Action, LineAt, Note, OpId, Reason};
+use super::state::{Content, Op, Target, Trouble};
+use crate::core::schedule;
+use crate::core::settings::{Format, LinePlan, Retry, Schedule, TokenName};
+use crate::core::time::{Boot, Now, Wall};
+
+/// A write that has not come back after this is told as trouble; it is still waited for.
+const SLOW: Duration = Duration::from_secs(10);
+
+impl State {
+    /// Starts what brings the file to what it shall hold, unless something is under way there.
+    pub(super) fn settle_target(&mut self, path: &Arc<Path>, now: Now, out: &mut Vec<Action>) {
+        let Some(target) = self.targets.get_mut(path) else { return };
+        let gone: Vec<TokenName> = target
+            .leaving
+            .extract_if(.., |leaving| leaving.until <= now.boot)
+            .map(|leaving| leaving.line.token.clone())
+            .collect();
+        target.stale |= !gone.is_empty();
+        self.dirty_tokens.extend(gone);
+        let Some(target) = self.targets.get(path) else { return };
+        if let Some(op) = &target.op {
+            if op.since().plus(SLOW) <= now.boot && target.trouble.is_none() {
+                self.tell_slow(path, now);
+            }
+            return;
+        }
+        let waits = target.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now.boot);
+        if waits || !self.planned || self.stopping {
+            return;
+        }
+        let Some(target) = self.targets.get(path) else { return };
+        if target.lines.is_empty() && target.leaving.is_empty() {
+            self.take_away(path, now, out);
+            return;
+        }
+        if target.lack.is_some() || !self.is_about(target) {
+            return;
+        }
+        let shall = self.shall_hold(target);
+        if shall.is_empty() {
+            if target.stale {
+                self.take_away(path, now, out);
+            }
+            return;
+        }
+        let same = target.written.as_ref().is_some_and(|c| c.spec == target.spec && c.lines == shall);
+        if (same && !target.verify) || (target.written.is_none() && !target.stale && self.all_expired(&shall, now.wall))
+        {
+            return;
+        }
+        self.write(path, shall, now, out);
+    }
+
+    /// `once NAME` touches no file of others.
+    fn is_about(&self, target: &Target) -> bool {
+        target.lines.iter().any(|line| self.is_selected(&line.token)) || self.removes()
+    }
+
+    /// The lines of the tokens at hand, in order of the config, and those that are about to leave where they stood. A
+    /// file of one token keeps the one that leaves only until the other is there.
+    fn shall_hold(&self, target: &Target) -> Vec<LineAt> {
+        let at_hand = |line: &Arc<LinePlan>| {
+            let held = self.tokens.get(&line.token)?.held.as_ref()?;
+            Some(LineAt { line: line.clone(), generation: held.generation })
+        };
+        let is_shared = |line: &LinePlan| matches!(line.format, Format::Env { .. });
+        let mut shall: Vec<LineAt> = target.lines.iter().filter_map(at_hand).collect();
+        if target.lines.iter().all(|line| is_shared(line)) {
+            for leaving in target.leaving.iter().filter(|leaving| is_shared(&leaving.line)) {
+                if let Some(at) = at_hand(&leaving.line) {
+                    shall.insert(leaving.at.min(shall.len()), at);
+                }
+            }
+        }
+        if shall.is_empty() {
+            shall.extend(target.leaving.iter().rev().find_map(|leaving| at_hand(&leaving.line)));
+        }
+        shall
+    }
+
+    /// Tokens that died in an earlier run are no reason to write a file.
+    fn all_expired(&self, lines: &[LineAt], now: Wall) -> bool {
+        lines.iter().all(|at| {
+            self.tokens.get(&at.line.token).and_then(|t| t.held.as_ref()).is_none_or(|held| held.is_expired(now))
+        })
+    }
+
+    fn write(&mut self, path: &Arc<Path>, lines: Vec<LineAt>, now: Now, out: &mut Vec<Action>) {
+        let id = self.next_op();
+        let Some(target) = self.targets.get_mut(path) else { return };
+        let verify = std::mem::take(&mut target.verify);
+        let spec = target.spec;
+        target.ours = true;
+        target.op = Some(Box::new(Op::Write { id, since: now.boot, content: Content { lines: lines.clone(), spec } }));
+        self.busy += 1;
+        out.push(Action::Deliver { path: path.clone(), op: id, spec, lines, verify });
+    }
+
+    /// Nothing of the config stands in this file any more: what renewd wrote there goes.
+    fn take_away(&mut self, path: &Arc<Path>, now: Now, out: &mut Vec<Action>) {
+        let Some(target) = self.targets.get(path) else { return };
+        let unnamed = target.lines.is_empty();
+        if !target.ours {
+            if unnamed {
+                self.drop_target(path);
+            }
+            return;
+        }
+        if !self.removes() {
+            return;
+        }
+        let id = self.next_op();
+        if let Some(target) = self.targets.get_mut(path) {
+            target.op = Some(Box::new(Op::Remove { id, since: now.boot }));
+            self.busy += 1;
+            out.push(Action::Remove { path: path.clone(), op: id });
+        }
+    }
+
+    fn drop_target(&mut self, path: &Arc<Path>) {
+        if let Some(target) = self.targets.remove(path) {
+            if let Some(at) = target.boot_timer {
+                self.boot_timers.remove(&(at, super::state::TimerOf::Target(path.clone())));
+            }
+        }
+    }
+
+    /// Ends the operation of this number; `None` where another one is under way.
+    fn end_op(&mut self, path: &Arc<Path>, op: OpId) -> Option<Op> {
+        let target = self.targets.get_mut(path)?;
+        let ended = target.op.take_if(|under_way| under_way.id() == op)?;
+        self.busy -= 1;
+        self.touch_target(path);
+        self.touch_tokens_of(path);
+        Some(*ended)
+    }
+
+    pub(super) fn touch_tokens_of(&mut self, path: &Arc<Path>) {
+        let Some(target) = self.targets.get(path) else { return };
+        let names = target.lines.iter().map(|line| &line.token);
+        let names: Vec<TokenName> = names.chain(target.leaving.iter().map(|l| &l.line.token)).cloned().collect();
+        self.dirty_tokens.extend(names);
+    }
+
+    pub(super) fn delivered(&mut self, path: &Arc<Path>, op: OpId) {
+        let Some(Op::Write { content, .. }) = self.end_op(path, op) else { return };
+        if let Some(target) = self.targets.get_mut(path) {
+            // A line may have lapsed while the write was under way.
+            let lapsed = |at: &LineAt| {
+                !target.names(&at.line.token) && target.leaving.iter().all(|l| l.line.token != at.line.token)
+            };
+            target.stale = content.lines.iter().any(lapsed);
+            target.written = Some(content);
+            target.trouble = None;
+        }
+    }
+
+    pub(super) fn deliver_failed(
+        &mut self,
+        path: &Arc<Path>,
+        op: OpId,
+        message: &Arc<str>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if self.end_op(path, op).is_none() {
+            return;
+        }
+        let trouble = self.target_trouble(path, message, now);
+        out.push(Action::Note(Note::DeliverFailed {
+            path: path.clone(),
+            message: message.clone(),
+            failures: trouble.failures,
+            retry_in: trouble.retry_at.since(now.boot),
+        }));
+        self.failed_once = true;
+        let Some(target) = self.targets.get_mut(path) else { return };
+        target.trouble = Some(Box::new(trouble));
+        // Its last step may have failed after the rename.
+        target.verify = true;
+        let names: Vec<TokenName> = target.lines.iter().map(|line| line.token.clone()).collect();
+        for name in names {
+            self.undelivered(&name, message, now, out);
+        }
+    }
+
+    pub(super) fn removed(
+        &mut self,
+        path: &Arc<Path>,
+        op: OpId,
+        failed: Option<Arc<str>>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if self.end_op(path, op).is_none() {
+            return;
+        }
+        if let Some(message) = failed {
+            let trouble = self.target_trouble(path, &message, now);
+            self.failed_once = true;
+            if let Some(target) = self.targets.get_mut(path) {
+                target.trouble = Some(Box::new(trouble));
+                out.push(Action::Note(Note::RemovalFailed { path: path.clone(), message }));
+            }
+            return;
+        }
+        let Some(target) = self.targets.get_mut(path) else { return };
+        target.written = None;
+        target.ours = false;
+        target.stale = false;
+        target.trouble = None;
+        target.verify = true;
+    }
+
+    fn tell_slow(&mut self, path: &Arc<Path>, now: Now) {
+        let message: Arc<str> =
+            format!("the write to {} has not come back for {} s; still waiting for it", path.display(), SLOW.as_secs())
+                .into();
+        let trouble = self.target_trouble(path, &message, now);
+        if let Some(target) = self.targets.get_mut(path) {
+            target.trouble = Some(Box::new(trouble));
+        }
+        self.touch_tokens_of(path);
+    }
+
+    /// The next trouble of a target: retried as its first token's failures are, more often when a token there runs out.
+    fn target_trouble(&self, path: &Arc<Path>, message: &Arc<str>, now: Now) -> Trouble {
+        let target = self.targets.get(path);
+        let failures = target.and_then(|t| t.trouble.as_ref()).map_or(0, |t| t.failures).saturating_add(1);
+        let tokens = || target.into_iter().flat_map(|t| &t.lines).filter_map(|line| self.tokens.get(&line.token));
+        let retry: Retry = tokens().next().map_or(Schedule::default().retry, |t| t.wire.schedule.retry);
+        let left = tokens().filter_map(|t| t.held.as_ref()?.left(now.wall)).min();
+        let drawn = tokens()
+            .next()
+            .map_or(0.5, |t| schedule::draw(self.seed, &t.wire.name, t.generation(), failures.saturating_add(1 << 20)));
+        let wait = schedule::backoff(&retry, failures, left, drawn);
+        let retry_at = if self.is_once() { Boot(u64::MAX) } else { now.boot.plus(wait) };
+        Trouble { failures, reason: Reason::Delivery, message: message.clone(), retry_at, not_before: Boot(0) }
+    }
+
+    /// When the target must be looked at again by itself.
+    pub(super) fn target_timer(&self, target: &Target, now: Now) -> Option<Boot> {
+        let slow = target.op.as_ref().filter(|_| target.trouble.is_none()).map(|op| op.since().plus(SLOW));
+        let retry = target.trouble.as_ref().filter(|_| target.op.is_none()).map(|trouble| trouble.retry_at);
+        let leaves = target.leaving.iter().map(|leaving| leaving.until).min();
+        let all = [slow, retry, leaves].into_iter().flatten();
+        all.filter(|at| *at > now.boot && *at < Boot(u64::MAX)).min()
+    }
+}

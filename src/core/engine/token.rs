@@ -1,0 +1,371 @@
+//! Owns: a token's way from the wish to have it to being at hand: obtain, persist, adopt; and what its failures mean.
+//! Does not: write files (`target`) or read plans (`plan`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::State;
+use super::event::{Action, Issued, Note, Reason};
+use super::state::{Flight, Held, Incoming, Token, Trouble};
+use crate::core::schedule::{self, Life};
+use crate::core::settings::TokenName;
+use crate::core::time::{Boot, Now};
+
+/// Whether a token must be obtained.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Need {
+    No,
+    /// On schedule, or by a wish that waits for min_interval.
+    Due,
+    /// There is none, its settings or credential changed, the clock was set back, or it was forced.
+    Now,
+}
+
+impl State {
+    /// Starts what a token needs, as far as nothing stands in the way.
+    pub(super) fn settle_obtaining(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+        self.retry_persisting(name, now, out);
+        self.forget_idle_trouble(name, now);
+        let Some(token) = self.tokens.get(name) else { return };
+        if !self.may_obtain(token) || self.blocked_until(token, now) > now.boot {
+            return;
+        }
+        let wire = token.wire.clone();
+        let Some(parents) = self.parents_at_hand(&wire.parents, now) else { return };
+        let once = self.is_once();
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        self.last_generation += 1;
+        let generation = self.last_generation;
+        token.last_generation = generation;
+        token.tried = once;
+        token.flight = Some(Box::new(Flight { generation, made_from: wire.made_from }));
+        self.busy += 1;
+        out.push(Action::Obtain { name: name.clone(), generation, parents });
+    }
+
+    /// A failure counts only as long as a new token is needed (a clock set back may end that).
+    fn forget_idle_trouble(&mut self, name: &TokenName, now: Now) {
+        let Some(token) = self.tokens.get(name).filter(|token| token.trouble.is_some()) else { return };
+        let idle = token.flight.is_none() && token.incoming.is_none() && !self.is_once();
+        if idle
+            && self.need(token, now) == Need::No
+            && let Some(token) = self.tokens.get_mut(name)
+        {
+            token.trouble = None;
+        }
+    }
+
+    /// Whether an obtaining could be started at all: nothing of it is under way, and this run may.
+    fn may_obtain(&self, token: &Token) -> bool {
+        !self.stopping
+            && self.planned
+            && token.flight.is_none()
+            && token.incoming.is_none()
+            && token.leaving.is_none()
+            && token.wire.lack.is_none()
+            && !token.tried
+            && self.is_selected(&token.wire.name)
+            && self.outputs_allow(token)
+    }
+
+    /// A token is obtained unless all its outputs lack something (it has none: unless nothing).
+    pub(super) fn outputs_allow(&self, token: &Token) -> bool {
+        let mut named = token.targets.iter().filter_map(|path| self.targets.get(path));
+        let mut named = named.by_ref().filter(|target| target.names(&token.wire.name)).peekable();
+        named.peek().is_none() || named.any(|target| target.lack.is_none())
+    }
+
+    fn need(&self, token: &Token, now: Now) -> Need {
+        let Some(held) = &token.held else { return Need::Now };
+        let wire = &token.wire;
+        let wanted = token.wanted > held.generation;
+        if held.made_from != wire.made_from
+            || schedule::issued_in_future(&wire.schedule, held.life(), now.wall)
+            || (wanted && token.forced)
+        {
+            Need::Now
+        } else if wanted || held.due.is_past(now.wall.plus(self.ahead())) {
+            Need::Due
+        } else {
+            Need::No
+        }
+    }
+
+    /// When the next try may start; the end of time where there is no need of one.
+    pub(super) fn blocked_until(&self, token: &Token, now: Now) -> Boot {
+        let hold = match (self.need(token, now), &token.held) {
+            (Need::No, _) => return Boot(u64::MAX),
+            (Need::Due, Some(held)) => held.hold_until,
+            _ => Boot(0),
+        };
+        token.trouble.as_ref().map_or(hold, |trouble| hold.max(trouble.retry_at))
+    }
+
+    /// The parents' generations, or `None` where one is not usable yet: then it is asked for.
+    fn parents_at_hand(&mut self, parents: &[TokenName], now: Now) -> Option<Vec<(TokenName, u64)>> {
+        let mut at_hand = Vec::with_capacity(parents.len());
+        let mut all = true;
+        for parent in parents {
+            match self.tokens.get_mut(parent) {
+                Some(token) if token.is_usable(now.wall) && token.wanted <= token.generation() => {
+                    at_hand.push((parent.clone(), token.generation()));
+                }
+                Some(token) => {
+                    all = false;
+                    if !token.asked {
+                        token.asked = true;
+                        self.dirty_tokens.insert(parent.clone());
+                    }
+                }
+                None => all = false,
+            }
+        }
+        all.then_some(at_hand)
+    }
+
+    pub(super) fn obtained(
+        &mut self,
+        name: &TokenName,
+        generation: u64,
+        issued: Issued,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(flight) = self.land(name, generation) else {
+            out.push(Action::Discard { name: name.clone(), generation });
+            return;
+        };
+        let Some(token) = self.tokens.get(name) else { return };
+        let wire = token.wire.clone();
+        if token.leaving.is_some() && !wire.single_use {
+            out.push(Action::Discard { name: name.clone(), generation });
+            return;
+        }
+        let life = Life { issued_at: issued.issued_at, expires_at: issued.expires_at, obtained_at: now.wall };
+        let held = Held {
+            generation,
+            made_from: flight.made_from,
+            issued,
+            obtained_at: now.wall,
+            due: self.due(&wire, life, generation),
+            hold_until: now.boot.plus(wire.schedule.min_interval),
+        };
+        out.push(persist(name, &held, wire.single_use));
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        token.incoming = Some(Box::new(Incoming { held, single_use: wire.single_use, retry_at: None }));
+        self.busy += 1;
+    }
+
+    /// Ends the flight of this generation; `None` where it is another's, or nobody's any more.
+    fn land(&mut self, name: &TokenName, generation: u64) -> Option<Flight> {
+        let token = self.tokens.get_mut(name)?;
+        let flight = token.flight.take_if(|flight| flight.generation == generation)?;
+        self.busy -= 1;
+        self.touch(name);
+        Some(*flight)
+    }
+
+    pub(super) fn persisted(&mut self, name: &TokenName, generation: u64, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(incoming) = token.incoming.take_if(|incoming| incoming.held.generation == generation) else { return };
+        self.busy -= 1;
+        self.adopt(name, incoming.held, out);
+    }
+
+    pub(super) fn persist_failed(
+        &mut self,
+        name: &TokenName,
+        generation: u64,
+        message: &Arc<str>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(incoming) = token.incoming.as_mut().filter(|incoming| incoming.held.generation == generation) else {
+            return;
+        };
+        out.push(Action::Note(Note::PersistFailed { name: name.clone(), message: message.clone() }));
+        if !incoming.single_use {
+            // The state is a convenience here: after a restart the token would only be obtained again.
+            self.persisted(name, generation, out);
+            return;
+        }
+        let trouble = self.trouble(name, Reason::Delivery, message, None, now);
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        if let Some(incoming) = token.incoming.as_mut() {
+            incoming.retry_at = Some(trouble.retry_at);
+        }
+        token.trouble = Some(Box::new(trouble));
+        self.touch(name);
+    }
+
+    /// A spent credential's successor must reach the disk: the same bytes are tried until they do.
+    fn retry_persisting(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+        let Some(incoming) = self.tokens.get_mut(name).and_then(|token| token.incoming.as_mut()) else { return };
+        if incoming.retry_at.is_some_and(|at| at <= now.boot) {
+            incoming.retry_at = None;
+            out.push(persist(name, &incoming.held, incoming.single_use));
+        }
+    }
+
+    /// The new token takes the old one's place.
+    fn adopt(&mut self, name: &TokenName, held: Held, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        token.trouble = None;
+        token.blamed = false;
+        token.asked = false;
+        if token.wanted <= held.generation {
+            token.forced = false;
+        }
+        token.owes_hook = true;
+        if let Some(old) = token.held.replace(held) {
+            out.push(Action::Discard { name: name.clone(), generation: old.generation });
+        }
+        let targets = token.targets.clone();
+        self.dirty_targets.extend(targets);
+        self.touch(name);
+        for child in self.children.get(name).cloned().unwrap_or_default() {
+            if let Some(trouble) = self.tokens.get_mut(&child).and_then(|child| child.trouble.as_mut()) {
+                // It may have failed for want of this parent.
+                trouble.retry_at = trouble.not_before;
+            }
+            self.touch(&child);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
+    pub(super) fn obtain_failed(
+        &mut self,
+        name: &TokenName,
+        generation: u64,
+        reason: Reason,
+        message: &Arc<str>,
+        retry_after: Option<Duration>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if self.land(name, generation).is_some() {
+            self.fail(name, reason, message, retry_after, now, out);
+        }
+    }
+
+    /// The parent is obtained again, once; a second refusal is the child's own failure.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
+    pub(super) fn parent_rejected(
+        &mut self,
+        name: &TokenName,
+        generation: u64,
+        parent: &TokenName,
+        parent_generation: u64,
+        message: &Arc<str>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if self.land(name, generation).is_none() {
+            return;
+        }
+        let Some(child) = self.tokens.get_mut(name) else { return };
+        if child.blamed {
+            child.blamed = false;
+            self.fail(name, Reason::Rejected, message, None, now, out);
+            return;
+        }
+        child.blamed = true;
+        child.tried = false;
+        let Some(token) = self.tokens.get_mut(parent) else { return };
+        if token.generation() <= parent_generation {
+            token.wanted = token.wanted.max(parent_generation + 1);
+            token.forced = true;
+            token.asked = true;
+            token.tried = false;
+            if let Some(trouble) = token.trouble.as_mut() {
+                trouble.hurry(now.boot);
+            }
+        }
+        self.touch(parent);
+    }
+
+    /// One more failure of a token; it is that of the children too that wait for it, and of those who asked.
+    fn fail(
+        &mut self,
+        name: &TokenName,
+        reason: Reason,
+        message: &Arc<str>,
+        retry_after: Option<Duration>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let trouble = self.trouble(name, reason, message, retry_after, now);
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        out.push(Action::Note(Note::ObtainFailed {
+            name: name.clone(),
+            reason,
+            message: message.clone(),
+            failures: trouble.failures,
+            retry_in: trouble.retry_at.since(now.boot),
+            valid: token.held.as_ref().is_some_and(|held| !held.is_expired(now.wall)),
+        }));
+        token.trouble = Some(Box::new(trouble));
+        token.asked = false;
+        self.failed_once = true;
+        self.touch(name);
+        self.disappoint(name, message, now, out);
+        let message: Arc<str> = format!("needs token {name}, which failed: {message}").into();
+        for child in self.children.get(name).cloned().unwrap_or_default() {
+            if self.is_waiting_for_parent(&child, now) {
+                self.fail(&child, reason, &message, retry_after, now, out);
+            }
+        }
+    }
+
+    fn is_waiting_for_parent(&self, child: &TokenName, now: Now) -> bool {
+        let Some(token) = self.tokens.get(child) else { return false };
+        let lacks_one = token.wire.parents.iter().any(|p| self.tokens.get(p).is_none_or(|p| !p.is_usable(now.wall)));
+        lacks_one && self.may_obtain(token) && self.blocked_until(token, now) <= now.boot
+    }
+
+    /// The next trouble of a token after one more failure, with the moment of the next try.
+    fn trouble(
+        &self,
+        name: &TokenName,
+        reason: Reason,
+        message: &Arc<str>,
+        retry_after: Option<Duration>,
+        now: Now,
+    ) -> Trouble {
+        let Some(token) = self.tokens.get(name) else {
+            return Trouble { failures: 1, reason, message: message.clone(), retry_at: now.boot, not_before: Boot(0) };
+        };
+        let failures = token.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
+        let retry = &token.wire.schedule.retry;
+        let left = token.held.as_ref().and_then(|held| held.left(now.wall));
+        let drawn = schedule::draw(self.seed, name, token.last_generation, failures);
+        let wait = match reason {
+            Reason::Rejected => retry.rejected,
+            _ => schedule::backoff(retry, failures, left, drawn),
+        };
+        let not_before = retry_after.map_or(Boot(0), |wait| now.boot.plus(wait));
+        let retry_at = if self.is_once() { Boot(u64::MAX) } else { now.boot.plus(wait).max(not_before) };
+        Trouble { failures, reason, message: message.clone(), retry_at, not_before }
+    }
+
+    /// What a token's timers stand for: the next try on the boot-time clock, due and expiry on the wall clock.
+    pub(super) fn obtain_timer(&self, token: &Token, now: Now) -> Option<Boot> {
+        if let Some(incoming) = &token.incoming {
+            return incoming.retry_at;
+        }
+        let at = self.may_obtain(token).then(|| self.blocked_until(token, now))?;
+        (at > now.boot && at < Boot(u64::MAX)).then_some(at)
+    }
+}
+
+fn persist(name: &TokenName, held: &Held, sync: bool) -> Action {
+    Action::Persist {
+        name: name.clone(),
+        generation: held.generation,
+        made_from: held.made_from,
+        issued: held.issued,
+        obtained_at: held.obtained_at,
+        sync,
+    }
+}

@@ -1,0 +1,70 @@
+//! Owns: what the machine answered to a config's `Wants`, as values.
+//! Does not: ask the machine, or judge the answers.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::secret::Secret;
+
+/// Answers, each by what was asked for. What is not in here was not asked.
+#[derive(Default)]
+pub struct Facts {
+    /// `None`: there is no such user.
+    pub users: HashMap<String, Option<u32>>,
+    /// `None`: there is no such group.
+    pub groups: HashMap<String, Option<u32>>,
+    pub folders: HashMap<PathBuf, FolderFact>,
+    pub outputs: HashMap<PathBuf, Standing>,
+    pub files: HashMap<PathBuf, FileFact>,
+    /// `None`: it can be executed; else why not.
+    pub programs: HashMap<String, Option<String>>,
+    /// The config file and what it includes, in order.
+    pub config_files: Vec<ConfigFile>,
+}
+
+/// A config file's permissions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConfigFile {
+    /// Absolute, links not resolved.
+    pub path: PathBuf,
+    /// As people see it.
+    pub shown: String,
+    pub mode: u32,
+    pub id: FileId,
+}
+
+/// Device and inode: the same file under any name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// A folder in which something will be written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FolderFact {
+    /// With its links resolved, as far as it exists.
+    pub resolved: PathBuf,
+    /// Why nothing can be written there: "does not exist".
+    pub problem: Option<String>,
+}
+
+/// What stands at a path, links not followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Nothing,
+    File(FileId),
+    Link,
+    Folder,
+    /// A socket, pipe or device.
+    Other,
+}
+
+/// A file that was read.
+pub struct FileFact {
+    /// Its bytes, or why there are none: "does not exist".
+    pub content: Result<Secret<Vec<u8>>, String>,
+    /// Permission bits, where they could be read.
+    pub mode: Option<u32>,
+    pub id: Option<FileId>,
+}

@@ -1,0 +1,143 @@
+//! Owns: what is found wrong with a config: how bad it is, where it stands, what it is, and what to do about it.
+//! A finding points into a file by byte offsets; `Report` turns that into lines to read (and hides secrets).
+//! Does not: decide what is wrong, print, or choose an exit code.
+
+mod mask;
+mod report;
+
+pub use report::{Report, SourceText};
+
+/// How a finding is treated (contract: "Two kinds of mistake").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// The config itself is wrong: it is refused.
+    TextError,
+    /// The config is right, but this machine lacks something it names.
+    Lack,
+    /// Worth knowing; nothing is refused.
+    Warning,
+}
+
+/// A stretch of bytes in one of the files that were read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    pub file: u32,
+    pub start: u32,
+    pub end: u32,
+}
+
+/// A value and the place it was read from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct At<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+impl<T> At<T> {
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> At<U> {
+        At { value: f(self.value), place: self.place }
+    }
+}
+
+/// What a finding is about: a place in a file that was read, a file as a whole, or neither.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Subject {
+    Place(Place),
+    File(String),
+    Nothing,
+}
+
+/// One thing that is wrong, before it is drawn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    severity: Severity,
+    title: String,
+    subject: Subject,
+    label: String,
+    notes: Vec<(Place, String)>,
+    help: Option<String>,
+}
+
+impl Finding {
+    fn new(severity: Severity, title: &str) -> Self {
+        Self {
+            severity,
+            title: printable(title),
+            subject: Subject::Nothing,
+            label: String::new(),
+            notes: Vec::new(),
+            help: None,
+        }
+    }
+
+    pub fn error(title: impl AsRef<str>) -> Self {
+        Self::new(Severity::TextError, title.as_ref())
+    }
+
+    pub fn lack(title: impl AsRef<str>) -> Self {
+        Self::new(Severity::Lack, title.as_ref())
+    }
+
+    pub fn warning(title: impl AsRef<str>) -> Self {
+        Self::new(Severity::Warning, title.as_ref())
+    }
+
+    /// Where it stands.
+    pub fn at(mut self, place: Place) -> Self {
+        self.subject = Subject::Place(place);
+        self
+    }
+
+    /// About a whole file, as it is shown to people.
+    pub fn about(mut self, file: impl Into<String>) -> Self {
+        self.subject = Subject::File(file.into());
+        self
+    }
+
+    /// A few words beside the caret.
+    pub fn label(mut self, label: impl AsRef<str>) -> Self {
+        self.label = printable(label.as_ref());
+        self
+    }
+
+    /// A second place that belongs to it.
+    pub fn note(mut self, place: Place, label: impl AsRef<str>) -> Self {
+        self.notes.push((place, printable(label.as_ref())));
+        self
+    }
+
+    /// What to do.
+    pub fn help(mut self, help: impl AsRef<str>) -> Self {
+        self.help = Some(printable(help.as_ref()));
+        self
+    }
+
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// The same, told as a warning only.
+    pub fn as_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+}
+
+/// Control characters would let a config write over the terminal or forge a line of the log.
+fn printable(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.into();
+    }
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A name from the config as a message quotes it: short, and hidden where it looks like a secret that went astray.
+pub(crate) fn quote(text: &str) -> String {
+    if mask::looks_opaque(text) {
+        return "`***`".into();
+    }
+    match text.char_indices().nth(64) {
+        Some((cut, _)) => format!("`{}...`", &text[..cut]),
+        None => format!("`{text}`"),
+    }
+}

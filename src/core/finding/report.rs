@@ -1,0 +1,227 @@
+//! Owns: findings as people read them: drawn with their source line, or as one line for STATUS= and the log.
+//! It keeps only lines with their secrets hidden, so that the files' texts can be dropped (and wiped) at once.
+//! Does not: print, or know of terminals; colour is asked for by the caller.
+
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use super::{Finding, Place, Severity, Subject, mask};
+
+/// Bytes of a line shown on either side of what is marked.
+const CONTEXT: usize = 100;
+
+/// A file that was read, for as long as the report is made.
+pub struct SourceText<'t> {
+    shown: String,
+    text: &'t str,
+    /// Byte ranges of secrets.
+    hidden: Vec<Range<usize>>,
+    /// It did not parse: where its secrets are is not known.
+    broken: bool,
+    starts: OnceCell<Vec<usize>>,
+}
+
+impl<'t> SourceText<'t> {
+    /// `shown` is the path as people see it.
+    pub fn new(shown: String, text: &'t str, hidden: Vec<Range<usize>>, broken: bool) -> Self {
+        Self { shown, text, hidden, broken, starts: OnceCell::new() }
+    }
+
+    fn spot(&self, place: Place, label: &str) -> Spot {
+        let starts = self.starts.get_or_init(|| line_starts(self.text));
+        let mut start = (place.start as usize).min(self.text.len());
+        // What is marked at the very end, after the last newline, is shown at the end of the last line.
+        if start == self.text.len() && self.text.ends_with('\n') && starts.len() > 1 {
+            start -= 1;
+        }
+        let row = starts.partition_point(|at| *at <= start).saturating_sub(1);
+        let from = starts.get(row).copied().unwrap_or(0);
+        let rest = self.text.get(from..).unwrap_or("");
+        let line = rest.split('\n').next().unwrap_or("").trim_end_matches('\r');
+        let column = (start - from).min(line.len());
+        let end = (place.end as usize).saturating_sub(from).clamp(column, line.len());
+        let before = line.get(..column).unwrap_or(line);
+        let (text, mark) = self.excerpt(from, line, column..end);
+        Spot {
+            file: self.shown.clone(),
+            line: row + 1,
+            column: before.chars().count() + 1,
+            text,
+            mark,
+            label: label.into(),
+        }
+    }
+
+    fn excerpt(&self, from: usize, line: &str, mark: Range<usize>) -> (String, Range<usize>) {
+        let mut hidden = if self.broken { mask::conceal(line) } else { Vec::new() };
+        let until = from + line.len();
+        hidden.extend(
+            self.hidden
+                .iter()
+                .filter(|range| range.start < until && range.end > from)
+                .map(|range| range.start.max(from) - from..range.end.min(until) - from),
+        );
+        let (text, mark) = mask::apply(line, hidden, mark);
+        window(&text, mark)
+    }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+    std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect()
+}
+
+/// A line may be megabytes long: only what stands around the mark is kept.
+fn window(line: &str, mark: Range<usize>) -> (String, Range<usize>) {
+    let mut from = mark.start.saturating_sub(CONTEXT);
+    let mut until = mark.end.min(mark.start + CONTEXT).saturating_add(CONTEXT).min(line.len());
+    while !line.is_char_boundary(from) {
+        from -= 1;
+    }
+    while !line.is_char_boundary(until) {
+        until -= 1;
+    }
+    let lead = if from > 0 { "..." } else { "" };
+    let tail = if until < line.len() { "..." } else { "" };
+    let text = format!("{lead}{}{tail}", line.get(from..until).unwrap_or(""));
+    let shift = |at: usize| (at.clamp(from, until) - from) + lead.len();
+    (text, shift(mark.start)..shift(mark.end))
+}
+
+/// A place with the line it stands in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Spot {
+    file: String,
+    line: usize,
+    /// In characters, from 1.
+    column: usize,
+    text: String,
+    mark: Range<usize>,
+    label: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Entry {
+    severity: Severity,
+    title: String,
+    spot: Option<Spot>,
+    file: Option<String>,
+    notes: Vec<Spot>,
+    help: Option<String>,
+}
+
+/// All that was found, ready to be shown. It holds no secret.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Report {
+    entries: Vec<Entry>,
+}
+
+impl Report {
+    /// In order of files and lines; what has no place comes first. `sources` are numbered as in `Place::file`.
+    pub fn new(mut findings: Vec<Finding>, sources: &[SourceText<'_>]) -> Self {
+        findings.sort_by_key(|finding| match finding.subject {
+            Subject::Place(place) => Some((place.file, place.start)),
+            Subject::File(_) | Subject::Nothing => None,
+        });
+        let spot = |place: Place, label: &str| sources.get(place.file as usize).map(|source| source.spot(place, label));
+        let entries = findings.into_iter().map(|finding| Entry {
+            severity: finding.severity,
+            spot: match finding.subject {
+                Subject::Place(place) => spot(place, &finding.label),
+                Subject::File(_) | Subject::Nothing => None,
+            },
+            file: match finding.subject {
+                Subject::File(file) => Some(file),
+                Subject::Place(_) | Subject::Nothing => None,
+            },
+            notes: finding.notes.iter().filter_map(|(place, label)| spot(*place, label)).collect(),
+            title: finding.title,
+            help: finding.help,
+        });
+        Self { entries: entries.collect() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many findings there are of one severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.entries.iter().filter(|entry| entry.severity == severity).count()
+    }
+
+    /// Whether there is anything worse than a warning.
+    pub fn has_errors(&self) -> bool {
+        self.entries.iter().any(|entry| entry.severity != Severity::Warning)
+    }
+
+    /// Every finding drawn as rustc draws its own, with an empty line after each.
+    pub fn render(&self, styled: bool) -> String {
+        let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+        let mut out = String::new();
+        for entry in &self.entries {
+            out.push_str(&renderer.render(&[entry.group()]));
+            out.push_str("\n\n");
+        }
+        out
+    }
+
+    /// One line a finding, `FILE:LINE: problem`, without any source line: for the log.
+    pub fn lines(&self) -> impl Iterator<Item = (Severity, String)> + '_ {
+        self.entries.iter().map(|entry| (entry.severity, entry.line()))
+    }
+
+    /// The first that is worse than a warning, and how many more there are: for STATUS= and `config.error`.
+    pub fn one_line(&self) -> Option<String> {
+        let mut errors = self.entries.iter().filter(|entry| entry.severity != Severity::Warning);
+        let first = errors.next()?.line();
+        Some(match errors.count() {
+            0 => first,
+            more => format!("{first} (and {more} more)"),
+        })
+    }
+}
+
+impl Entry {
+    fn line(&self) -> String {
+        match (&self.spot, &self.file) {
+            (Some(spot), _) => format!("{}:{}: {}", spot.file, spot.line, self.title),
+            (None, Some(file)) => format!("{file}: {}", self.title),
+            (None, None) => self.title.clone(),
+        }
+    }
+
+    fn group(&self) -> Group<'_> {
+        let level = match self.severity {
+            Severity::TextError | Severity::Lack => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(self.title.as_str()));
+        if let Some(file) = &self.file {
+            group = group.element(Origin::path(file.as_str()));
+        }
+        if let Some(spot) = &self.spot {
+            group = spot.draw(group, AnnotationKind::Primary);
+        }
+        for note in &self.notes {
+            group = note.draw(group, AnnotationKind::Context);
+        }
+        match &self.help {
+            Some(help) => group.element(Level::HELP.message(help.as_str())),
+            None => group,
+        }
+    }
+}
+
+impl Spot {
+    fn draw<'s>(&'s self, group: Group<'s>, kind: AnnotationKind) -> Group<'s> {
+        let label = (!self.label.is_empty()).then_some(self.label.as_str());
+        group.element(Origin::path(self.file.as_str()).line(self.line).char_column(self.column)).element(
+            Snippet::source(self.text.as_str())
+                .line_start(self.line)
+                .annotation(kind.span(self.mark.clone()).label(label)),
+        )
+    }
+}

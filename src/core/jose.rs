@@ -1,0 +1,151 @@
+//! Owns: compact JWS (RFC 7515 7.1): strict reading, verifying, and putting one together.
+//! A token is judged by its bytes: nothing is skipped, trimmed or guessed, and the algorithm is never taken on trust.
+//! Does not: decide what claims mean; `claims` does.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Map, Value};
+
+use super::json::{self, JsonError, RawObject};
+use super::key::{Algorithm, KeyError, SigningKey, VerifyingKey};
+use super::secret::Secret;
+
+/// Longer tokens are refused unread: no header of a request holds one.
+pub const MAX_TOKEN: usize = 64 * 1024;
+
+/// Why a text is no token, or none that can be trusted. Never quotes more of it than `alg` and `kid`, escaped and cut.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum JoseError {
+    #[error("there is no token: the input is empty")]
+    Empty,
+    #[error("it is {bytes} bytes long, and no token is longer than {MAX_TOKEN}")]
+    TooLong { bytes: usize },
+    #[error("it is not a JWT: it has {parts} parts, not three with dots between")]
+    Parts { parts: usize },
+    #[error("it is not a JWT: its {part} is not base64url without padding (RFC 7515 2)")]
+    Base64 { part: &'static str },
+    #[error("its {part} can't be trusted: {error}")]
+    Json { part: &'static str, error: JsonError },
+    #[error("its header has no alg, or one that is not a string")]
+    NoAlgorithm,
+    #[error("it is not signed at all (alg none)")]
+    Unsigned,
+    #[error("its alg {0} is not supported")]
+    UnknownAlgorithm(String),
+    #[error("its alg is {found}, and {wanted} was asked for")]
+    OtherAlgorithm { found: Algorithm, wanted: Algorithm },
+    #[error("its header demands an extension (crit, RFC 7515 4.1.11) that is not supported")]
+    Critical,
+    #[error("its alg is {algorithm}, and the key is {key}: they don't go together")]
+    OtherKey { algorithm: Algorithm, key: String },
+    #[error("the signature does not hold: it was made with another key, or the token was changed")]
+    Signature,
+}
+
+/// A token taken apart. Its signature was not looked at yet.
+#[derive(Debug)]
+pub struct Jws<'a> {
+    pub header: Map<String, Value>,
+    pub payload: Vec<u8>,
+    header_text: &'a str,
+    signing_input: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Jws<'a> {
+    /// Takes a token apart, which has to be one to the last byte.
+    pub fn parse(token: &'a str) -> Result<Self, JoseError> {
+        match token.len() {
+            0 => return Err(JoseError::Empty),
+            bytes if bytes > MAX_TOKEN => return Err(JoseError::TooLong { bytes }),
+            _ => {}
+        }
+        let parts = token.split('.').count();
+        let (Some((signing_input, signature)), 3) = (token.rsplit_once('.'), parts) else {
+            return Err(JoseError::Parts { parts });
+        };
+        let (header_text, payload) = signing_input.split_once('.').unwrap_or((signing_input, ""));
+        let header = decode("header", header_text)?;
+        let header = json::parse_object(&header).map_err(|error| JoseError::Json { part: "header", error })?;
+        decode("signature", signature)?;
+        Ok(Self { header, payload: decode("payload", payload)?, header_text, signing_input, signature })
+    }
+
+    /// The claims, of a payload that holds some (RFC 7519 7.2).
+    pub fn claims(&self) -> Result<Map<String, Value>, JoseError> {
+        json::parse_object(&self.payload).map_err(|error| JoseError::Json { part: "payload", error })
+    }
+
+    pub(in crate::core) fn raw_claims(&self) -> Result<RawObject, JoseError> {
+        json::parse_raw(&self.payload).map_err(|error| JoseError::Json { part: "payload", error })
+    }
+
+    /// The header as it stands in the token.
+    pub(crate) fn header_text(&self) -> &'a str {
+        self.header_text
+    }
+
+    /// The algorithm that the header names.
+    pub fn algorithm(&self) -> Result<Algorithm, JoseError> {
+        match self.header.get("alg") {
+            Some(Value::String(name)) if name.eq_ignore_ascii_case("none") => Err(JoseError::Unsigned),
+            Some(Value::String(name)) => Algorithm::parse(name).ok_or_else(|| JoseError::UnknownAlgorithm(quote(name))),
+            _ => Err(JoseError::NoAlgorithm),
+        }
+    }
+
+    /// The header's `kid`, where it is a string.
+    pub fn kid(&self) -> Option<&str> {
+        self.header.get("kid").and_then(Value::as_str)
+    }
+
+    /// Whether the signature holds, by an algorithm that goes with the key and is the one that was asked for, if any
+    /// (RFC 8725 3.1).
+    pub fn verify(&self, key: &VerifyingKey, only: Option<Algorithm>) -> Result<Algorithm, JoseError> {
+        let found = self.algorithm()?;
+        if let Some(wanted) = only.filter(|wanted| *wanted != found) {
+            return Err(JoseError::OtherAlgorithm { found, wanted });
+        }
+        if self.header.contains_key("crit") {
+            return Err(JoseError::Critical);
+        }
+        if !key.accepts(found) {
+            return Err(JoseError::OtherKey { algorithm: found, key: key.kind().describe() });
+        }
+        if key.verify(found, self.signing_input.as_bytes(), self.signature) {
+            Ok(found)
+        } else {
+            Err(JoseError::Signature)
+        }
+    }
+}
+
+fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JoseError> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| JoseError::Base64 { part })
+}
+
+/// A name out of a token, fit for a terminal and a log line.
+pub(crate) fn quote(name: &str) -> String {
+    let cut: String = name.chars().take(40).collect();
+    let more = if cut.len() < name.len() { "..." } else { "" };
+    format!("{cut:?}{more}")
+}
+
+/// Signs a payload under a header that is base64url already.
+pub fn seal(
+    key: &SigningKey,
+    algorithm: Algorithm,
+    header_text: &str,
+    payload: &[u8],
+) -> Result<Secret<String>, KeyError> {
+    let room = |bytes: usize| BASE64URL_NOPAD.encode_len(bytes);
+    // All of it at once: a string that grows leaves copies of itself behind.
+    let size = header_text.len() + room(payload.len()) + room(key.signature_bytes(algorithm)) + 2;
+    let mut token = String::with_capacity(size);
+    token.push_str(header_text);
+    token.push('.');
+    BASE64URL_NOPAD.encode_append(payload, &mut token);
+    let signature = key.sign(algorithm, token.as_bytes())?;
+    token.push('.');
+    BASE64URL_NOPAD.encode_append(&signature, &mut token);
+    Ok(Secret::new(token))
+}

@@ -1,0 +1,101 @@
+use super::*;
+
+#[test]
+fn names_go_both_ways() {
+    for algorithm in Algorithm::ALL {
+        assert_eq!(Algorithm::parse(algorithm.name()), Some(algorithm));
+        assert_eq!(format!("{algorithm:?}"), algorithm.name());
+    }
+    for not in ["none", "hs256", "HS256 ", "", "ES512", "Ed25519"] {
+        assert_eq!(Algorithm::parse(not), None, "{not}");
+    }
+}
+
+#[test]
+fn each_algorithm_takes_one_kind_of_key() {
+    let kinds =
+        [KeyKind::Hmac { bytes: 32 }, KeyKind::Rsa { bits: 2048 }, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
+    for algorithm in Algorithm::ALL {
+        assert_eq!(kinds.iter().filter(|k| algorithm.accepts(**k)).count(), 1);
+    }
+    for kind in kinds {
+        assert!(kind.default_algorithm().accepts(kind));
+    }
+}
+
+#[test]
+fn a_secret_is_as_long_as_the_hash() {
+    for (algorithm, min) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
+        let weak = SigningKey::from_secret(&vec![b'x'; min - 1]);
+        let bytes = min - 1;
+        let error = KeyError::WeakSecret { algorithm, bytes, min };
+        assert_eq!(weak.check_secret(algorithm, false), Err(error));
+        assert_eq!(weak.check_secret(algorithm, true), Ok(()));
+        let strong = SigningKey::from_secret(&vec![b'x'; min]);
+        assert_eq!(strong.check_secret(algorithm, false), Ok(()));
+    }
+    let empty = SigningKey::from_secret(b"");
+    assert_eq!(empty.check_secret(Algorithm::HS256, true), Err(KeyError::Empty));
+}
+
+#[test]
+fn no_random_secret_is_taken_for_a_key() {
+    // A 32-byte secret that begins like DER, as one in 256 does.
+    let mut secret = [0x30; 40];
+    assert!(!shared_secret::is_key_text(&secret));
+    secret[1..4].copy_from_slice(&[0x82, 1, 0x22]);
+    assert!(!shared_secret::is_key_text(&secret));
+    for text in ["{\"a\": 1, \"b\": \"it may be JSON\"}", "MIIBIjANBgkq", "ssh-rsa"] {
+        assert!(!shared_secret::is_key_text(text.as_bytes()), "{text}");
+    }
+    for text in ["ssh-rsa AAAA", " \n-----BEGIN X-----", "{\"kty\":\"oct\"}"] {
+        assert!(shared_secret::is_key_text(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let key = SigningKey::from_secret(b"hunter2hunter2");
+    assert_eq!(format!("{key:?}"), "SigningKey(Hmac { bytes: 14 }, ..)");
+    let key = key.verifying().unwrap();
+    assert_eq!(format!("{key:?}"), "VerifyingKey(Hmac { bytes: 14 }, kid None, ..)");
+}
+
+#[test]
+fn keys_may_be_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<SigningKey>();
+    shared::<VerifyingKey>();
+}
+
+#[test]
+fn encodings_are_strict_where_it_matters() {
+    let decode = |text: &str, encoding| decode_secret(text.as_bytes(), encoding).map(|s| s.expose().clone());
+    use SecretEncoding::{Base64, Base64Url, Hex, Utf8};
+    for (text, encoding, bytes) in [
+        ("a\n", Utf8, &b"a\n"[..]),
+        ("", Hex, b""),
+        ("6A 6b\n", Hex, b"jk"),
+        ("amo=", Base64, b"jj"),
+        ("amo", Base64, b"jj"),
+        ("am\r\no=\r\n", Base64, b"jj"),
+        ("-_8", Base64Url, b"\xfb\xff"),
+        ("-_8=", Base64Url, b"\xfb\xff"),
+        ("+/8=", Base64, b"\xfb\xff"),
+    ] {
+        assert_eq!(decode(text, encoding).as_deref(), Ok(bytes), "{text}");
+    }
+    for (text, encoding) in [
+        ("6", Hex),
+        ("0x6a", Hex),
+        ("amo==", Base64),
+        ("am=o", Base64),
+        ("====", Base64),
+        ("a", Base64),
+        ("amp", Base64),
+        ("-_8", Base64),
+        ("+/8", Base64Url),
+    ] {
+        assert!(decode(text, encoding).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,329 @@
+//! Owns: the table itself: every key of every table of a config, built or not.
+//! Does not: anything.
+
+use super::{Key, Keys, Kind};
+
+/// The config as a whole.
+pub(crate) const ROOT: Keys = &[&[
+    Key::new(
+        "include",
+        Kind::Texts,
+        r#"["config.d/*.toml"]"#,
+        "Further files, by globs; each adds [token.NAME] tables. Relative ones are looked up beside this file. A name defined twice is an error.",
+    ),
+    Key::new(
+        "daemon",
+        Kind::Table(DAEMON),
+        r#"{ state_dir = "/var/lib/renewd" }"#,
+        "The daemon itself. A changed path needs a restart.",
+    ),
+    Key::new(
+        "defaults",
+        Kind::Table(&[LIFETIME, SCHEDULE, FILE]),
+        r#"{ lifetime = "1h", rotate_at = 0.67 }"#,
+        "What a token or output takes where it does not say otherwise.",
+    ),
+    Key::new(
+        "token",
+        Kind::Named(TOKEN),
+        r#"{ sunbird = { source = "jwt", algorithm = "HS256", secret.file = "sunbird.secret" } }"#,
+        "The tokens, by name: 1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first.",
+    ),
+]];
+
+const DAEMON: Keys = &[&[
+    Key::new(
+        "control_socket",
+        Kind::Path,
+        r#""/run/renewd/control.sock""#,
+        "Where status, rotate, reload and the like find the daemon. Default: $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock, else none.",
+    ),
+    Key::new(
+        "control_group",
+        Kind::Account,
+        r#""ops""#,
+        "A group whose members may read the status; only root and the daemon's own user may rotate. Default: nobody else.",
+    ),
+    Key::new(
+        "state_dir",
+        Kind::Path,
+        r#""/var/lib/renewd""#,
+        "Where the state is kept, tokens included (0700). Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.",
+    ),
+    Key::new("ready_timeout", Kind::Duration, r#""1m""#, "READY=1 waits this long at most for the required tokens.")
+        .default(r#""1m""#),
+    Key::new(
+        "metrics_listen",
+        Kind::Text,
+        r#""127.0.0.1:9464""#,
+        "Where Prometheus may ask for metrics. Off unless set.",
+    )
+    .later(),
+    Key::new(
+        "credential_socket",
+        Kind::Path,
+        r#""/run/renewd/credentials.sock""#,
+        "Where systemd units read tokens by LoadCredential=NAME:PATH. Off unless set.",
+    )
+    .later(),
+    Key::new(
+        "credential_timeout",
+        Kind::Duration,
+        r#""10s""#,
+        "A connection to the credential socket waits this long at most for a token that is valid.",
+    )
+    .default(r#""10s""#),
+]];
+
+const LIFETIME: &[Key] = &[
+    Key::new(
+        "lifetime",
+        Kind::Lifetime,
+        r#""1h""#,
+        "From issue to expiry, in whole seconds. \"never\" omits exp and then needs rotate_every.",
+    )
+    .default(r#""1h""#),
+    Key::new("skew", Kind::Duration, r#""30s""#, "Backdates iat (and nbf), not exp.").default(r#""0s""#),
+];
+
+const SCHEDULE: &[Key] = &[
+    Key::new("rotate_at", Kind::Fraction, "0.67",
+        "The fraction of the lifetime at which a token is rotated, above 0 and below 1. One of rotate_at, rotate_before, rotate_every.").default("0.67"),
+    Key::new("rotate_before", Kind::Duration, r#""10m""#,
+        "How long before its expiry a token is rotated."),
+    Key::new("rotate_every", Kind::Duration, r#""30d""#,
+        "How long after it was issued a token is rotated."),
+    Key::new("jitter", Kind::Fraction, "0.05",
+        "A rotation is up to this fraction of the planned wait earlier, drawn anew for each token issued, never later.").default("0.05"),
+    Key::new("min_interval", Kind::Duration, r#""1s""#,
+        "A token is never obtained more often than this on schedule. A changed credential or setting is not held back.").default(r#""1s""#),
+    Key::new("retry", Kind::Table(RETRY), r#"{ initial = "1s", max = "1m", rejected = "15m" }"#,
+        "When a failed rotation is tried again: exponentially, with full jitter."),
+];
+
+const RETRY: Keys = &[&[
+    Key::new("initial", Kind::Duration, r#""1s""#, "The first wait.").default(r#""1s""#),
+    Key::new("max", Kind::Duration, r#""1m""#, "The longest wait.").default(r#""1m""#),
+    Key::new("rejected", Kind::Duration, r#""15m""#, "The wait after the credential was refused.").default(r#""15m""#),
+]];
+
+const FILE: &[Key] = &[
+    Key::new("mode", Kind::Mode, r#""0640""#, "Permission bits of the file: a string, always octal.")
+        .default(r#""0600""#),
+    Key::new(
+        "owner",
+        Kind::Account,
+        r#""root""#,
+        "The file's owner, by name or number. Default: the daemon's own user.",
+    ),
+    Key::new(
+        "group",
+        Kind::Account,
+        r#""jobs""#,
+        "The file's group, by name or number. Default: the daemon's own, or that of a setgid folder.",
+    ),
+];
+
+const TOKEN: Keys = &[COMMON, LIFETIME, SCHEDULE, FILE, JWT, NETWORK];
+
+const COMMON: &[Key] = &[
+    Key::new(
+        "source",
+        Kind::Choice(&["jwt", "oauth2", "http", "github-app", "command"]),
+        r#""jwt""#,
+        "How the token is obtained. Only \"jwt\" is built yet.",
+    )
+    .required(),
+    Key::new("required", Kind::Bool, "true", "Whether READY=1 and the exit code of `status` depend on it.")
+        .default("true"),
+    Key::new(
+        "units",
+        Kind::Texts,
+        r#"["job.service"]"#,
+        "The units that may read it from the credential socket; globs are allowed. Default: nobody.",
+    ),
+    Key::new(
+        "output",
+        Kind::Tables(&[OUTPUT, FILE]),
+        r#"[{ format = "token", path = "/run/renewd/sunbird.token" }]"#,
+        "The files it is delivered to.",
+    ),
+    Key::new(
+        "after_rotate",
+        Kind::Table(&[HOOK]),
+        r#"{ command = ["systemctl", "try-reload-or-restart", "job.service"] }"#,
+        "What is done when a new token is on disk. It never holds up another token.",
+    ),
+    Key::new(
+        "on_failure",
+        Kind::Table(&[HOOK, AFTER]),
+        r#"{ command = ["/usr/local/bin/page", "token"], after = "2m" }"#,
+        "What is done once in a failing spell, and once when it is over.",
+    ),
+];
+
+const JWT: &[Key] = &[
+    Key::new(
+        "algorithm",
+        Kind::Choice(ALGORITHMS),
+        r#""HS256""#,
+        "The signature's algorithm (RFC 7518 3.1, RFC 8037 3.1).",
+    )
+    .required(),
+    Key::new(
+        "key",
+        Kind::Text,
+        r#""398e54e888da42f8d089""#,
+        "The public name of the credential; becomes the claim iss, or the header's kid.",
+    ),
+    Key::new(
+        "key_claim",
+        Kind::Choice(&["iss", "kid"]),
+        r#""iss""#,
+        "Where `key` goes: the claim iss, or the header member kid.",
+    )
+    .default(r#""iss""#),
+    Key::new(
+        "secret",
+        Kind::Table(&[PLACES, ENCODING]),
+        r#"{ file = "sunbird.secret" }"#,
+        "The secret of HS256, HS384 and HS512, in one of four places.",
+    ),
+    Key::new(
+        "private_key",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "key.pem" }"#,
+        "The private key of RS, PS, ES and EdDSA: PEM (PKCS#1, SEC1, PKCS#8) or JWK, in one of four places.",
+    ),
+    Key::new("allow_weak_secret", Kind::Bool, "true", "Allows a secret that is shorter than the hash (RFC 7518 3.2).")
+        .default("false"),
+    Key::new(
+        "claims",
+        Kind::Free,
+        r#"{ aud = "api", sub = "" }"#,
+        "Claims with any value JSON has. iat, exp, nbf and jti are switches: true or false (default: iat, exp, jti on; nbf off).",
+    ),
+    Key::new("header", Kind::Free, r#"{ kid = "k1", typ = "JWT" }"#, "Header members; any but alg."),
+];
+
+const ALGORITHMS: &[&str] =
+    &["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+
+const PLACES: &[Key] = &[
+    Key::new("file", Kind::Path, r#""sunbird.secret""#, "A file. One trailing newline is dropped."),
+    Key::new("value", Kind::Text, r#""...""#, "The value itself, in the config. Keep the config to its owner then."),
+    Key::new("env", Kind::Text, r#""SUNBIRD_SECRET""#, "An environment variable of the daemon."),
+    Key::new(
+        "credential",
+        Kind::Text,
+        r#""sunbird""#,
+        "A credential of the unit (systemd's LoadCredential=), by its name. One trailing newline is dropped.",
+    ),
+];
+
+const ENCODING: &[Key] = &[Key::new(
+    "encoding",
+    Kind::Choice(&["utf8", "base64", "base64url", "hex"]),
+    r#""utf8""#,
+    "How the secret's bytes are written.",
+)
+.default(r#""utf8""#)];
+
+const OUTPUT: &[Key] = &[
+    Key::new(
+        "format",
+        Kind::Choice(&["token", "env", "json", "header", "template"]),
+        r#""token""#,
+        "What is written: the bare token, NAME=value, a JSON object, an Authorization header, or a template of yours.",
+    )
+    .required(),
+    Key::new(
+        "path",
+        Kind::Path,
+        r#""/run/renewd/sunbird.token""#,
+        "The file. Its folder must be there. Env outputs with the same path share the file.",
+    )
+    .required(),
+    Key::new("variable", Kind::Text, r#""SUNBIRD_TOKEN""#, "Of format \"env\": the variable's name."),
+    Key::new(
+        "expires_variable",
+        Kind::Text,
+        r#""SUNBIRD_TOKEN_EXPIRES_AT""#,
+        "Of format \"env\": a second variable with the expiry in Unix seconds; left out for a token that never expires.",
+    ),
+    Key::new(
+        "template",
+        Kind::Path,
+        r#""sunbird.tmpl""#,
+        "Of format \"template\": the template's file (minijinja) with name, token, claims, issued_at and expires_at.",
+    ),
+];
+
+const HOOK: &[Key] = &[
+    Key::new(
+        "command",
+        Kind::Texts,
+        r#"["systemctl", "try-reload-or-restart", "job.service"]"#,
+        "A program and its arguments, run without a shell. RENEWD_TOKEN_NAME and RENEWD_EXPIRES_AT are in its environment, never the token.",
+    ),
+    Key::new(
+        "signal",
+        Kind::Table(SIGNAL),
+        r#"{ pid_file = "/run/job.pid", signal = "HUP" }"#,
+        "Instead of a command: a signal for the process whose number stands in a file.",
+    ),
+    Key::new("timeout", Kind::Duration, r#""10s""#, "The command is killed after this long.").default(r#""10s""#),
+];
+
+const AFTER: &[Key] = &[Key::new(
+    "after",
+    Kind::Duration,
+    r#""2m""#,
+    "How long a failing spell lasts before it is told; at once where the credential was rejected.",
+)
+.default(r#""2m""#)];
+
+const SIGNAL: Keys = &[&[
+    Key::new("pid_file", Kind::Path, r#""/run/job.pid""#, "The file that holds the process's number.").required(),
+    Key::new("signal", Kind::Choice(SIGNALS), r#""HUP""#, "The signal's name, with or without SIG.").required(),
+]];
+
+const SIGNALS: &[&str] = &[
+    "HUP", "INT", "TERM", "USR1", "USR2", "WINCH", "CONT", "SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2",
+    "SIGWINCH", "SIGCONT",
+];
+
+/// Of the sources to come; known by name so that they are not taken for slips.
+const NETWORK: &[Key] = &[
+    Key::new("token_url", Kind::Text, "", "oauth2: the token endpoint.").later(),
+    Key::new("issuer", Kind::Text, "", "oauth2: the issuer, for discovery (RFC 8414).").later(),
+    Key::new("grant", Kind::Text, "", "oauth2: the grant.").later(),
+    Key::new("client_id", Kind::Text, "", "oauth2, github-app: the client's name.").later(),
+    Key::new("client_auth", Kind::Text, "", "oauth2: how the client proves itself.").later(),
+    Key::new("client_secret", Kind::Table(&[PLACES]), "", "oauth2: the client's secret.").later(),
+    Key::new("client_cert", Kind::Table(&[PLACES]), "", "oauth2: the client's certificate.").later(),
+    Key::new("client_key", Kind::Table(&[PLACES]), "", "oauth2: the key of the client's certificate.").later(),
+    Key::new("scope", Kind::Text, "", "oauth2: the scope.").later(),
+    Key::new("params", Kind::Free, "", "oauth2: further form fields.").later(),
+    Key::new("refresh_token", Kind::Table(&[PLACES]), "", "oauth2, http: the first refresh token.").later(),
+    Key::new("assertion", Kind::Free, "", "oauth2: the assertion's settings (RFC 7523).").later(),
+    Key::new("subject_token", Kind::Free, "", "oauth2: the token to exchange (RFC 8693).").later(),
+    Key::new("url", Kind::Text, "", "http: the endpoint.").later(),
+    Key::new("method", Kind::Text, "", "http: the method.").later(),
+    Key::new("headers", Kind::Free, "", "http: the request's headers.").later(),
+    Key::new("bearer", Kind::Free, "", "http: the token that authorises the request.").later(),
+    Key::new("form", Kind::Free, "", "http: form fields.").later(),
+    Key::new("json", Kind::Free, "", "http: a JSON body.").later(),
+    Key::new("response", Kind::Free, "", "http, command: where the answer's members stand.").later(),
+    Key::new("app_id", Kind::Text, "", "github-app: the app's id.").later(),
+    Key::new("installation_id", Kind::Text, "", "github-app: the installation's id.").later(),
+    Key::new("permissions", Kind::Free, "", "github-app: what the token may do.").later(),
+    Key::new("repositories", Kind::Texts, "", "github-app: the repositories it is good for.").later(),
+    Key::new("api_url", Kind::Text, "", "github-app: the API's address.").later(),
+    Key::new("command", Kind::Texts, "", "command: the program that prints the token.").later(),
+    Key::new("timeout", Kind::Duration, "", "Network sources and command: how long one try may take.").later(),
+    Key::new("ca_file", Kind::Path, "", "Network sources: a CA certificate file.").later(),
+    Key::new("ttl", Kind::Duration, "", "Network sources and command: the lifetime where the answer does not tell it.")
+        .later(),
+    Key::new("allow_http", Kind::Bool, "", "Network sources: allows plain http beyond loopback.").later(),
+];

@@ -1,0 +1,130 @@
+//! Owns: tokens that are made from other tokens: each parent must be there, and no chain may end in itself.
+//! Names that stand twice are told here too.
+//! Does not: order anything; the engine obtains parents first.
+
+use std::collections::HashMap;
+
+use super::lacks::Ledger;
+use crate::core::config::RawToken;
+use crate::core::finding::{Finding, quote};
+use crate::core::keys::most_like;
+use crate::core::settings::TokenName;
+
+pub(super) fn check(tokens: &[RawToken], ledger: &mut Ledger) {
+    let mut by_name: HashMap<&TokenName, usize> = HashMap::with_capacity(tokens.len());
+    for (index, token) in tokens.iter().enumerate() {
+        let first = *by_name.entry(&token.name.value).or_insert(index);
+        if let Some(first) = tokens.get(first).filter(|_| first != index) {
+            ledger.push(
+                Finding::error(format!("token `{}` stands twice", token.name.value))
+                    .at(token.name.place)
+                    .note(first.name.place, "first here")
+                    .help("rename or remove one of the two"),
+            );
+        }
+    }
+    unknown_parents(tokens, &by_name, ledger);
+    circles(tokens, &by_name, ledger);
+}
+
+fn unknown_parents(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, ledger: &mut Ledger) {
+    for parent in tokens.iter().flat_map(|token| &token.parents) {
+        if by_name.contains_key(&parent.value) {
+            continue;
+        }
+        let name = parent.value.as_str();
+        let help = match most_like(name, by_name.keys().map(|known| known.as_str())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "name a token of this config".into(),
+        };
+        ledger.error(parent.place, format!("there is no token {}", quote(name)), help);
+    }
+}
+
+/// Each circle is told once, at the parent that closes it. Iterative: a chain may be as long as the config.
+fn circles(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, ledger: &mut Ledger) {
+    let mut done = vec![false; tokens.len()];
+    for start in 0..tokens.len() {
+        let mut path: Vec<(usize, usize)> = vec![(start, 0)];
+        while let Some((index, next)) = path.pop() {
+            if done.get(index) != Some(&false) {
+                continue;
+            }
+            let Some(parent) = tokens.get(index).and_then(|token| token.parents.get(next)) else {
+                if let Some(slot) = done.get_mut(index) {
+                    *slot = true;
+                }
+                continue;
+            };
+            path.push((index, next + 1));
+            let Some(&above) = by_name.get(&parent.value) else {
+                continue;
+            };
+            if let Some(from) = path.iter().position(|(seen, _)| *seen == above) {
+                let names = path.iter().skip(from).filter_map(|(seen, _)| tokens.get(*seen));
+                let mut circle: Vec<_> = names.map(|token| token.name.value.as_str()).collect();
+                circle.push(parent.value.as_str());
+                let title = format!("tokens are made from each other: {}", circle.join(" -> "));
+                ledger.error(parent.place, title, "one of them must be obtained without the others");
+            } else {
+                path.push((above, 0));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::config::{RawFile, RawJwt, RawLifetime, RawSchedule};
+    use crate::core::finding::{At, Place};
+
+    fn tokens(graph: &[(&str, &[&str])]) -> Vec<RawToken> {
+        let place = Place { file: 0, start: 0, end: 0 };
+        let named = |name: &str| At { value: TokenName::new(name).unwrap(), place };
+        let token = |(name, parents): &(&str, &[&str])| RawToken {
+            name: named(name),
+            header: place,
+            flawed: false,
+            jwt: RawJwt::default(),
+            lifetime: RawLifetime::default(),
+            schedule: RawSchedule::default(),
+            file: RawFile::default(),
+            required: None,
+            units: Vec::new(),
+            parents: parents.iter().map(|name| named(name)).collect(),
+            outputs: Vec::new(),
+            after_rotate: None,
+            on_failure: None,
+        };
+        graph.iter().map(token).collect()
+    }
+
+    fn told(graph: &[(&str, &[&str])]) -> Vec<String> {
+        let mut ledger = Ledger::default();
+        check(&tokens(graph), &mut ledger);
+        let (findings, _) = ledger.into_parts();
+        let report = crate::core::finding::Report::new(findings, &[]);
+        report.lines().map(|(_, line)| line).collect()
+    }
+
+    #[test]
+    fn chains_without_a_circle_are_fine() {
+        assert_eq!(told(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_circle_is_told_once() {
+        assert_eq!(
+            told(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"]), ("d", &["b"])]),
+            ["tokens are made from each other: b -> c -> b"]
+        );
+        assert_eq!(told(&[("a", &["a"])]), ["tokens are made from each other: a -> a"]);
+    }
+
+    #[test]
+    fn unknown_and_doubled_names_are_told() {
+        assert_eq!(told(&[("sunbird", &["sunbrid"])]), ["there is no token `sunbrid`"]);
+        assert_eq!(told(&[("a", &[]), ("a", &[])]), ["token `a` stands twice"]);
+    }
+}

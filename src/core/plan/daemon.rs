@@ -1,0 +1,89 @@
+//! Owns: `[daemon]` with its defaults filled in from the environment.
+//! Does not: open sockets or make folders.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::lacks::Ledger;
+use super::spec::number_of;
+use crate::core::config::{Raw, RawDaemon};
+use crate::core::environment::Environment;
+use crate::core::facts::Facts;
+use crate::core::finding::{Finding, Severity};
+use crate::core::settings::DaemonPlan;
+
+/// unix(7): sun_path holds 108 bytes, the last one NUL.
+const LONGEST_SOCKET: usize = 107;
+
+pub(super) fn plan(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Option<DaemonPlan> {
+    let daemon = &raw.daemon;
+    let state_dir = daemon.state_dir.as_ref().map(|path| path.value.clone()).or_else(|| default_state_dir(env));
+    if state_dir.is_none() {
+        ledger.push(
+            Finding::error("there is no place for the state")
+                .help("set state_dir in [daemon], or HOME in the environment"),
+        );
+    }
+    let group = daemon.control_group.as_ref();
+    let control_group = group.and_then(|group| {
+        number_of(&group.value, &facts.groups)
+            .map_err(|name| {
+                let message = format!("the control socket's group `{name}` does not exist");
+                ledger.lack(group.place, message, "create the group, or name another one", Severity::Lack)
+            })
+            .ok()
+    });
+    Some(DaemonPlan {
+        control_socket: control_socket(daemon, facts, env, ledger),
+        control_group,
+        state_dir: state_dir?,
+        ready_timeout: daemon.ready_timeout.map_or(Duration::from_secs(60), |span| span.value),
+        metrics_listen: None,
+        credential_socket: None,
+        credential_timeout: daemon.credential_timeout.map_or(Duration::from_secs(10), |span| span.value),
+    })
+}
+
+fn control_socket(daemon: &RawDaemon, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Option<PathBuf> {
+    let Some(socket) = &daemon.control_socket else {
+        let socket = default_control_socket(env).filter(|socket| !too_long(socket));
+        if socket.is_none() {
+            ledger.push(
+                Finding::warning(
+                    "there is no place for a control socket: status, rotate and reload will not find the daemon",
+                )
+                .help("set control_socket in [daemon]; under systemd, RuntimeDirectory=renewd gives it one"),
+            );
+        }
+        return socket;
+    };
+    if too_long(&socket.value) {
+        let help = format!("a socket's path has at most {LONGEST_SOCKET} bytes");
+        ledger.error(socket.place, "the control socket's path is too long", help);
+    }
+    let folder = socket.value.parent()?;
+    if let Some(problem) = facts.folders.get(folder).and_then(|fact| fact.problem.as_ref()) {
+        let message =
+            format!("control socket `{}`: the folder `{}` {problem}", socket.value.display(), folder.display());
+        ledger.lack(socket.place, message, "create the folder; renewd creates none", Severity::Lack);
+    }
+    Some(socket.value.clone())
+}
+
+fn too_long(socket: &Path) -> bool {
+    socket.as_os_str().len() > LONGEST_SOCKET
+}
+
+/// $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock.
+pub fn default_control_socket(env: &Environment) -> Option<PathBuf> {
+    let runtime = env.folder("RUNTIME_DIRECTORY").ok().map(|folder| folder.join("control.sock"));
+    runtime.or_else(|| env.absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("renewd/control.sock")))
+}
+
+/// $STATE_DIRECTORY, else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.
+fn default_state_dir(env: &Environment) -> Option<PathBuf> {
+    env.folder("STATE_DIRECTORY")
+        .ok()
+        .or_else(|| env.absolute("XDG_STATE_HOME").map(|folder| folder.join("renewd")))
+        .or_else(|| env.home().map(|home| home.join(".local/state/renewd")))
+}

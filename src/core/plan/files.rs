@@ -1,0 +1,37 @@
+//! Owns: what is said of the permissions of config files.
+//! Does not: judge secrets' files (`credential` does), or read modes.
+
+use std::collections::HashSet;
+
+use super::lacks::Ledger;
+use crate::core::config::{CredentialFrom, Raw};
+use crate::core::facts::Facts;
+use crate::core::finding::Finding;
+
+pub(super) const ANYBODY_WRITES: u32 = 0o002;
+pub(super) const GROUP_WRITES: u32 = 0o020;
+pub(super) const OTHERS_READ: u32 = 0o004;
+
+pub(super) fn judge(raw: &Raw, facts: &Facts, ledger: &mut Ledger) {
+    let with_secrets: HashSet<u32> = raw
+        .tokens
+        .iter()
+        .flat_map(|token| token.jwt.secret.iter().chain(&token.jwt.private_key))
+        .filter_map(|credential| credential.from.as_ref())
+        .filter(|from| matches!(from.value, CredentialFrom::Value(_)))
+        .map(|from| from.place.file)
+        .collect();
+    for (number, file) in (0u32..).zip(&facts.config_files) {
+        let finding = if file.mode & ANYBODY_WRITES != 0 {
+            Finding::error("anybody may write the config file").help(format!("chmod o-w {}", file.shown))
+        } else if file.mode & GROUP_WRITES != 0 {
+            Finding::warning("its group may write the config file").help(format!("chmod g-w {}", file.shown))
+        } else if file.mode & OTHERS_READ != 0 && with_secrets.contains(&number) {
+            Finding::warning("the config file holds a secret and anybody may read it")
+                .help(format!("chmod o-r {}, or keep the secret in a file of its own", file.shown))
+        } else {
+            continue;
+        };
+        ledger.push(finding.about(&file.shown));
+    }
+}

@@ -1,0 +1,91 @@
+//! Owns: the road from raw settings and facts to a validated `Plan`: defaults filled in, tables compared with each other,
+//! names looked up, keys made ready. Every mistake is told, each with its place.
+//! Does not: read anything, or decide how a lack is treated.
+
+mod chain;
+mod credential;
+mod daemon;
+mod files;
+mod lacks;
+mod schedule;
+mod spec;
+mod targets;
+mod token;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::config::{CredentialFrom, Raw, RawFormat, credential_file};
+use super::environment::Environment;
+use super::facts::Facts;
+use super::finding::{Finding, Severity};
+use super::settings::Plan;
+use lacks::Ledger;
+
+pub use daemon::default_control_socket;
+
+/// A plan, or the mistakes that stand in its way; warnings and lacks beside a plan too.
+pub(crate) struct Planned {
+    /// `None`: there is a mistake in the text.
+    pub plan: Option<Plan>,
+    pub findings: Vec<Finding>,
+}
+
+/// Makes the plan of a config. `path` is the main file, absolute as it was given; `found` what reading it already told:
+/// with a mistake among it there is no plan, but the rest is told all the same.
+pub(crate) fn plan(path: &Path, raw: &Raw, found: Vec<Finding>, facts: &Facts, env: &Environment) -> Planned {
+    let mut ledger = Ledger::new(found);
+    files::judge(raw, facts, &mut ledger);
+    let daemon = daemon::plan(raw, facts, env, &mut ledger);
+    chain::check(&raw.tokens, &mut ledger);
+    let tokens = token::plan_all(raw, facts, env, &mut ledger);
+    let targets = targets::plan_all(raw, facts, &mut ledger);
+    let (findings, lacks) = ledger.into_parts();
+    let refused = findings.iter().any(|finding| finding.severity() == Severity::TextError);
+    let plan = match daemon {
+        Some(daemon) if !refused => Some(Plan {
+            path: path.to_path_buf(),
+            daemon,
+            tokens,
+            targets,
+            lacks,
+            watched_files: watched_files(raw, facts, env),
+            watched_folders: watched_folders(raw),
+        }),
+        _ => None,
+    };
+    Planned { plan, findings }
+}
+
+/// Files whose change means a reload; of a config that is refused too.
+pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTreeSet<PathBuf> {
+    let mut files: BTreeSet<PathBuf> = facts.config_files.iter().map(|file| file.path.clone()).collect();
+    for token in &raw.tokens {
+        for credential in token.jwt.secret.iter().chain(&token.jwt.private_key) {
+            match credential.from.as_ref().map(|from| &from.value) {
+                Some(CredentialFrom::File(path)) if !files.contains(path) => {
+                    files.insert(path.clone());
+                }
+                Some(CredentialFrom::Credential(name)) => files.extend(credential_file(name, env)),
+                _ => {}
+            }
+        }
+        for output in &token.outputs {
+            if let RawFormat::Template(file) = &output.format {
+                files.insert(file.value.clone());
+            }
+        }
+    }
+    files
+}
+
+/// The folders in which an include's glob may match: the last one without a wildcard.
+/// A wildcard in a folder's name is watched at its parent only.
+pub(crate) fn watched_folders(raw: &Raw) -> BTreeSet<PathBuf> {
+    let wild = |part: &std::ffi::OsStr| part.to_string_lossy().contains(['*', '?', '[']);
+    raw.include
+        .iter()
+        .filter_map(|glob| glob.value.parent())
+        .map(|folder| folder.iter().take_while(|part| !wild(part)).collect())
+        .collect()
+}

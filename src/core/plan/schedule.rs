@@ -1,0 +1,157 @@
+//! Owns: lifetime and schedule of one token: its own keys, else `[defaults]`, else what is built in; and what contradicts.
+//! Does not: know when anything is due.
+
+use std::time::Duration;
+
+use super::lacks::Ledger;
+use crate::core::config::{RawDefaults, RawToken};
+use crate::core::finding::{At, Finding, Place};
+use crate::core::settings::{Lifetime, Retry, RotateRule, Schedule};
+
+pub(super) const LIFETIME: Lifetime = Lifetime::For(Duration::from_secs(3600));
+
+/// How long a token lives, and when it is rotated.
+pub(super) struct Timing {
+    pub lifetime: Lifetime,
+    pub schedule: Schedule,
+}
+
+pub(super) fn plan(token: &RawToken, defaults: &RawDefaults, ledger: &mut Ledger) -> Timing {
+    let timing = Chosen::of(token, defaults);
+    if !token.flawed && !defaults.flawed {
+        timing.check(token, ledger);
+    }
+    timing.filled_in()
+}
+
+/// What was chosen, each with its place where the config says it.
+struct Chosen {
+    lifetime: Option<At<Lifetime>>,
+    /// The exp claim is switched off or on.
+    exp: Option<At<bool>>,
+    skew: Option<At<Duration>>,
+    rule: Option<At<RotateRule>>,
+    jitter: Option<At<f64>>,
+    min_interval: Option<At<Duration>>,
+    initial: Option<At<Duration>>,
+    max: Option<At<Duration>>,
+    rejected: Option<At<Duration>>,
+}
+
+impl Chosen {
+    fn of(token: &RawToken, defaults: &RawDefaults) -> Self {
+        let (own, common) = (&token.schedule, &defaults.schedule);
+        Self {
+            lifetime: token.lifetime.lifetime.or(defaults.lifetime.lifetime),
+            exp: token.jwt.claims.exp,
+            skew: token.lifetime.skew.or(defaults.lifetime.skew),
+            rule: own.rule.or(common.rule),
+            jitter: own.jitter.or(common.jitter),
+            min_interval: own.min_interval.or(common.min_interval),
+            initial: own.retry_initial.or(common.retry_initial),
+            max: own.retry_max.or(common.retry_max),
+            rejected: own.retry_rejected.or(common.retry_rejected),
+        }
+    }
+
+    /// `Never` where there is no exp for any reason.
+    fn lifetime(&self) -> Lifetime {
+        match self.exp {
+            Some(At { value: false, .. }) => Lifetime::Never,
+            _ => self.lifetime.map_or(LIFETIME, |lifetime| lifetime.value),
+        }
+    }
+
+    fn rule(&self) -> RotateRule {
+        self.rule.map_or(Schedule::default().rule, |rule| rule.value)
+    }
+
+    fn check(&self, token: &RawToken, ledger: &mut Ledger) {
+        let lifetime_place = self.lifetime.map_or(token.header, |lifetime| lifetime.place);
+        match self.lifetime() {
+            Lifetime::Never => self.check_never(token, lifetime_place, ledger),
+            Lifetime::For(span) => self.check_spans(span, token, lifetime_place, ledger),
+        }
+        if let (Some(initial), Some(max)) = (self.initial, self.max)
+            && initial.value > max.value
+        {
+            ledger.push(
+                Finding::error("`retry.initial` is longer than `retry.max`")
+                    .at(initial.place)
+                    .note(max.place, "the longest wait")
+                    .help("the waits grow from initial to max"),
+            );
+        }
+    }
+
+    fn check_never(&self, token: &RawToken, lifetime_place: Place, ledger: &mut Ledger) {
+        if let Some(on) = self.exp.filter(|exp| exp.value) {
+            ledger.error(
+                on.place,
+                "`claims.exp` = true with a lifetime of \"never\"",
+                "give it a lifetime, or remove claims.exp",
+            );
+        }
+        if matches!(self.rule(), RotateRule::Every(_)) {
+            return;
+        }
+        let place = match self.exp {
+            Some(At { value: false, place }) => place,
+            _ => lifetime_place,
+        };
+        let finding = Finding::error(format!("token `{}` never expires and has no rotate_every", token.name.value))
+            .at(place)
+            .help("add how often it is rotated: rotate_every = \"30d\"");
+        ledger.push(match self.rule {
+            Some(rule) => finding.note(rule.place, "needs an expiry"),
+            None => finding,
+        });
+    }
+
+    fn check_spans(&self, lifetime: Duration, token: &RawToken, lifetime_place: Place, ledger: &mut Ledger) {
+        let (name, span) = match self.rule() {
+            RotateRule::Before(span) => ("rotate_before", Some(span)),
+            RotateRule::Every(span) => ("rotate_every", Some(span)),
+            RotateRule::At(_) => ("rotate_at", None),
+        };
+        let rule = self.rule.filter(|_| span.is_some_and(|span| span >= lifetime)).map(|rule| (name, rule.place));
+        let interval =
+            self.min_interval.filter(|interval| interval.value >= lifetime).map(|at| ("min_interval", at.place));
+        for (name, place) in rule.into_iter().chain(interval) {
+            ledger.push(
+                Finding::error(format!("`{name}` is not shorter than the lifetime of token `{}`", token.name.value))
+                    .at(place)
+                    .note(lifetime_place, format!("the lifetime is {}", humantime::format_duration(lifetime)))
+                    .help(format!("shorten {name}, or lengthen lifetime")),
+            );
+        }
+    }
+
+    fn filled_in(&self) -> Timing {
+        let base = Schedule::default();
+        let lifetime = self.lifetime();
+        // The built-in interval gives way to a life as short as itself; one that was set was checked.
+        let min_interval = match (self.min_interval, lifetime) {
+            (Some(interval), _) => interval.value,
+            (None, Lifetime::For(span)) => base.min_interval.min(span / 2),
+            (None, Lifetime::Never) => base.min_interval,
+        };
+        let value = |at: Option<At<Duration>>, built_in| at.map_or(built_in, |at| at.value);
+        let initial = value(self.initial, base.retry.initial);
+        let max = value(self.max, base.retry.max);
+        Timing {
+            lifetime,
+            schedule: Schedule {
+                rule: self.rule(),
+                jitter: self.jitter.map_or(base.jitter, |at| at.value),
+                min_interval,
+                retry: Retry {
+                    initial: if self.initial.is_some() { initial } else { initial.min(max) },
+                    max: if self.max.is_some() { max } else { max.max(initial) },
+                    rejected: value(self.rejected, base.retry.rejected),
+                },
+                skew: value(self.skew, base.skew),
+            },
+        }
+    }
+}

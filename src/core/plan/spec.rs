@@ -1,0 +1,69 @@
+//! Owns: mode, owner and group of an output: its own, else the token's, else `[defaults]`'; names become numbers.
+//! Does not: change files.
+
+use std::collections::HashMap;
+
+use crate::core::config::{Account, RawFile};
+use crate::core::facts::Facts;
+use crate::core::finding::{At, Place};
+use crate::core::settings::{FileSpec, Mode};
+
+/// The number of an account; the name where there is none.
+pub(super) fn number_of<'a>(account: &'a Account, numbers: &HashMap<String, Option<u32>>) -> Result<u32, &'a str> {
+    match account {
+        Account::Number(number) => Ok(*number),
+        Account::Name(name) => numbers.get(name).copied().flatten().ok_or(name),
+    }
+}
+
+/// What an output's file shall be, where each part stands, and who of it is not known.
+pub(super) struct Spec<'r> {
+    pub spec: FileSpec,
+    pub mode: Option<&'r At<Mode>>,
+    pub owner: Option<&'r At<Account>>,
+    pub group: Option<&'r At<Account>>,
+    /// "the user `x`", with its place.
+    pub unknown: Vec<(Place, String)>,
+}
+
+impl<'r> Spec<'r> {
+    /// `layers`: the nearest first.
+    pub fn of(layers: [&'r RawFile; 3], facts: &Facts) -> Self {
+        let mode = layers.iter().find_map(|file| file.mode.as_ref());
+        let owner = layers.iter().find_map(|file| file.owner.as_ref());
+        let group = layers.iter().find_map(|file| file.group.as_ref());
+        let mut unknown = Vec::new();
+        let mut number = |account: Option<&'r At<Account>>, numbers, kind| {
+            let account = account?;
+            number_of(&account.value, numbers)
+                .map_err(|name| unknown.push((account.place, format!("the {kind} `{name}`"))))
+                .ok()
+        };
+        let uid = number(owner, &facts.users, "user");
+        let gid = number(group, &facts.groups, "group");
+        Self {
+            spec: FileSpec { mode: mode.map(|mode| mode.value).unwrap_or_default(), uid, gid },
+            mode,
+            owner,
+            group,
+            unknown,
+        }
+    }
+
+    /// The key in which two outputs of one file differ. Unknown accounts are told apart by name.
+    pub fn differs(&self, other: &Self) -> Option<(&'static str, Option<Place>)> {
+        let account = |number: Option<u32>, account: Option<&At<Account>>| {
+            (number, account.filter(|_| number.is_none()).map(|account| account.value.clone()))
+        };
+        if self.spec.mode != other.spec.mode {
+            return Some(("mode", self.mode.map(|at| at.place)));
+        }
+        if account(self.spec.uid, self.owner) != account(other.spec.uid, other.owner) {
+            return Some(("owner", self.owner.map(|at| at.place)));
+        }
+        if account(self.spec.gid, self.group) != account(other.spec.gid, other.group) {
+            return Some(("group", self.group.map(|at| at.place)));
+        }
+        None
+    }
+}

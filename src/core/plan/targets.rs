@@ -1,0 +1,222 @@
+//! Owns: outputs gathered by the file they end up in: what may share one, what stands in its way.
+//! Does not: write.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::lacks::Ledger;
+use super::spec::Spec;
+use crate::core::config::{Raw, RawFormat, RawOutput, RawToken};
+use crate::core::facts::{Facts, FileId, Standing};
+use crate::core::finding::{At, Finding, Place, Severity};
+use crate::core::settings::{Format, Lack, LinePlan, TargetPlan};
+
+pub(super) fn plan_all(raw: &Raw, facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
+    let mut targets =
+        Targets { facts, inputs: inputs(facts), templates: HashMap::new(), by_path: HashMap::new(), made: Vec::new() };
+    for token in &raw.tokens {
+        for output in &token.outputs {
+            let spec = Spec::of([&output.file, &token.file, &raw.defaults.file], facts);
+            targets.add(token, output, spec, ledger);
+        }
+    }
+    targets.made.into_iter().map(|target| target.plan).collect()
+}
+
+/// Files that are read: an output must not replace one.
+fn inputs(facts: &Facts) -> HashMap<FileId, &Path> {
+    let read = facts.files.iter().filter_map(|(path, file)| Some((file.id?, path.as_path())));
+    let config = facts.config_files.iter().map(|file| (file.id, file.path.as_path()));
+    read.chain(config).collect()
+}
+
+struct Target<'r> {
+    plan: TargetPlan,
+    first: &'r RawOutput,
+    spec: Spec<'r>,
+    variables: Vec<&'r At<String>>,
+}
+
+struct Targets<'r> {
+    facts: &'r Facts,
+    inputs: HashMap<FileId, &'r Path>,
+    templates: HashMap<&'r Path, Result<Arc<str>, String>>,
+    by_path: HashMap<Arc<Path>, usize>,
+    made: Vec<Target<'r>>,
+}
+
+impl<'r> Targets<'r> {
+    fn add(&mut self, token: &RawToken, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
+        let resolved = self.resolve(&output.path.value);
+        let (format, lack) = self.format(output, ledger);
+        let line = LinePlan { token: token.name.value.clone(), format };
+        if let Some(target) = self.by_path.get(resolved.as_path()).and_then(|index| self.made.get_mut(*index)) {
+            target.share(output, line, &spec, ledger);
+            return;
+        }
+        let path: Arc<Path> = resolved.into();
+        let lack = self.look(output, &spec, ledger).or(lack);
+        let shown = if *path == *output.path.value { Arc::clone(&path) } else { output.path.value.as_path().into() };
+        let mut target = Target {
+            plan: TargetPlan { path: Arc::clone(&path), shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
+            first: output,
+            spec,
+            variables: Vec::new(),
+        };
+        target.add_variables(output, ledger);
+        self.by_path.insert(path, self.made.len());
+        self.made.push(target);
+    }
+
+    /// The folder with its links resolved, and the file's name.
+    fn resolve(&self, path: &Path) -> PathBuf {
+        let folder = path.parent().and_then(|folder| self.facts.folders.get(folder));
+        match (folder, path.file_name()) {
+            (Some(folder), Some(name)) => folder.resolved.join(name),
+            _ => path.to_path_buf(),
+        }
+    }
+
+    /// What stands in the way of this file; the first thing is kept with the target.
+    fn look(&self, output: &RawOutput, spec: &Spec<'_>, ledger: &mut Ledger) -> Option<Lack> {
+        let path = &output.path.value;
+        let place = output.path.place;
+        let shown = path.display();
+        let mut first = None;
+        let mut lack = |place: Place, problem: String, help: &str| {
+            let lack = ledger.lack(place, format!("cannot write `{shown}`: {problem}"), help, Severity::Lack);
+            first.get_or_insert(lack);
+        };
+        if let Some((folder, problem)) =
+            path.parent().and_then(|folder| Some((folder, self.facts.folders.get(folder)?.problem.as_ref()?)))
+        {
+            lack(
+                place,
+                format!("the folder `{}` {problem}", folder.display()),
+                "renewd creates no folders: RuntimeDirectory= or systemd-tmpfiles does",
+            );
+        }
+        match self.facts.outputs.get(path) {
+            Some(Standing::Link) => lack(
+                place,
+                "it is a symlink".into(),
+                "renewd never follows or replaces a symlink: remove it, or name the file it leads to",
+            ),
+            Some(Standing::Folder) => lack(place, "it is a folder".into(), "name a file, or remove the folder"),
+            Some(Standing::Other) => lack(place, "it is not a regular file".into(), "name another file"),
+            _ => {}
+        }
+        for (place, who) in &spec.unknown {
+            lack(*place, format!("{who} does not exist"), "create the account, or name another one");
+        }
+        if let Some(Standing::File(id)) = self.facts.outputs.get(path)
+            && let Some(input) = self.inputs.get(id)
+        {
+            let title = format!("this output would replace `{}`, which the config reads", input.display());
+            ledger.error(place, title, "write the token to another file");
+        }
+        first
+    }
+
+    fn format(&mut self, output: &'r RawOutput, ledger: &mut Ledger) -> (Format, Option<Lack>) {
+        let format = match &output.format {
+            RawFormat::Token => Format::Token,
+            RawFormat::Json => Format::Json,
+            RawFormat::Header => Format::Header,
+            RawFormat::Env { variable, expires_variable } => Format::Env {
+                variable: variable.value.clone(),
+                expires_variable: expires_variable.as_ref().map(|name| name.value.clone()),
+            },
+            RawFormat::Template(file) => {
+                let facts = self.facts;
+                let text = self.templates.entry(&file.value).or_insert_with(|| template(&file.value, facts));
+                let (text, lack) = match text {
+                    Ok(text) => (Arc::clone(text), None),
+                    Err(problem) => {
+                        let message = format!(
+                            "cannot write `{}`: the template `{}` {problem}",
+                            output.path.value.display(),
+                            file.value.display()
+                        );
+                        let lack = ledger.lack(
+                            file.place,
+                            message,
+                            "put a template there that minijinja reads",
+                            Severity::Lack,
+                        );
+                        (Arc::from(""), Some(lack))
+                    }
+                };
+                return (Format::Template { file: file.value.clone(), text }, lack);
+            }
+        };
+        (format, None)
+    }
+}
+
+fn template(path: &Path, facts: &Facts) -> Result<Arc<str>, String> {
+    let content = match facts.files.get(path).map(|file| &file.content) {
+        Some(Ok(content)) => content,
+        Some(Err(problem)) => return Err(problem.clone()),
+        None => return Err("was not looked at".into()),
+    };
+    let text = std::str::from_utf8(content.expose()).map_err(|_| "is not UTF-8".to_string())?;
+    match minijinja::Environment::new().template_from_str(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(match error.line() {
+            Some(line) => format!("is not a template: line {line}: {}", error.kind()),
+            None => format!("is not a template: {}", error.kind()),
+        }),
+    }
+}
+
+impl<'r> Target<'r> {
+    /// A second output with the same file: env outputs share it, all others clash.
+    fn share(&mut self, output: &'r RawOutput, line: LinePlan, spec: &Spec<'r>, ledger: &mut Ledger) {
+        let both_env =
+            matches!(self.first.format, RawFormat::Env { .. }) && matches!(output.format, RawFormat::Env { .. });
+        if !both_env {
+            let linked = if output.path.value == self.first.path.value { "" } else { " (through a linked folder)" };
+            ledger.push(
+                Finding::error(format!("two outputs write `{}`{linked}", self.plan.path.display()))
+                    .at(output.path.place)
+                    .note(self.first.path.place, "the other output")
+                    .help("give each its own file; only outputs of format \"env\" share one"),
+            );
+            return;
+        }
+        if let Some((key, place)) = spec.differs(&self.spec) {
+            ledger.push(
+                Finding::error(format!("two outputs write `{}` with a different `{key}`", self.plan.path.display()))
+                    .at(place.unwrap_or(output.header))
+                    .note(self.first.header, "the other output")
+                    .help(format!("give both the same {key}, or set it in [defaults]")),
+            );
+        }
+        self.add_variables(output, ledger);
+        self.plan.lines.push(Arc::new(line));
+    }
+
+    fn add_variables(&mut self, output: &'r RawOutput, ledger: &mut Ledger) {
+        let RawFormat::Env { variable, expires_variable } = &output.format else {
+            return;
+        };
+        for name in std::iter::once(variable).chain(expires_variable) {
+            if let Some(first) = self.variables.iter().find(|first| first.value == name.value) {
+                ledger.push(
+                    Finding::error(format!(
+                        "the variable `{}` stands twice in `{}`",
+                        name.value,
+                        self.plan.path.display()
+                    ))
+                    .at(name.place)
+                    .note(first.place, "first here")
+                    .help("give each its own name"),
+                );
+            } else {
+                self.variables.push(name);
+            }
+        }
+    }
+}

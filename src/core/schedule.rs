@@ -1,0 +1,190 @@
+//! Owns: when a token is due, how long a failed try waits, and the numbers drawn for both.
+//! All of it is arithmetic on what is handed in: the same inputs give the same times.
+//! Does not: know of tokens in flight, files or plans; the engine asks it.
+
+use std::time::Duration;
+
+use super::settings::{Retry, RotateRule, Schedule, TokenName};
+use super::time::Wall;
+
+/// The fraction of a lifetime that stands in for a rule which does not fit it.
+const FALLBACK: f64 = 0.67;
+
+/// No two tries for one token are nearer than this, unless `retry.initial` is shorter.
+const CLOSEST: Duration = Duration::from_secs(1);
+
+/// A token issued further ahead of the clock than this (plus its skew) shows that the clock was set back.
+const AHEAD: Duration = Duration::from_secs(60);
+
+/// What of a token's life the schedule looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Life {
+    pub issued_at: Wall,
+    pub expires_at: Option<Wall>,
+    /// When it was at hand, by the wall clock.
+    pub obtained_at: Wall,
+}
+
+/// When a token falls due on schedule.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Due {
+    At(Wall),
+    /// It neither expires nor has a `rotate_every`.
+    Never,
+}
+
+impl Due {
+    pub fn is_past(self, now: Wall) -> bool {
+        matches!(self, Self::At(at) if at <= now)
+    }
+}
+
+/// A number in `0.0..1.0` hashed from who asks and why: 500 equal machines differ by their seed, one machine repeats itself.
+pub fn draw(seed: u64, name: &TokenName, generation: u64, attempt: u32) -> f64 {
+    // FNV-1a over the name, then the finalizer of SplitMix64 over everything.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in name.as_str().bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    for part in [seed, generation, u64::from(attempt)] {
+        hash = mix(hash ^ mix(part.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+    }
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The planned rotation before jitter. A rule that is not shorter than the lifetime gives way to 0.67 of it.
+fn planned(rule: RotateRule, life: Life) -> Due {
+    let span = life.expires_at.map(|end| end.since(life.issued_at));
+    let fraction = |f: f64| match span {
+        Some(span) => Due::At(life.issued_at.plus(span.mul_f64(f))),
+        None => Due::Never,
+    };
+    match (rule, span, life.expires_at) {
+        (RotateRule::At(f), ..) => fraction(f),
+        (RotateRule::Before(d), Some(span), Some(end)) if d < span => Due::At(end.minus(d)),
+        (RotateRule::Before(_), ..) => fraction(FALLBACK),
+        (RotateRule::Every(d), Some(span), _) if d >= span => fraction(FALLBACK),
+        (RotateRule::Every(d), ..) => Due::At(life.issued_at.plus(d)),
+    }
+}
+
+/// When the token is due on schedule: the rule's moment, up to `jitter` of the planned wait earlier, never later.
+/// `drawn` is in `0.0..1.0`, one draw for each token issued.
+pub fn due(schedule: &Schedule, life: Life, drawn: f64) -> Due {
+    match planned(schedule.rule, life) {
+        Due::At(at) => {
+            let wait = at.since(life.obtained_at);
+            Due::At(at.minus(wait.mul_f64(schedule.jitter * drawn)))
+        }
+        Due::Never => Due::Never,
+    }
+}
+
+/// Whether the token's `iat` lies so far ahead that the clock must have been set back since.
+pub fn issued_in_future(schedule: &Schedule, life: Life, now: Wall) -> bool {
+    life.issued_at.minus(schedule.skew) > now.plus(AHEAD).plus(schedule.skew)
+}
+
+/// How long to wait after the `attempt`th failure in a row (1 is the first): exponential with full jitter, up to `max`.
+/// What is left of the token's life bounds it, so that more than one try falls before the end of it.
+pub fn backoff(retry: &Retry, attempt: u32, life_left: Option<Duration>, drawn: f64) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(31);
+    let cap = retry.initial.saturating_mul(1_u32 << doublings).min(retry.max);
+    let floor = CLOSEST.min(retry.initial).max(Duration::from_millis(1));
+    let wait = cap.mul_f64(drawn);
+    let bounded = match life_left {
+        Some(left) if !left.is_zero() => wait.min(left / 4),
+        _ => wait,
+    };
+    bounded.max(floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn hour() -> Life {
+        Life { issued_at: Wall::from_secs(0), expires_at: Some(Wall::from_secs(3600)), obtained_at: Wall::from_secs(0) }
+    }
+
+    fn plain(rule: RotateRule) -> Schedule {
+        Schedule { rule, jitter: 0.0, ..Schedule::default() }
+    }
+
+    #[test]
+    fn each_rule_has_its_moment() {
+        for (rule, want) in [
+            (RotateRule::At(0.5), 1800),
+            (RotateRule::Before(secs(600)), 3000),
+            (RotateRule::Every(secs(60)), 60),
+            (RotateRule::Before(secs(3600)), 2412),
+            (RotateRule::Every(secs(7200)), 2412),
+        ] {
+            assert_eq!(due(&plain(rule), hour(), 0.9), Due::At(Wall::from_secs(want)), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn without_expiry_only_every_is_ever_due() {
+        let life = Life { expires_at: None, ..hour() };
+        assert_eq!(due(&plain(RotateRule::At(0.5)), life, 0.0), Due::Never);
+        assert_eq!(due(&plain(RotateRule::Every(secs(9))), life, 0.0), Due::At(Wall::from_secs(9)));
+    }
+
+    #[test]
+    fn a_clock_set_back_is_told_by_more_than_a_minute_and_the_skew() {
+        let schedule = Schedule { skew: secs(30), ..Schedule::default() };
+        let life = Life { issued_at: Wall::from_secs(1000), ..hour() };
+        assert!(!issued_in_future(&schedule, life, Wall::from_secs(880)));
+        assert!(issued_in_future(&schedule, life, Wall::from_secs(879)));
+    }
+
+    #[test]
+    fn machines_and_attempts_differ_and_repeat() {
+        let name = TokenName::new("a").unwrap();
+        assert_eq!(draw(1, &name, 2, 3).to_bits(), draw(1, &name, 2, 3).to_bits());
+        let mut seen: Vec<u64> = (0..500).map(|seed| (draw(seed, &name, 1, 0) * 1e6) as u64).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert!(seen.len() > 490, "{} of 500 differ", seen.len());
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_is_early_only_and_bounded(f in 0.01..0.99_f64, jitter in 0.0..0.99_f64, drawn in 0.0..1.0_f64, obtained in 0_i64..3600) {
+            let life = Life { obtained_at: Wall::from_secs(obtained), ..hour() };
+            let schedule = Schedule { jitter, ..plain(RotateRule::At(f)) };
+            let Due::At(base) = due(&plain(RotateRule::At(f)), life, 0.0) else { panic!("has an end") };
+            let Due::At(at) = due(&schedule, life, drawn) else { panic!("has an end") };
+            prop_assert!(at <= base);
+            prop_assert!(base.since(at) <= base.since(life.obtained_at).mul_f64(jitter) + Duration::from_millis(1));
+        }
+
+        #[test]
+        fn backoff_is_never_hot_and_never_past_max(attempt in 1_u32..100, drawn in 0.0..1.0_f64, left in proptest::option::of(0_u64..10_000)) {
+            let retry = Schedule::default().retry;
+            let wait = backoff(&retry, attempt, left.map(secs), drawn);
+            prop_assert!(wait >= secs(1) && wait <= retry.max);
+        }
+
+        #[test]
+        fn nothing_overflows(issued in any::<i64>(), expires in any::<i64>(), now in any::<i64>(), span in any::<u64>()) {
+            let life = Life { issued_at: Wall(issued), expires_at: Some(Wall(expires)), obtained_at: Wall(now) };
+            for rule in [RotateRule::At(0.67), RotateRule::Before(Duration::from_millis(span)), RotateRule::Every(Duration::from_millis(span))] {
+                let _ = due(&plain(rule), life, 0.5);
+            }
+            let _ = issued_in_future(&Schedule::default(), life, Wall(now));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Owns: the JSON Schema (draft 2020-12) of the config, written from the table of keys.
+//! Does not: check a config; `config` does, and says more than a schema can.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{Key, Keys, Kind, ROOT};
+
+const DURATION: &str = r"^\s*[0-9]+\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$|^0$";
+
+/// The schema of the whole config. Keys that are not built yet are not in it.
+pub fn schema() -> Value {
+    let mut root = table(ROOT);
+    let head = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "renewd's config",
+        "description": "config.toml of renewd",
+    });
+    if let (Value::Object(root), Value::Object(mut whole)) = (&mut root, head) {
+        whole.append(root);
+        return Value::Object(whole);
+    }
+    root
+}
+
+fn table(keys: Keys) -> Value {
+    let there = || keys.iter().copied().flatten().filter(|key| key.built);
+    let properties: Map<_, _> = there().map(|key| (key.name.to_string(), property(key))).collect();
+    let required: Vec<_> = there().filter(|key| key.required).map(|key| key.name).collect();
+    let mut schema = json!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = of_kind(key.kind);
+    schema["description"] = json!(key.doc);
+    if let Some(default) = toml_value(key.default) {
+        schema["default"] = default;
+    }
+    if let Some(example) = toml_value(key.example) {
+        schema["examples"] = json!([example]);
+    }
+    schema
+}
+
+fn of_kind(kind: Kind) -> Value {
+    match kind {
+        Kind::Text => json!({ "type": "string" }),
+        Kind::Path => json!({ "type": "string", "minLength": 1 }),
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
+        Kind::Lifetime => json!({ "type": "string", "pattern": format!("{DURATION}|^never$") }),
+        Kind::Mode => json!({ "type": "string", "pattern": "^0*[0-7]{1,4}$" }),
+        Kind::Account => json!({ "type": ["string", "integer"], "minimum": 0, "minLength": 1 }),
+        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Table(keys) => table(keys),
+        Kind::Tables(keys) => json!({ "type": "array", "items": table(keys) }),
+        Kind::Named(keys) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$" },
+            "additionalProperties": table(keys),
+        }),
+        Kind::Free => json!({ "type": "object" }),
+    }
+}
+
+/// TOML of the table of keys as JSON.
+fn toml_value(text: &str) -> Option<Value> {
+    if text.is_empty() {
+        return None;
+    }
+    let value = toml::de::ValueDeserializer::parse(text).ok()?;
+    serde::Deserialize::deserialize(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_property_has_a_description_and_an_example() {
+        fn check(schema: &Value, path: &str) {
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                let path = format!("{path}.{name}");
+                assert!(property["description"].is_string(), "{path}");
+                assert!(property["examples"][0] != Value::Null, "{path}");
+                check(property, &path);
+                check(&property["items"], &path);
+                check(&property["additionalProperties"], &path);
+            }
+        }
+        let schema = schema();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert_eq!(schema["properties"]["token"]["additionalProperties"]["required"], json!(["source", "algorithm"]));
+        check(&schema, "");
+    }
+
+    #[test]
+    fn what_is_not_built_is_not_in_it() {
+        let text = schema().to_string();
+        assert!(text.contains("control_socket"));
+        assert!(!text.contains("credential_socket") && !text.contains("token_url"));
+    }
+}

@@ -1,0 +1,200 @@
+//! Owns: putting files in place: each whole, with its mode and owner before its secret, durable before it is reported.
+//! A batch is one walk to its folder, a few threads that share the disk's commits, and one fsync of the folder.
+//! Does not: render, decide when, create folders, or follow a link in the last component.
+
+mod error;
+mod remove;
+mod temp;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use self::temp::Temp;
+use super::walk::{Folder, open_folder};
+use crate::core::secret::Secret;
+use crate::core::settings::FileSpec;
+
+pub use self::error::{DeliverError, Step};
+pub use self::remove::{Removed, remove};
+pub use self::temp::sweep;
+
+/// Writers at most for one folder: more gain nothing (benches/delivery.rs).
+const WRITERS: usize = 8;
+/// Files for which another writer is worth its start.
+const FILES_A_WRITER: usize = 8;
+
+/// One file to put in place.
+#[derive(Debug)]
+pub struct Job {
+    /// Absolute. Its last component names the file in the folder that is walked to; the whole is what messages show.
+    pub path: Arc<Path>,
+    pub spec: FileSpec,
+    pub bytes: Secret<Vec<u8>>,
+    /// Leave a file that already is exactly so: bytes, mode, owner, group, regular, one name.
+    pub verify: bool,
+}
+
+/// What became of a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Done {
+    /// In place and durable, its folder entry too.
+    Written,
+    /// Was exactly so.
+    Unchanged,
+}
+
+/// Delivers `jobs` into `folder` (absolute; links in it are resolved and judged anew at each call).
+///
+/// The answers stand in the order of the jobs; one that fails leaves its old file and fails no other. Blocks until all
+/// is durable. Two jobs of one call must not name the same file.
+pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> {
+    if jobs.is_empty() {
+        return Vec::new();
+    }
+    let open = match open_folder(folder) {
+        Ok(open) => open,
+        Err(cause) => {
+            return jobs.iter().map(|job| Err(DeliverError::folder(&job.path, cause.clone()))).collect();
+        }
+    };
+    let mut answers = spread(&Writer::new(&open), jobs);
+    let written = |answer: &Result<Done, _>| matches!(answer, Ok(Done::Written));
+    if answers.iter().any(written)
+        && let Err(errno) = sync_folder(&open)
+    {
+        for (answer, job) in answers.iter_mut().zip(jobs).filter(|(a, _)| written(a)) {
+            *answer = Err(DeliverError::failed(&job.path, Step::SyncFolder, errno));
+        }
+    }
+    answers
+}
+
+/// Threads that wait for the disk together share its journal commits. One that cannot be started is done without.
+fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(index) else {
+                return done;
+            };
+            done.push((index, writer.put(job)));
+        }
+    };
+    let more = jobs.len().div_ceil(FILES_A_WRITER).clamp(1, WRITERS) - 1;
+    let mut done = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..more)
+            .map_while(|_| std::thread::Builder::new().name("deliver".into()).spawn_scoped(scope, work).ok())
+            .collect();
+        let mut done = work();
+        for thread in threads {
+            match thread.join() {
+                Ok(part) => done.extend(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// A file system that cannot sync folders (some FUSE ones) has nothing more to do.
+fn sync_folder(folder: &Folder) -> Result<(), Errno> {
+    match rustix::io::retry_on_intr(|| rustix::fs::fsync(&folder.fd)) {
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
+        other => other,
+    }
+}
+
+/// Writes files into one folder, as one user.
+struct Writer<'a> {
+    folder: &'a Folder,
+    /// Owner and group of a file that is just created there.
+    uid: u32,
+    gid: u32,
+}
+
+impl<'a> Writer<'a> {
+    fn new(folder: &'a Folder) -> Self {
+        let setgid = Mode::from_raw_mode(folder.stat.st_mode).contains(Mode::SGID);
+        Self {
+            folder,
+            uid: rustix::process::geteuid().as_raw(),
+            gid: match setgid {
+                true => folder.stat.st_gid,
+                false => rustix::process::getegid().as_raw(),
+            },
+        }
+    }
+
+    fn put(&self, job: &Job) -> Result<Done, DeliverError> {
+        let name = job.path.file_name().ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
+        let there = self.in_place(job, name)?;
+        if job.verify && there.is_some_and(|stat| self.is_exactly(job, name, &stat)) {
+            return Ok(Done::Unchanged);
+        }
+        let failed = |(step, errno)| DeliverError::failed(&job.path, step, errno);
+        let temp = Temp::create(&self.folder.fd, name).map_err(failed)?;
+        temp.dress(&job.spec, job.bytes.expose().len()).map_err(failed)?;
+        temp.check(&job.spec, &job.path)?;
+        temp.fill(&job.spec, job.bytes.expose()).map_err(failed)?;
+        temp.land(name).map_err(failed)?;
+        Ok(Done::Written)
+    }
+
+    /// What stands in the file's place; anything but a regular file is refused.
+    fn in_place(&self, job: &Job, name: &OsStr) -> Result<Option<Stat>, DeliverError> {
+        let stat = match rustix::fs::statat(&self.folder.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(DeliverError::failed(&job.path, Step::Look, errno)),
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(Some(stat)),
+            other => Err(DeliverError::irregular(&job.path, other)),
+        }
+    }
+
+    /// A file that cannot be read back is not exactly so: it is written again.
+    fn is_exactly(&self, job: &Job, name: &OsStr, stat: &Stat) -> bool {
+        let bytes = job.bytes.expose();
+        let dressed = stat.st_mode & 0o7777 == job.spec.mode.0
+            && stat.st_uid == job.spec.uid.unwrap_or(self.uid)
+            && stat.st_gid == job.spec.gid.unwrap_or(self.gid)
+            && stat.st_nlink == 1
+            && u64::try_from(stat.st_size).ok() == u64::try_from(bytes.len()).ok();
+        dressed
+            && read_regular(self.folder, name, stat, bytes.len())
+                .is_ok_and(|content| content.is_some_and(|content| *content == *bytes))
+    }
+}
+
+/// Reads a file's first `most` bytes and one more; `None` where it is not the one any more that `stat` tells of.
+fn read_regular(folder: &Folder, name: &OsStr, stat: &Stat, most: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = match rustix::io::retry_on_intr(|| rustix::fs::openat(&folder.fd, name.as_bytes(), flags, Mode::empty())) {
+        Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+        other => other?,
+    };
+    let now = rustix::fs::fstat(&fd)?;
+    if (now.st_dev, now.st_ino) != (stat.st_dev, stat.st_ino) {
+        return Ok(None);
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(most + 1));
+    File::from(fd)
+        .take(most as u64 + 1)
+        .read_to_end(&mut content)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    Ok(Some(content))
+}

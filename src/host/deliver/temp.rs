@@ -1,0 +1,283 @@
+//! Owns: the temporary file `.NAME.renewd-XXXXXXXX`, from its creation to its rename, and the sweep of those left behind.
+//! Its mode and owner are right before a byte of the secret is in it; a step that fails removes it.
+//! Does not: look at what it replaces, or sync the folder.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::ops::Bound;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+
+use super::error::{DeliverError, Step};
+use crate::core::settings::FileSpec;
+use crate::host::walk::{WalkError, open_folder};
+
+const MARK: &[u8] = b".renewd-";
+const DIGITS: usize = 8;
+/// The longest part of NAME that leaves room for the dot, the mark and the digits (NAME_MAX is 255).
+const STEM: usize = 255 - 1 - MARK.len() - DIGITS;
+/// The bits that a write or a change of owner takes away (chown(2), write(2)).
+const SPECIAL: u32 = 0o6000;
+
+type Failure = (Step, Errno);
+
+fn stem(name: &[u8]) -> &[u8] {
+    &name[..name.len().min(STEM)]
+}
+
+fn temp_name(name: &OsStr, digits: u32) -> OsString {
+    let mut temp = vec![b'.'];
+    temp.extend_from_slice(stem(name.as_bytes()));
+    temp.extend_from_slice(MARK);
+    temp.extend_from_slice(format!("{digits:08x}").as_bytes());
+    OsString::from_vec(temp)
+}
+
+/// The stem of a temporary file's name; `None` where it is not one.
+fn stem_of_temp(temp: &[u8]) -> Option<&[u8]> {
+    let rest = temp.strip_prefix(b".")?;
+    let (rest, digits) = rest.split_at_checked(rest.len().checked_sub(DIGITS)?)?;
+    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let stem = rest.strip_suffix(MARK)?;
+    (digits.iter().all(hex) && !stem.is_empty()).then_some(stem)
+}
+
+/// Whether one of `names` has this stem: itself, or, where it had to be cut, as its beginning.
+fn belongs(stem: &[u8], names: &BTreeSet<OsString>) -> bool {
+    let name = OsStr::from_bytes(stem);
+    if stem.len() < STEM {
+        return names.contains(name);
+    }
+    names
+        .range::<OsStr, _>((Bound::Included(name), Bound::Unbounded))
+        .next()
+        .is_some_and(|first| first.as_bytes().starts_with(stem))
+}
+
+/// A temporary file. Dropped before it has landed, it is removed.
+pub(super) struct Temp<'a> {
+    folder: BorrowedFd<'a>,
+    name: OsString,
+    fd: OwnedFd,
+    landed: bool,
+}
+
+impl<'a> Temp<'a> {
+    /// Created 0600 at most, whatever the umask.
+    pub(super) fn create(folder: &'a OwnedFd, for_name: &OsStr) -> Result<Self, Failure> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        loop {
+            let digits = getrandom::u32().map_err(|_| (Step::Create, Errno::AGAIN))?;
+            let name = temp_name(for_name, digits);
+            match rustix::fs::openat(folder, name.as_bytes(), flags, Mode::from_raw_mode(0o600)) {
+                Ok(fd) => {
+                    return Ok(Self { folder: folder.as_fd(), name, fd, landed: false });
+                }
+                Err(Errno::EXIST | Errno::INTR) => {}
+                Err(errno) => return Err((Step::Create, errno)),
+            }
+        }
+    }
+
+    /// Group, mode, owner, in this order: whoever holds CAP_CHOWN without CAP_FOWNER loses the right to change the mode,
+    /// and in a sticky folder that to remove the file, with the owner. So what may fail comes before: room too.
+    pub(super) fn dress(&self, spec: &FileSpec, len: usize) -> Result<(), Failure> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e))?;
+        if let Some(gid) = spec.gid.filter(|gid| *gid != stat.st_gid) {
+            rustix::fs::fchown(&self.fd, None, Some(Gid::from_raw(gid))).map_err(|e| (Step::Group(gid), e))?;
+        }
+        self.set_mode(spec)?;
+        if let Some(uid) = spec.uid.filter(|uid| *uid != stat.st_uid) {
+            self.reserve(len)?;
+            rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), None).map_err(|e| (Step::Owner(uid), e))?;
+        }
+        Ok(())
+    }
+
+    fn set_mode(&self, spec: &FileSpec) -> Result<(), Failure> {
+        rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(spec.mode.0)).map_err(|e| (Step::Mode, e))
+    }
+
+    fn reserve(&self, len: usize) -> Result<(), Failure> {
+        if len == 0 {
+            return Ok(());
+        }
+        let keep = FallocateFlags::KEEP_SIZE;
+        match rustix::io::retry_on_intr(|| rustix::fs::fallocate(&self.fd, keep, 0, len as u64)) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(errno) => Err((Step::Write, errno)),
+        }
+    }
+
+    /// File systems without owners or modes (vfat, some network ones) may take a change without making it.
+    pub(super) fn check(&self, spec: &FileSpec, file: &Path) -> Result<(), DeliverError> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| DeliverError::failed(file, Step::Mode, errno))?;
+        let plain = !SPECIAL & 0o7777;
+        let kept = stat.st_mode & plain == spec.mode.0 & plain
+            && spec.uid.is_none_or(|uid| uid == stat.st_uid)
+            && spec.gid.is_none_or(|gid| gid == stat.st_gid);
+        if kept {
+            return Ok(());
+        }
+        Err(DeliverError::NotKept { file: file.to_path_buf() })
+    }
+
+    /// Writes and fsyncs.
+    pub(super) fn fill(&self, spec: &FileSpec, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            match rustix::io::retry_on_intr(|| rustix::io::write(&self.fd, bytes)) {
+                Ok(0) => return Err((Step::Write, Errno::NOSPC)),
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(errno) => return Err((Step::Write, errno)),
+            }
+        }
+        if spec.mode.0 & SPECIAL != 0 {
+            self.set_special(spec)?;
+        }
+        rustix::io::retry_on_intr(|| rustix::fs::fsync(&self.fd)).map_err(|e| (Step::Sync, e))
+    }
+
+    /// fchmod drops setgid without a word where the group is not the process's own.
+    fn set_special(&self, spec: &FileSpec) -> Result<(), Failure> {
+        self.set_mode(spec)?;
+        let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e))?;
+        if stat.st_mode & 0o7777 != spec.mode.0 {
+            return Err((Step::Mode, Errno::PERM));
+        }
+        Ok(())
+    }
+
+    /// The rename into place.
+    pub(super) fn land(mut self, name: &OsStr) -> Result<(), Failure> {
+        rustix::fs::renameat(self.folder, self.name.as_bytes(), self.folder, name.as_bytes())
+            .map_err(|e| (Step::Rename, e))?;
+        self.landed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temp<'_> {
+    fn drop(&mut self) {
+        if !self.landed {
+            // What cannot be removed now is swept at the next start.
+            let _ = discard(self.folder, &self.name, self.fd.as_fd());
+        }
+    }
+}
+
+/// Removes a temporary file that `fd` (O_PATH will do) is open on. Where its new owner is in the way (a sticky folder,
+/// CAP_CHOWN without CAP_FOWNER), it is taken back first: never a file that has another name elsewhere.
+fn discard(folder: BorrowedFd<'_>, name: &OsStr, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let unlink = || rustix::fs::unlinkat(folder, name.as_bytes(), AtFlags::empty());
+    match unlink() {
+        Err(refused @ (Errno::PERM | Errno::ACCESS)) => {
+            let stat = rustix::fs::statat(fd, "", AtFlags::EMPTY_PATH)?;
+            let me = rustix::process::geteuid();
+            if stat.st_nlink != 1 || stat.st_uid == me.as_raw() {
+                return Err(refused);
+            }
+            rustix::fs::chownat(fd, "", Some(me), None, AtFlags::EMPTY_PATH).map_err(|_| refused)?;
+            unlink()
+        }
+        other => other,
+    }
+}
+
+/// Removes from `folder` what crashed deliveries of exactly the files `names` left behind; tells how many it were.
+/// A folder that is missing holds none. Not to be called while a delivery of one of these files is under way.
+///
+/// # Errors
+/// The walk's, or the first file's that could not be removed (the others are).
+pub fn sweep(folder: &Path, names: &BTreeSet<OsString>) -> Result<usize, DeliverError> {
+    let open = match open_folder(folder) {
+        Ok(open) => open,
+        Err(WalkError::Missing { .. }) => return Ok(0),
+        Err(cause) => return Err(DeliverError::folder(folder, cause)),
+    };
+    let listed = |errno| DeliverError::failed(folder, Step::List, errno);
+    let mut swept = 0;
+    let mut first_failure = None;
+    for entry in Dir::read_from(&open.fd).map_err(listed)? {
+        let entry = entry.map_err(listed)?;
+        let temp = entry.file_name().to_bytes();
+        if !stem_of_temp(temp).is_some_and(|stem| belongs(stem, names)) {
+            continue;
+        }
+        match sweep_one(open.fd.as_fd(), OsStr::from_bytes(temp)) {
+            Ok(gone) => swept += usize::from(gone),
+            Err(errno) => {
+                let file = folder.join(OsStr::from_bytes(temp));
+                first_failure.get_or_insert(DeliverError::failed(&file, Step::Remove, errno));
+            }
+        }
+    }
+    first_failure.map_or(Ok(swept), Err)
+}
+
+fn sweep_one(folder: BorrowedFd<'_>, name: &OsStr) -> Result<bool, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = match rustix::fs::openat(folder, name.as_bytes(), flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(false),
+        other => other?,
+    };
+    let stat = rustix::fs::statat(&fd, "", AtFlags::EMPTY_PATH)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(false);
+    }
+    discard(folder, name, fd.as_fd())?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> BTreeSet<OsString> {
+        list.iter().map(OsString::from).collect()
+    }
+
+    fn is_ours(temp: &str, list: &[&str]) -> bool {
+        stem_of_temp(temp.as_bytes()).is_some_and(|stem| belongs(stem, &names(list)))
+    }
+
+    #[test]
+    fn only_the_exact_pattern_of_a_known_name_is_ours() {
+        assert!(is_ours(".a.token.renewd-0123abcd", &["a.token", "b"]));
+        for foreign in [
+            ".b.token.renewd-0123abcd",
+            "a.token.renewd-0123abcd",
+            ".a.token.renewd-0123ABCD",
+            ".a.token.renewd-0123abc",
+            ".a.token.renewd-0123abcde",
+            ".a.token.renewd-notes123",
+            ".a.token.swp",
+            ".a.toke.renewd-0123abcd",
+            ".a.token2.renewd-0123abcd",
+            ".renewd-0123abcd",
+            ".keep",
+            ".",
+            "",
+        ] {
+            assert!(!is_ours(foreign, &["a.token", "b"]), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_fit_and_known_again() {
+        let long = "n".repeat(255);
+        for len in [STEM - 1, STEM, STEM + 1, 255] {
+            let name = &long[..len];
+            let temp = temp_name(OsStr::new(name), 0xdead_beef);
+            assert!(temp.len() <= 255);
+            assert!(is_ours(&temp.to_string_lossy(), &["m", name, "z"]), "{len}");
+            assert!(!is_ours(&temp.to_string_lossy(), &["m", "z"]), "{len}");
+        }
+        let other = format!("{}x", &long[..STEM - 1]);
+        let temp = temp_name(OsStr::new(&long), 7);
+        assert!(!is_ours(&temp.to_string_lossy(), &[&other]));
+    }
+}

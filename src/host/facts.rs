@@ -1,0 +1,187 @@
+//! Owns: the answers to `Wants`: users, groups, folders, links, files and programs, each looked at once.
+//! Does not: judge what it sees; `plan` does.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use uzers::os::unix::UserExt;
+use zeroize::Zeroizing;
+
+use crate::core::config::Wants;
+use crate::core::environment::Environment;
+use crate::core::facts::{Facts, FileFact, FileId, FolderFact, Standing};
+use crate::core::secret::Secret;
+
+/// A secret, key or template is at most this large.
+const LARGEST_INPUT: u64 = 1024 * 1024;
+/// Where programs are looked up when $PATH is not set (execvp(3)).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Asks the machine.
+pub(super) fn gather(wants: &Wants<'_>, env: &Environment) -> Facts {
+    Facts {
+        users: answers(&wants.users, |name| uzers::get_user_by_name(name).map(|user| user.uid())),
+        groups: answers(&wants.groups, |name| uzers::get_group_by_name(name).map(|group| group.gid())),
+        folders: wants.folders.iter().map(|path| (path.to_path_buf(), folder_fact(path))).collect(),
+        outputs: wants.outputs.iter().map(|path| (path.to_path_buf(), standing(path))).collect(),
+        files: wants.files.iter().map(|path| (path.clone(), file_fact(path))).collect(),
+        programs: answers(&wants.programs, |program| program_problem(program, env)),
+        config_files: Vec::new(),
+    }
+}
+
+fn answers<T>(names: &HashSet<&str>, ask: impl Fn(&str) -> T) -> HashMap<String, T> {
+    names.iter().map(|name| (name.to_string(), ask(name))).collect()
+}
+
+/// The home folder of the user this process runs as.
+pub(super) fn account_home() -> Option<PathBuf> {
+    let user = uzers::get_user_by_uid(uzers::get_effective_uid())?;
+    Some(user.home_dir().to_path_buf()).filter(|home| home.is_absolute())
+}
+
+/// What is known of a folder in which something is written.
+fn folder_fact(path: &Path) -> FolderFact {
+    let problem = match path.metadata() {
+        Ok(meta) if meta.is_dir() => None,
+        Ok(_) => Some("is not a folder".to_string()),
+        Err(error) => Some(why(&error)),
+    };
+    FolderFact { resolved: resolved(path), problem }
+}
+
+/// With its links resolved as far as it exists, so that two names of one missing folder are one.
+fn resolved(path: &Path) -> PathBuf {
+    let mut rest = Vec::new();
+    let mut there = path;
+    loop {
+        if let Ok(real) = there.canonicalize() {
+            return rest.iter().rev().fold(real, |path, part| path.join(part));
+        }
+        match (there.parent(), there.file_name()) {
+            (Some(parent), Some(name)) => {
+                rest.push(name);
+                there = parent;
+            }
+            _ => return path.to_path_buf(),
+        }
+    }
+}
+
+fn standing(path: &Path) -> Standing {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_symlink() => Standing::Link,
+        Ok(meta) if meta.is_dir() => Standing::Folder,
+        Ok(meta) if meta.is_file() => Standing::File(id(&meta)),
+        Ok(_) => Standing::Other,
+        Err(_) => Standing::Nothing,
+    }
+}
+
+fn id(meta: &Metadata) -> FileId {
+    FileId { device: meta.dev(), inode: meta.ino() }
+}
+
+fn file_fact(path: &Path) -> FileFact {
+    match open(path) {
+        Ok((mut file, meta)) => FileFact {
+            content: read(&mut file, &meta, LARGEST_INPUT).map(|bytes| Secret::new(bytes.to_vec())),
+            mode: Some(meta.mode() & 0o7777),
+            id: Some(id(&meta)),
+        },
+        Err(problem) => FileFact { content: Err(problem), mode: None, id: None },
+    }
+}
+
+/// A config file as it was read.
+pub(super) struct ConfigRead {
+    pub bytes: Zeroizing<Vec<u8>>,
+    pub mode: u32,
+    pub id: FileId,
+}
+
+/// Reads a config file, or says why not: "does not exist".
+pub(super) fn read_config(path: &Path, largest: u64) -> Result<ConfigRead, String> {
+    let (mut file, meta) = open(path)?;
+    Ok(ConfigRead { bytes: read(&mut file, &meta, largest)?, mode: meta.mode() & 0o7777, id: id(&meta) })
+}
+
+/// Opens a regular file. Nothing else: a pipe would hold up the daemon until somebody writes to it.
+fn open(path: &Path) -> Result<(File, Metadata), String> {
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
+    let opened = File::options().read(true).custom_flags(nonblock.cast_signed()).open(path);
+    let file = opened.map_err(|error| why(&error))?;
+    let meta = file.metadata().map_err(|error| why(&error))?;
+    if meta.is_file() {
+        return Ok((file, meta));
+    }
+    let kind = meta.file_type();
+    Err(if kind.is_dir() {
+        "is a folder".into()
+    } else if kind.is_fifo() || kind.is_char_device() {
+        "is not a regular file".into()
+    } else {
+        "cannot be read".into()
+    })
+}
+
+fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let too_large = || format!("is larger than {} MiB", largest / 1024 / 1024);
+    if meta.len() > largest {
+        return Err(too_large());
+    }
+    // One byte more than is there, so that it is read in one call and never moved, which would leave a copy behind.
+    let room = usize::try_from(meta.len()).unwrap_or(0).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| why(&error))?;
+    if bytes.len() as u64 > largest {
+        return Err(too_large());
+    }
+    Ok(bytes)
+}
+
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "does not exist".into(),
+        ErrorKind::PermissionDenied => "cannot be read: permission denied".into(),
+        ErrorKind::NotADirectory => "does not exist: a part of its path is not a folder".into(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+/// The files a glob matches, sorted; folders are left out.
+pub(super) fn expand(glob: &Path) -> Vec<PathBuf> {
+    let options = glob::MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let Some(paths) = glob.to_str().and_then(|glob| glob::glob_with(glob, options).ok()) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = paths.flatten().filter(|path| !path.is_dir()).collect();
+    paths.sort();
+    paths
+}
+
+/// Why a program cannot be executed.
+fn program_problem(program: &str, env: &Environment) -> Option<String> {
+    if program.contains('/') {
+        return executable(Path::new(program)).err();
+    }
+    let path = env.non_empty("PATH").map_or_else(|| DEFAULT_PATH.into(), std::ffi::OsStr::to_os_string);
+    let found = std::env::split_paths(&path).any(|folder| executable(&folder.join(program)).is_ok());
+    (!found).then(|| "is not in $PATH".into())
+}
+
+fn executable(path: &Path) -> Result<(), String> {
+    let meta = path.metadata().map_err(|error| why(&error))?;
+    if meta.is_dir() {
+        return Err("is a folder".into());
+    }
+    rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
+        .map_err(|_| "cannot be executed".into())
+}

@@ -1,0 +1,129 @@
+//! Owns: a hook that signals the process whose number stands in a pid file.
+//! Does not: trust that file further than its permissions do.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+
+use super::HookError;
+use crate::core::settings::HookSignal;
+
+/// Sends `signal` to the process that `pid_file` names.
+pub(super) fn send(pid_file: &Path, signal: HookSignal, label: &str) -> Result<(), HookError> {
+    let fail = |problem| HookError::PidFile { label: label.to_owned(), path: pid_file.to_owned(), problem };
+    let (pid, owner) = read(pid_file).map_err(fail)?;
+    let (name, number) = of(signal);
+    let sent = may_name(owner, pid)
+        .and_then(|()| rustix::process::kill_process(pid, number).map_err(|error| explain(error, pid)));
+    sent.map_err(|problem| HookError::Signal {
+        label: label.to_owned(),
+        path: pid_file.to_owned(),
+        signal: name,
+        pid: pid.as_raw_nonzero().get(),
+        problem,
+    })
+}
+
+fn of(signal: HookSignal) -> (&'static str, Signal) {
+    match signal {
+        HookSignal::Hup => ("HUP", Signal::HUP),
+        HookSignal::Int => ("INT", Signal::INT),
+        HookSignal::Term => ("TERM", Signal::TERM),
+        HookSignal::Usr1 => ("USR1", Signal::USR1),
+        HookSignal::Usr2 => ("USR2", Signal::USR2),
+        HookSignal::Winch => ("WINCH", Signal::WINCH),
+        HookSignal::Cont => ("CONT", Signal::CONT),
+    }
+}
+
+fn explain(error: Errno, pid: Pid) -> String {
+    match error {
+        Errno::SRCH => no_process(pid),
+        Errno::PERM => "not permitted: it runs as another user".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+fn no_process(pid: Pid) -> String {
+    format!("there is no process {pid}: the service is not running, or the file is an old one")
+}
+
+/// The process that the file names, and the file's owner.
+fn read(pid_file: &Path) -> Result<(Pid, u32), String> {
+    let mut file = open(pid_file).map_err(|error| format!("cannot be read: {error}"))?;
+    let meta = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
+    if !meta.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    if meta.mode() & 0o002 != 0 {
+        return Err("anybody may write it: chmod o-w".to_owned());
+    }
+    let mut text = Vec::new();
+    file.by_ref().take(64).read_to_end(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
+    let pid = parse(&text).ok_or("holds no process number, or more than one")?;
+    if pid <= 1 {
+        return Err(format!("names process {pid}, which is no service"));
+    }
+    if u32::try_from(pid) == Ok(std::process::id()) {
+        return Err("names renewd itself".to_owned());
+    }
+    let pid = Pid::from_raw(pid).ok_or("holds no process number")?;
+    Ok((pid, meta.uid()))
+}
+
+/// Without waiting for the writer of a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(path)
+}
+
+/// Digits alone, with white space around at most.
+fn parse(text: &[u8]) -> Option<i32> {
+    let digits = std::str::from_utf8(text).ok()?.trim_ascii();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+/// A file of an unprivileged user may name that user's processes only: else it would borrow our right to signal others.
+fn may_name(owner: u32, pid: Pid) -> Result<(), String> {
+    if owner == 0 || owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    match std::fs::metadata(format!("/proc/{pid}")) {
+        Ok(process) if process.uid() == owner => Ok(()),
+        Ok(_) => Err(format!("it is not of the user ({owner}) who owns that file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_process(pid)),
+        Err(error) => Err(format!("cannot tell whose it is: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_is_digits_alone() {
+        for (text, pid) in [
+            ("123\n", Some(123)),
+            (" 123 \n", Some(123)),
+            ("0", Some(0)),
+            ("", None),
+            ("\n", None),
+            ("-5", None),
+            ("+5", None),
+            ("1 2", None),
+            ("12\n13\n", None),
+            ("0x10", None),
+            ("99999999999", None),
+        ] {
+            assert_eq!(parse(text.as_bytes()), pid, "{text:?}");
+        }
+    }
+}

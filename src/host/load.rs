@@ -1,0 +1,224 @@
+//! Owns: the one road from a config's path to its plan, which every command takes.
+//! Does not: decide how a lack is treated, or print.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::facts;
+use crate::core::config::{self, FileRead, Raw, Role, Wants};
+use crate::core::environment::Environment;
+use crate::core::facts::{ConfigFile, Facts};
+use crate::core::finding::{Finding, Place, Report, SourceText};
+use crate::core::plan;
+use crate::core::settings::Plan;
+
+/// A config file is at most this large: 100,000 tokens take about half of it.
+const LARGEST_CONFIG: u64 = 64 * 1024 * 1024;
+
+/// A config that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// `None`: there is a mistake in the text, or the file cannot be read.
+    pub plan: Option<Plan>,
+    /// Everything that was found, warnings too.
+    pub report: Report,
+    /// Files whose change may mend it; as in the plan, but there without one too.
+    pub watched_files: BTreeSet<PathBuf>,
+    /// Folders in which an include may match.
+    pub watched_folders: BTreeSet<PathBuf>,
+}
+
+/// No config was named, and none stands in the usual places.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no config: looked at {}", shown(.0))]
+pub struct NoConfig(pub Vec<PathBuf>);
+
+fn shown(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(" and ")
+}
+
+/// The process's own environment, as a value.
+pub fn environment() -> Environment {
+    Environment::new(std::env::vars_os(), std::env::current_dir().unwrap_or_else(|_| "/".into()), facts::account_home())
+}
+
+/// `-c`, else `$RENEWD_CONFIG`, else `$XDG_CONFIG_HOME/renewd/config.toml` (else `~/.config`), else
+/// `/etc/renewd/config.toml`. The first two need not exist: naming a file that is not there is an error of its own.
+pub fn find_config(cli: Option<&Path>, env: &Environment) -> Result<PathBuf, NoConfig> {
+    if let Some(path) = cli {
+        return Ok(path.to_path_buf());
+    }
+    if let Some(path) = env.non_empty("RENEWD_CONFIG") {
+        return Ok(path.into());
+    }
+    let home = env.absolute("XDG_CONFIG_HOME").or_else(|| env.home().map(|home| home.join(".config")));
+    let mut places: Vec<PathBuf> = home.into_iter().map(|folder| folder.join("renewd/config.toml")).collect();
+    places.push("/etc/renewd/config.toml".into());
+    match places.iter().find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(NoConfig(places)),
+    }
+}
+
+/// Where the daemon of a config listens, as far as it can be made out: of a broken config too. Without a word in the
+/// config, the default places in order.
+pub fn control_sockets(path: &Path, env: &Environment) -> Vec<PathBuf> {
+    let path = env.absolute_path(path);
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let text = facts::read_config(&path, LARGEST_CONFIG).map(|file| String::from_utf8_lossy(&file.bytes).into_owned());
+    if let Some(socket) = text.ok().and_then(|text| config::control_socket(&text, base, env)) {
+        return vec![socket];
+    }
+    default_control_sockets(env)
+}
+
+/// The default places of a daemon's control socket, in order.
+pub fn default_control_sockets(env: &Environment) -> Vec<PathBuf> {
+    let own = plan::default_control_socket(env);
+    own.into_iter().chain([PathBuf::from("/run/renewd/control.sock")]).collect()
+}
+
+/// Reads a config and all it names.
+pub fn load(path: &Path, env: &Environment) -> Loaded {
+    let mut reading = Reading::default();
+    let main = env.absolute_path(path);
+    let shown = path.display().to_string();
+    match reading.file(&main, shown, Role::Main, env) {
+        Ok(Some(raw)) => reading.raw = raw,
+        Ok(None) => {}
+        Err(problem) => reading.findings.push(
+            Finding::error(format!("the config file {problem}"))
+                .about(path.display().to_string())
+                .help("name it with -c, or put it where the daemon can read it"),
+        ),
+    }
+    reading.includes(&main, env);
+    reading.finish(&main, env)
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reading {
+    raw: Raw,
+    texts: Vec<Text>,
+    config_files: Vec<ConfigFile>,
+    findings: Vec<Finding>,
+    main_broken: bool,
+}
+
+/// A file's text, for as long as findings are drawn from it; wiped afterwards.
+struct Text {
+    shown: String,
+    text: Zeroizing<String>,
+    hidden: Vec<std::ops::Range<usize>>,
+    broken: bool,
+}
+
+impl Reading {
+    /// Reads one file; `None` where it does not parse, which is noted.
+    fn file(&mut self, path: &Path, shown: String, role: Role, env: &Environment) -> Result<Option<Raw>, String> {
+        let read = facts::read_config(path, LARGEST_CONFIG)?;
+        let number = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        self.config_files.push(ConfigFile {
+            path: path.to_path_buf(),
+            shown: shown.clone(),
+            mode: read.mode,
+            id: read.id,
+        });
+        let (text, wrong) = utf8(read.bytes);
+        let base = path.parent().unwrap_or(Path::new("/"));
+        let FileRead { raw, findings, hidden, broken } = match wrong {
+            Some(at) => not_utf8(number, at),
+            None => config::read(&text, number, base, role, env),
+        };
+        self.findings.extend(findings);
+        self.texts.push(Text { shown, text, hidden, broken });
+        self.main_broken |= broken && role == Role::Main;
+        Ok((!broken).then_some(raw))
+    }
+
+    fn includes(&mut self, main: &Path, env: &Environment) {
+        let globs = std::mem::take(&mut self.raw.include);
+        for glob in &globs {
+            let mut paths = facts::expand(&glob.value);
+            paths.retain(|path| path != main);
+            if paths.is_empty() {
+                self.findings.push(
+                    Finding::warning(format!("no file matches `{}`", glob.value.display()))
+                        .at(glob.place)
+                        .help("put a file there, or remove the line"),
+                );
+            }
+            for path in paths {
+                if self.config_files.iter().any(|file| file.path == path) {
+                    continue;
+                }
+                match self.file(&path, path.display().to_string(), Role::Included, env) {
+                    Ok(Some(raw)) => self.raw.tokens.extend(raw.tokens),
+                    Ok(None) => {}
+                    Err(problem) => self.findings.push(
+                        Finding::error(format!("the included file {problem}"))
+                            .about(path.display().to_string())
+                            .help("let the daemon read it, or change `include`"),
+                    ),
+                }
+            }
+        }
+        self.raw.include = globs;
+    }
+
+    fn finish(mut self, main: &Path, env: &Environment) -> Loaded {
+        let findings = std::mem::take(&mut self.findings);
+        let config_files = std::mem::take(&mut self.config_files);
+        // Of a main file that cannot be read nothing is known: nothing further is asked.
+        let readable = !self.main_broken && !config_files.is_empty();
+        let wants = if readable { Wants::of(&self.raw, env) } else { Wants::default() };
+        let facts = Facts { config_files, ..facts::gather(&wants, env) };
+        let mut watched_files = plan::watched_files(&self.raw, &facts, env);
+        watched_files.insert(main.to_path_buf());
+        let (plan, findings) = if readable {
+            let planned = plan::plan(main, &self.raw, findings, &facts, env);
+            (planned.plan, planned.findings)
+        } else {
+            (None, findings)
+        };
+        let sources: Vec<_> = self
+            .texts
+            .iter()
+            .map(|text| SourceText::new(text.shown.clone(), &text.text, text.hidden.clone(), text.broken))
+            .collect();
+        Loaded {
+            plan,
+            report: Report::new(findings, &sources),
+            watched_files,
+            watched_folders: plan::watched_folders(&self.raw),
+        }
+    }
+}
+
+/// The text, and where it stops being UTF-8.
+fn utf8(bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<usize>) {
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => (Zeroizing::new(text.to_string()), None),
+        Err(error) => (Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()), Some(error.valid_up_to())),
+    }
+}
+
+fn not_utf8(file: u32, at: usize) -> FileRead {
+    let start = u32::try_from(at).unwrap_or(u32::MAX);
+    let place = Place { file, start, end: start.saturating_add(1) };
+    FileRead {
+        raw: Raw::default(),
+        findings: vec![
+            Finding::error("the config file is not UTF-8")
+                .at(place)
+                .label("this byte is not UTF-8")
+                .help("save it as UTF-8; bytes of a secret are written as base64 or hex"),
+        ],
+        hidden: Vec::new(),
+        broken: true,
+    }
+}

@@ -1,0 +1,158 @@
+//! Owns: the state folder and the lock in it: made, judged, entered, and held by one process.
+//! Does not: know what a log says.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Dir, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::io::Errno;
+
+use super::StoreError;
+use crate::host::walk::Owner;
+
+/// How long a lock's holder may take to write down its number.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The state folder, open.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    fd: OwnedFd,
+    /// Whom new files are given: set where root works in the folder of an unprivileged daemon.
+    heir: Option<(Uid, Gid)>,
+}
+
+impl Place {
+    /// Makes the folder and its parents (0700) where they are missing. One that others may enter is tightened if it holds
+    /// nothing but state, and refused if it is a folder of other things too.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let io = |doing| move |error| StoreError::io(path, doing, error);
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("making"))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| io("opening")(errno.into()))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| io("opening")(errno.into()))?;
+        let me = rustix::process::geteuid();
+        if stat.st_uid != me.as_raw() && !me.is_root() {
+            return Err(StoreError::Foreign {
+                folder: path.into(),
+                owner: Owner(stat.st_uid),
+                user: Owner(me.as_raw()),
+            });
+        }
+        let place = Self {
+            path: path.into(),
+            fd,
+            heir: (stat.st_uid != me.as_raw()).then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))),
+        };
+        if stat.st_mode & 0o077 != 0 {
+            place.tighten(stat.st_mode & 0o7777)?;
+        }
+        Ok(place)
+    }
+
+    fn tighten(&self, mode: u32) -> Result<(), StoreError> {
+        let io = |errno: Errno| StoreError::io(&self.path, "tightening", errno.into());
+        for entry in Dir::read_from(&self.fd).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = entry.file_name().to_bytes();
+            if !matches!(name, b"." | b"..") && !is_state(name) {
+                return Err(StoreError::Exposed { folder: self.path.clone(), mode });
+            }
+        }
+        rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode & !0o077)).map_err(io)
+    }
+
+    /// Opens a file of the folder for reading and writing; `more` may ask to create it (0600).
+    pub(super) fn file(&self, name: &str, more: OFlags) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
+        let fd = rustix::io::retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)))?;
+        if let Some((uid, gid)) = self.heir.filter(|_| more.contains(OFlags::CREATE)) {
+            rustix::fs::fchown(&fd, Some(uid), Some(gid))?;
+        }
+        Ok(fd.into())
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), Errno> {
+        rustix::fs::renameat(&self.fd, from, &self.fd, to)
+    }
+
+    /// A second name for a file, or a new one where the file system has no second names.
+    pub(super) fn link(&self, from: &str, to: &str) -> Result<(), Errno> {
+        match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)
+            }
+            other => other,
+        }
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())
+    }
+
+    pub(super) fn failed(&self, name: &str, doing: &'static str, cause: io::Error) -> StoreError {
+        StoreError::io(&self.path.join(name), doing, cause)
+    }
+
+    pub(super) fn sync(&self) -> Result<(), Errno> {
+        rustix::io::retry_on_intr(|| rustix::fs::fsync(&self.fd))
+    }
+
+    /// Takes the lock for the life of the file that is returned.
+    pub(super) fn lock(&self, name: &str, config: &Path) -> Result<File, StoreError> {
+        let io = |errno: Errno| StoreError::io(&self.path.join(name), "locking", errno.into());
+        let file = self.file(name, OFlags::CREATE).map_err(io)?;
+        let mut holder = None;
+        for _ in 0..TRIES {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    // The lock holds without it too: a full disk must not keep the daemon from starting.
+                    let _ = sign(&file);
+                    return Ok(file);
+                }
+                Err(Errno::WOULDBLOCK) => {}
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(io(errno)),
+            }
+            holder = read_holder(&file);
+            // What stands there may be of one that crashed, as long as the new holder has not signed.
+            if holder.is_some_and(is_alive) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(StoreError::Locked { pid: holder, config: config.into() })
+    }
+}
+
+/// `0123456789abcdef.SOMETHING`, as `Store` names its files.
+fn is_state(name: &[u8]) -> bool {
+    name.split_at_checked(16)
+        .is_some_and(|(hex, rest)| hex.iter().all(u8::is_ascii_hexdigit) && rest.first() == Some(&b'.'))
+}
+
+/// The first line counts: it is whole at any moment.
+fn sign(file: &File) -> io::Result<()> {
+    let line = format!("{}\n", std::process::id());
+    file.write_all_at(line.as_bytes(), 0)?;
+    file.set_len(line.len() as u64)
+}
+
+fn read_holder(file: &File) -> Option<u32> {
+    let mut bytes = [0; 16];
+    let count = file.read_at(&mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(bytes.get(..count)?).ok()?;
+    text.split_once('\n')?.0.parse().ok()
+}
+
+fn is_alive(pid: u32) -> bool {
+    i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+        .is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
+}

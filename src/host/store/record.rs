@@ -1,0 +1,324 @@
+//! Owns: the records of the state and their bytes: marker, length, checksum, and a versioned body, all little-endian.
+//! Does not: read or write files, or judge which record counts.
+
+use std::ffi::OsString;
+use std::ops::Range;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::core::secret::Secret;
+use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::time::Wall;
+
+/// Begins each record, so that the next good one is found after a damaged one.
+pub(super) const MARK: [u8; 4] = *b"rnw\xe5";
+/// Marker, length of the body, CRC-32 of length and body.
+pub(super) const FRAME: usize = 12;
+/// The version of every body's first byte, and of the file's header.
+pub(super) const VERSION: u8 = 1;
+/// No record is longer: tokens come in answers of 1 MiB at most.
+const MOST: usize = 64 << 20;
+
+/// A token that was obtained.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptToken {
+    pub name: TokenName,
+    pub generation: u64,
+    /// Of the credential and settings it was made from.
+    pub made_from: Fingerprint,
+    pub issued_at: Wall,
+    /// `None`: it never expires.
+    pub expires_at: Option<Wall>,
+    pub obtained_at: Wall,
+    pub token: Secret<String>,
+    pub refresh_token: Option<Secret<String>>,
+}
+
+/// A file that renewd wrote, or was about to write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptTarget {
+    pub path: PathBuf,
+    /// Of the last contents that renewd wrote or was about to write.
+    pub digests: Vec<Fingerprint>,
+    pub tokens: Vec<TokenName>,
+}
+
+/// One entry of the state's log. A later one replaces an earlier one of the same name or path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    Seed(u64),
+    Token(KeptToken),
+    TokenGone(TokenName),
+    Target(KeptTarget),
+    TargetGone(PathBuf),
+}
+
+const SEED: u8 = 1;
+const TOKEN: u8 = 2;
+const TOKEN_GONE: u8 = 3;
+const TARGET: u8 = 4;
+const TARGET_GONE: u8 = 5;
+
+impl Record {
+    /// What the record is about: a later record of the same subject replaces this one.
+    pub(super) fn subject(&self) -> Fingerprint {
+        match self {
+            Self::Seed(_) => subject(SEED, &[]),
+            Self::Token(KeptToken { name, .. }) | Self::TokenGone(name) => subject(TOKEN, name.as_str().as_bytes()),
+            Self::Target(KeptTarget { path, .. }) | Self::TargetGone(path) => {
+                subject(TARGET, path.as_os_str().as_bytes())
+            }
+        }
+    }
+
+    /// Whether it only ends its subject, and need not be kept itself.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self, Self::TokenGone(_) | Self::TargetGone(_))
+    }
+
+    /// Appends the record's frame to `out`; `None`, and `out` as it was, where the record is too long.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) -> Option<()> {
+        let start = out.len();
+        out.extend_from_slice(&MARK);
+        out.extend_from_slice(&[0; FRAME - MARK.len()]);
+        self.encode_body(out);
+        let length = out.len() - start - FRAME;
+        let Some(length) = u32::try_from(length).ok().filter(|_| length <= MOST) else {
+            out.truncate(start);
+            return None;
+        };
+        let crc = checksum(length, out.get(start + FRAME..)?);
+        out.get_mut(start + 4..start + 8)?.copy_from_slice(&length.to_le_bytes());
+        out.get_mut(start + 8..start + FRAME)?.copy_from_slice(&crc.to_le_bytes());
+        Some(())
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        match self {
+            Self::Seed(seed) => {
+                out.push(SEED);
+                out.extend_from_slice(&seed.to_le_bytes());
+            }
+            Self::Token(kept) => {
+                out.push(TOKEN);
+                encode_token(kept, out);
+            }
+            Self::TokenGone(name) => {
+                out.push(TOKEN_GONE);
+                put_bytes(out, name.as_str().as_bytes());
+            }
+            Self::Target(kept) => {
+                out.push(TARGET);
+                put_bytes(out, kept.path.as_os_str().as_bytes());
+                put_count(out, kept.digests.len());
+                for digest in &kept.digests {
+                    out.extend_from_slice(&digest.0);
+                }
+                put_count(out, kept.tokens.len());
+                for name in &kept.tokens {
+                    put_bytes(out, name.as_str().as_bytes());
+                }
+            }
+            Self::TargetGone(path) => {
+                out.push(TARGET_GONE);
+                put_bytes(out, path.as_os_str().as_bytes());
+            }
+        }
+    }
+
+    /// An upper bound of what `encode` appends: room is made once, so that no copy of a token stays in freed memory.
+    pub(super) fn room(&self) -> usize {
+        FRAME
+            + 128
+            + match self {
+                Self::Seed(_) => 0,
+                Self::Token(kept) => {
+                    let refresh = kept.refresh_token.as_ref();
+                    kept.name.as_str().len()
+                        + kept.token.expose().len()
+                        + refresh.map_or(0, |token| token.expose().len())
+                }
+                Self::TokenGone(name) => name.as_str().len(),
+                Self::Target(kept) => kept.path.as_os_str().len() + 16 * kept.digests.len() + 68 * kept.tokens.len(),
+                Self::TargetGone(path) => path.as_os_str().len(),
+            }
+    }
+
+    /// `None` where the bytes are no record of this version.
+    pub(super) fn decode(body: &[u8]) -> Option<Self> {
+        let mut rest = Reader(body);
+        if rest.byte()? != VERSION {
+            return None;
+        }
+        let record = match rest.byte()? {
+            SEED => Self::Seed(rest.u64()?),
+            TOKEN => Self::Token(decode_token(&mut rest)?),
+            TOKEN_GONE => Self::TokenGone(rest.name()?),
+            TARGET => Self::Target(KeptTarget {
+                path: rest.path()?,
+                digests: rest.many(Reader::fingerprint)?,
+                tokens: rest.many(Reader::name)?,
+            }),
+            TARGET_GONE => Self::TargetGone(rest.path()?),
+            _ => return None,
+        };
+        rest.0.is_empty().then_some(record)
+    }
+}
+
+/// Where the body of a whole, good frame at `at` is; `None` where none is there.
+pub(super) fn frame_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let frame = bytes.get(at..)?.first_chunk::<FRAME>()?;
+    let (mark, rest) = frame.split_first_chunk::<4>()?;
+    let (length, crc) = rest.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length);
+    let size = usize::try_from(length).ok().filter(|size| *size <= MOST)?;
+    let range = at + FRAME..at.checked_add(FRAME)?.checked_add(size)?;
+    let body = bytes.get(range.clone())?;
+    (*mark == MARK && checksum(length, body).to_le_bytes() == crc).then_some(range)
+}
+
+/// Whether the bytes from `at` on may be what a crash left of a write: cut off, or never filled.
+pub(super) fn is_torn(bytes: &[u8], at: usize) -> bool {
+    let Some(rest) = bytes.get(at..) else {
+        return true;
+    };
+    let whole =
+        |length: &[u8; 4]| usize::try_from(u32::from_le_bytes(*length)).is_ok_and(|size| size <= rest.len() - FRAME);
+    let cut = MARK.starts_with(rest)
+        || rest.starts_with(&MARK)
+            && rest
+                .first_chunk::<FRAME>()
+                .and_then(|frame| frame.get(4..)?.first_chunk::<4>())
+                .is_none_or(|length| !whole(length));
+    cut || rest.last() == Some(&0)
+}
+
+pub(super) fn checksum(length: u32, body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length.to_le_bytes());
+    hasher.update(body);
+    hasher.finalize()
+}
+
+pub(super) fn subject(kind: u8, name: &[u8]) -> Fingerprint {
+    let mut bytes = Vec::with_capacity(1 + name.len());
+    bytes.push(kind);
+    bytes.extend_from_slice(name);
+    Fingerprint::of(&bytes)
+}
+
+fn encode_token(kept: &KeptToken, out: &mut Vec<u8>) {
+    put_bytes(out, kept.name.as_str().as_bytes());
+    out.extend_from_slice(&kept.generation.to_le_bytes());
+    out.extend_from_slice(&kept.made_from.0);
+    out.extend_from_slice(&kept.issued_at.0.to_le_bytes());
+    out.push(u8::from(kept.expires_at.is_some()));
+    if let Some(at) = kept.expires_at {
+        out.extend_from_slice(&at.0.to_le_bytes());
+    }
+    out.extend_from_slice(&kept.obtained_at.0.to_le_bytes());
+    put_bytes(out, kept.token.expose().as_bytes());
+    out.push(u8::from(kept.refresh_token.is_some()));
+    if let Some(token) = &kept.refresh_token {
+        put_bytes(out, token.expose().as_bytes());
+    }
+}
+
+fn decode_token(rest: &mut Reader<'_>) -> Option<KeptToken> {
+    Some(KeptToken {
+        name: rest.name()?,
+        generation: rest.u64()?,
+        made_from: rest.fingerprint()?,
+        issued_at: rest.wall()?,
+        expires_at: rest.optional(Reader::wall)?,
+        obtained_at: rest.wall()?,
+        token: rest.secret()?,
+        refresh_token: rest.optional(Reader::secret)?,
+    })
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    // Saturated only beyond 4 GiB, which `encode` refuses as too long.
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    out.extend_from_slice(&count.to_le_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_count(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// Takes values off the front; `None` where they are not there.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn wall(&mut self) -> Option<Wall> {
+        self.array().map(|bytes| Wall(i64::from_le_bytes(bytes)))
+    }
+
+    fn fingerprint(&mut self) -> Option<Fingerprint> {
+        self.array().map(Fingerprint)
+    }
+
+    fn count(&mut self) -> Option<usize> {
+        usize::try_from(self.array().map(u32::from_le_bytes)?).ok()
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let count = self.count()?;
+        let (first, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    fn name(&mut self) -> Option<TokenName> {
+        TokenName::new(self.text()?)
+    }
+
+    fn secret(&mut self) -> Option<Secret<String>> {
+        Some(Secret::new(self.text()?.to_owned()))
+    }
+
+    fn path(&mut self) -> Option<PathBuf> {
+        let path = OsString::from_vec(self.bytes()?.to_vec());
+        Path::new(&path).is_absolute().then(|| path.into())
+    }
+
+    fn optional<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => Some(Some(take(self)?)),
+            _ => None,
+        }
+    }
+
+    fn many<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let count = self.count()?;
+        // The count may be a lie: each item takes a byte at least.
+        let mut items = Vec::with_capacity(count.min(self.0.len() / 16));
+        for _ in 0..count {
+            items.push(take(self)?);
+        }
+        Some(items)
+    }
+}

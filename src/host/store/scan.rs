@@ -1,0 +1,125 @@
+//! Owns: reading a log's bytes: which records count, where the good part ends, and what damage means.
+//! Does not: touch files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use super::record::{self, FRAME, KeptTarget, KeptToken, MARK, Record, VERSION};
+use crate::core::settings::{Fingerprint, TokenName};
+
+const MAGIC: [u8; 8] = *b"renewd\0s";
+/// Magic, version, CRC-32 of both.
+pub(super) const HEADER: usize = 16;
+
+/// Where a record that counts stands in the log, its frame included.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Span {
+    pub(super) at: u64,
+    pub(super) len: u32,
+}
+
+/// What a log says.
+#[derive(Default)]
+pub(super) struct Scan {
+    pub(super) seed: Option<u64>,
+    pub(super) tokens: BTreeMap<TokenName, KeptToken>,
+    pub(super) targets: BTreeMap<PathBuf, KeptTarget>,
+    pub(super) live: HashMap<Fingerprint, Span>,
+    /// The end of the last good record.
+    pub(super) end: usize,
+    /// Where the first damage is.
+    pub(super) damaged_at: Option<usize>,
+}
+
+/// The version of a log that is newer than this program.
+pub(super) struct Newer(pub(super) u32);
+
+pub(super) fn header() -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    let version = u32::from(VERSION).to_le_bytes();
+    let crc = record::checksum(u32::from(VERSION), &MAGIC).to_le_bytes();
+    for (to, from) in bytes.iter_mut().zip(MAGIC.iter().chain(&version).chain(&crc)) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// The version that a good header tells; this part of the format never changes.
+fn version_of(bytes: &[u8]) -> Option<u32> {
+    let (magic, rest) = bytes.split_first_chunk::<8>()?;
+    let (version, rest) = rest.split_first_chunk::<4>()?;
+    let version = u32::from_le_bytes(*version);
+    let good = *magic == MAGIC && *rest.first_chunk::<4>()? == record::checksum(version, magic).to_le_bytes();
+    good.then_some(version)
+}
+
+/// Reads all records. What a crash cut off at the end is left out without a word. Damage anywhere else ends the tokens
+/// before it: a newer record of any of them may be what was lost, and an old refresh token must not be spent again.
+pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Newer> {
+    let mut scan = Scan::default();
+    match version_of(bytes) {
+        Some(version) if version == u32::from(VERSION) => scan.end = HEADER,
+        Some(version) if version > u32::from(VERSION) => return Err(Newer(version)),
+        _ => scan.skip_damage(bytes, 0),
+    }
+    while scan.end < bytes.len() {
+        match record_at(bytes, scan.end) {
+            Some((record, len)) => scan.take(record, len),
+            None if next_record(bytes, scan.end).is_none() && record::is_torn(bytes, scan.end) => {
+                break;
+            }
+            None => scan.skip_damage(bytes, scan.end),
+        }
+    }
+    Ok(scan)
+}
+
+fn record_at(bytes: &[u8], at: usize) -> Option<(Record, u32)> {
+    let body = record::frame_at(bytes, at)?;
+    let len = u32::try_from(FRAME + body.len()).ok()?;
+    Some((Record::decode(bytes.get(body)?)?, len))
+}
+
+fn next_record(bytes: &[u8], after: usize) -> Option<usize> {
+    let from = after + 1;
+    let marks = bytes.get(from..)?.windows(MARK.len()).enumerate();
+    marks
+        .filter(|(_, window)| *window == MARK)
+        .map(|(offset, _)| from + offset)
+        .find(|at| record_at(bytes, *at).is_some())
+}
+
+impl Scan {
+    fn take(&mut self, record: Record, len: u32) {
+        let at = self.end as u64;
+        self.end += len as usize;
+        let subject = record.subject();
+        match record.ends() {
+            true => self.live.remove(&subject),
+            false => self.live.insert(subject, Span { at, len }),
+        };
+        match record {
+            Record::Seed(seed) => self.seed = Some(seed),
+            Record::Token(kept) => {
+                self.tokens.insert(kept.name.clone(), kept);
+            }
+            Record::TokenGone(name) => {
+                self.tokens.remove(&name);
+            }
+            Record::Target(kept) => {
+                self.targets.insert(kept.path.clone(), kept);
+            }
+            Record::TargetGone(path) => {
+                self.targets.remove(&path);
+            }
+        }
+    }
+
+    fn skip_damage(&mut self, bytes: &[u8], at: usize) {
+        self.damaged_at.get_or_insert(at);
+        for name in std::mem::take(&mut self.tokens).into_keys() {
+            self.live.remove(&Record::TokenGone(name).subject());
+        }
+        self.end = next_record(bytes, at).unwrap_or(bytes.len());
+    }
+}
