@@ -21,9 +21,7 @@ fn signed(text: &str) -> Result<Jwt, String> {
 
 fn mode_is(meta: &fs::Metadata, want: u32) -> Result<(), String> {
     let mode = meta.permissions().mode() & 0o7777;
-    (mode == want)
-        .then_some(())
-        .ok_or(format!("mode {mode:04o}"))
+    (mode == want).then_some(()).ok_or(format!("mode {mode:04o}"))
 }
 
 /// `NAME=token` lines, in this order and no others.
@@ -52,19 +50,10 @@ fn readers_see_whole_files_through_2000_rotations() {
     let mode = "mode = \"0640\"";
     let owner = if given_away { "owner = \"65534\"" } else { "" };
     let texts = [
-        token("a")
-            .output(&format!(
-                "format = \"token\"\npath = \"out/a.token\"\n{mode}\n{owner}"
-            ))
-            .env("e", "A"),
+        token("a").output(&format!("format = \"token\"\npath = \"out/a.token\"\n{mode}\n{owner}")).env("e", "A"),
         token("b").plain("b.token").env("e", "B"),
-        token("c")
-            .plain("c.token")
-            .output("format = \"json\"\npath = \"out/j\"\nmode = \"0444\"")
-            .env("e", "C"),
-        token("d")
-            .plain("d.token")
-            .output("format = \"template\"\ntemplate = \"tpl\"\npath = \"out/x\""),
+        token("c").plain("c.token").output("format = \"json\"\npath = \"out/j\"\nmode = \"0444\"").env("e", "C"),
+        token("d").plain("d.token").output("format = \"template\"\ntemplate = \"tpl\"\npath = \"out/x\""),
     ];
     sandbox.config(texts.map(|t| t.to_string()).concat());
     let mut daemon = sandbox.start();
@@ -102,17 +91,8 @@ fn readers_see_whole_files_through_2000_rotations() {
         }
     }
     let report = readers.stop().content();
-    println!(
-        "{} rotations, {} reads, {} contents",
-        all.len(),
-        report.reads,
-        report.distinct
-    );
-    assert!(
-        report.distinct > 100,
-        "readers saw {} contents",
-        report.distinct
-    );
+    println!("{} rotations, {} reads, {} contents", all.len(), report.reads, report.distinct);
+    assert!(report.distinct > 100, "readers saw {} contents", report.distinct);
     assert_eq!(sandbox.leftovers(), Vec::<String>::new());
     assert!(daemon.alive());
 }
@@ -122,12 +102,8 @@ fn readers_see_whole_files_through_2000_rotations() {
 #[test]
 fn temporary_files_are_hidden_and_narrow() {
     let sandbox = Sandbox::in_memory();
-    sandbox
-        .config(token("a").output("format = \"token\"\npath = \"out/a.token\"\nmode = \"0644\""));
-    let _daemon = sandbox
-        .daemon()
-        .under(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""])
-        .ready();
+    sandbox.config(token("a").output("format = \"token\"\npath = \"out/a.token\"\nmode = \"0644\""));
+    let _daemon = sandbox.daemon().under(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""]).ready();
     let folder = sandbox.path("out");
     let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -148,10 +124,7 @@ fn temporary_files_are_hidden_and_narrow() {
                     file.read_to_string(&mut text).expect("read");
                     let mode = file.metadata().expect("stat").permissions().mode() & 0o7777;
                     assert!(mode == 0o600 || mode == 0o644, "{name}: {mode:04o}");
-                    assert!(
-                        text.is_empty() || mode == 0o644,
-                        "{name}: a secret in {mode:04o}"
-                    );
+                    assert!(text.is_empty() || mode == 0o644, "{name}: a secret in {mode:04o}");
                 }
             }
         });
@@ -171,9 +144,7 @@ fn the_mode_is_the_configured_one_under_any_umask() {
         sandbox.config(token("a").output("format = \"token\"\npath = \"out/t\"\nmode = \"0640\""));
         let shell = format!("umask {umask}; exec \"$0\" \"$@\"");
         let mut command = sandbox.command(&["sh", "-c", &shell]);
-        command
-            .args(["once", "-c"])
-            .arg(sandbox.path("config.toml"));
+        command.args(["once", "-c"]).arg(sandbox.path("config.toml"));
         sandbox.finish(command, "").expect(0);
         let meta = fs::metadata(sandbox.out("t")).expect("the output");
         assert_eq!(meta.permissions().mode() & 0o7777, 0o640, "umask {umask}");
@@ -222,9 +193,7 @@ fn a_symlink_in_an_outputs_place_is_neither_followed_nor_replaced() {
     // The write is tried again, the token is not obtained again.
     let sha = daemon.token("a")["sha256"].clone();
     fs::remove_file(sandbox.out("a.token")).expect("rm");
-    until("a heals by itself", || {
-        daemon.token("a")["state"] == "valid"
-    });
+    until("a heals by itself", || daemon.token("a")["state"] == "valid");
     assert_eq!(daemon.token("a")["sha256"], sha, "obtained again");
     sandbox.jwt("a");
     assert!(daemon.alive());
@@ -241,18 +210,13 @@ fn of_several_outputs_the_good_ones_are_delivered() {
     let old = sandbox.jwt("a").text;
     fs::remove_dir_all(sandbox.path("other")).expect("rm -r");
 
-    assert!(
-        !sandbox.rotate(&["a"]),
-        "rotated though an output could not be written"
-    );
+    assert!(!sandbox.rotate(&["a"]), "rotated though an output could not be written");
     let new = sandbox.jwt("a").text;
     assert_ne!(new, old, "the good output waited for the bad one");
     assert_eq!(daemon.token("a")["state"], "retrying");
     assert_eq!(daemon.token("a")["reason"], "delivery");
     sandbox.mkdir("other");
-    until("the other output", || {
-        fs::read_to_string(sandbox.path("other/t")).is_ok_and(|t| t == new)
-    });
+    until("the other output", || fs::read_to_string(sandbox.path("other/t")).is_ok_and(|t| t == new));
     until("valid again", || daemon.token("a")["state"] == "valid");
     assert!(daemon.token("a")["last_error"].is_null());
 }

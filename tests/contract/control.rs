@@ -16,16 +16,8 @@ use crate::support::{PATIENCE, Sandbox, is_root, token, until};
 fn the_socket_is_its_users_alone_under_any_umask() {
     let sandbox = Sandbox::new();
     sandbox.config(token("a"));
-    let daemon = sandbox
-        .daemon()
-        .under(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""])
-        .ready();
-    let mode = || {
-        fs::metadata(sandbox.path("control.sock"))
-            .expect("the socket")
-            .permissions()
-            .mode()
-    };
+    let daemon = sandbox.daemon().under(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""]).ready();
+    let mode = || fs::metadata(sandbox.path("control.sock")).expect("the socket").permissions().mode();
     assert_eq!(mode() & 0o7777, 0o600);
     // What a crash left behind is taken over.
     daemon.kill9();
@@ -45,10 +37,7 @@ fn connect(sandbox: &Sandbox) -> UnixStream {
 
 fn resident_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
-    let line = status
-        .lines()
-        .find(|l| l.starts_with("VmRSS:"))
-        .expect("VmRSS");
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("VmRSS");
     let number = line.split_whitespace().nth(1).expect("a number");
     number.parse().expect("a number")
 }
@@ -56,11 +45,7 @@ fn resident_kib(pid: u32) -> u64 {
 #[test]
 fn clients_that_hang_or_flood_hold_nobody_up() {
     let sandbox = Sandbox::new();
-    sandbox.config(format!(
-        "{}{}",
-        token("a"),
-        token("b").line("lifetime = \"2s\"")
-    ));
+    sandbox.config(format!("{}{}", token("a"), token("b").line("lifetime = \"2s\"")));
     let mut daemon = sandbox.start();
     let mut clients = Vec::new();
     for number in 0..120 {
@@ -88,17 +73,10 @@ fn clients_that_hang_or_flood_hold_nobody_up() {
     let began = Instant::now();
     assert!(sandbox.rotate(&["a"]));
     assert_eq!(daemon.token("a")["state"], "valid");
-    assert!(
-        began.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(sandbox.jwt("b").left() > 0.0);
     let resident = resident_kib(daemon.pid());
-    assert!(
-        resident < 64 * 1024,
-        "{resident} KiB resident after the flood"
-    );
+    assert!(resident < 64 * 1024, "{resident} KiB resident after the flood");
     drop(clients);
     assert!(sandbox.rotate(&["a"]) && daemon.alive());
 }
@@ -129,12 +107,7 @@ fn a_request_that_is_none_gets_an_answer_and_hurts_nobody() {
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
         let value: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
-        assert_ne!(
-            value["ok"],
-            true,
-            "{:?}: {answer}",
-            &request[..request.len().min(40)]
-        );
+        assert_ne!(value["ok"], true, "{:?}: {answer}", &request[..request.len().min(40)]);
     }
     assert!(daemon.alive());
     assert_eq!(sandbox.read("a.token"), a);
@@ -169,11 +142,7 @@ fn rotate_within_min_interval_waits_a_little_else_fails_and_says_when() {
     assert!(sandbox.rotate(&["short"]));
     let text = sandbox.read("short.token");
     let waited = sandbox.ours(&["rotate", "short"]).expect(0);
-    assert!(
-        waited.took >= Duration::from_secs(2),
-        "min_interval was not kept: {:?}",
-        waited.took
-    );
+    assert!(waited.took >= Duration::from_secs(2), "min_interval was not kept: {:?}", waited.took);
     assert_ne!(sandbox.read("short.token"), text);
     let forced = sandbox.ours(&["rotate", "--force", "short"]).expect(0);
     assert!(forced.took < Duration::from_secs(2), "{:?}", forced.took);
@@ -183,10 +152,7 @@ fn rotate_within_min_interval_waits_a_little_else_fails_and_says_when() {
     assert!(matches!(refused.code, Some(1 | 75)), "{refused:#?}");
     assert!(refused.took < Duration::from_secs(20), "{:?}", refused.took);
     assert!(refused.stderr.contains("far"), "{refused:#?}");
-    assert!(
-        refused.stderr.contains(|c: char| c.is_ascii_digit()),
-        "says no time: {refused:#?}"
-    );
+    assert!(refused.stderr.contains(|c: char| c.is_ascii_digit()), "says no time: {refused:#?}");
     assert_eq!(sandbox.read("far.token"), text);
     sandbox.ours(&["rotate", "--force", "far"]).expect(0);
     assert_ne!(sandbox.read("far.token"), text);
@@ -222,38 +188,22 @@ fn reload_tells_every_error() {
     let daemon = sandbox.start();
     let text = sandbox.config_text(
         "",
-        format!(
-            "{}{}",
-            token("a").line("lifetime = \"soon\""),
-            token("b").line("clams = 1").plain("nowhere/t")
-        ),
+        format!("{}{}", token("a").line("lifetime = \"soon\""), token("b").line("clams = 1").plain("nowhere/t")),
     );
     let lines: Vec<usize> = text
         .lines()
         .enumerate()
-        .filter(|(_, l)| {
-            ["\"soon\"", "clams", "nowhere"]
-                .iter()
-                .any(|w| l.contains(w))
-        })
+        .filter(|(_, l)| ["\"soon\"", "clams", "nowhere"].iter().any(|w| l.contains(w)))
         .map(|(i, _)| i + 1)
         .collect();
     sandbox.put("config.toml", text);
     let ran = sandbox.ours(&["reload"]).expect(78);
     for line in &lines[..2] {
-        assert!(
-            ran.stderr.contains(&format!("config.toml:{line}")),
-            "{}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains(&format!("config.toml:{line}")), "{}", ran.stderr);
     }
     let check = sandbox.ours(&["check"]).expect(78);
     for line in lines {
-        assert!(
-            check.stderr.contains(&format!("config.toml:{line}")),
-            "{}",
-            check.stderr
-        );
+        assert!(check.stderr.contains(&format!("config.toml:{line}")), "{}", check.stderr);
     }
     sandbox.config(token("a").line("claims = { aud = \"new\" }"));
     sandbox.ours(&["reload"]).expect(0);
@@ -275,24 +225,18 @@ fn the_socket_is_found_through_a_config_that_is_broken_by_now() {
 /// control_group may read status, and rotate nothing.
 #[test]
 fn another_user_of_the_group_reads_and_changes_nothing() {
-    if !is_root("another user of the control group")
-        || !std::path::Path::new("/usr/bin/setpriv").exists()
-    {
+    if !is_root("another user of the control group") || !std::path::Path::new("/usr/bin/setpriv").exists() {
         return;
     }
     let sandbox = Sandbox::new();
     sandbox.config_with("control_group = \"nogroup\"", token("a"));
-    let known = fs::read_to_string("/etc/group")
-        .is_ok_and(|g| g.lines().any(|l| l.starts_with("nogroup:x:65534:")));
+    let known = fs::read_to_string("/etc/group").is_ok_and(|g| g.lines().any(|l| l.starts_with("nogroup:x:65534:")));
     if !known {
         println!("no group `nogroup` 65534 here: skipped");
         return;
     }
     let daemon = sandbox.start();
-    let mode = fs::metadata(sandbox.path("control.sock"))
-        .expect("the socket")
-        .permissions()
-        .mode();
+    let mode = fs::metadata(sandbox.path("control.sock")).expect("the socket").permissions().mode();
     assert_eq!(mode & 0o7777, 0o660);
     let a = sandbox.read("a.token");
     // A copy that another user can reach, wherever the build stands.
@@ -301,14 +245,8 @@ fn another_user_of_the_group_reads_and_changes_nothing() {
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
     let as_nobody = |args: &[&str]| {
         let mut command = std::process::Command::new("setpriv");
-        command
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(&copy)
-            .args(args);
-        command
-            .args(["--socket"])
-            .arg(sandbox.path("control.sock"))
-            .current_dir("/");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy).args(args);
+        command.args(["--socket"]).arg(sandbox.path("control.sock")).current_dir("/");
         sandbox.finish(command, "")
     };
     let read = as_nobody(&["status", "--json"]).expect(0);

@@ -14,11 +14,7 @@ const QUIET: [&str; 3] = ["q0", "q1", "q2"];
 
 /// Each token by name, read from its own file; panics where one is not whole.
 fn tokens(sandbox: &Sandbox) -> BTreeMap<String, String> {
-    STORM
-        .iter()
-        .chain(&QUIET)
-        .map(|name| ((*name).to_owned(), sandbox.jwt(name).text))
-        .collect()
+    STORM.iter().chain(&QUIET).map(|name| ((*name).to_owned(), sandbox.jwt(name).text)).collect()
 }
 
 /// The lines of the shared env file, each a whole token.
@@ -35,12 +31,7 @@ fn shared(sandbox: &Sandbox) -> BTreeMap<String, String> {
 }
 
 /// What is not in doubt is as it was.
-fn same(
-    round: usize,
-    doubtful: &BTreeSet<String>,
-    known: &BTreeMap<String, String>,
-    found: &BTreeMap<String, String>,
-) {
+fn same(round: usize, doubtful: &BTreeSet<String>, known: &BTreeMap<String, String>, found: &BTreeMap<String, String>) {
     for (name, text) in found {
         let kept = doubtful.contains(name) || known.get(name) == Some(text);
         assert!(kept, "round {round}: {name} was valid and became another");
@@ -49,21 +40,14 @@ fn same(
 
 /// Rotates one storm token after the other until the daemon is gone; gives the one that was on its way then, and how
 /// many had come.
-fn storm(
-    sandbox: &Sandbox,
-    over: &AtomicBool,
-    known: &Mutex<BTreeMap<String, String>>,
-) -> (String, usize) {
+fn storm(sandbox: &Sandbox, over: &AtomicBool, known: &Mutex<BTreeMap<String, String>>) -> (String, usize) {
     for (count, name) in STORM.iter().cycle().enumerate() {
         if over.load(Ordering::Relaxed) || !sandbox.rotate(&[name]) {
             return ((*name).to_owned(), count);
         }
         // Nobody else rotates it: what is in its file once `rotate` has returned is the token of that rotation.
         let text = sandbox.read(&format!("{name}.token"));
-        known
-            .lock()
-            .expect("known")
-            .insert((*name).to_owned(), text);
+        known.lock().expect("known").insert((*name).to_owned(), text);
     }
     unreachable!("a cycle ends only by return")
 }
@@ -71,18 +55,8 @@ fn storm(
 #[test]
 fn killed_at_random_moments_nothing_is_torn_left_or_lost() {
     let sandbox = Sandbox::new();
-    let storm_texts = STORM.map(|n| {
-        token(n)
-            .plain(&format!("{n}.token"))
-            .env("e", &n.to_uppercase())
-            .to_string()
-    });
-    let quiet_texts = QUIET.map(|n| {
-        token(n)
-            .plain(&format!("{n}.token"))
-            .env("e", &n.to_uppercase())
-            .to_string()
-    });
+    let storm_texts = STORM.map(|n| token(n).plain(&format!("{n}.token")).env("e", &n.to_uppercase()).to_string());
+    let quiet_texts = QUIET.map(|n| token(n).plain(&format!("{n}.token")).env("e", &n.to_uppercase()).to_string());
     sandbox.config(storm_texts.concat() + &quiet_texts.concat());
     sandbox.start().kill9();
     let mut known = tokens(&sandbox);
@@ -102,10 +76,7 @@ fn killed_at_random_moments_nothing_is_torn_left_or_lost() {
             let found = tokens(&sandbox);
             same(round, &doubtful, &known, &found);
             let lines = shared(&sandbox);
-            assert_eq!(
-                lines, found,
-                "round {round}: the env file tells another story"
-            );
+            assert_eq!(lines, found, "round {round}: the env file tells another story");
             (known, doubtful) = (found, BTreeSet::new());
             let (over, seen) = (AtomicBool::new(false), Mutex::new(known));
             let (in_flight, count) = std::thread::scope(|scope| {
@@ -124,10 +95,7 @@ fn killed_at_random_moments_nothing_is_torn_left_or_lost() {
         shared(&sandbox);
     }
     println!("{rounds} crashes in {rotations} rotations");
-    assert!(
-        rotations > rounds / 2,
-        "hardly any rotation was there to be cut off"
-    );
+    assert!(rotations > rounds / 2, "hardly any rotation was there to be cut off");
     let daemon = sandbox.start();
     same(rounds, &doubtful, &known, &tokens(&sandbox));
     assert_eq!(sandbox.leftovers(), Vec::<String>::new());
@@ -141,13 +109,7 @@ fn killed_at_random_moments_nothing_is_torn_left_or_lost() {
 fn the_sweep_leaves_what_is_not_ours() {
     let sandbox = Sandbox::new();
     sandbox.config(token("a"));
-    let foreign = [
-        ".keep",
-        ".a.token.swp",
-        ".renewd",
-        ".b.token.renewd",
-        "plain",
-    ];
+    let foreign = [".keep", ".a.token.swp", ".renewd", ".b.token.renewd", "plain"];
     for name in foreign {
         sandbox.put(&format!("out/{name}"), "x");
     }

@@ -19,9 +19,7 @@ fn shared_file(sandbox: &Sandbox) -> Pairs {
         )
     };
     let texts = [
-        token("zeta")
-            .plain("zeta.token")
-            .output(&line("ZETA_TOKEN", "ZETA_UNTIL")),
+        token("zeta").plain("zeta.token").output(&line("ZETA_TOKEN", "ZETA_UNTIL")),
         token("alpha")
             .algorithm("HS512")
             .secret("secret.file = \"long\"")
@@ -81,13 +79,7 @@ fn by_shell(shell: &[&str], file: &Path) -> Option<Pairs> {
 fn shells_read_it() {
     let sandbox = Sandbox::new();
     let want = shared_file(&sandbox);
-    let shells: [&[&str]; 5] = [
-        &["sh"],
-        &["dash"],
-        &["bash"],
-        &["bash", "--posix"],
-        &["busybox", "sh"],
-    ];
+    let shells: [&[&str]; 5] = [&["sh"], &["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
     let mut read_by = 0;
     for shell in shells {
         match by_shell(shell, &sandbox.out("jobs.env")) {
@@ -107,22 +99,14 @@ fn shells_read_it() {
 fn systemd_reads_it() {
     let places = ["/usr/lib", "/lib"];
     let name = "systemd/user-environment-generators/30-systemd-environment-d-generator";
-    let Some(generator) = places
-        .iter()
-        .map(|p| Path::new(p).join(name))
-        .find(|p| p.exists())
-    else {
+    let Some(generator) = places.iter().map(|p| Path::new(p).join(name)).find(|p| p.exists()) else {
         println!("systemd's generator is not here: skipped");
         return;
     };
     let sandbox = Sandbox::new();
     let want = shared_file(&sandbox);
     sandbox.mkdir("xdg/environment.d");
-    std::fs::copy(
-        sandbox.out("jobs.env"),
-        sandbox.path("xdg/environment.d/jobs.conf"),
-    )
-    .expect("cp");
+    std::fs::copy(sandbox.out("jobs.env"), sandbox.path("xdg/environment.d/jobs.conf")).expect("cp");
     let output = Command::new(generator)
         .env_clear()
         .env("XDG_CONFIG_HOME", sandbox.path("xdg"))
@@ -161,17 +145,8 @@ fn lines_stand_in_the_order_of_the_config_and_end_in_a_newline() {
     let sandbox = Sandbox::new();
     let want = shared_file(&sandbox);
     let text = sandbox.read("jobs.env");
-    let order = [
-        "ZETA_TOKEN",
-        "ZETA_UNTIL",
-        "alpha_token",
-        "_alpha9",
-        "FOREVER",
-    ];
-    let lines: String = order
-        .iter()
-        .map(|name| format!("{name}={}\n", want[*name]))
-        .collect();
+    let order = ["ZETA_TOKEN", "ZETA_UNTIL", "alpha_token", "_alpha9", "FOREVER"];
+    let lines: String = order.iter().map(|name| format!("{name}={}\n", want[*name])).collect();
     assert_eq!(text, lines);
 }
 
@@ -180,9 +155,7 @@ fn lines_stand_in_the_order_of_the_config_and_end_in_a_newline() {
 fn a_shared_file_does_not_wait_for_all_of_its_tokens() {
     let sandbox = Sandbox::new();
     let retry = "[defaults]\nretry = { initial = \"100ms\", max = \"300ms\" }\n";
-    let late = token("late")
-        .secret("secret.file = \"later\"")
-        .env("e", "LATE");
+    let late = token("late").secret("secret.file = \"later\"").env("e", "LATE");
     let body = format!("{retry}{late}{}", token("now").env("e", "NOW"));
     sandbox.config_with("ready_timeout = \"1s\"", body);
     let daemon = sandbox.start();
@@ -190,14 +163,9 @@ fn a_shared_file_does_not_wait_for_all_of_its_tokens() {
     assert_eq!(names(&sandbox.read("e")), ["NOW"]);
     let now = sandbox.read("e");
     sandbox.put("later", "z".repeat(32));
-    until("the late line", || {
-        names(&sandbox.read("e")) == ["LATE", "NOW"]
-    });
+    until("the late line", || names(&sandbox.read("e")) == ["LATE", "NOW"]);
     let text = sandbox.read("e");
-    assert!(
-        text.starts_with("LATE=") && text.ends_with(&now),
-        "order of the config, or obtained again"
-    );
+    assert!(text.starts_with("LATE=") && text.ends_with(&now), "order of the config, or obtained again");
     daemon.stop();
 }
 

@@ -32,15 +32,7 @@ fn usage_is_64() {
         &["status", "--jsn"],
         &["generate"],
         &["generate", "--key", "k", "--secret", SECRET],
-        &[
-            "generate",
-            "--key",
-            "k",
-            "--secret-file",
-            "secret",
-            "--alg",
-            "HS257",
-        ],
+        &["generate", "--key", "k", "--secret-file", "secret", "--alg", "HS257"],
         &["refresh"],
         &["token"],
         &["exec", "a"],
@@ -53,12 +45,7 @@ fn usage_is_64() {
     is(sandbox.ours(&["token", "nosuch"]), 64);
     is(sandbox.ours(&["exec", "nosuch", "--", "true"]), 64);
     let daemon = sandbox.start();
-    for args in [
-        &["status", "nosuch"][..],
-        &["rotate", "nosuch"],
-        &["rotate", "a", "nosuch"],
-        &["wait", "nosuch"],
-    ] {
+    for args in [&["status", "nosuch"][..], &["rotate", "nosuch"], &["rotate", "a", "nosuch"], &["wait", "nosuch"]] {
         let ran = is(sandbox.ours(args), 64);
         assert!(ran.stderr.contains("nosuch"), "{ran:#?}");
     }
@@ -98,21 +85,11 @@ fn a_wrong_or_missing_config_is_78() {
     }
     let missing = token("a").secret("").to_string();
     let unbuilt = "[token.a]\nsource = \"jwtt\"\n".to_owned();
-    for text in [
-        "nonsense".into(),
-        String::new(),
-        "# a comment\n".into(),
-        missing,
-        unbuilt,
-    ] {
+    for text in ["nonsense".into(), String::new(), "# a comment\n".into(), missing, unbuilt] {
         sandbox.put("config.toml", &text);
         for command in ["check", "once", "run"] {
             let ran = is(sandbox.ours(&[command]), 78);
-            assert!(
-                ran.stderr.contains("config.toml"),
-                "{command}, {text:?}: {}",
-                ran.stderr
-            );
+            assert!(ran.stderr.contains("config.toml"), "{command}, {text:?}: {}", ran.stderr);
         }
     }
     sandbox.put("config.toml", sandbox.config_text("", ""));
@@ -123,13 +100,7 @@ fn a_wrong_or_missing_config_is_78() {
 fn done_is_0() {
     let sandbox = Sandbox::new();
     sandbox.config(token("a"));
-    for args in [
-        &["--help"][..],
-        &["--version"],
-        &["once", "--help"],
-        &["schema"],
-        &["completions", "bash"],
-    ] {
+    for args in [&["--help"][..], &["--version"], &["once", "--help"], &["schema"], &["completions", "bash"]] {
         let ran = is(sandbox.run(args), 0);
         assert!(!ran.stdout.is_empty(), "{args:?}: {ran:#?}");
     }
@@ -137,28 +108,16 @@ fn done_is_0() {
     is(sandbox.ours(&["once"]), 0);
     let config = sandbox.path("config.toml");
     let config = config.to_str().expect("UTF-8");
-    is(
-        sandbox.run_with(&["check"], "", &[("RENEWD_CONFIG", config)]),
-        0,
-    );
+    is(sandbox.run_with(&["check"], "", &[("RENEWD_CONFIG", config)]), 0);
     sandbox.mkdir("xdg/renewd");
     std::fs::copy(config, sandbox.path("xdg/renewd/config.toml")).expect("cp");
     sandbox.put("xdg/renewd/secret", SECRET);
     sandbox.mkdir("xdg/renewd/out");
     let xdg = sandbox.path("xdg");
     let xdg = xdg.to_str().expect("UTF-8");
-    is(
-        sandbox.run_with(&["check"], "", &[("XDG_CONFIG_HOME", xdg)]),
-        0,
-    );
+    is(sandbox.run_with(&["check"], "", &[("XDG_CONFIG_HOME", xdg)]), 0);
     let daemon = sandbox.start();
-    for args in [
-        &["status"][..],
-        &["rotate", "--force"],
-        &["reload"],
-        &["wait"],
-        &["token", "a"],
-    ] {
+    for args in [&["status"][..], &["rotate", "--force"], &["reload"], &["wait"], &["token", "a"]] {
         is(sandbox.ours(args), 0);
     }
     daemon.stop();
@@ -169,18 +128,11 @@ fn what_failed_is_1() {
     let sandbox = Sandbox::new();
     let retry = "retry = { initial = \"100ms\", max = \"300ms\" }";
     sandbox.mkdir("out/sub");
-    sandbox.config(format!(
-        "{}{}",
-        token("a").plain("sub/t").line(retry),
-        token("b")
-    ));
+    sandbox.config(format!("{}{}", token("a").plain("sub/t").line(retry), token("b")));
     let daemon = sandbox.start();
     std::fs::remove_dir_all(sandbox.out("sub")).expect("rm -r");
     let ran = is(sandbox.ours(&["rotate", "--force", "a"]), 1);
-    assert!(
-        ran.stderr.contains("sub"),
-        "what failed is not said: {ran:#?}"
-    );
+    assert!(ran.stderr.contains("sub"), "what failed is not said: {ran:#?}");
     is(sandbox.ours(&["rotate", "--force", "b"]), 0);
     daemon.stop();
 
@@ -188,32 +140,13 @@ fn what_failed_is_1() {
     sandbox.put("short", "short");
     is(sandbox.run(&garbage), 1);
     is(sandbox.run(&["inspect", "garbage"]), 1);
-    is(
-        sandbox.run(&[
-            "refresh",
-            "garbage",
-            "--key",
-            "k",
-            "--secret-file",
-            "secret",
-        ]),
-        1,
-    );
-    let made = is(
-        sandbox.run(&["generate", "--key", "k", "--secret-file", "secret"]),
-        0,
-    );
+    is(sandbox.run(&["refresh", "garbage", "--key", "k", "--secret-file", "secret"]), 1);
+    let made = is(sandbox.run(&["generate", "--key", "k", "--secret-file", "secret"]), 0);
     let made = made.stdout.trim();
-    is(
-        sandbox.run(&["inspect", made, "--secret-file", "secret"]),
-        0,
-    );
+    is(sandbox.run(&["inspect", made, "--secret-file", "secret"]), 0);
     sandbox.put("other", "o".repeat(32));
     is(sandbox.run(&["inspect", made, "--secret-file", "other"]), 1);
-    is(
-        sandbox.run(&["refresh", made, "--key", "other", "--secret-file", "secret"]),
-        1,
-    );
+    is(sandbox.run(&["refresh", made, "--key", "other", "--secret-file", "secret"]), 1);
 }
 
 #[test]
@@ -226,14 +159,8 @@ fn not_now_is_75() {
     let ran = is(sandbox.ours(&["wait", "--timeout", "1s", "missing"]), 75);
     assert!(ran.took >= Duration::from_secs(1), "{:?}", ran.took);
     assert!(ran.stderr.contains("missing"), "{ran:#?}");
-    is(
-        sandbox.ours(&["wait", "--timeout", "1s", "--min-valid", "2h", "a"]),
-        75,
-    );
-    is(
-        sandbox.ours(&["wait", "--timeout", "1s", "--min-valid", "10m", "a"]),
-        0,
-    );
+    is(sandbox.ours(&["wait", "--timeout", "1s", "--min-valid", "2h", "a"]), 75);
+    is(sandbox.ours(&["wait", "--timeout", "1s", "--min-valid", "10m", "a"]), 0);
     is(sandbox.ours(&["status"]), 0);
     is(sandbox.ours(&["status", "missing"]), 1);
     is(sandbox.ours(&["status", "a"]), 0);
@@ -248,9 +175,7 @@ fn wait_wakes_when_the_token_comes() {
     let late = token("late").plain("late/t").line(retry);
     sandbox.config(format!("{late}{}", token("a")));
     let daemon = sandbox.daemon().spawn();
-    until("it runs", || {
-        sandbox.try_jwt("a").is_some() && sandbox.path("control.sock").exists()
-    });
+    until("it runs", || sandbox.try_jwt("a").is_some() && sandbox.path("control.sock").exists());
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| sandbox.ours(&["wait", "--timeout", "50s"]));
         sandbox.ours(&["wait", "a", "--timeout", "50s"]).expect(0);

@@ -27,25 +27,15 @@ fn telling(sandbox: &Sandbox, what: &str) {
 #[test]
 fn it_runs_when_the_token_is_on_disk_and_knows_its_name_and_end() {
     let sandbox = Sandbox::new();
-    telling(
-        &sandbox,
-        "$RENEWD_TOKEN_NAME $RENEWD_EXPIRES_AT. $(cat out/$RENEWD_TOKEN_NAME.token)",
-    );
+    telling(&sandbox, "$RENEWD_TOKEN_NAME $RENEWD_EXPIRES_AT. $(cat out/$RENEWD_TOKEN_NAME.token)");
     let hook = command(&sandbox, "tell", "");
     let forever = token("forever").line("lifetime = \"never\"\nrotate_every = \"30d\"");
-    sandbox.config(format!(
-        "{}{}",
-        token("a").hook("after_rotate", &hook),
-        forever.hook("after_rotate", &hook)
-    ));
+    sandbox.config(format!("{}{}", token("a").hook("after_rotate", &hook), forever.hook("after_rotate", &hook)));
     let daemon = sandbox.start();
     until("both ran", || lines(&sandbox.path("told")).len() == 2);
     let told = lines(&sandbox.path("told"));
     let a = sandbox.jwt("a");
-    assert!(
-        told.contains(&format!("a {}. {}", a.number("exp"), a.text)),
-        "{told:?}"
-    );
+    assert!(told.contains(&format!("a {}. {}", a.number("exp"), a.text)), "{told:?}");
     let forever = sandbox.jwt("forever").text;
     assert!(told.contains(&format!("forever . {forever}")), "{told:?}");
     assert!(sandbox.rotate(&["a"]));
@@ -62,20 +52,11 @@ fn not_before_all_outputs_are_reached_and_not_after_a_restart_or_a_redelivery() 
     telling(&sandbox, "$RENEWD_TOKEN_NAME");
     let hook = command(&sandbox, "tell", "");
     let retry = "retry = { initial = \"100ms\", max = \"300ms\" }";
-    let a = token("a")
-        .plain("a.token")
-        .plain("second")
-        .line(retry)
-        .hook("after_rotate", &hook);
+    let a = token("a").plain("a.token").plain("second").line(retry).hook("after_rotate", &hook);
     let fence = token("fence").hook("after_rotate", &hook);
     sandbox.config(format!("{a}{fence}"));
     let daemon = sandbox.start();
-    let told = |name: &str| {
-        lines(&sandbox.path("told"))
-            .iter()
-            .filter(|l| *l == name)
-            .count()
-    };
+    let told = |name: &str| lines(&sandbox.path("told")).iter().filter(|l| *l == name).count();
     until("both ran", || told("a") == 1 && told("fence") == 1);
 
     fs::remove_file(sandbox.out("second")).expect("rm");
@@ -103,10 +84,7 @@ fn dead(pid: &str) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Err(_) => true,
         // A zombie that nobody has waited for is dead all the same.
-        Ok(stat) => stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.trim_start().starts_with('Z')),
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')),
     }
 }
 
@@ -114,44 +92,25 @@ fn dead(pid: &str) -> bool {
 fn one_that_hangs_is_killed_with_its_children_and_holds_nobody_up() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir().display();
-    sandbox.script(
-        "hang",
-        &format!("trap '' TERM INT HUP\nsleep 1000 &\necho $$ $! >> {dir}/pids\nsleep 1000"),
-    );
+    sandbox.script("hang", &format!("trap '' TERM INT HUP\nsleep 1000 &\necho $$ $! >> {dir}/pids\nsleep 1000"));
     let hang = command(&sandbox, "hang", "timeout = \"2s\"");
-    sandbox.config(format!(
-        "{}{}",
-        token("a").hook("after_rotate", &hang),
-        token("b")
-    ));
+    sandbox.config(format!("{}{}", token("a").hook("after_rotate", &hang), token("b")));
     let daemon = sandbox.start();
     until("it hangs", || lines(&sandbox.path("pids")).len() == 1);
     let began = Instant::now();
     let before = (sandbox.read("a.token"), sandbox.read("b.token"));
     assert!(sandbox.rotate(&["a"]) && sandbox.rotate(&["b"]));
     assert!(sandbox.read("a.token") != before.0 && sandbox.read("b.token") != before.1);
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "held up for {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(2), "held up for {:?}", began.elapsed());
     let all = || -> Vec<String> {
         let text = lines(&sandbox.path("pids")).join(" ");
         text.split_whitespace().map(str::to_owned).collect()
     };
     let first = all();
-    until("the first is dead with its child", || {
-        first[..2].iter().all(|p| dead(p))
-    });
-    until("it ran once more for the rotation meanwhile", || {
-        all().len() >= 4
-    });
+    until("the first is dead with its child", || first[..2].iter().all(|p| dead(p)));
+    until("it ran once more for the rotation meanwhile", || all().len() >= 4);
     until("the log tells", || daemon.log().contains("hang"));
-    assert_eq!(
-        daemon.token("a")["state"],
-        "valid",
-        "a hook is not the token"
-    );
+    assert_eq!(daemon.token("a")["state"], "valid", "a hook is not the token");
     daemon.stop();
     until("none is left behind", || all().iter().all(|p| dead(p)));
 }
@@ -175,17 +134,13 @@ fn one_at_a_time_for_a_token_and_once_more_for_what_came_meanwhile() {
     let last = sandbox.read("a.token");
     assert_eq!(told().len(), 1, "a second one beside the first");
     sandbox.put("go", "");
-    until("the second has run", || {
-        told().iter().filter(|l| *l == "done").count() == 2
-    });
+    until("the second has run", || told().iter().filter(|l| *l == "done").count() == 2);
     let seen = told();
     assert!(!seen.contains(&"overlap".to_owned()), "{seen:?}");
     assert_eq!(seen[2], last, "the second sees the last token");
     // The fence: one more rotation, one more run, and nothing in between.
     assert!(sandbox.rotate(&["a"]));
-    until("the third", || {
-        told().iter().filter(|l| *l == "done").count() == 3
-    });
+    until("the third", || told().iter().filter(|l| *l == "done").count() == 3);
     assert_eq!(told().len(), 6, "{:?}", told());
     daemon.stop();
 }
@@ -200,13 +155,7 @@ fn eight_at_a_time_in_all() {
     );
     sandbox.script("slow", &body);
     let hook = command(&sandbox, "slow", "timeout = \"1m\"");
-    let body: String = (0..20)
-        .map(|i| {
-            token(&format!("t{i}"))
-                .hook("after_rotate", &hook)
-                .to_string()
-        })
-        .collect();
+    let body: String = (0..20).map(|i| token(&format!("t{i}")).hook("after_rotate", &hook).to_string()).collect();
     sandbox.config(format!("{body}{}", token("free")));
     let daemon = sandbox.start();
     let running = || names_in(&sandbox.path("running")).len();
@@ -218,10 +167,7 @@ fn eight_at_a_time_in_all() {
     }
     sandbox.put("go", "");
     until("all have run", || lines(&sandbox.path("done")).len() == 20);
-    let counts: Vec<usize> = lines(&sandbox.path("counts"))
-        .iter()
-        .filter_map(|l| l.trim().parse().ok())
-        .collect();
+    let counts: Vec<usize> = lines(&sandbox.path("counts")).iter().filter_map(|l| l.trim().parse().ok()).collect();
     assert!(counts.iter().all(|c| *c <= 8), "{counts:?}");
     daemon.stop();
 }
@@ -229,19 +175,11 @@ fn eight_at_a_time_in_all() {
 #[test]
 fn a_failing_spell_is_told_once_and_its_end_once() {
     let sandbox = Sandbox::new();
-    telling(
-        &sandbox,
-        "$RENEWD_TOKEN_NAME/$RENEWD_REASON/$RENEWD_EXPIRES_AT",
-    );
+    telling(&sandbox, "$RENEWD_TOKEN_NAME/$RENEWD_REASON/$RENEWD_EXPIRES_AT");
     sandbox.mkdir("out/sub");
     let retry = "retry = { initial = \"100ms\", max = \"300ms\" }";
     let hook = command(&sandbox, "tell", "after = \"1s\"");
-    sandbox.config(
-        token("a")
-            .plain("sub/t")
-            .line(retry)
-            .hook("on_failure", &hook),
-    );
+    sandbox.config(token("a").plain("sub/t").line(retry).hook("on_failure", &hook));
     let daemon = sandbox.start();
     let told = || lines(&sandbox.path("told"));
     let failures = || daemon.token("a")["failures"].as_u64().unwrap_or_default();
@@ -250,11 +188,7 @@ fn a_failing_spell_is_told_once_and_its_end_once() {
         let began = Instant::now();
         assert!(!sandbox.rotate(&["a"]));
         until("the spell is told", || told().len() == 2 * spell - 1);
-        assert!(
-            began.elapsed() >= Duration::from_secs(1),
-            "before `after`: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= Duration::from_secs(1), "before `after`: {:?}", began.elapsed());
         let now = failures();
         until("it goes on failing", || failures() >= now + 4);
         assert_eq!(told().len(), 2 * spell - 1, "told twice: {:?}", told());
@@ -282,31 +216,20 @@ fn a_spell_that_is_over_before_after_is_nobodys_business() {
     let failing = |name: &str, after: &str| {
         sandbox.mkdir(&format!("out/{name}"));
         let hook = command(&sandbox, "tell", &format!("after = \"{after}\""));
-        token(name)
-            .plain(&format!("{name}/t"))
-            .line(retry)
-            .hook("on_failure", &hook)
+        token(name).plain(&format!("{name}/t")).line(retry).hook("on_failure", &hook)
     };
-    sandbox.config(format!(
-        "{}{}",
-        failing("short", "1h"),
-        failing("fence", "1s")
-    ));
+    sandbox.config(format!("{}{}", failing("short", "1h"), failing("fence", "1s")));
     let daemon = sandbox.start();
     for name in ["short", "fence"] {
         fs::remove_dir_all(sandbox.out(name)).expect("rm -r");
         assert!(!sandbox.rotate(&[name]));
     }
-    until("the fence tells", || {
-        lines(&sandbox.path("told")).len() == 1
-    });
+    until("the fence tells", || lines(&sandbox.path("told")).len() == 1);
     for name in ["short", "fence"] {
         sandbox.mkdir(&format!("out/{name}"));
         until("healed", || daemon.token(name)["state"] == "valid");
     }
-    until("the fence tells its end", || {
-        lines(&sandbox.path("told")).len() == 2
-    });
+    until("the fence tells its end", || lines(&sandbox.path("told")).len() == 2);
     let told = lines(&sandbox.path("told"));
     assert!(told.iter().all(|l| l.starts_with("fence")), "{told:?}");
     daemon.stop();
@@ -318,24 +241,19 @@ fn a_signal_reaches_the_process_of_the_pid_file() {
     let dir = sandbox.dir().display();
     sandbox.script(
         "job",
-        &format!("cd {dir}\ntrap 'cat out/a.token >> told; echo >> told' HUP\necho $$ > pid\nwhile :; do sleep 0.05; done"),
+        &format!(
+            "cd {dir}\ntrap 'cat out/a.token >> told; echo >> told' HUP\necho $$ > pid\nwhile :; do sleep 0.05; done"
+        ),
     );
     let mut job = sandbox.detached(std::process::Command::new(sandbox.path("job")));
     until("the job runs", || !lines(&sandbox.path("pid")).is_empty());
     let pid_file = sandbox.path("pid");
-    let hook = format!(
-        "signal = {{ pid_file = \"{}\", signal = \"HUP\" }}",
-        pid_file.display()
-    );
+    let hook = format!("signal = {{ pid_file = \"{}\", signal = \"HUP\" }}", pid_file.display());
     sandbox.config(token("a").hook("after_rotate", &hook));
     let mut daemon = sandbox.start();
-    until("the first", || {
-        lines(&sandbox.path("told")) == [sandbox.read("a.token")]
-    });
+    until("the first", || lines(&sandbox.path("told")) == [sandbox.read("a.token")]);
     assert!(sandbox.rotate(&["a"]));
-    until("the second", || {
-        lines(&sandbox.path("told")).last() == Some(&sandbox.read("a.token"))
-    });
+    until("the second", || lines(&sandbox.path("told")).last() == Some(&sandbox.read("a.token")));
     // A pid file that is gone, or holds no number, is logged and no more.
     for content in [None, Some("no number"), Some("0"), Some("-1")] {
         match content {
@@ -359,11 +277,7 @@ fn once_waits_for_its_hooks() {
     let sandbox = Sandbox::new();
     telling(&sandbox, "$(sleep 1; echo $RENEWD_TOKEN_NAME)");
     let hook = command(&sandbox, "tell", "");
-    sandbox.config(format!(
-        "{}{}",
-        token("a").hook("after_rotate", &hook),
-        token("b")
-    ));
+    sandbox.config(format!("{}{}", token("a").hook("after_rotate", &hook), token("b")));
     sandbox.ours(&["once"]).expect(0);
     assert_eq!(lines(&sandbox.path("told")), ["a"]);
     sandbox.ours(&["once"]).expect(0);

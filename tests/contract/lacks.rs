@@ -19,35 +19,20 @@ fn lacking() -> Vec<(&'static str, &'static str, TokenText)> {
         (
             "user",
             "no-such-user",
-            token("user").output(&format!(
-                "{plain}path = \"out/user.token\"\nowner = \"no-such-user\""
-            )),
+            token("user").output(&format!("{plain}path = \"out/user.token\"\nowner = \"no-such-user\"")),
         ),
         (
             "group",
             "no-such-group",
-            token("group").output(&format!(
-                "{plain}path = \"out/group.token\"\ngroup = \"no-such-group\""
-            )),
+            token("group").output(&format!("{plain}path = \"out/group.token\"\ngroup = \"no-such-group\"")),
         ),
-        (
-            "secret",
-            "no-secret",
-            token("secret").secret("secret.file = \"no-secret\""),
-        ),
-        (
-            "key",
-            "no-key",
-            token("key")
-                .algorithm("ES256")
-                .secret("private_key.file = \"no-key\""),
-        ),
+        ("secret", "no-secret", token("secret").secret("secret.file = \"no-secret\"")),
+        ("key", "no-key", token("key").algorithm("ES256").secret("private_key.file = \"no-key\"")),
         (
             "template",
             "no-template",
-            token("template").output(
-                "format = \"template\"\ntemplate = \"no-template\"\npath = \"out/template.token\"",
-            ),
+            token("template")
+                .output("format = \"template\"\ntemplate = \"no-template\"\npath = \"out/template.token\""),
         ),
         ("link", "a-link", token("link").plain("a-link")),
         ("dir", "a-dir", token("dir").plain("a-dir")),
@@ -58,10 +43,7 @@ fn prepare(sandbox: &Sandbox) -> String {
     sandbox.put("victim", "keep");
     symlink(sandbox.path("victim"), sandbox.out("a-link")).expect("ln -s");
     sandbox.mkdir("out/a-dir");
-    let texts: String = lacking()
-        .iter()
-        .map(|(.., text)| text.to_string())
-        .collect();
+    let texts: String = lacking().iter().map(|(.., text)| text.to_string()).collect();
     format!("{RETRY}{}{texts}{}", token("good"), token("better"))
 }
 
@@ -72,11 +54,7 @@ fn the_rest_runs_and_all_of_it_is_told() {
     sandbox.config_with("ready_timeout = \"2s\"", body);
     let mut daemon = sandbox.daemon().spawn();
     // What is lacking holds nobody up: the good ones do not wait for ready_timeout.
-    until("the good ones", || {
-        ["good", "better"]
-            .iter()
-            .all(|n| sandbox.try_jwt(n).is_some())
-    });
+    until("the good ones", || ["good", "better"].iter().all(|n| sandbox.try_jwt(n).is_some()));
     daemon.wait_ready();
     let status = daemon.status();
     let error = status["config"]["error"].as_str().unwrap_or_default();
@@ -109,10 +87,7 @@ fn heals(sandbox: &Sandbox, daemon: &Daemon<'_>, name: &str, file: &str) {
     });
     until("valid", || daemon.token(name)["state"] == "valid");
     let token = daemon.token(name);
-    assert!(
-        token["last_error"].is_null() && token["reason"].is_null(),
-        "{token:#}"
-    );
+    assert!(token["last_error"].is_null() && token["reason"].is_null(), "{token:#}");
 }
 
 #[test]
@@ -122,14 +97,11 @@ fn each_heals_by_itself() {
     let texts = [
         token("folder").plain("no-folder/t"),
         token("secret").secret("secret.file = \"no-secret\""),
-        token("template")
-            .output("format = \"template\"\ntemplate = \"no-template\"\npath = \"out/x\""),
+        token("template").output("format = \"template\"\ntemplate = \"no-template\"\npath = \"out/x\""),
         token("link").plain("a-link"),
         token("dir").plain("a-dir"),
         // One output of two: obtained, delivered where it can be, and retrying.
-        token("half")
-            .plain("half.token")
-            .output(&format!("{plain}path = \"out/half/t\"")),
+        token("half").plain("half.token").output(&format!("{plain}path = \"out/half/t\"")),
     ];
     let body: String = texts.iter().map(ToString::to_string).collect();
     sandbox.put("victim", "keep");
@@ -153,11 +125,7 @@ fn each_heals_by_itself() {
     heals(&sandbox, &daemon, "dir", "a-dir");
     sandbox.mkdir("out/half");
     heals(&sandbox, &daemon, "half", "half/t");
-    assert_eq!(
-        sandbox.read("half/t"),
-        half.text,
-        "obtained again for its second output"
-    );
+    assert_eq!(sandbox.read("half/t"), half.text, "obtained again for its second output");
     assert_eq!(sandbox.jwt("half"), half);
     until("config.error is null", || daemon.config_error().is_empty());
     let victim = fs::read_to_string(sandbox.path("victim")).expect("the victim");
@@ -173,17 +141,9 @@ fn check_names_every_lack_with_its_place() {
     let text = fs::read_to_string(sandbox.path("config.toml")).expect("the config");
     for (name, word, _) in lacking() {
         assert!(ran.stderr.contains(word), "{name}: {}", ran.stderr);
-        let line = text
-            .lines()
-            .position(|l| l.contains(word))
-            .expect("its line")
-            + 1;
+        let line = text.lines().position(|l| l.contains(word)).expect("its line") + 1;
         let place = format!("config.toml:{line}:");
-        assert!(
-            ran.stderr.contains(&place),
-            "{name} at {place}: {}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains(&place), "{name} at {place}: {}", ran.stderr);
     }
     assert!(ran.stderr.contains('^'), "no caret");
 }
@@ -192,11 +152,7 @@ fn check_names_every_lack_with_its_place() {
 fn check_calls_a_hook_that_cannot_be_executed_an_error() {
     let sandbox = Sandbox::new();
     sandbox.put("not-executable", "#!/bin/sh\n");
-    for command in [
-        "./no-such-hook",
-        "no-such-command-anywhere",
-        "./not-executable",
-    ] {
+    for command in ["./no-such-hook", "no-such-command-anywhere", "./not-executable"] {
         let command = command.replace("./", &format!("{}/", sandbox.dir().display()));
         let hook = format!("command = [\"{command}\"]");
         sandbox.config(token("a").hook("after_rotate", &hook));
@@ -231,8 +187,7 @@ fn no_control_socket_is_no_reason_to_end() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir().display();
     let text = |socket: &str| {
-        let daemon =
-            format!("[daemon]\nstate_dir = \"{dir}/state\"\ncontrol_socket = \"{dir}/{socket}\"\n");
+        let daemon = format!("[daemon]\nstate_dir = \"{dir}/state\"\ncontrol_socket = \"{dir}/{socket}\"\n");
         format!("{daemon}{}", token("a").line("lifetime = \"2s\""))
     };
     sandbox.put("occupied", "a file of somebody else");
@@ -257,11 +212,7 @@ fn a_folder_that_anybody_may_write_gets_no_token() {
     let open = sandbox.mkdir("out/open");
     let chmod = |mode| fs::set_permissions(&open, fs::Permissions::from_mode(mode)).expect("chmod");
     chmod(0o777);
-    let body = format!(
-        "{RETRY}{}{}",
-        token("a").plain("open/t").line("required = false"),
-        token("b")
-    );
+    let body = format!("{RETRY}{}{}", token("a").plain("open/t").line("required = false"), token("b"));
     sandbox.config(body);
     let daemon = sandbox.start();
     until("it is told", || !daemon.token("a")["last_error"].is_null());

@@ -11,9 +11,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 fn watch(readers: &mut Readers, sandbox: &Sandbox, name: &str) {
     let path = sandbox.out(&format!("{name}.token"));
-    readers.watch(path, PAUSE, |seen| {
-        Jwt::good_at(seen.text, SECRET.as_bytes(), seen.before).map(drop)
-    });
+    readers.watch(path, PAUSE, |seen| Jwt::good_at(seen.text, SECRET.as_bytes(), seen.before).map(drop));
 }
 
 #[test]
@@ -47,27 +45,19 @@ fn two_second_tokens_are_never_past_their_expiry() {
 fn nothing_that_hangs_and_no_reload_makes_one_late() {
     let sandbox = Sandbox::new();
     sandbox.script("hang", "sleep 1000");
-    let hang = format!(
-        "command = [\"{}\"]\ntimeout = \"3s\"",
-        sandbox.path("hang").display()
-    );
+    let hang = format!("command = [\"{}\"]\ntimeout = \"3s\"", sandbox.path("hang").display());
     let body = |round: u32| {
         let two = "lifetime = \"2s\"";
         let changing = token("c").line(&format!("claims = {{ round = {round} }}"));
-        format!(
-            "{}{}{changing}",
-            token("a").line(two).hook("after_rotate", &hang),
-            token("b").line(two),
-        )
+        format!("{}{}{changing}", token("a").line(two).hook("after_rotate", &hang), token("b").line(two),)
     };
     sandbox.config(body(0));
     let daemon = sandbox.start();
     let mut readers = Readers::new();
     watch(&mut readers, &sandbox, "a");
     watch(&mut readers, &sandbox, "b");
-    let silent: Vec<UnixStream> = (0..50)
-        .filter_map(|_| UnixStream::connect(sandbox.path("control.sock")).ok())
-        .collect();
+    let silent: Vec<UnixStream> =
+        (0..50).filter_map(|_| UnixStream::connect(sandbox.path("control.sock")).ok()).collect();
     assert_eq!(silent.len(), 50);
     let began = Instant::now();
     let mut round = 0;

@@ -44,11 +44,7 @@ fn in_place_and_by_rename() {
     fs::rename(sandbox.path("config.toml"), sandbox.path("config.bak")).expect("mv");
     sandbox.put("config.toml", text("back"));
     until("moved away and written anew", || aud_is(&sandbox, "back"));
-    assert_eq!(
-        sandbox.read("b.token"),
-        b,
-        "an unchanged token was obtained again"
-    );
+    assert_eq!(sandbox.read("b.token"), b, "an unchanged token was obtained again");
     assert!(daemon.alive());
 }
 
@@ -60,14 +56,8 @@ fn kubernetes_symlink_swaps_of_config_and_secret() {
         sandbox.mkdir(&folder);
         let text = with_aud(aud)
             .secret("secret.file = \"secret\"")
-            .output(&format!(
-                "format = \"token\"\npath = \"{}\"",
-                sandbox.out("a.token").display()
-            ));
-        sandbox.put(
-            &format!("{folder}/config.toml"),
-            sandbox.config_text("", text),
-        );
+            .output(&format!("format = \"token\"\npath = \"{}\"", sandbox.out("a.token").display()));
+        sandbox.put(&format!("{folder}/config.toml"), sandbox.config_text("", text));
         sandbox.put(&format!("{folder}/secret"), secret);
     };
     let swap = |number: u32| {
@@ -77,11 +67,7 @@ fn kubernetes_symlink_swaps_of_config_and_secret() {
     generation(1, "one", SECRET);
     swap(1);
     for name in ["config.toml", "secret"] {
-        symlink(
-            format!("..data/{name}"),
-            sandbox.path(&format!("mnt/{name}")),
-        )
-        .expect("ln -s");
+        symlink(format!("..data/{name}"), sandbox.path(&format!("mnt/{name}"))).expect("ln -s");
     }
     let _daemon = sandbox.daemon().config("mnt/config.toml").ready();
     assert!(aud_is(&sandbox, "one"));
@@ -94,9 +80,7 @@ fn kubernetes_symlink_swaps_of_config_and_secret() {
     }
     generation(5, "round-4", &"k".repeat(32));
     swap(5);
-    until("the secret was swapped", || {
-        signed_by(&sandbox, "a", &"k".repeat(32))
-    });
+    until("the secret was swapped", || signed_by(&sandbox, "a", &"k".repeat(32)));
 }
 
 #[test]
@@ -106,42 +90,26 @@ fn secrets_templates_and_their_links() {
     sandbox.mkdir("real");
     sandbox.put("real/s", SECRET);
     symlink("real/s", sandbox.path("link")).expect("ln -s");
-    let a = token("a")
-        .plain("a.token")
-        .output("format = \"template\"\ntemplate = \"tpl\"\npath = \"out/x\"");
+    let a = token("a").plain("a.token").output("format = \"template\"\ntemplate = \"tpl\"\npath = \"out/x\"");
     let b = token("b").secret("secret.file = \"link\"");
     sandbox.config(format!("{a}{b}"));
     let _daemon = sandbox.start();
     let (old_a, old_b) = (sandbox.read("a.token"), sandbox.read("b.token"));
 
     sandbox.put("tpl", "two {{ token }}");
-    until("the template", || {
-        sandbox.read("x") == format!("two {old_a}")
-    });
+    until("the template", || sandbox.read("x") == format!("two {old_a}"));
     sandbox.put_by_rename("tpl", "three {{ token }}");
-    until("the template, by rename", || {
-        sandbox.read("x") == format!("three {old_a}")
-    });
-    assert_eq!(
-        sandbox.read("a.token"),
-        old_a,
-        "a template is no credential"
-    );
+    until("the template, by rename", || sandbox.read("x") == format!("three {old_a}"));
+    assert_eq!(sandbox.read("a.token"), old_a, "a template is no credential");
 
     sandbox.put("secret", "p".repeat(32));
-    until("the secret, in place", || {
-        signed_by(&sandbox, "a", &"p".repeat(32))
-    });
+    until("the secret, in place", || signed_by(&sandbox, "a", &"p".repeat(32)));
     sandbox.put_by_rename("secret", "r".repeat(32));
-    until("the secret, by rename", || {
-        signed_by(&sandbox, "a", &"r".repeat(32))
-    });
+    until("the secret, by rename", || signed_by(&sandbox, "a", &"r".repeat(32)));
     assert_eq!(sandbox.read("b.token"), old_b, "b has another secret");
 
     sandbox.put("real/s", "t".repeat(32));
-    until("behind a link", || {
-        signed_by(&sandbox, "b", &"t".repeat(32))
-    });
+    until("behind a link", || signed_by(&sandbox, "b", &"t".repeat(32)));
     sandbox.put("real/u", "u".repeat(32));
     symlink("real/u", sandbox.path("link.new")).expect("ln -s");
     fs::rename(sandbox.path("link.new"), sandbox.path("link")).expect("mv");
@@ -156,9 +124,7 @@ fn sighup_reloads_and_keeps_what_did_not_change() {
     let a = sandbox.read("a.token");
     fs::remove_file(sandbox.out("a.token")).expect("rm");
     daemon.reloaded_by(|| daemon.send(Signal::HUP));
-    until("a deleted output is delivered again", || {
-        sandbox.out("a.token").exists()
-    });
+    until("a deleted output is delivered again", || sandbox.out("a.token").exists());
     assert_eq!(sandbox.read("a.token"), a);
     for _ in 0..20 {
         daemon.send(Signal::HUP);
@@ -187,14 +153,8 @@ fn reloading_and_ready_stand_around_it() {
     for message in &daemon.messages() {
         if message.has("RELOADING=1") {
             assert!(!reloading, "RELOADING=1 twice");
-            let stamp = message
-                .text
-                .lines()
-                .find_map(|l| l.strip_prefix("MONOTONIC_USEC="));
-            let usec: u64 = stamp
-                .expect("in the same datagram")
-                .parse()
-                .expect("a number");
+            let stamp = message.text.lines().find_map(|l| l.strip_prefix("MONOTONIC_USEC="));
+            let usec: u64 = stamp.expect("in the same datagram").parse().expect("a number");
             assert!(usec > 0);
             reloading = true;
         } else if message.has("READY=1") {
@@ -222,10 +182,7 @@ fn nothing_is_reloading_before_the_first_ready() {
     sandbox.mkdir("missing");
     daemon.wait_ready();
     let messages = daemon.messages();
-    let ready = messages
-        .iter()
-        .position(|m| m.has("READY=1"))
-        .expect("ready");
+    let ready = messages.iter().position(|m| m.has("READY=1")).expect("ready");
     let before = messages[..=ready].iter().any(|m| m.has("RELOADING=1"));
     assert!(!before, "{messages:#?}");
 }
@@ -235,12 +192,7 @@ fn nothing_is_reloading_before_the_first_ready() {
 fn a_half_written_config_is_not_read() {
     let sandbox = Sandbox::new();
     let clock = token("clock").line("lifetime = \"2s\"");
-    let text = |aud: &str| {
-        (
-            sandbox.config_text("", format!("{clock}{}", with_aud(aud))),
-            token("b").to_string(),
-        )
-    };
+    let text = |aud: &str| (sandbox.config_text("", format!("{clock}{}", with_aud(aud))), token("b").to_string());
     let (head, tail) = text("old");
     sandbox.put("config.toml", head + &tail);
     let daemon = sandbox.start();
@@ -248,31 +200,16 @@ fn a_half_written_config_is_not_read() {
     let reloads = daemon.count("RELOADING=1");
 
     let (head, tail) = text("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(sandbox.path("config.toml"))
-        .expect("open");
+    let mut file = OpenOptions::new().write(true).truncate(true).open(sandbox.path("config.toml")).expect("open");
     for piece in head.as_bytes().chunks(64) {
         file.write_all(piece).expect("write");
         file.flush().expect("flush");
     }
     // The fence: a token of 2 s is rotated twice meanwhile.
     let first = sandbox.jwt("clock").number("iat");
-    until("time goes by", || {
-        sandbox
-            .try_jwt("clock")
-            .is_some_and(|c| c.number("iat") >= first + 2)
-    });
-    assert_eq!(
-        daemon.count("RELOADING=1"),
-        reloads,
-        "read before it was closed"
-    );
-    assert_eq!(
-        (sandbox.read("a.token"), sandbox.read("b.token")),
-        (a, b.clone())
-    );
+    until("time goes by", || sandbox.try_jwt("clock").is_some_and(|c| c.number("iat") >= first + 2));
+    assert_eq!(daemon.count("RELOADING=1"), reloads, "read before it was closed");
+    assert_eq!((sandbox.read("a.token"), sandbox.read("b.token")), (a, b.clone()));
     file.write_all(tail.as_bytes()).expect("write");
     drop(file);
     until("read once it is closed", || aud_is(&sandbox, "new"));
@@ -284,10 +221,7 @@ fn a_half_written_config_is_not_read() {
 fn included_files_come_change_and_go() {
     let sandbox = Sandbox::new();
     sandbox.mkdir("config.d");
-    let text = format!(
-        "include = [\"config.d/*.toml\"]\n{}",
-        sandbox.config_text("", token("a"))
-    );
+    let text = format!("include = [\"config.d/*.toml\"]\n{}", sandbox.config_text("", token("a")));
     sandbox.put("config.toml", text);
     let included = |aud: &str| {
         // Relative paths resolve against the folder of the file that names them.
@@ -307,20 +241,12 @@ fn included_files_come_change_and_go() {
     until("it changed in place", || b_is("2"));
     sandbox.put_by_rename("config.d/b.toml", included("3"));
     until("it changed by rename", || b_is("3"));
-    fs::rename(
-        sandbox.path("config.d/b.toml"),
-        sandbox.path("config.d/c.toml"),
-    )
-    .expect("mv");
-    until("the reload after the move", || {
-        daemon.config_error().is_empty() && sandbox.try_jwt("b").is_some()
-    });
+    fs::rename(sandbox.path("config.d/b.toml"), sandbox.path("config.d/c.toml")).expect("mv");
+    until("the reload after the move", || daemon.config_error().is_empty() && sandbox.try_jwt("b").is_some());
     assert!(b_is("3"));
     // A name defined twice is an error; the old config runs on.
     sandbox.put("config.d/d.toml", included("4"));
-    until("twice is refused", || {
-        daemon.config_error().contains("d.toml")
-    });
+    until("twice is refused", || daemon.config_error().contains("d.toml"));
     fs::remove_file(sandbox.path("config.d/d.toml")).expect("rm");
     until("healed", || daemon.config_error().is_empty());
     fs::remove_file(sandbox.path("config.d/c.toml")).expect("rm");
@@ -345,15 +271,9 @@ fn outputs_change_mode_format_and_place_with_the_token_at_hand() {
         fs::metadata(sandbox.out("t")).is_ok_and(|m| m.permissions().mode() & 0o7777 == 0o644)
     });
     assert_eq!(sandbox.read("t"), text);
-    changed("format = \"env\"\nvariable = \"T\"", "env", &|| {
-        sandbox.read("t") == format!("T={text}\n")
-    });
-    changed("format = \"env\"\nvariable = \"U\"", "variable", &|| {
-        sandbox.read("t") == format!("U={text}\n")
-    });
-    changed("format = \"header\"", "header", &|| {
-        sandbox.read("t").ends_with(&format!("{text}\n"))
-    });
+    changed("format = \"env\"\nvariable = \"T\"", "env", &|| sandbox.read("t") == format!("T={text}\n"));
+    changed("format = \"env\"\nvariable = \"U\"", "variable", &|| sandbox.read("t") == format!("U={text}\n"));
+    changed("format = \"header\"", "header", &|| sandbox.read("t").ends_with(&format!("{text}\n")));
     daemon.stop();
 }
 

@@ -12,9 +12,7 @@ use crate::support::{Daemon, Sandbox, TokenText, eventually, now, token, until};
 
 /// RFC 3339 UTC with Z as Unix seconds.
 fn seconds(value: &Value) -> i64 {
-    let text = value
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is no time"));
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is no time"));
     let at: jiff::Timestamp = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
     assert!(text.ends_with('Z'), "{text}");
     at.as_second()
@@ -32,10 +30,7 @@ fn body(texts: &[TokenText]) -> String {
 
 /// The clock of the plan may have a part of a second that `issued_at` has not.
 fn about(got: i64, want: i64, name: &str) {
-    assert!(
-        (want - 1..=want + 1).contains(&got),
-        "{name}: {got} s in the place of {want}"
-    );
+    assert!((want - 1..=want + 1).contains(&got), "{name}: {got} s in the place of {want}");
 }
 
 #[test]
@@ -48,36 +43,19 @@ fn each_rule_gives_its_moment() {
         exact("before", "lifetime = \"1000s\"\nrotate_before = \"100s\""),
         exact("every", "lifetime = \"1000s\"\nrotate_every = \"300s\""),
         exact("never", "lifetime = \"never\"\nrotate_every = \"30d\""),
-        exact(
-            "held",
-            "lifetime = \"1000s\"\nrotate_at = 0.1\nmin_interval = \"400s\"",
-        ),
-        exact(
-            "skewed",
-            "lifetime = \"1000s\"\nrotate_before = \"100s\"\nskew = \"50s\"",
-        ),
+        exact("held", "lifetime = \"1000s\"\nrotate_at = 0.1\nmin_interval = \"400s\""),
+        exact("skewed", "lifetime = \"1000s\"\nrotate_before = \"100s\"\nskew = \"50s\""),
     ];
     sandbox.config(body(&texts));
     let daemon = sandbox.start();
-    let wants = [
-        ("usual", 670),
-        ("at", 250),
-        ("before", 900),
-        ("every", 300),
-        ("never", 2_592_000),
-        ("held", 400),
-    ];
+    let wants = [("usual", 670), ("at", 250), ("before", 900), ("every", 300), ("never", 2_592_000), ("held", 400)];
     for (name, want) in wants {
         about(planned(&daemon, name), want, name);
     }
     assert!(daemon.token("never")["expires_at"].is_null());
     // skew backdates iat, not exp: the rotation stays 100 s before expiry.
     let skewed = daemon.token("skewed");
-    about(
-        seconds(&skewed["expires_at"]) - seconds(&skewed["next_rotation_at"]),
-        100,
-        "skewed",
-    );
+    about(seconds(&skewed["expires_at"]) - seconds(&skewed["next_rotation_at"]), 100, "skewed");
     daemon.stop();
 }
 
@@ -85,11 +63,8 @@ fn each_rule_gives_its_moment() {
 fn a_tokens_own_rule_replaces_that_of_the_defaults() {
     let sandbox = Sandbox::new();
     let defaults = "[defaults]\nlifetime = \"1000s\"\nrotate_before = \"100s\"\njitter = 0.0\n";
-    let texts = [
-        token("default"),
-        token("own").line("rotate_at = 0.5"),
-        token("every").line("rotate_every = \"200s\""),
-    ];
+    let texts =
+        [token("default"), token("own").line("rotate_at = 0.5"), token("every").line("rotate_every = \"200s\"")];
     sandbox.config(format!("{defaults}{}", body(&texts)));
     let daemon = sandbox.start();
     for (name, want) in [("default", 900), ("own", 500), ("every", 200)] {
@@ -104,8 +79,7 @@ fn a_tokens_own_rule_replaces_that_of_the_defaults() {
 #[test]
 fn jitter_is_early_only_and_drawn_anew() {
     let sandbox = Sandbox::new();
-    let text =
-        |name: &str| token(name).line("lifetime = \"10000s\"\nrotate_at = 0.5\njitter = 0.2");
+    let text = |name: &str| token(name).line("lifetime = \"10000s\"\nrotate_at = 0.5\njitter = 0.2");
     let names: Vec<String> = (0..10).map(|i| format!("t{i}")).collect();
     let texts: Vec<TokenText> = names.iter().map(|n| text(n)).collect();
     sandbox.config(body(&texts));
@@ -117,16 +91,10 @@ fn jitter_is_early_only_and_drawn_anew() {
         let status = daemon.status();
         for token in status["tokens"].as_array().expect("tokens") {
             let wait = seconds(&token["next_rotation_at"]) - seconds(&token["issued_at"]);
-            assert!(
-                (3999..=5001).contains(&wait),
-                "round {round}: {wait} s of 5000"
-            );
+            assert!((3999..=5001).contains(&wait), "round {round}: {wait} s of 5000");
             of_round.insert(wait);
         }
-        assert!(
-            of_round.len() > 3,
-            "equal tokens, equal moments: {of_round:?}"
-        );
+        assert!(of_round.len() > 3, "equal tokens, equal moments: {of_round:?}");
         drawn.extend(of_round);
         assert!(sandbox.rotate(&all));
     }
@@ -145,10 +113,7 @@ fn plans_are_kept() {
         exact("at", "lifetime = \"10s\"\nrotate_at = 0.2"),
         exact("before", "lifetime = \"10s\"\nrotate_before = \"8s\""),
         exact("every", "lifetime = \"1h\"\nrotate_every = \"2s\""),
-        exact(
-            "held",
-            "lifetime = \"10s\"\nrotate_at = 0.05\nmin_interval = \"3s\"",
-        ),
+        exact("held", "lifetime = \"10s\"\nrotate_at = 0.05\nmin_interval = \"3s\""),
     ];
     sandbox.config(body(&texts));
     let daemon = sandbox.start();
@@ -169,16 +134,9 @@ fn plans_are_kept() {
         println!("{name}: {gaps:.2?}");
         // The first gap began before it was watched.
         let rest = &gaps[1..];
-        let (low, high) = if *name == "held" {
-            (2.9, 6.0)
-        } else {
-            (0.95, 4.5)
-        };
+        let (low, high) = if *name == "held" { (2.9, 6.0) } else { (0.95, 4.5) };
         assert!(!rest.is_empty(), "{name}: {gaps:?}");
-        assert!(
-            rest.iter().all(|g| (low..=high).contains(g)),
-            "{name}: {gaps:?}"
-        );
+        assert!(rest.iter().all(|g| (low..=high).contains(g)), "{name}: {gaps:?}");
     }
     daemon.stop();
 }
@@ -187,31 +145,22 @@ fn plans_are_kept() {
 fn a_failed_rotation_is_tried_again_until_it_succeeds() {
     let sandbox = Sandbox::new();
     sandbox.mkdir("out/sub");
-    let text = token("a")
-        .plain("sub/t")
-        .line("retry = { initial = \"100ms\", max = \"400ms\" }");
+    let text = token("a").plain("sub/t").line("retry = { initial = \"100ms\", max = \"400ms\" }");
     sandbox.config(format!("{text}{}", token("b").line("lifetime = \"2s\"")));
     let mut daemon = sandbox.start();
     fs::remove_dir_all(sandbox.out("sub")).expect("rm -r");
     assert!(!sandbox.rotate(&["a"]));
-    until("several tries", || {
-        daemon.token("a")["failures"].as_u64() >= Some(4)
-    });
+    until("several tries", || daemon.token("a")["failures"].as_u64() >= Some(4));
     let failing = daemon.token("a");
     assert_eq!(failing["state"], "retrying", "{failing}");
     assert_eq!(failing["reason"], "delivery", "{failing}");
     assert!(sandbox.jwt("b").left() > 0.0, "its neighbour suffered");
     sandbox.mkdir("out/sub");
-    eventually(Duration::from_secs(10), "healed", || {
-        sandbox.out("sub/t").exists().then_some(())
-    });
+    eventually(Duration::from_secs(10), "healed", || sandbox.out("sub/t").exists().then_some(()));
     until("valid", || daemon.token("a")["state"] == "valid");
     let healed = daemon.token("a");
     assert_eq!(healed["failures"], 0, "{healed}");
-    assert!(
-        healed["last_error"].is_null() && healed["reason"].is_null(),
-        "{healed}"
-    );
+    assert!(healed["last_error"].is_null() && healed["reason"].is_null(), "{healed}");
     assert!(daemon.alive());
 }
 
@@ -219,9 +168,7 @@ fn a_failed_rotation_is_tried_again_until_it_succeeds() {
 fn once_does_what_is_due_and_ahead_what_falls_due() {
     let sandbox = Sandbox::new();
     let text = |name: &str, at: f64| {
-        token(name).line(&format!(
-            "lifetime = \"2h\"\nrotate_at = {at}\njitter = 0.0\nmin_interval = \"1ms\""
-        ))
+        token(name).line(&format!("lifetime = \"2h\"\nrotate_at = {at}\njitter = 0.0\nmin_interval = \"1ms\""))
     };
     // Due in 12 and in 60 minutes.
     sandbox.config(body(&[text("soon", 0.1), text("late", 0.5)]));
@@ -261,10 +208,7 @@ fn claims_of_time_are_what_lifetime_and_skew_say() {
     let between = |value: i64, shift: f64, what: &str| {
         let value = value as f64;
         let good = value > before + shift - 1.0 && value <= after + shift;
-        assert!(
-            good,
-            "{what}: {value} from {before:.2} to {after:.2}, shifted by {shift}"
-        );
+        assert!(good, "{what}: {value} from {before:.2} to {after:.2}, shifted by {shift}");
     };
     let plain = sandbox.jwt("plain");
     between(plain.number("iat"), 0.0, "iat");
@@ -275,11 +219,7 @@ fn claims_of_time_are_what_lifetime_and_skew_say() {
     between(skewed.number("nbf"), -30.0, "nbf with skew");
     between(skewed.number("exp"), 90.0, "exp with skew");
     let bare = sandbox.jwt("bare");
-    assert!(
-        bare.claims.get("iat").is_none() && bare.claims.get("jti").is_none(),
-        "{}",
-        bare.claims
-    );
+    assert!(bare.claims.get("iat").is_none() && bare.claims.get("jti").is_none(), "{}", bare.claims);
 }
 
 #[test]
@@ -303,10 +243,6 @@ fn contradictions_are_refused() {
         sandbox.config(token("a").line(lines));
         let ran = sandbox.ours(&["check"]);
         assert_eq!(ran.code, Some(78), "{lines}: {ran:#?}");
-        assert!(
-            ran.stderr.contains("config.toml:"),
-            "{lines}: {}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains("config.toml:"), "{lines}: {}", ran.stderr);
     }
 }

@@ -39,36 +39,23 @@ impl Hush {
     }
 }
 
-const LOUD: [(&str, &str); 3] = [
-    ("RUST_LOG", "trace"),
-    ("RENEWD_LOG", "trace"),
-    ("RUST_BACKTRACE", "full"),
-];
+const LOUD: [(&str, &str); 3] = [("RUST_LOG", "trace"), ("RENEWD_LOG", "trace"), ("RUST_BACKTRACE", "full")];
 
 #[test]
 fn the_daemon_says_nothing_in_good_times_and_bad() {
     let sandbox = Sandbox::new();
     let mut hush = Hush::new(&[SECRET, "inline-secret-of-32-bytes-456789"]);
-    sandbox.script(
-        "hook",
-        "env; cat /proc/$$/environ; tr '\\0' ' ' < /proc/$PPID/cmdline",
-    );
+    sandbox.script("hook", "env; cat /proc/$$/environ; tr '\\0' ' ' < /proc/$PPID/cmdline");
     sandbox.script("fail", "echo \"$RENEWD_TOKEN_NAME failed\" >&2; exit 3");
     let hook = |name: &str| format!("command = [\"{}\"]", sandbox.path(name).display());
     let a = token("a").hook("after_rotate", &hook("hook"));
     let b = token("b").hook("after_rotate", &hook("fail")).env("e", "B");
     let inline = "secret.value = \"inline-secret-of-32-bytes-456789\"";
-    let c = token("c")
-        .secret(inline)
-        .line("retry = { initial = \"100ms\", max = \"300ms\" }")
-        .plain("sub/c");
+    let c = token("c").secret(inline).line("retry = { initial = \"100ms\", max = \"300ms\" }").plain("sub/c");
     sandbox.mkdir("out/sub");
     let good = format!("{a}{b}{c}");
     sandbox.config(&good);
-    let daemon = LOUD
-        .iter()
-        .fold(sandbox.daemon(), |d, (n, v)| d.env(n, v))
-        .ready();
+    let daemon = LOUD.iter().fold(sandbox.daemon(), |d, (n, v)| d.env(n, v)).ready();
     let mut gather = || {
         for file in ["a.token", "sub/c"] {
             if let Ok(text) = fs::read_to_string(sandbox.out(file)) {
@@ -89,21 +76,11 @@ fn the_daemon_says_nothing_in_good_times_and_bad() {
     let bad = [
         // The secret itself where TOML breaks, where a value is wrong, and where a key is unknown.
         format!("{good}\n{inline}\nx = "),
-        format!(
-            "{good}\n[token.d]\nsource = \"jwt\"\nalgorithm = \"HS256\"\nkey = \"k\"\n{inline} \"\n"
-        ),
+        format!("{good}\n[token.d]\nsource = \"jwt\"\nalgorithm = \"HS256\"\nkey = \"k\"\n{inline} \"\n"),
         format!("{good}\n[token.d]\nsource = \"jwt\"\nsecret.valu = \"{SECRET}\"\n"),
-        token("c")
-            .secret(&format!("secret = \"{SECRET}\""))
-            .to_string(),
-        token("c")
-            .secret(&format!("secret.value = [\"{SECRET}\"]"))
-            .to_string(),
-        token("c")
-            .secret(&format!(
-                "secret.value = \"{SECRET}\"\nsecret.encoding = \"hex\""
-            ))
-            .to_string(),
+        token("c").secret(&format!("secret = \"{SECRET}\"")).to_string(),
+        token("c").secret(&format!("secret.value = [\"{SECRET}\"]")).to_string(),
+        token("c").secret(&format!("secret.value = \"{SECRET}\"\nsecret.encoding = \"hex\"")).to_string(),
     ];
     for text in &bad {
         daemon.reloaded_by(|| {
@@ -120,9 +97,7 @@ fn the_daemon_says_nothing_in_good_times_and_bad() {
         let bytes = fs::read(format!("{proc}/{file}")).expect("of its own process");
         hush.keeps(file, &String::from_utf8_lossy(&bytes));
     }
-    until("the log knows of the failing hook", || {
-        daemon.log().contains("fail")
-    });
+    until("the log knows of the failing hook", || daemon.log().contains("fail"));
     let said: String = daemon.messages().iter().map(|m| m.text.clone()).collect();
     hush.keeps("sd_notify", &said);
     hush.keeps("the log", &daemon.log());
@@ -135,44 +110,18 @@ fn commands_say_nothing_of_it_in_their_errors() {
     let mut hush = Hush::new(&[SECRET, "another-secret-that-is-32-bytes-", "short-secret"]);
     sandbox.put("other", "another-secret-that-is-32-bytes-");
     sandbox.put("short", "short-secret");
-    let made = sandbox
-        .run(&["generate", "--key", "k", "--secret-file", "secret"])
-        .expect(0);
+    let made = sandbox.run(&["generate", "--key", "k", "--secret-file", "secret"]).expect(0);
     let made = made.stdout.trim().to_owned();
     hush.token(&made);
     let cut = &made[..made.len() - 5];
     hush.token(cut);
     let failing: [&[&str]; 8] = [
         &["refresh", &made, "--key", "k", "--secret-file", "other"],
-        &[
-            "refresh",
-            &made,
-            "--key",
-            "not-k",
-            "--secret-file",
-            "secret",
-        ],
+        &["refresh", &made, "--key", "not-k", "--secret-file", "secret"],
         &["refresh", cut, "--key", "k", "--secret-file", "secret"],
-        &[
-            "refresh",
-            &made,
-            "--key",
-            "k",
-            "--secret-file",
-            "secret",
-            "--alg",
-            "HS512",
-        ],
+        &["refresh", &made, "--key", "k", "--secret-file", "secret", "--alg", "HS512"],
         &["generate", "--key", "k", "--secret-file", "short"],
-        &[
-            "generate",
-            "--key",
-            "k",
-            "--secret-file",
-            "secret",
-            "--secret-encoding",
-            "hex",
-        ],
+        &["generate", "--key", "k", "--secret-file", "secret", "--secret-encoding", "hex"],
         &["generate", "--key", "k", "--private-key-file", "secret"],
         &["generate", "--key", "k", "--secret", SECRET],
     ];
@@ -182,10 +131,7 @@ fn commands_say_nothing_of_it_in_their_errors() {
         hush.keeps(args[0], &ran.text());
     }
     let from_stdin = ["refresh", "-", "--key", "k", "--secret-file", "other"];
-    hush.keeps(
-        "refresh",
-        &sandbox.run_with(&from_stdin, &made, &LOUD).text(),
-    );
+    hush.keeps("refresh", &sandbox.run_with(&from_stdin, &made, &LOUD).text());
     let bad = [
         format!("secret.value = \"{SECRET}\"\nclams = 1"),
         format!("secret.value = \"{SECRET}\"\nsecret.file = \"secret\""),
@@ -212,17 +158,10 @@ fn commands_say_nothing_of_it_in_their_errors() {
 fn hooks_inherit_no_secret() {
     let sandbox = Sandbox::new();
     let log = sandbox.path("hook.log");
-    let body = format!(
-        "env > {0}.new\nls -l /proc/$$/fd >> {0}.new\nmv {0}.new {0}",
-        log.display()
-    );
+    let body = format!("env > {0}.new\nls -l /proc/$$/fd >> {0}.new\nmv {0}.new {0}", log.display());
     sandbox.script("hook", &body);
     let hook = format!("command = [\"{}\"]", sandbox.path("hook").display());
-    sandbox.config(
-        token("a")
-            .secret("secret.env = \"THE_SECRET\"")
-            .hook("after_rotate", &hook),
-    );
+    sandbox.config(token("a").secret("secret.env = \"THE_SECRET\"").hook("after_rotate", &hook));
     let daemon = sandbox.daemon().env("THE_SECRET", SECRET).ready();
     let mut hush = Hush::new(&[SECRET]);
     hush.token(&sandbox.jwt("a").text);
@@ -231,10 +170,7 @@ fn hooks_inherit_no_secret() {
     hush.keeps("the hook's environment", &said);
     assert!(said.contains("RENEWD_TOKEN_NAME=a"));
     let state = sandbox.path("state");
-    assert!(
-        !said.contains(state.to_str().expect("UTF-8")),
-        "an open file of the state: {said}"
-    );
+    assert!(!said.contains(state.to_str().expect("UTF-8")), "an open file of the state: {said}");
     assert!(!said.contains("socket:"), "an open socket: {said}");
     daemon.stop();
 }
@@ -242,11 +178,7 @@ fn hooks_inherit_no_secret() {
 #[test]
 fn the_state_holds_no_credential() {
     let sandbox = Sandbox::new();
-    sandbox.config(format!(
-        "{}{}",
-        token("a"),
-        token("b").secret(&format!("secret.value = \"{SECRET}\""))
-    ));
+    sandbox.config(format!("{}{}", token("a"), token("b").secret(&format!("secret.value = \"{SECRET}\""))));
     sandbox.start().stop();
     let hush = Hush::new(&[SECRET]);
     let mut folders = vec![sandbox.path("state")];

@@ -13,10 +13,7 @@ use crate::support::{Jwt, SECRET, Sandbox, TokenText, openssl, token};
 
 /// 64 bytes that are no text, with newlines and NULs among them and at the end.
 fn wild() -> Vec<u8> {
-    (0u8..62)
-        .map(|i| i.wrapping_mul(37))
-        .chain(*b"\0\n")
-        .collect()
+    (0u8..62).map(|i| i.wrapping_mul(37)).chain(*b"\0\n").collect()
 }
 
 fn once(sandbox: &Sandbox, texts: &[TokenText]) {
@@ -37,11 +34,7 @@ fn hmacs_hold_by_openssl() {
     let sandbox = Sandbox::new();
     sandbox.put("wild.hex", HEXLOWER.encode(&wild()));
     let secret = "secret = { file = \"wild.hex\", encoding = \"hex\" }";
-    let cases = [
-        ("HS256", "-sha256"),
-        ("HS384", "-sha384"),
-        ("HS512", "-sha512"),
-    ];
+    let cases = [("HS256", "-sha256"), ("HS384", "-sha384"), ("HS512", "-sha512")];
     let texts = cases.map(|(a, _)| token(&a.to_lowercase()).algorithm(a).secret(secret));
     once(&sandbox, &texts);
     for (algorithm, hash) in cases {
@@ -61,31 +54,11 @@ fn secrets_are_the_bytes_their_encoding_says() {
     let cases: [(&str, Vec<u8>, &str, Vec<u8>); 8] = [
         ("plain", text.into(), "utf8", text.into()),
         ("newline", format!("{text}\n").into(), "utf8", text.into()),
-        (
-            "two",
-            format!("{text}\n\n").into(),
-            "utf8",
-            format!("{text}\n").into(),
-        ),
-        (
-            "hexlike",
-            SECRET.replace('t', "0").into(),
-            "utf8",
-            SECRET.replace('t', "0").into(),
-        ),
+        ("two", format!("{text}\n\n").into(), "utf8", format!("{text}\n").into()),
+        ("hexlike", SECRET.replace('t', "0").into(), "utf8", SECRET.replace('t', "0").into()),
         ("hex", HEXLOWER.encode(&raw).into(), "hex", raw.clone()),
-        (
-            "base64",
-            format!("{}\n", BASE64.encode(&raw)).into(),
-            "base64",
-            raw.clone(),
-        ),
-        (
-            "base64url",
-            BASE64URL_NOPAD.encode(&raw).into(),
-            "base64url",
-            raw.clone(),
-        ),
+        ("base64", format!("{}\n", BASE64.encode(&raw)).into(), "base64", raw.clone()),
+        ("base64url", BASE64URL_NOPAD.encode(&raw).into(), "base64url", raw.clone()),
         ("bytes", raw.clone(), "utf8", raw[..63].to_vec()),
     ];
     // Raw bytes are no UTF-8, and `utf8` may refuse them: that case is only about what is accepted.
@@ -96,9 +69,7 @@ fn secrets_are_the_bytes_their_encoding_says() {
     let texts: Vec<TokenText> = strict
         .iter()
         .map(|(name, _, encoding, _)| {
-            token(name).secret(&format!(
-                "secret.file = \"{name}\"\nsecret.encoding = \"{encoding}\""
-            ))
+            token(name).secret(&format!("secret.file = \"{name}\"\nsecret.encoding = \"{encoding}\""))
         })
         .collect();
     once(&sandbox, &texts);
@@ -114,18 +85,9 @@ fn secrets_are_the_bytes_their_encoding_says() {
 fn make_keys(sandbox: &Sandbox) {
     let at = |name: &str| sandbox.path(name).to_string_lossy().into_owned();
     let specs: [(&str, &[&str]); 4] = [
-        (
-            "rsa",
-            &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-        ),
-        (
-            "p256",
-            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-        ),
-        (
-            "p384",
-            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
-        ),
+        ("rsa", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+        ("p256", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
+        ("p384", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"]),
         ("ed", &["-algorithm", "ED25519"]),
     ];
     for (stem, options) in specs {
@@ -144,11 +106,7 @@ fn make_keys(sandbox: &Sandbox) {
         let file = at(&format!("{stem}.sec1"));
         let der = openssl(&["ec", "-in", &file, "-outform", "DER"], b"");
         // SEC1: the scalar is the first OCTET STRING, the point's x and y are the last bytes.
-        let scalar = der
-            .windows(2)
-            .position(|w| w == [0x04, size as u8])
-            .expect("a scalar")
-            + 2;
+        let scalar = der.windows(2).position(|w| w == [0x04, size as u8]).expect("a scalar") + 2;
         let xy = &der[der.len() - 2 * size..];
         let b64 = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         let jwk = json!({"kty": "EC", "crv": curve, "d": b64(&der[scalar..scalar + size]),
@@ -156,24 +114,11 @@ fn make_keys(sandbox: &Sandbox) {
         sandbox.put(&format!("{stem}.jwk"), jwk.to_string());
     }
     let private = openssl(&["pkey", "-in", &at("ed.pk8"), "-outform", "DER"], b"");
-    let public = openssl(
-        &["pkey", "-in", &at("ed.pk8"), "-pubout", "-outform", "DER"],
-        b"",
-    );
+    let public = openssl(&["pkey", "-in", &at("ed.pk8"), "-pubout", "-outform", "DER"], b"");
     let last = |der: &[u8]| BASE64URL_NOPAD.encode(&der[der.len() - 32..]);
     let jwk = json!({"kty": "OKP", "crv": "Ed25519", "d": last(&private), "x": last(&public)});
     sandbox.put("ed.jwk", jwk.to_string());
-    let der = openssl(
-        &[
-            "rsa",
-            "-in",
-            &at("rsa.pk8"),
-            "-traditional",
-            "-outform",
-            "DER",
-        ],
-        b"",
-    );
+    let der = openssl(&["rsa", "-in", &at("rsa.pk8"), "-traditional", "-outform", "DER"], b"");
     sandbox.put("rsa.jwk", rsa_jwk(&der).to_string());
 }
 
@@ -190,9 +135,7 @@ fn rsa_jwk(der: &[u8]) -> serde_json::Value {
     }
     let names = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];
     let members = names.iter().zip(&numbers[1..]);
-    let mut jwk: serde_json::Map<_, _> = members
-        .map(|(name, number)| ((*name).to_owned(), json!(number)))
-        .collect();
+    let mut jwk: serde_json::Map<_, _> = members.map(|(name, number)| ((*name).to_owned(), json!(number))).collect();
     jwk.insert("kty".into(), json!("RSA"));
     jwk.into()
 }
@@ -202,9 +145,7 @@ fn skip_header(der: &[u8]) -> (&[u8], usize) {
     match der[1] {
         long @ 0x81..=0x84 => {
             let count = usize::from(long - 0x80);
-            let length = der[2..2 + count]
-                .iter()
-                .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            let length = der[2..2 + count].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
             (&der[2 + count..], length)
         }
         short => (&der[2..], usize::from(short)),
@@ -228,18 +169,12 @@ fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
 
 fn verify(sandbox: &Sandbox, jwt: &Jwt, algorithm: &str, public: &Path) {
     let message = sandbox.put("message", jwt.signing_input());
-    let bytes = if algorithm.starts_with("ES") {
-        ecdsa_der(&jwt.signature)
-    } else {
-        jwt.signature.clone()
-    };
+    let bytes = if algorithm.starts_with("ES") { ecdsa_der(&jwt.signature) } else { jwt.signature.clone() };
     let signature = sandbox.put("signature", bytes);
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let (message, signature, public) = (text(&message), text(&signature), text(public));
     if algorithm == "EdDSA" {
-        let args = [
-            "pkeyutl", "-verify", "-pubin", "-inkey", &public, "-rawin", "-in", &message,
-        ];
+        let args = ["pkeyutl", "-verify", "-pubin", "-inkey", &public, "-rawin", "-in", &message];
         openssl(&[&args[..], &["-sigfile", &signature]].concat(), b"");
         return;
     }
@@ -247,12 +182,7 @@ fn verify(sandbox: &Sandbox, jwt: &Jwt, algorithm: &str, public: &Path) {
     let mut args = vec!["dgst", &hash, "-verify", &public, "-signature", &signature];
     if algorithm.starts_with("PS") {
         // The salt is as long as the hash (RFC 7518 3.5).
-        args.extend([
-            "-sigopt",
-            "rsa_padding_mode:pss",
-            "-sigopt",
-            "rsa_pss_saltlen:digest",
-        ]);
+        args.extend(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]);
     }
     args.push(&message);
     openssl(&args, b"");
@@ -276,27 +206,18 @@ fn private_keys_of_each_form_hold_by_openssl() {
     let all = || {
         cases.iter().flat_map(|(algorithm, stem, forms)| {
             let lower = algorithm.to_lowercase();
-            forms
-                .iter()
-                .map(move |form| (format!("{lower}-{form}"), *algorithm, *stem, *form))
+            forms.iter().map(move |form| (format!("{lower}-{form}"), *algorithm, *stem, *form))
         })
     };
     let texts: Vec<TokenText> = all()
         .map(|(name, algorithm, stem, form)| {
-            token(&name)
-                .algorithm(algorithm)
-                .secret(&format!("private_key.file = \"{stem}.{form}\""))
+            token(&name).algorithm(algorithm).secret(&format!("private_key.file = \"{stem}.{form}\""))
         })
         .collect();
     once(&sandbox, &texts);
     for (name, algorithm, stem, _) in all() {
         let jwt = delivered(&sandbox, &name, algorithm);
-        verify(
-            &sandbox,
-            &jwt,
-            algorithm,
-            &sandbox.path(&format!("{stem}.pub")),
-        );
+        verify(&sandbox, &jwt, algorithm, &sandbox.path(&format!("{stem}.pub")));
     }
 }
 
@@ -318,10 +239,7 @@ fn a_key_of_another_kind_is_refused() {
         let ran = sandbox.ours(&["check"]).expect(78);
         assert!(ran.stderr.contains(file), "{algorithm} {file}: {ran:#?}");
         sandbox.ours(&["once"]).expect(78);
-        assert!(
-            fs::metadata(sandbox.out("a.token")).is_err(),
-            "{algorithm} {file}"
-        );
+        assert!(fs::metadata(sandbox.out("a.token")).is_err(), "{algorithm} {file}");
     }
 }
 
@@ -330,9 +248,7 @@ fn a_secret_shorter_than_its_hash_needs_leave() {
     let sandbox = Sandbox::new();
     for (algorithm, bytes) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
         sandbox.put("s", vec![b'x'; bytes - 1]);
-        let text = token("a")
-            .algorithm(algorithm)
-            .secret("secret.file = \"s\"");
+        let text = token("a").algorithm(algorithm).secret("secret.file = \"s\"");
         sandbox.config(&text);
         sandbox.ours(&["check"]).expect(78);
         sandbox.config(text.clone().line("allow_weak_secret = true"));

@@ -36,15 +36,8 @@ fn a_restart_keeps_tokens() {
     assert_eq!(sandbox.read("a.token"), a, "stopping touched it");
 
     let daemon = sandbox.start();
-    assert_eq!(
-        (sandbox.read("a.token"), sandbox.read("e")),
-        (a.clone(), e.clone())
-    );
-    assert_eq!(
-        daemon.token("bare")["sha256"],
-        bare["sha256"],
-        "no output: obtained again"
-    );
+    assert_eq!((sandbox.read("a.token"), sandbox.read("e")), (a.clone(), e.clone()));
+    assert_eq!(daemon.token("bare")["sha256"], bare["sha256"], "no output: obtained again");
     assert_eq!(daemon.token("bare")["issued_at"], bare["issued_at"]);
     daemon.kill9();
 
@@ -55,11 +48,7 @@ fn a_restart_keeps_tokens() {
     assert_eq!((sandbox.read("a.token"), sandbox.read("e")), (a.clone(), e));
     daemon.stop();
     sandbox.ours(&["once"]).expect(0);
-    assert_eq!(
-        sandbox.read("a.token"),
-        a,
-        "`once` obtained again what the daemon had"
-    );
+    assert_eq!(sandbox.read("a.token"), a, "`once` obtained again what the daemon had");
 }
 
 #[test]
@@ -75,11 +64,7 @@ fn a_token_whose_credential_or_settings_changed_is_obtained_anew() {
     start(&token("a").line("claims = { aud = \"new\" }"));
     let claims = sandbox.jwt("a");
     assert_eq!(claims.claims["aud"], "new");
-    start(
-        &token("a")
-            .line("claims = { aud = \"new\" }")
-            .line("lifetime = \"30m\""),
-    );
+    start(&token("a").line("claims = { aud = \"new\" }").line("lifetime = \"30m\""));
     let lifetime = sandbox.jwt("a");
     assert_eq!(lifetime.number("exp") - lifetime.number("iat"), 1800);
     sandbox.put("other", other);
@@ -102,10 +87,7 @@ fn a_changed_output_is_delivered_from_the_token_at_hand() {
     sandbox.config(token("a").output("format = \"header\"\npath = \"out/h\"\nmode = \"0644\""));
     sandbox.start().stop();
     assert_eq!(sandbox.read("h"), format!("Authorization: Bearer {a}\n"));
-    let mode = fs::metadata(sandbox.out("h"))
-        .expect("h")
-        .permissions()
-        .mode();
+    let mode = fs::metadata(sandbox.out("h")).expect("h").permissions().mode();
     assert_eq!(mode & 0o7777, 0o644);
 }
 
@@ -128,10 +110,7 @@ fn an_output_that_somebody_changed_is_delivered_again() {
     assert_eq!(sandbox.read("a.token"), a, "at the next `once NAME`");
     fs::set_permissions(sandbox.out("a.token"), fs::Permissions::from_mode(0o666)).expect("chmod");
     sandbox.ours(&["once"]).expect(0);
-    let mode = fs::metadata(sandbox.out("a.token"))
-        .expect("a")
-        .permissions()
-        .mode();
+    let mode = fs::metadata(sandbox.out("a.token")).expect("a").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600, "a mode that somebody widened");
 }
 
@@ -139,10 +118,7 @@ fn an_output_that_somebody_changed_is_delivered_again() {
 fn the_state_folder_is_for_its_owner_alone() {
     let sandbox = Sandbox::new();
     sandbox.config(token("a"));
-    let daemon = sandbox
-        .daemon()
-        .under(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""])
-        .ready();
+    let daemon = sandbox.daemon().under(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""]).ready();
     let mode = |path: &Path| fs::metadata(path).expect("stat").permissions().mode() & 0o7777;
     assert_eq!(mode(&sandbox.path("state")), 0o700);
     for file in files_below(&sandbox.path("state")) {
@@ -183,20 +159,15 @@ fn damaged_state_is_said_and_put_aside() {
         let mut daemon = sandbox.start();
         let log = daemon.log().to_lowercase();
         assert!(log.contains("state"), "{what}: nothing said: {log}");
-        let aside = files_below(&sandbox.path("state"))
-            .into_iter()
-            .any(|p| fs::read(p).is_ok_and(|bytes| bytes == broken));
+        let aside =
+            files_below(&sandbox.path("state")).into_iter().any(|p| fs::read(p).is_ok_and(|bytes| bytes == broken));
         assert!(aside, "{what}: the damaged state is gone");
         let begun = sandbox.jwt("a").text;
         sandbox.jwt("b");
         assert!(daemon.alive());
         daemon.stop();
         sandbox.start().stop();
-        assert_eq!(
-            sandbox.read("a.token"),
-            begun,
-            "{what}: the new state does not hold"
-        );
+        assert_eq!(sandbox.read("a.token"), begun, "{what}: the new state does not hold");
     }
 }
 
@@ -226,20 +197,12 @@ fn one_writer_at_a_time() {
     let a = sandbox.read("a.token");
     let pid = daemon.pid().to_string();
     let second = sandbox.ours(&["run"]).expect(1);
-    assert!(
-        second.stderr.contains(&pid),
-        "the first's pid is not named: {}",
-        second.stderr
-    );
+    assert!(second.stderr.contains(&pid), "the first's pid is not named: {}", second.stderr);
     let once = sandbox.ours(&["once"]).expect(1);
     assert!(once.stderr.contains(&pid), "{}", once.stderr);
     assert!(daemon.alive());
     assert_eq!(sandbox.read("a.token"), a);
-    assert_eq!(
-        daemon.token("a")["state"],
-        "valid",
-        "the socket was taken away"
-    );
+    assert_eq!(daemon.token("a")["state"], "valid", "the socket was taken away");
     daemon.kill9();
     sandbox.ours(&["once"]).expect(0);
     sandbox.start().stop();
@@ -250,9 +213,7 @@ fn two_configs_share_a_state_folder_and_touch_nothing_of_each_other() {
     let sandbox = Sandbox::new();
     let text = |socket: &str, body: &str| {
         let dir = sandbox.dir().display();
-        format!(
-            "[daemon]\nstate_dir = \"{dir}/state\"\ncontrol_socket = \"{dir}/{socket}\"\n{body}\n"
-        )
+        format!("[daemon]\nstate_dir = \"{dir}/state\"\ncontrol_socket = \"{dir}/{socket}\"\n{body}\n")
     };
     let mine = |names: &[&str]| -> String { names.iter().map(|n| token(n).to_string()).collect() };
     sandbox.put("one.toml", text("one.sock", &mine(&["a", "b"])));
@@ -268,15 +229,10 @@ fn two_configs_share_a_state_folder_and_touch_nothing_of_each_other() {
     let after = ["a", "b", "c", "d"].map(|n| sandbox.read(&format!("{n}.token")));
     assert_eq!(before, after);
     let _two = sandbox.daemon().config("two.toml").ready();
-    eventually(
-        Duration::from_secs(10),
-        "d's file is removed by its own config",
-        || (!sandbox.out("d.token").exists()).then_some(()),
-    );
-    assert_eq!(
-        ["a", "b", "c"].map(|n| sandbox.read(&format!("{n}.token"))),
-        before[..3]
-    );
+    eventually(Duration::from_secs(10), "d's file is removed by its own config", || {
+        (!sandbox.out("d.token").exists()).then_some(())
+    });
+    assert_eq!(["a", "b", "c"].map(|n| sandbox.read(&format!("{n}.token"))), before[..3]);
 }
 
 #[test]
@@ -297,10 +253,7 @@ fn folders_come_from_the_environment_where_the_config_names_none() {
     let runtime = sandbox.mkdir("run");
     sandbox.put(
         "config.toml",
-        token("a")
-            .plain("a.token")
-            .output("format = \"token\"\npath = \"$RUNTIME_DIRECTORY/a\"")
-            .to_string(),
+        token("a").plain("a.token").output("format = \"token\"\npath = \"$RUNTIME_DIRECTORY/a\"").to_string(),
     );
     let list = format!("{}:/nowhere/else", runtime.display());
     let daemon = sandbox
@@ -315,9 +268,7 @@ fn folders_come_from_the_environment_where_the_config_names_none() {
     let config = sandbox.path("config.toml");
     let config = config.to_str().expect("UTF-8");
     let env = [("RUNTIME_DIRECTORY", list.as_str())];
-    sandbox
-        .run_with(&["status", "-c", config], "", &env)
-        .expect(0);
+    sandbox.run_with(&["status", "-c", config], "", &env).expect(0);
     // Without the variable, the path of the output is an error of the config.
     sandbox.run(&["check", "-c", config]).expect(78);
     daemon.stop();

@@ -10,9 +10,7 @@ use crate::support::{Sandbox, eventually, token, until};
 const SOON: Duration = Duration::from_secs(15);
 
 fn gone(sandbox: &Sandbox, name: &str) {
-    eventually(SOON, &format!("{name} is removed"), || {
-        (!sandbox.out(name).exists()).then_some(())
-    });
+    eventually(SOON, &format!("{name} is removed"), || (!sandbox.out(name).exists()).then_some(()));
 }
 
 #[test]
@@ -27,15 +25,9 @@ fn a_removed_entry_takes_its_files_with_it_after_two_seconds() {
     sandbox.put_by_rename("config.toml", sandbox.config_text("", &b));
     for name in ["a1", "a2"] {
         gone(&sandbox, name);
-        assert!(
-            began.elapsed() >= Duration::from_secs(2),
-            "after {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= Duration::from_secs(2), "after {:?}", began.elapsed());
     }
-    until("a's line is gone, b's is there", || {
-        sandbox.read("e") == format!("B={kept}\n")
-    });
+    until("a's line is gone, b's is there", || sandbox.read("e") == format!("B={kept}\n"));
     assert_eq!(sandbox.read("b.token"), kept);
     assert_eq!(daemon.status()["tokens"].as_array().map(Vec::len), Some(1));
     daemon.stop();
@@ -73,11 +65,7 @@ fn a_removed_output_goes_and_its_token_stays() {
     assert_eq!(sandbox.read("two"), text);
     sandbox.config(token("a").plain("three"));
     gone(&sandbox, "two");
-    assert_eq!(
-        sandbox.read("three"),
-        text,
-        "a moved output is no reason to obtain"
-    );
+    assert_eq!(sandbox.read("three"), text, "a moved output is no reason to obtain");
     daemon.stop();
 }
 
@@ -90,15 +78,10 @@ fn entries_that_left_while_it_was_down_are_cleaned_up_at_the_next_start() {
     let kept = sandbox.read("b.token");
     sandbox.config(&b);
     sandbox.ours(&["once", "b"]).expect(0);
-    assert!(
-        sandbox.out("a.token").exists(),
-        "`once NAME` removed a file"
-    );
+    assert!(sandbox.out("a.token").exists(), "`once NAME` removed a file");
     let daemon = sandbox.start();
     gone(&sandbox, "a.token");
-    until("the line is gone", || {
-        sandbox.read("e") == format!("B={kept}\n")
-    });
+    until("the line is gone", || sandbox.read("e") == format!("B={kept}\n"));
     daemon.stop();
 }
 
@@ -138,23 +121,14 @@ fn nothing_is_removed_through_a_link() {
     sandbox.config(token("b"));
     gone(&sandbox, "fence.token");
     assert!(sandbox.path("elsewhere").exists());
-    assert!(
-        fs::symlink_metadata(sandbox.out("a.token")).is_ok(),
-        "the link is somebody else's"
-    );
+    assert!(fs::symlink_metadata(sandbox.out("a.token")).is_ok(), "the link is somebody else's");
     daemon.stop();
 }
 
 #[test]
 fn a_path_that_moves_to_another_token_is_never_removed() {
     let sandbox = Sandbox::new();
-    let body = |owner: &str, other: &str| {
-        format!(
-            "{}{}",
-            token(owner).plain("shared"),
-            token(other).plain("other")
-        )
-    };
+    let body = |owner: &str, other: &str| format!("{}{}", token(owner).plain("shared"), token(other).plain("other"));
     sandbox.config(format!("{}{}", body("a", "b"), token("fence")));
     let daemon = sandbox.start();
     daemon.reloaded_by(|| {
@@ -164,36 +138,23 @@ fn a_path_that_moves_to_another_token_is_never_removed() {
         let jwt = crate::support::Jwt::parse(&sandbox.read(file)).expect("a token");
         jwt.claims["iss"].as_str().unwrap_or_default().to_owned()
     };
-    until("swapped", || {
-        owner("shared") == "key-b" && owner("other") == "key-a"
-    });
+    until("swapped", || owner("shared") == "key-b" && owner("other") == "key-a");
     gone(&sandbox, "fence.token");
-    assert_eq!(
-        (owner("shared"), owner("other")),
-        ("key-b".into(), "key-a".into())
-    );
+    assert_eq!((owner("shared"), owner("other")), ("key-b".into(), "key-a".into()));
     daemon.stop();
 }
 
 #[test]
 fn a_config_that_is_gone_or_broken_removes_nothing() {
     let sandbox = Sandbox::new();
-    sandbox.config(format!(
-        "{}{}",
-        token("a"),
-        token("b").line("lifetime = \"2s\"")
-    ));
+    sandbox.config(format!("{}{}", token("a"), token("b").line("lifetime = \"2s\"")));
     let daemon = sandbox.start();
     let a = sandbox.read("a.token");
     fs::remove_file(sandbox.path("config.toml")).expect("rm");
     until("it is told", || !daemon.config_error().is_empty());
     // The fence: b is rotated until more than 2 s have passed.
     let first = sandbox.jwt("b").number("iat");
-    until("b goes on", || {
-        sandbox
-            .try_jwt("b")
-            .is_some_and(|b| b.number("iat") > first + 3)
-    });
+    until("b goes on", || sandbox.try_jwt("b").is_some_and(|b| b.number("iat") > first + 3));
     assert_eq!(sandbox.read("a.token"), a);
     daemon.stop();
     sandbox.ours(&["once"]).expect(78);

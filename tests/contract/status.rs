@@ -9,9 +9,7 @@ use serde_json::Value;
 use crate::support::{Sandbox, openssl, token, until};
 
 fn is_time(value: &Value) -> bool {
-    value
-        .as_str()
-        .is_some_and(|t| t.ends_with('Z') && t.parse::<jiff::Timestamp>().is_ok())
+    value.as_str().is_some_and(|t| t.ends_with('Z') && t.parse::<jiff::Timestamp>().is_ok())
 }
 
 #[test]
@@ -21,21 +19,10 @@ fn status_has_its_shape_and_its_states() {
     let retry = "retry = { initial = \"200ms\", max = \"500ms\" }";
     let texts = [
         token("valid").to_string(),
-        token("forever")
-            .line("lifetime = \"never\"\nrotate_every = \"30d\"")
-            .without_output()
-            .to_string(),
-        token("pending")
-            .plain("nowhere/t")
-            .line("required = false")
-            .line(retry)
-            .to_string(),
+        token("forever").line("lifetime = \"never\"\nrotate_every = \"30d\"").without_output().to_string(),
+        token("pending").plain("nowhere/t").line("required = false").line(retry).to_string(),
         token("retrying").plain("sub/r").line(retry).to_string(),
-        token("expired")
-            .plain("sub/e")
-            .line("lifetime = \"2s\"")
-            .line(retry)
-            .to_string(),
+        token("expired").plain("sub/e").line("lifetime = \"2s\"").line(retry).to_string(),
     ];
     sandbox.config(texts.concat());
     let daemon = sandbox.start();
@@ -43,27 +30,15 @@ fn status_has_its_shape_and_its_states() {
     fs::remove_dir_all(sandbox.out("sub")).expect("rm -r");
     assert!(!sandbox.rotate(&["retrying"]));
     let state = |name: &str| daemon.token(name)["state"].clone();
-    until("each in its state", || {
-        ["valid", "pending", "retrying", "expired"]
-            .iter()
-            .all(|s| state(s) == *s)
-    });
+    until("each in its state", || ["valid", "pending", "retrying", "expired"].iter().all(|s| state(s) == *s));
     let status = daemon.status();
     assert_eq!(status["version"], 1);
     let config = sandbox.path("config.toml");
     assert_eq!(status["config"]["path"], config.to_str().expect("UTF-8"));
     assert!(is_time(&status["config"]["loaded_at"]), "{status:#}");
-    let names: Vec<&str> = status["tokens"]
-        .as_array()
-        .expect("tokens")
-        .iter()
-        .filter_map(|t| t["name"].as_str())
-        .collect();
-    assert_eq!(
-        names,
-        ["valid", "forever", "pending", "retrying", "expired"],
-        "order of the config"
-    );
+    let names: Vec<&str> =
+        status["tokens"].as_array().expect("tokens").iter().filter_map(|t| t["name"].as_str()).collect();
+    assert_eq!(names, ["valid", "forever", "pending", "retrying", "expired"], "order of the config");
     let members = [
         "name",
         "source",
@@ -89,15 +64,8 @@ fn status_has_its_shape_and_its_states() {
         assert_eq!(is_time(&token["expires_at"]), expires, "{token:#}");
     }
     let one = daemon.token("valid");
-    let digest = openssl(
-        &["dgst", "-sha256", "-r"],
-        sandbox.read("valid.token").as_bytes(),
-    );
-    assert_eq!(
-        one["sha256"].as_str().map(str::as_bytes),
-        digest.get(..8),
-        "{one:#}"
-    );
+    let digest = openssl(&["dgst", "-sha256", "-r"], sandbox.read("valid.token").as_bytes());
+    assert_eq!(one["sha256"].as_str().map(str::as_bytes), digest.get(..8), "{one:#}");
     let path = sandbox.out("valid.token");
     assert_eq!(one["outputs"][0]["path"], path.to_str().expect("UTF-8"));
     assert_eq!(one["outputs"][0]["format"], "token");

@@ -15,12 +15,7 @@ fn ready_comes_when_every_file_is_there() {
     let names: Vec<String> = (0..200).map(|i| format!("t{i}")).collect();
     let body: String = names
         .iter()
-        .map(|n| {
-            token(n)
-                .plain(&format!("{n}.token"))
-                .env("all.env", &n.to_uppercase())
-                .to_string()
-        })
+        .map(|n| token(n).plain(&format!("{n}.token")).env("all.env", &n.to_uppercase()).to_string())
         .collect();
     sandbox.config(body);
     let (out, wanted) = (sandbox.path("out"), names.clone());
@@ -31,12 +26,9 @@ fn ready_comes_when_every_file_is_there() {
             let whole = |text: String| Jwt::signed_with(&text, SECRET.as_bytes()).is_ok();
             let missing = wanted
                 .iter()
-                .filter(|n| {
-                    !std::fs::read_to_string(out.join(format!("{n}.token"))).is_ok_and(whole)
-                })
+                .filter(|n| !std::fs::read_to_string(out.join(format!("{n}.token"))).is_ok_and(whole))
                 .count();
-            let lines =
-                std::fs::read_to_string(out.join("all.env")).map_or(0, |t| t.lines().count());
+            let lines = std::fs::read_to_string(out.join("all.env")).map_or(0, |t| t.lines().count());
             let _ = tell.send((missing, lines));
         })
         .ready();
@@ -51,30 +43,18 @@ fn ready_comes_when_every_file_is_there() {
 fn ready_waits_for_ready_timeout_and_names_what_is_missing() {
     let sandbox = Sandbox::new();
     let missing = token("missing-one").plain("nowhere/t");
-    let optional = token("optional")
-        .plain("nowhere/u")
-        .line("required = false");
-    sandbox.config_with(
-        "ready_timeout = \"2s\"",
-        format!("{missing}{optional}{}", token("good")),
-    );
+    let optional = token("optional").plain("nowhere/u").line("required = false");
+    sandbox.config_with("ready_timeout = \"2s\"", format!("{missing}{optional}{}", token("good")));
     let mut daemon = sandbox.daemon().spawn();
     daemon.wait_ready();
     let messages = daemon.messages();
-    let ready = messages
-        .iter()
-        .position(|m| m.has("READY=1"))
-        .expect("ready");
+    let ready = messages.iter().position(|m| m.has("READY=1")).expect("ready");
     let waited = messages[ready].at - daemon.started;
     assert!(waited >= Duration::from_secs(2), "READY=1 after {waited:?}");
-    let extended = messages[..ready]
-        .iter()
-        .any(|m| m.has("EXTEND_TIMEOUT_USEC="));
+    let extended = messages[..ready].iter().any(|m| m.has("EXTEND_TIMEOUT_USEC="));
     assert!(extended, "{messages:#?}");
     sandbox.jwt("good");
-    until("STATUS= names it", || {
-        daemon.status_line().contains("missing-one")
-    });
+    until("STATUS= names it", || daemon.status_line().contains("missing-one"));
     let until_then: String = messages[..=ready].iter().map(|m| m.text.clone()).collect();
     let names = until_then.contains("missing-one");
     assert!(names, "not told by the time of READY=1: {until_then}");
@@ -84,13 +64,8 @@ fn ready_waits_for_ready_timeout_and_names_what_is_missing() {
 #[test]
 fn what_is_not_required_holds_nothing_up() {
     let sandbox = Sandbox::new();
-    let optional = token("optional")
-        .plain("nowhere/u")
-        .line("required = false");
-    sandbox.config_with(
-        "ready_timeout = \"1h\"",
-        format!("{optional}{}", token("good")),
-    );
+    let optional = token("optional").plain("nowhere/u").line("required = false");
+    sandbox.config_with("ready_timeout = \"1h\"", format!("{optional}{}", token("good")));
     let daemon = sandbox.start();
     sandbox.jwt("good");
     sandbox.ours(&["status"]).expect(0);
@@ -106,9 +81,7 @@ fn a_required_token_that_comes_late_makes_it_ready() {
     sandbox.config_with("ready_timeout = \"1h\"", format!("{late}{}", token("good")));
     let mut daemon = sandbox.daemon().spawn();
     until("the good one", || sandbox.try_jwt("good").is_some());
-    until("it extends its time", || {
-        daemon.count("EXTEND_TIMEOUT_USEC=") > 0
-    });
+    until("it extends its time", || daemon.count("EXTEND_TIMEOUT_USEC=") > 0);
     assert_eq!(daemon.count("READY=1"), 0);
     sandbox.mkdir("out/late");
     daemon.wait_ready();
@@ -121,23 +94,12 @@ fn the_watchdog_is_fed_as_asked() {
     let sandbox = Sandbox::new();
     sandbox.config(token("a"));
     let usec = Duration::from_millis(1200);
-    let daemon = sandbox
-        .daemon()
-        .env("WATCHDOG_USEC", &usec.as_micros().to_string())
-        .ready();
+    let daemon = sandbox.daemon().env("WATCHDOG_USEC", &usec.as_micros().to_string()).ready();
     until("six feedings", || daemon.count("WATCHDOG=1") >= 6);
-    let times: Vec<_> = daemon
-        .messages()
-        .into_iter()
-        .filter(|m| m.has("WATCHDOG=1"))
-        .map(|m| m.at)
-        .collect();
+    let times: Vec<_> = daemon.messages().into_iter().filter(|m| m.has("WATCHDOG=1")).map(|m| m.at).collect();
     let gaps: Vec<Duration> = times.windows(2).map(|w| w[1] - w[0]).collect();
     println!("{gaps:?}");
-    assert!(
-        gaps.iter().all(|g| *g < usec),
-        "the manager would have killed it: {gaps:?}"
-    );
+    assert!(gaps.iter().all(|g| *g < usec), "the manager would have killed it: {gaps:?}");
     let whole = times[times.len() - 1] - times[0];
     let mean = whole / gaps.len() as u32;
     assert!(mean > usec / 10, "each {mean:?}: hot");
@@ -149,17 +111,9 @@ fn the_watchdog_is_fed_as_asked() {
 fn no_watchdog_where_none_was_asked_for() {
     let sandbox = Sandbox::new();
     sandbox.config(token("a").line("lifetime = \"2s\""));
-    let daemon = sandbox
-        .daemon()
-        .env("WATCHDOG_USEC", "400000")
-        .env("WATCHDOG_PID", "1")
-        .ready();
+    let daemon = sandbox.daemon().env("WATCHDOG_USEC", "400000").env("WATCHDOG_PID", "1").ready();
     let first = sandbox.jwt("a").number("iat");
-    until("time goes by", || {
-        sandbox
-            .try_jwt("a")
-            .is_some_and(|a| a.number("iat") >= first + 2)
-    });
+    until("time goes by", || sandbox.try_jwt("a").is_some_and(|a| a.number("iat") >= first + 2));
     assert_eq!(daemon.count("WATCHDOG=1"), 0);
     daemon.stop();
 }
@@ -168,15 +122,8 @@ fn no_watchdog_where_none_was_asked_for() {
 fn it_ends_at_once_and_says_so() {
     let sandbox = Sandbox::new();
     sandbox.script("hang", "trap '' TERM INT HUP\nsleep 1000");
-    let hang = format!(
-        "command = [\"{}\"]\ntimeout = \"1h\"",
-        sandbox.path("hang").display()
-    );
-    sandbox.config(format!(
-        "{}{}",
-        token("a"),
-        token("b").hook("after_rotate", &hang)
-    ));
+    let hang = format!("command = [\"{}\"]\ntimeout = \"1h\"", sandbox.path("hang").display());
+    sandbox.config(format!("{}{}", token("a"), token("b").hook("after_rotate", &hang)));
     for signal in [Signal::TERM, Signal::INT] {
         let mut daemon = sandbox.start();
         assert!(sandbox.rotate(&["b"]));
@@ -185,10 +132,7 @@ fn it_ends_at_once_and_says_so() {
         assert!(took < Duration::from_secs(2), "{signal:?}: {took:?}");
         until("STOPPING=1", || daemon.count("STOPPING=1") == 1);
         sandbox.jwt("a");
-        assert!(
-            !sandbox.path("control.sock").exists(),
-            "the socket was left behind"
-        );
+        assert!(!sandbox.path("control.sock").exists(), "the socket was left behind");
     }
 }
 
@@ -215,9 +159,7 @@ fn usr1_logs_the_status() {
     until("the log tells of both", || {
         let log = daemon.log();
         let fresh = &log[before..];
-        ["first-token", "second-token", "valid"]
-            .iter()
-            .all(|w| fresh.contains(w))
+        ["first-token", "second-token", "valid"].iter().all(|w| fresh.contains(w))
     });
     assert!(daemon.alive());
     daemon.stop();
@@ -228,10 +170,7 @@ fn an_abstract_notify_socket_will_do_and_none_too() {
     let sandbox = Sandbox::new();
     sandbox.config(token("a"));
     sandbox.daemon().on_abstract_socket().ready().stop();
-    let daemon = sandbox
-        .daemon()
-        .env("NOTIFY_SOCKET", "/nowhere/notify")
-        .spawn();
+    let daemon = sandbox.daemon().env("NOTIFY_SOCKET", "/nowhere/notify").spawn();
     until("it serves all the same", || sandbox.rotate(&["a"]));
     daemon.stop();
     let daemon = sandbox.daemon().env("NOTIFY_SOCKET", "").spawn();
@@ -255,23 +194,14 @@ fn lines_carry_their_priority_in_the_journal_only() {
     for line in log.lines() {
         assert!(prefixed(line), "{line:?} in\n{log}");
     }
-    let lack = log
-        .lines()
-        .find(|l| l.contains("nowhere"))
-        .expect("the line");
+    let lack = log.lines().find(|l| l.contains("nowhere")).expect("the line");
     let priority: u8 = lack[1..2].parse().expect("a digit");
-    assert!(
-        (3..=4).contains(&priority),
-        "a lack is an error or a warning: {lack}"
-    );
+    assert!((3..=4).contains(&priority), "a lack is an error or a warning: {lack}");
     daemon.stop();
     let daemon = sandbox.daemon().env("JOURNAL_STREAM", "1:2").ready();
     until("the lack is logged", || daemon.log().contains("nowhere"));
     let log = daemon.log();
-    assert!(
-        !log.lines().any(prefixed),
-        "stderr is not the journal:\n{log}"
-    );
+    assert!(!log.lines().any(prefixed), "stderr is not the journal:\n{log}");
     daemon.stop();
 }
 

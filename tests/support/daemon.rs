@@ -27,9 +27,7 @@ pub struct Message {
 impl Message {
     /// Whether one of its lines is `line`, or begins with it where it ends in `=`.
     pub fn has(&self, line: &str) -> bool {
-        self.text
-            .lines()
-            .any(|l| l == line || line.ends_with('=') && l.starts_with(line))
+        self.text.lines().any(|l| l == line || line.ends_with('=') && l.starts_with(line))
     }
 }
 
@@ -181,19 +179,14 @@ fn listen(
     mut at_ready: Option<Look>,
 ) -> JoinHandle<()> {
     let (messages, stop) = (Arc::clone(messages), Arc::clone(stop));
-    socket
-        .set_read_timeout(Some(Duration::from_millis(50)))
-        .expect("a timeout");
+    socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
     std::thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];
         while !stop.load(Ordering::Relaxed) {
             let Ok(length) = socket.recv(&mut buffer) else {
                 continue;
             };
-            let message = Message {
-                at: Instant::now(),
-                text: String::from_utf8_lossy(&buffer[..length]).into_owned(),
-            };
+            let message = Message { at: Instant::now(), text: String::from_utf8_lossy(&buffer[..length]).into_owned() };
             if message.has("READY=1")
                 && let Some(look) = at_ready.take()
             {
@@ -257,9 +250,7 @@ impl Daemon<'_> {
     pub fn end(&mut self, signal: Signal) -> (ExitStatus, Duration) {
         let began = Instant::now();
         self.send(signal);
-        let status = eventually(PATIENCE, "the daemon ends", || {
-            self.child.try_wait().expect("wait")
-        });
+        let status = eventually(PATIENCE, "the daemon ends", || self.child.try_wait().expect("wait"));
         (status, began.elapsed())
     }
 
@@ -312,10 +303,7 @@ impl Daemon<'_> {
     /// `config.error` of `status --json`; empty where it is null.
     #[track_caller]
     pub fn config_error(&self) -> String {
-        self.status()["config"]["error"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.status()["config"]["error"].as_str().unwrap_or_default().to_owned()
     }
 }
 

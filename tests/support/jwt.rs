@@ -27,14 +27,9 @@ impl Jwt {
         let [header, claims, signature] = parts[..] else {
             return Err(format!("not three parts: {}", shown()));
         };
-        let bytes = |part: &str| {
-            BASE64URL_NOPAD
-                .decode(part.as_bytes())
-                .map_err(|e| format!("{e}: {}", shown()))
-        };
-        let object = |part: &str| {
-            serde_json::from_slice::<Value>(&bytes(part)?).map_err(|e| format!("{e}: {}", shown()))
-        };
+        let bytes = |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|e| format!("{e}: {}", shown()));
+        let object =
+            |part: &str| serde_json::from_slice::<Value>(&bytes(part)?).map_err(|e| format!("{e}: {}", shown()));
         Ok(Self {
             text: text.to_owned(),
             header: object(header)?,
@@ -76,9 +71,7 @@ impl Jwt {
     /// A claim that is a whole number.
     #[track_caller]
     pub fn number(&self, claim: &str) -> i64 {
-        self.claims[claim]
-            .as_i64()
-            .unwrap_or_else(|| panic!("{claim} in {}", self.claims))
+        self.claims[claim].as_i64().unwrap_or_else(|| panic!("{claim} in {}", self.claims))
     }
 
     /// Seconds it is still good for.

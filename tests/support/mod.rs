@@ -38,10 +38,7 @@ pub fn until(what: &str, mut check: impl FnMut() -> bool) {
 
 /// Seconds since the Unix epoch.
 pub fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock after 1970")
-        .as_secs_f64()
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs_f64()
 }
 
 /// Whether the long forms were asked for (`RENEWD_LONG=1`).
@@ -64,13 +61,8 @@ pub struct Dice(u64);
 impl Dice {
     /// Seeded from `RENEWD_SEED`, else from the clock; the seed is printed.
     pub fn new(test: &str) -> Self {
-        let drawn = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(1, |d| d.as_nanos() as u64);
-        let seed = std::env::var("RENEWD_SEED")
-            .ok()
-            .and_then(|s| s.parse().ok())
-            .unwrap_or(drawn);
+        let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
+        let seed = std::env::var("RENEWD_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(drawn);
         println!("{test}: RENEWD_SEED={seed}");
         Self(seed.max(1))
     }

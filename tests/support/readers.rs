@@ -52,19 +52,13 @@ impl Readers {
             while !stop.load(Ordering::Relaxed) {
                 let before = now();
                 let verdict = read(&path).and_then(|(text, meta)| {
-                    let verdict = check(Seen {
-                        text: &text,
-                        meta: &meta,
-                        before,
-                    });
+                    let verdict = check(Seen { text: &text, meta: &meta, before });
                     contents.insert(text);
                     verdict
                 });
                 report.reads += 1;
                 if let Err(complaint) = verdict {
-                    report
-                        .complaints
-                        .push(format!("{}: {complaint}", path.display()));
+                    report.complaints.push(format!("{}: {complaint}", path.display()));
                 }
                 std::thread::sleep(pause);
             }

@@ -73,22 +73,12 @@ impl Sandbox {
     pub fn in_memory() -> Self {
         let shm = Path::new("/dev/shm");
         let usable = tempfile::tempdir_in(shm).is_ok();
-        if usable {
-            Self::below(shm)
-        } else {
-            Self::new()
-        }
+        if usable { Self::below(shm) } else { Self::new() }
     }
 
     fn below(parent: &Path) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("renewd-")
-            .tempdir_in(parent)
-            .expect("a temp folder");
-        let sandbox = Self {
-            folder,
-            daemons: AtomicUsize::new(0),
-        };
+        let folder = tempfile::Builder::new().prefix("renewd-").tempdir_in(parent).expect("a temp folder");
+        let sandbox = Self { folder, daemons: AtomicUsize::new(0) };
         fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).expect("chmod");
         sandbox.mkdir("out");
         sandbox.mkdir("home");
@@ -148,9 +138,7 @@ impl Sandbox {
     /// The whole config: sandbox paths in `[daemon]`, further lines of it, and the rest.
     pub fn config_text(&self, daemon: &str, body: impl fmt::Display) -> String {
         let dir = self.dir().display();
-        format!(
-            "[daemon]\ncontrol_socket = \"{dir}/control.sock\"\nstate_dir = \"{dir}/state\"\n{daemon}\n{body}\n"
-        )
+        format!("[daemon]\ncontrol_socket = \"{dir}/control.sock\"\nstate_dir = \"{dir}/state\"\n{daemon}\n{body}\n")
     }
 
     /// Writes `config.toml` in place.
@@ -225,12 +213,7 @@ impl Sandbox {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        Ran {
-            code: status.code(),
-            stdout: text_of(out),
-            stderr: text_of(err),
-            took: began.elapsed(),
-        }
+        Ran { code: status.code(), stdout: text_of(out), stderr: text_of(err), took: began.elapsed() }
     }
 
     /// Starts a command with its output thrown away.
@@ -246,9 +229,7 @@ impl Sandbox {
     /// One request to the control socket: a line of JSON each way. `None` where the daemon went away.
     pub fn ask(&self, request: &Value) -> Option<Value> {
         let mut stream = UnixStream::connect(self.path("control.sock")).ok()?;
-        stream
-            .set_read_timeout(Some(super::PATIENCE))
-            .expect("a timeout");
+        stream.set_read_timeout(Some(super::PATIENCE)).expect("a timeout");
         writeln!(stream, "{request}").ok()?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).ok()?;
@@ -258,8 +239,7 @@ impl Sandbox {
     /// Rotates at once, as `rotate --force` does; true when it is on disk.
     pub fn rotate(&self, names: &[&str]) -> bool {
         let request = serde_json::json!({"command": "rotate", "names": names, "force": true});
-        self.ask(&request)
-            .is_some_and(|answer| answer["ok"] == Value::Bool(true))
+        self.ask(&request).is_some_and(|answer| answer["ok"] == Value::Bool(true))
     }
 
     /// The text of a file in `out/`.
@@ -284,10 +264,7 @@ impl Sandbox {
 
     /// What stands in `out/` and begins with a dot.
     pub fn leftovers(&self) -> Vec<String> {
-        names_in(&self.path("out"))
-            .into_iter()
-            .filter(|name| name.starts_with('.'))
-            .collect()
+        names_in(&self.path("out")).into_iter().filter(|name| name.starts_with('.')).collect()
     }
 }
 

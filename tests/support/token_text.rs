@@ -58,9 +58,7 @@ impl TokenText {
 
     /// A line of the env file `out/FILE`.
     pub fn env(self, file: &str, variable: &str) -> Self {
-        self.output(&format!(
-            "format = \"env\"\npath = \"out/{file}\"\nvariable = \"{variable}\""
-        ))
+        self.output(&format!("format = \"env\"\npath = \"out/{file}\"\nvariable = \"{variable}\""))
     }
 
     pub fn without_output(mut self) -> Self {
@@ -85,10 +83,7 @@ impl fmt::Display for TokenText {
         )?;
         match &self.outputs {
             Some(outputs) => f.write_str(outputs)?,
-            None => write!(
-                f,
-                "[[token.{name}.output]]\nformat = \"token\"\npath = \"out/{name}.token\"\n"
-            )?,
+            None => write!(f, "[[token.{name}.output]]\nformat = \"token\"\npath = \"out/{name}.token\"\n")?,
         }
         f.write_str(&self.tables)
     }
