@@ -121,7 +121,7 @@ fn no_watchdog_where_none_was_asked_for() {
 #[test]
 fn it_ends_at_once_and_says_so() {
     let sandbox = Sandbox::new();
-    sandbox.script("hang", "trap '' TERM INT HUP\nsleep 1000");
+    sandbox.script("hang", "trap '' TERM INT HUP\nsleep 120");
     let hang = format!("command = [\"{}\"]\ntimeout = \"1h\"", sandbox.path("hang").display());
     sandbox.config(format!("{}{}", token("a"), token("b").hook("after_rotate", &hang)));
     for signal in [Signal::TERM, Signal::INT] {
