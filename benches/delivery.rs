@@ -16,11 +16,8 @@ use rustix::fs::{CWD, OFlags, fchmod, fsync, openat, renameat, syncfs};
 const CONTENT: [u8; 300] = [b'x'; 300];
 
 fn main() {
-    let mut folders: Vec<PathBuf> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-'))
-        .map(PathBuf::from)
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).map(PathBuf::from).collect();
     if folders.is_empty() {
         folders = vec![std::env::temp_dir(), "/dev/shm".into()];
     }
@@ -35,22 +32,9 @@ fn main() {
 type Way<'a> = (&'a str, Box<dyn Fn(&Path, usize)>);
 
 fn table(folder: &Path, files: usize, runs: usize) {
-    let mut ways: Vec<Way<'_>> = vec![
-        ("bare loop", Box::new(bare)),
-        ("deliver()", Box::new(delivered)),
-    ];
+    let mut ways: Vec<Way<'_>> = vec![("bare loop", Box::new(bare)), ("deliver()", Box::new(delivered))];
     for threads in [1, 2, 4, 8] {
-        let label = [
-            "",
-            "1 thread",
-            "2 threads",
-            "",
-            "4 threads",
-            "",
-            "",
-            "",
-            "8 threads",
-        ][threads];
+        let label = ["", "1 thread", "2 threads", "", "4 threads", "", "", "", "8 threads"][threads];
         ways.push((label, Box::new(move |at, files| spread(at, files, threads))));
     }
     ways.push(("one syncfs", Box::new(one_syncfs)));
@@ -64,10 +48,7 @@ fn table(folder: &Path, files: usize, runs: usize) {
     }
     for ((label, _), best_of) in ways.iter().zip(&best) {
         let ratio = best_of.as_secs_f64() / best[0].as_secs_f64();
-        println!(
-            "  {label:<12} {:>10.3} ms  {ratio:>6.2} of the bare loop",
-            best_of.as_secs_f64() * 1e3
-        );
+        println!("  {label:<12} {:>10.3} ms  {ratio:>6.2} of the bare loop", best_of.as_secs_f64() * 1e3);
     }
 }
 
@@ -87,11 +68,7 @@ fn delivered(at: &Path, files: usize) {
     let jobs: Vec<_> = (0..files)
         .map(|i| Job {
             path: at.join(format!("token{i}")).into(),
-            spec: FileSpec {
-                mode: Mode(0o640),
-                uid: None,
-                gid: None,
-            },
+            spec: FileSpec { mode: Mode(0o640), uid: None, gid: None },
             bytes: Secret::new(CONTENT.to_vec()),
             verify: false,
         })

@@ -10,19 +10,14 @@ use renewd::core::time::Wall;
 use renewd::host::store::{KeptToken, Record, Store};
 
 fn main() {
-    let folder = std::env::args()
-        .skip(1)
-        .find(|arg| !arg.starts_with('-'))
-        .map_or_else(std::env::temp_dir, Into::into);
+    let folder = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).map_or_else(std::env::temp_dir, Into::into);
     for tokens in [1_u64, 10_000, 100_000] {
         println!("\n{tokens} tokens of 300 bytes in {}", folder.display());
         let at = tempfile::tempdir_in(&folder).expect("a folder to write in");
         let (mut store, _) = open(at.path());
         let batch: Vec<_> = (0..tokens).map(record).collect();
         timed("append", || store.append(&batch, false).expect("an append"));
-        timed("append and sync", || {
-            store.append(&batch, true).expect("an append")
-        });
+        timed("append and sync", || store.append(&batch, true).expect("an append"));
         drop(store);
         let (mut store, kept) = timed("open, two of each", || open(at.path()));
         assert_eq!(kept.tokens.len() as u64, tokens);
@@ -30,9 +25,7 @@ fn main() {
         for _ in 0..2 {
             store.append(&batch, false).expect("an append");
         }
-        timed("append and compact", || {
-            store.append(&batch, false).expect("an append")
-        });
+        timed("append and compact", || store.append(&batch, false).expect("an append"));
         drop(store);
         drop(timed("open, one of each", || open(at.path())));
     }
@@ -45,10 +38,7 @@ fn open(at: &Path) -> (Store, renewd::host::store::Kept) {
 fn timed<T>(label: &str, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = work();
-    println!(
-        "  {label:<20} {:>9.3} ms",
-        start.elapsed().as_secs_f64() * 1e3
-    );
+    println!("  {label:<20} {:>9.3} ms", start.elapsed().as_secs_f64() * 1e3);
     result
 }
 

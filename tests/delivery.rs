@@ -31,11 +31,7 @@ fn folder() -> tempfile::TempDir {
 fn job(folder: &Path, name: &str, content: &[u8], mode: u32) -> Job {
     Job {
         path: folder.join(name).into(),
-        spec: FileSpec {
-            mode: Mode(mode),
-            uid: None,
-            gid: None,
-        },
+        spec: FileSpec { mode: Mode(mode), uid: None, gid: None },
         bytes: Secret::new(content.to_vec()),
         verify: false,
     }
@@ -50,10 +46,8 @@ fn mode_of(path: &Path) -> u32 {
 }
 
 fn entries(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -93,10 +87,7 @@ impl Mounted {
     }
 
     fn remount(&self, options: &str) {
-        let status = Command::new("mount")
-            .args(["-o", &format!("remount,{options}")])
-            .arg(self.path())
-            .status();
+        let status = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.path()).status();
         assert!(status.unwrap().success());
     }
 }
@@ -113,10 +104,7 @@ fn child(role: &str, at: &Path) -> (Command, tempfile::TempDir) {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = home.path().join("child");
     // By another process: one that this one writes cannot be run while a third is being forked ("text file busy").
-    let copied = Command::new("cp")
-        .arg(std::env::current_exe().unwrap())
-        .arg(&copy)
-        .status();
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&copy).status();
     assert!(copied.unwrap().success());
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(copy);
@@ -132,11 +120,7 @@ fn child(role: &str, at: &Path) -> (Command, tempfile::TempDir) {
 fn run(mut command: Command) -> String {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("1 passed"), "{said}");
     said
 }
@@ -154,14 +138,9 @@ fn the_child() {
             one(&at, job(&at, "token", b"content", 0o644)).unwrap();
         }
         "few descriptors" => {
-            let limit = rustix::process::Rlimit {
-                current: Some(32),
-                maximum: Some(32),
-            };
+            let limit = rustix::process::Rlimit { current: Some(32), maximum: Some(32) };
             rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
-            let jobs: Vec<_> = (0..500)
-                .map(|i| job(&at, &format!("t{i}"), b"content", 0o600))
-                .collect();
+            let jobs: Vec<_> = (0..500).map(|i| job(&at, &format!("t{i}"), b"content", 0o600)).collect();
             assert!(deliver(&at, &jobs).iter().all(Result::is_ok));
         }
         "to somebody else" => {
@@ -190,9 +169,7 @@ const LINES: usize = 40;
 
 /// What file and round it is of, over and over: a torn or mixed file shows.
 fn content(file: usize, round: usize) -> Vec<u8> {
-    format!("file {file} round {round}\n")
-        .repeat(LINES)
-        .into_bytes()
+    format!("file {file} round {round}\n").repeat(LINES).into_bytes()
 }
 
 fn assert_whole(file: usize, content: &[u8]) {
@@ -205,9 +182,7 @@ fn assert_whole(file: usize, content: &[u8]) {
 }
 
 fn batch(at: &Path, round: usize) -> Vec<Job> {
-    (0..FILES)
-        .map(|file| job(at, &format!("token{file}"), &content(file, round), 0o640))
-        .collect()
+    (0..FILES).map(|file| job(at, &format!("token{file}"), &content(file, round), 0o640)).collect()
 }
 
 fn deliver_for_ever(at: &Path) {
@@ -250,16 +225,7 @@ fn each_delivery_is_a_new_file() {
 fn answers_stand_in_the_order_of_the_jobs_and_one_failure_fails_no_other() {
     let at = folder();
     fs::create_dir(at.path().join("t77")).unwrap();
-    let jobs: Vec<_> = (0..300)
-        .map(|i| {
-            job(
-                at.path(),
-                &format!("t{i}"),
-                format!("{i}").as_bytes(),
-                0o600,
-            )
-        })
-        .collect();
+    let jobs: Vec<_> = (0..300).map(|i| job(at.path(), &format!("t{i}"), format!("{i}").as_bytes(), 0o600)).collect();
     let answers = deliver(at.path(), &jobs);
     assert_eq!(answers.len(), 300);
     for (i, answer) in answers.iter().enumerate() {
@@ -312,10 +278,7 @@ fn readers_never_see_a_torn_file_or_a_wrong_mode() {
             }
         }
         drop(stopped);
-        readers
-            .into_iter()
-            .map(|r| r.join().unwrap())
-            .sum::<usize>()
+        readers.into_iter().map(|r| r.join().unwrap()).sum::<usize>()
     });
     assert!(reads > 100, "only {reads} reads");
 }
@@ -369,12 +332,7 @@ fn links_folders_and_pipes_in_the_place_of_a_file_are_refused_and_stay() {
     let pipe = Command::new("mkfifo").arg(at.path().join("pipe")).status();
     assert!(pipe.unwrap().success());
     let before = entries(at.path());
-    for (name, what) in [
-        ("link", "a symlink"),
-        ("dangling", "a symlink"),
-        ("folder", "a folder"),
-        ("pipe", "a pipe"),
-    ] {
+    for (name, what) in [("link", "a symlink"), ("dangling", "a symlink"), ("folder", "a folder"), ("pipe", "a pipe")] {
         let mut job = job(at.path(), name, b"x", 0o600);
         job.verify = true;
         let error = one(at.path(), job).unwrap_err();
@@ -392,22 +350,13 @@ fn a_missing_folder_is_told_and_not_created() {
     let missing = at.path().join("a/b");
     let error = one(&missing, job(&missing, "token", b"x", 0o600)).unwrap_err();
     let said = error.to_string();
-    assert!(
-        said.contains("is missing") && said.contains("renewd creates none"),
-        "{said}"
-    );
+    assert!(said.contains("is missing") && said.contains("renewd creates none"), "{said}");
     assert!(said.contains("token"), "{said}");
     assert!(entries(at.path()).is_empty());
     fs::write(at.path().join("file"), "").unwrap();
     let below = at.path().join("file/b");
-    assert!(matches!(
-        open_folder(&below),
-        Err(WalkError::NotAFolder { .. })
-    ));
-    assert!(matches!(
-        open_folder(Path::new("a")),
-        Err(WalkError::Relative { .. })
-    ));
+    assert!(matches!(open_folder(&below), Err(WalkError::NotAFolder { .. })));
+    assert!(matches!(open_folder(Path::new("a")), Err(WalkError::Relative { .. })));
 }
 
 #[test]
@@ -422,43 +371,25 @@ fn links_on_the_way_are_walked_and_bounded() {
         false => symlink("relative/b", real.join("absolute")).unwrap(),
     }
     symlink("../relative/./b/..", real.join("a/up")).unwrap();
-    for (way, end) in [
-        ("absolute", "a/b"),
-        ("relative/b", "a/b"),
-        ("a/up", "a"),
-        ("a/b/../up/b", "a/b"),
-        ("./a//b/", "a/b"),
-    ] {
-        assert_eq!(
-            open_folder(&real.join(way)).unwrap().resolved,
-            real.join(end),
-            "{way}"
-        );
+    for (way, end) in
+        [("absolute", "a/b"), ("relative/b", "a/b"), ("a/up", "a"), ("a/b/../up/b", "a/b"), ("./a//b/", "a/b")]
+    {
+        assert_eq!(open_folder(&real.join(way)).unwrap().resolved, real.join(end), "{way}");
     }
-    one(
-        &real.join("absolute"),
-        job(&real.join("absolute"), "t", b"x", 0o600),
-    )
-    .unwrap();
+    one(&real.join("absolute"), job(&real.join("absolute"), "t", b"x", 0o600)).unwrap();
     assert!(real.join("a/b/t").exists());
     let above = Path::new("/../..").join(real.strip_prefix("/").unwrap());
     assert_eq!(open_folder(&above).unwrap().resolved, real);
 
     symlink("circle2", real.join("circle")).unwrap();
     symlink("circle", real.join("circle2")).unwrap();
-    assert!(matches!(
-        open_folder(&real.join("circle")),
-        Err(WalkError::TooManyLinks { .. })
-    ));
+    assert!(matches!(open_folder(&real.join("circle")), Err(WalkError::TooManyLinks { .. })));
     symlink(".", real.join("l0")).unwrap();
     for i in 1..=40 {
         symlink(format!("l{}", i - 1), real.join(format!("l{i}"))).unwrap();
     }
     assert!(open_folder(&real.join("l39")).is_ok());
-    assert!(matches!(
-        open_folder(&real.join("l40")),
-        Err(WalkError::TooManyLinks { .. })
-    ));
+    assert!(matches!(open_folder(&real.join("l40")), Err(WalkError::TooManyLinks { .. })));
     symlink("gone", real.join("dangling")).unwrap();
     assert!(matches!(
         open_folder(&real.join("dangling")),
@@ -491,23 +422,13 @@ fn steps_from_one_user_to_another_are_refused() {
     link("user/own", "roots-link-to-user", 0);
     link("user/own", "users-link-to-own", SOMEBODY);
     link("root", "users-link-to-root", SOMEBODY);
-    link(
-        real.join("user/own").to_str().unwrap(),
-        "users-absolute-link",
-        SOMEBODY,
-    );
+    link(real.join("user/own").to_str().unwrap(), "users-absolute-link", SOMEBODY);
     link("own", "user/own-link", SOMEBODY);
     link("own", "user/roots-link", 0);
 
-    for good in [
-        "user",
-        "user/own",
-        "root",
-        "roots-link-to-root",
-        "roots-link-to-user",
-        "users-link-to-own",
-        "user/own-link",
-    ] {
+    for good in
+        ["user", "user/own", "root", "roots-link-to-root", "roots-link-to-user", "users-link-to-own", "user/own-link"]
+    {
         let way = real.join(good);
         one(&way, job(&way, "token", b"x", 0o600)).unwrap_or_else(|e| panic!("{good}: {e}"));
     }
@@ -525,21 +446,10 @@ fn steps_from_one_user_to_another_are_refused() {
         let way = real.join(bad);
         let error = one(&way, job(&way, "token", b"x", 0o600)).unwrap_err();
         let said = error.to_string();
-        assert!(
-            matches!(
-                error,
-                DeliverError::Folder {
-                    cause: WalkError::UnsafeStep { .. },
-                    ..
-                }
-            ),
-            "{bad}: {said}"
-        );
+        assert!(matches!(error, DeliverError::Folder { cause: WalkError::UnsafeStep { .. }, .. }), "{bad}: {said}");
         assert!(said.contains(&format!("uid {SOMEBODY}")), "{said}");
     }
-    let said = open_folder(&real.join("user/other"))
-        .unwrap_err()
-        .to_string();
+    let said = open_folder(&real.join("user/other")).unwrap_err().to_string();
     for part in ["uid 61001", "uid 61002", "user/other"] {
         assert!(said.contains(part), "{said}");
     }
@@ -557,19 +467,12 @@ fn a_folder_that_anybody_may_write_needs_the_sticky_bit() {
         for way in [open.clone(), open.join("below"), open.join("below/..")] {
             let error = one(&way, job(&way, "token", b"x", 0o600)).unwrap_err();
             let said = error.to_string();
-            assert!(
-                said.contains("anybody may write to") && said.contains("open"),
-                "{said}"
-            );
+            assert!(said.contains("anybody may write to") && said.contains("open"), "{said}");
         }
     }
     for mode in [0o1777, 0o775, 0o755] {
         set(mode);
-        one(
-            &open.join("below"),
-            job(&open.join("below"), "token", b"x", 0o600),
-        )
-        .unwrap();
+        one(&open.join("below"), job(&open.join("below"), "token", b"x", 0o600)).unwrap();
         one(&open, job(&open, "token", b"x", 0o600)).unwrap();
     }
 }
@@ -655,11 +558,7 @@ fn names_of_up_to_255_bytes_are_delivered_and_longer_ones_told() {
 #[test]
 fn the_sweep_takes_our_pattern_for_our_names_only() {
     let at = folder();
-    let ours = [
-        ".a.token.renewd-0123abcd",
-        ".a.token.renewd-ffffffff",
-        ".b.renewd-00000000",
-    ];
+    let ours = [".a.token.renewd-0123abcd", ".a.token.renewd-ffffffff", ".b.renewd-00000000"];
     let foreign = [
         ".a.token.swp",
         ".keep",
@@ -681,10 +580,7 @@ fn the_sweep_takes_our_pattern_for_our_names_only() {
     for name in foreign {
         assert!(left.contains(&name.to_owned()), "{name}");
     }
-    assert_eq!(
-        sweep(&at.path().join("missing"), &names(&["a"])).unwrap(),
-        0
-    );
+    assert_eq!(sweep(&at.path().join("missing"), &names(&["a"])).unwrap(), 0);
 }
 
 #[test]
@@ -697,23 +593,15 @@ fn a_failing_step_leaves_the_old_file_and_no_temporary_one() {
     big.spec.uid = Some(SOMEBODY);
     for job in [job(at.path(), "token", &vec![b'x'; 100 << 10], 0o640), big] {
         let said = one(at.path(), job).unwrap_err().to_string();
-        assert!(
-            said.contains("file system is full") && said.contains("token"),
-            "{said}"
-        );
+        assert!(said.contains("file system is full") && said.contains("token"), "{said}");
         assert_eq!(entries(at.path()), ["token"]);
         assert_eq!(fs::read(at.path().join("token")).unwrap(), b"old");
     }
 
     at.remount("ro");
-    let said = one(at.path(), job(at.path(), "token", b"new", 0o640))
-        .unwrap_err()
-        .to_string();
+    let said = one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap_err().to_string();
     let advice = format!("ReadWritePaths={}", at.path().display());
-    assert!(
-        said.contains("read-only") && said.contains(&advice),
-        "{said}"
-    );
+    assert!(said.contains("read-only") && said.contains(&advice), "{said}");
     let gone = remove(&at.path().join("token"), &[Fingerprint::of(b"old")]).unwrap_err();
     assert!(gone.to_string().contains("read-only"), "{gone}");
     at.remount("rw");
@@ -729,14 +617,9 @@ fn a_file_that_is_a_mount_point_is_told() {
     for name in ["token", "source"] {
         fs::write(at.path().join(name), "old").unwrap();
     }
-    let mount = Command::new("mount")
-        .arg("--bind")
-        .args([at.path().join("source"), at.path().join("token")])
-        .status();
+    let mount = Command::new("mount").arg("--bind").args([at.path().join("source"), at.path().join("token")]).status();
     assert!(mount.unwrap().success());
-    let said = one(at.path(), job(at.path(), "token", b"new", 0o640))
-        .unwrap_err()
-        .to_string();
+    let said = one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap_err().to_string();
     assert!(said.contains("mount its folder instead"), "{said}");
     assert_eq!(entries(at.path()), ["source", "token"]);
     let _ = Command::new("umount").arg(at.path().join("token")).status();
@@ -773,10 +656,7 @@ fn without_privileges_owners_are_told_and_foreign_folders_too() {
     };
     let own = folder_of(SOMEBODY, 0o755);
     let said = as_somebody("to somebody else", own.path());
-    assert!(
-        said.contains("CAP_CHOWN") && said.contains("token"),
-        "{said}"
-    );
+    assert!(said.contains("CAP_CHOWN") && said.contains("token"), "{said}");
     let said = as_somebody("to a group", own.path());
     assert!(said.contains("SupplementaryGroups=61003"), "{said}");
     assert!(entries(own.path()).is_empty());
@@ -821,15 +701,8 @@ fn cap_chown_alone_is_enough_and_leaves_nothing_in_a_sticky_folder() {
 
     let sticky = folder_of(0, 0o1777);
     let said = setpriv("to somebody else", sticky.path());
-    assert!(
-        said.contains("CAP_FOWNER") && said.contains("sticky"),
-        "{said}"
-    );
-    assert!(
-        entries(sticky.path()).is_empty(),
-        "{:?}",
-        entries(sticky.path())
-    );
+    assert!(said.contains("CAP_FOWNER") && said.contains("sticky"), "{said}");
+    assert!(entries(sticky.path()).is_empty(), "{:?}", entries(sticky.path()));
 
     let leftover = sticky.path().join(".token.renewd-0123abcd");
     fs::write(&leftover, "x").unwrap();
@@ -850,10 +723,7 @@ fn what_is_removed_is_only_what_renewd_wrote() {
     let path = at.path().join("token");
     let (old, new) = (Fingerprint::of(b"old"), Fingerprint::of(b"new"));
     assert_eq!(remove(&path, &[old]).unwrap(), Removed::Absent);
-    assert_eq!(
-        remove(&at.path().join("gone/token"), &[old]).unwrap(),
-        Removed::Absent
-    );
+    assert_eq!(remove(&at.path().join("gone/token"), &[old]).unwrap(), Removed::Absent);
 
     one(at.path(), job(at.path(), "token", b"new", 0o600)).unwrap();
     assert_eq!(remove(&path, &[old]).unwrap(), Removed::Foreign);
@@ -866,10 +736,7 @@ fn what_is_removed_is_only_what_renewd_wrote() {
     symlink("kept", &path).unwrap();
     assert_eq!(remove(&path, &[new]).unwrap(), Removed::Foreign);
     fs::create_dir(at.path().join("folder")).unwrap();
-    assert_eq!(
-        remove(&at.path().join("folder"), &[new]).unwrap(),
-        Removed::Foreign
-    );
+    assert_eq!(remove(&at.path().join("folder"), &[new]).unwrap(), Removed::Foreign);
     assert_eq!(entries(at.path()), ["folder", "kept", "token"]);
 }
 
@@ -888,9 +755,7 @@ impl Delivering {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let this = Self(child);
-        let begun = lines
-            .map_while(Result::ok)
-            .any(|line| line.ends_with("begun"));
+        let begun = lines.map_while(Result::ok).any(|line| line.ends_with("begun"));
         assert!(begun, "the child did not begin");
         this
     }
@@ -906,9 +771,7 @@ impl Drop for Delivering {
 #[test]
 fn a_kill_at_any_moment_leaves_whole_files_and_what_the_sweep_takes() {
     let at = folder();
-    let all: BTreeSet<_> = (0..FILES)
-        .map(|file| OsString::from(format!("token{file}")))
-        .collect();
+    let all: BTreeSet<_> = (0..FILES).map(|file| OsString::from(format!("token{file}"))).collect();
     let mut swept = 0;
     for _ in 0..100 {
         let child = Delivering::into(at.path());

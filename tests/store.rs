@@ -36,10 +36,7 @@ fn file_of(at: &Path, ending: &str) -> PathBuf {
     let mut found = fs::read_dir(at)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|e| e.to_string_lossy().starts_with(ending))
-        });
+        .filter(|path| path.extension().is_some_and(|e| e.to_string_lossy().starts_with(ending)));
     let first = found.next().unwrap();
     assert_eq!(found.next(), None);
     first
@@ -59,14 +56,10 @@ fn token(text: &str, generation: u64) -> KeptToken {
         generation,
         made_from: Fingerprint::of(text.as_bytes()),
         issued_at: Wall::from_secs(1_600_000_000),
-        expires_at: generation
-            .is_multiple_of(2)
-            .then_some(Wall(1_600_003_600_123)),
+        expires_at: generation.is_multiple_of(2).then_some(Wall(1_600_003_600_123)),
         obtained_at: Wall(1_600_000_000_456),
         token: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
-        refresh_token: generation
-            .is_multiple_of(3)
-            .then(|| Secret::new(format!("refresh-{text}"))),
+        refresh_token: generation.is_multiple_of(3).then(|| Secret::new(format!("refresh-{text}"))),
     }
 }
 
@@ -86,17 +79,10 @@ fn tokens_of(kept: &Kept) -> Vec<KeptToken> {
 fn what_was_appended_is_there_again() {
     let at = folder();
     let (mut store, kept) = open(at.path());
-    assert_eq!(
-        (kept.seed, kept.tokens.len(), kept.targets.len()),
-        (7, 0, 0)
-    );
+    assert_eq!((kept.seed, kept.tokens.len(), kept.targets.len()), (7, 0, 0));
     assert_eq!(kept.damaged, None);
     let odd = PathBuf::from(OsString::from_vec(b"/run/\xff\xfe/to ken\n".to_vec()));
-    let odd_target = KeptTarget {
-        path: odd.clone(),
-        digests: Vec::new(),
-        tokens: Vec::new(),
-    };
+    let odd_target = KeptTarget { path: odd.clone(), digests: Vec::new(), tokens: Vec::new() };
     store
         .append(
             &[
@@ -112,11 +98,7 @@ fn what_was_appended_is_there_again() {
         .unwrap();
     store
         .append(
-            &[
-                Record::Token(token("a", 2)),
-                Record::TokenGone(name("c")),
-                Record::TargetGone("/run/gone".into()),
-            ],
+            &[Record::Token(token("a", 2)), Record::TokenGone(name("c")), Record::TargetGone("/run/gone".into())],
             false,
         )
         .unwrap();
@@ -125,10 +107,7 @@ fn what_was_appended_is_there_again() {
     let kept = Store::open(at.path(), Path::new(CONFIG), 8).unwrap().1;
     assert_eq!(kept.seed, 7);
     assert_eq!(tokens_of(&kept), [token("a", 2), token("b", 6)]);
-    assert_eq!(
-        kept.targets.into_values().collect::<Vec<_>>(),
-        [target("/run/a", &["a", "b"]), odd_target]
-    );
+    assert_eq!(kept.targets.into_values().collect::<Vec<_>>(), [target("/run/a", &["a", "b"]), odd_target]);
 }
 
 #[test]
@@ -168,9 +147,7 @@ fn root_leaves_the_state_of_an_unprivileged_daemon_to_it() {
     chown(at.path(), Some(61_001), Some(61_002)).unwrap();
     let (mut store, _) = open(at.path());
     for round in 0..2000 {
-        store
-            .append(&[Record::Token(token("a", round))], false)
-            .unwrap();
+        store.append(&[Record::Token(token("a", round))], false).unwrap();
     }
     drop(store);
     for entry in fs::read_dir(at.path()).unwrap() {
@@ -215,11 +192,7 @@ fn the_lock_excludes_and_names_its_holder_right_after_a_crash_too() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(
-            lines
-                .map_while(Result::ok)
-                .any(|line| line.ends_with("held"))
-        );
+        assert!(lines.map_while(Result::ok).any(|line| line.ends_with("held")));
         assert_locked_by(at.path(), child.id());
         child.kill().unwrap();
         child.wait().unwrap();
@@ -256,10 +229,7 @@ fn a_holder_that_has_not_signed_yet_is_waited_for() {
 
 fn assert_locked_by(at: &Path, holder: u32) {
     let error = Store::open(at, Path::new(CONFIG), 7).unwrap_err();
-    assert!(
-        error.to_string().contains(&format!("process {holder}")),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("process {holder}")), "{error}");
     assert!(error.to_string().contains(CONFIG), "{error}");
     assert!(matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == holder));
 }
@@ -303,16 +273,10 @@ fn every_truncated_log_gives_a_prefix_without_a_word() {
         fs::write(&log, &bytes[..len]).unwrap();
         let kept = look(at.path());
         assert_eq!(kept.damaged, None, "cut at {len}");
-        assert!(
-            states.contains(&kept.tokens),
-            "cut at {len}: {:?}",
-            kept.tokens
-        );
+        assert!(states.contains(&kept.tokens), "cut at {len}: {:?}", kept.tokens);
         // The torn part is gone: what is appended now is read again.
         let (mut store, _) = open(at.path());
-        store
-            .append(&[Record::Token(token("new", 4))], false)
-            .unwrap();
+        store.append(&[Record::Token(token("new", 4))], false).unwrap();
         drop(store);
         assert!(look(at.path()).tokens.contains_key(&name("new")));
     }
@@ -352,20 +316,12 @@ fn every_flipped_byte_gives_a_prefix_or_is_told_and_put_aside() {
             assert_eq!(fs::read(&aside).unwrap(), bad);
             fs::remove_file(aside).unwrap();
             // Only what no lost record can have replaced.
-            assert!(
-                kept.tokens
-                    .iter()
-                    .all(|(name, kept)| last.get(name) == Some(kept))
-            );
+            assert!(kept.tokens.iter().all(|(name, kept)| last.get(name) == Some(kept)));
             let again = look(at.path());
             assert_eq!((again.damaged, again.tokens), (None, kept.tokens));
         }
     }
-    assert!(
-        told * 20 > bytes.len() * 2 * 19,
-        "{told} of {} told",
-        2 * bytes.len()
-    );
+    assert!(told * 20 > bytes.len() * 2 * 19, "{told} of {} told", 2 * bytes.len());
 }
 
 #[test]
@@ -375,15 +331,10 @@ fn garbage_is_told_and_put_aside_each_time_under_a_new_name() {
     let log = log_of(at.path());
     for round in 1..=3 {
         fs::write(&log, [b'x'; 1000]).unwrap();
-        let kept = Store::open(at.path(), Path::new(CONFIG), 70 + round)
-            .unwrap()
-            .1;
+        let kept = Store::open(at.path(), Path::new(CONFIG), 70 + round).unwrap().1;
         assert_eq!((kept.seed, kept.tokens.len()), (70 + round, 0));
         assert!(kept.damaged.unwrap().contains(&format!("damaged-{round}")));
-        assert_eq!(
-            Store::open(at.path(), Path::new(CONFIG), 1).unwrap().1.seed,
-            70 + round
-        );
+        assert_eq!(Store::open(at.path(), Path::new(CONFIG), 1).unwrap().1.seed, 70 + round);
     }
 }
 
@@ -399,10 +350,7 @@ fn a_newer_format_is_an_error_that_loses_nothing() {
     newer[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
     fs::write(log_of(at.path()), &newer).unwrap();
     let error = Store::open(at.path(), Path::new(CONFIG), 7).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Newer { version: 2, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Newer { version: 2, .. }), "{error}");
     assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
 }
 
@@ -439,18 +387,12 @@ fn compaction_keeps_all_that_counts() {
         before = len;
     }
     drop(store);
-    assert!(
-        shrunk > 3 && longest < 80 << 10,
-        "{shrunk} times, {longest} bytes"
-    );
+    assert!(shrunk > 3 && longest < 80 << 10, "{shrunk} times, {longest} bytes");
     let kept = look(at.path());
     assert_eq!((kept.seed, kept.damaged), (7, None));
     assert_eq!(kept.tokens.len(), 51);
     for i in 0..50 {
-        assert_eq!(
-            kept.tokens[&name(&format!("t{i}"))],
-            token(&format!("t{i}"), 2950 + i)
-        );
+        assert_eq!(kept.tokens[&name(&format!("t{i}"))], token(&format!("t{i}"), 2950 + i));
     }
     assert_eq!(kept.tokens[&name("early")], token("early", 6));
     assert_eq!(kept.targets[Path::new("/run/a")], target("/run/a", &["a"]));
@@ -495,17 +437,13 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
     let filler = at.path().join("filler");
     let mut round = 0;
     while fs::metadata(log_of(at.path())).unwrap().len() < 60 << 10 {
-        store
-            .append(&[Record::Token(token("c", round))], false)
-            .unwrap();
+        store.append(&[Record::Token(token("c", round))], false).unwrap();
         round += 1;
     }
     let _ = fs::write(&filler, vec![0; 128 << 10]);
     let mut failed = false;
     while !failed {
-        failed = store
-            .append(&[Record::Token(token("c", round))], false)
-            .is_err();
+        failed = store.append(&[Record::Token(token("c", round))], false).is_err();
         round += 1;
     }
     fs::remove_file(filler).unwrap();
@@ -522,10 +460,7 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
 #[test]
 fn no_secret_is_in_debug() {
     let kept = format!("{:?}", Record::Token(token("a", 3)));
-    assert!(
-        !kept.contains("eyJ") && !kept.contains("refresh-a"),
-        "{kept}"
-    );
+    assert!(!kept.contains("eyJ") && !kept.contains("refresh-a"), "{kept}");
 }
 
 fn some_token() -> impl Strategy<Value = KeptToken> {
@@ -539,18 +474,16 @@ fn some_token() -> impl Strategy<Value = KeptToken> {
         ".*",
         any::<Option<String>>(),
     )
-        .prop_map(
-            |(text, generation, from, issued, expires, obtained, secret, refresh)| KeptToken {
-                name: name(&text),
-                generation,
-                made_from: Fingerprint(from),
-                issued_at: Wall(issued),
-                expires_at: expires.map(Wall),
-                obtained_at: Wall(obtained),
-                token: Secret::new(secret),
-                refresh_token: refresh.map(Secret::new),
-            },
-        )
+        .prop_map(|(text, generation, from, issued, expires, obtained, secret, refresh)| KeptToken {
+            name: name(&text),
+            generation,
+            made_from: Fingerprint(from),
+            issued_at: Wall(issued),
+            expires_at: expires.map(Wall),
+            obtained_at: Wall(obtained),
+            token: Secret::new(secret),
+            refresh_token: refresh.map(Secret::new),
+        })
 }
 
 fn some_record() -> impl Strategy<Value = Record> {

@@ -92,7 +92,7 @@ fn dead(pid: &str) -> bool {
 fn one_that_hangs_is_killed_with_its_children_and_holds_nobody_up() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir().display();
-    sandbox.script("hang", &format!("trap '' TERM INT HUP\nsleep 1000 &\necho $$ $! >> {dir}/pids\nsleep 1000"));
+    sandbox.script("hang", &format!("trap '' TERM INT HUP\nsleep 120 &\necho $$ $! >> {dir}/pids\nsleep 1000"));
     let hang = command(&sandbox, "hang", "timeout = \"2s\"");
     sandbox.config(format!("{}{}", token("a").hook("after_rotate", &hang), token("b")));
     let daemon = sandbox.start();

@@ -44,7 +44,7 @@ fn two_second_tokens_are_never_past_their_expiry() {
 #[test]
 fn nothing_that_hangs_and_no_reload_makes_one_late() {
     let sandbox = Sandbox::new();
-    sandbox.script("hang", "sleep 1000");
+    sandbox.script("hang", "sleep 120");
     let hang = format!("command = [\"{}\"]\ntimeout = \"3s\"", sandbox.path("hang").display());
     let body = |round: u32| {
         let two = "lifetime = \"2s\"";
