@@ -13,7 +13,7 @@ use super::{Message, Messages};
 use crate::core::engine::{Event, LineAt, OpId, RestoredTarget};
 use crate::core::render::{Rendered, render};
 use crate::core::secret::Secret;
-use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan};
+use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPlan};
 use crate::host::deliver::{self, Job};
 use crate::host::store::{KeptLine, KeptTarget, Record};
 
@@ -41,13 +41,27 @@ struct Known {
 
 pub(super) struct Files {
     known: HashMap<Arc<Path>, Known>,
+    /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
+    linked: HashMap<Arc<Path>, PathBuf>,
     lanes: HashMap<PathBuf, Lane>,
     messages: UnboundedSender<Message>,
 }
 
 impl Files {
     pub fn new(messages: &Messages) -> Self {
-        Self { known: HashMap::new(), lanes: HashMap::new(), messages: messages.clone() }
+        Self {
+            known: HashMap::new(),
+            linked: HashMap::new(),
+            lanes: HashMap::new(),
+            messages: messages.clone(),
+        }
+    }
+
+    /// From now on folders are gone to as this plan gives them.
+    pub fn set_plan(&mut self, plan: &Plan) {
+        let linked = plan.targets.iter().filter(|target| target.path != target.shown);
+        let folder = |target: &TargetPlan| Some((target.path.clone(), target.shown.parent()?.to_path_buf()));
+        self.linked = linked.filter_map(folder).collect();
     }
 
     /// Takes over what the state tells of files.
@@ -104,7 +118,8 @@ impl Files {
     }
 
     fn queue(&mut self, path: &Arc<Path>, work: Work) {
-        let folder = path.parent().unwrap_or(Path::new("/"));
+        let linked = self.linked.get(path).map(PathBuf::as_path);
+        let folder = linked.or(path.parent()).unwrap_or(Path::new("/"));
         match self.lanes.get_mut(folder) {
             Some(lane) => lane.waiting.push_back(work),
             None => {

@@ -111,6 +111,7 @@ impl Runner {
 
     /// From now on names mean what they mean in this plan.
     pub fn set_plan(&mut self, plan: Arc<Plan>) {
+        self.files.set_plan(&plan);
         self.sources = plan.tokens.iter().enumerate().map(|(at, token)| (token.name.clone(), at)).collect();
         self.plan = plan;
     }
