@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use proptest::prelude::*;
 use renewd::core::environment::Environment;
@@ -70,10 +71,11 @@ impl Home {
 
     /// What `check` prints and its exit code, with this folder's name taken out.
     fn check(&self) -> String {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let config = self.path.join("config.toml");
-        let code = renewd::cli::check::run(Some(&config), &self.environment(), &mut out, &mut err, false).unwrap();
-        let text = format!("{}{}exit {code}\n", String::from_utf8(err).unwrap(), String::from_utf8(out).unwrap());
+        let mut renewd = Command::new(env!("CARGO_BIN_EXE_renewd"));
+        renewd.arg("check").arg("-c").arg(self.path.join("config.toml")).current_dir(&self.path);
+        let ran = renewd.env_clear().envs(self.variables.iter().cloned()).output().unwrap();
+        let (err, out) = (String::from_utf8(ran.stderr).unwrap(), String::from_utf8(ran.stdout).unwrap());
+        let text = format!("{err}{out}exit {}\n", ran.status.code().unwrap());
         text.replace(self.folder.path().to_str().unwrap(), "DIR").replace(self.path.to_str().unwrap(), "DIR")
     }
 }

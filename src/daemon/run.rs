@@ -270,6 +270,9 @@ impl Daemon {
         if restart != self.about.restart_needed && !restart.is_empty() {
             tracing::warn!("[daemon] {} changed: that needs a restart", restart.join(", "));
         }
+        for lack in plan.lacks.difference(&self.runner.plan.lacks) {
+            tracing::error!("{lack}");
+        }
         self.about.restart_needed = restart;
         self.about.loaded_at = clock::now().wall;
         let wiring = Arc::new(Wiring::of(&plan));
