@@ -129,6 +129,9 @@ impl Daemon {
     ) -> Self {
         let (to_calls, calls) = mpsc::channel(64);
         let now = clock::now();
+        let mut steps = StepWatch::default();
+        // From here on a step is one.
+        steps.stepped(now);
         Self {
             runner,
             reload,
@@ -139,7 +142,7 @@ impl Daemon {
             to_calls,
             server: None,
             about: About { loaded_at: now.wall, restart_needed: Vec::new(), listeners: Vec::new() },
-            steps: StepWatch::default(),
+            steps,
             told_status: String::new(),
             told_watchdog: now.boot,
             told_patience: Boot(0),
