@@ -38,6 +38,10 @@ const STOP: Duration = Duration::from_millis(1500);
 const STOP_SPENDING: Duration = Duration::from_secs(35);
 /// Hooks under way are ended within this.
 const STOP_HOOKS: Duration = Duration::from_millis(400);
+/// What a reload changed is on disk within this, or the reload is over all the same.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Without its timer the daemon looks at everything this often.
+const TIMERLESS: Duration = Duration::from_secs(1);
 /// Where inotify is not to be had, the config is read again this often.
 const POLL: Duration = Duration::from_secs(60);
 
@@ -116,6 +120,8 @@ struct Daemon {
     told_watchdog: Boot,
     told_patience: Boot,
     polled: Boot,
+    /// A reading is being carried out; its end is told by then.
+    settle_by: Option<Boot>,
     stop_at: Option<Boot>,
 }
 
@@ -147,6 +153,7 @@ impl Daemon {
             told_watchdog: now.boot,
             told_patience: Boot(0),
             polled: now.boot,
+            settle_by: None,
             stop_at: None,
         }
     }
@@ -155,6 +162,7 @@ impl Daemon {
         self.listen();
         loop {
             self.runner.work();
+            self.settle();
             self.tell();
             if self.runner.finished || self.stop_at.is_some_and(|at| clock::now().boot >= at) {
                 break;
@@ -164,7 +172,13 @@ impl Daemon {
                 biased;
                 Some(signal) = signals.next() => self.signal(signal),
                 Some(message) = self.inbox.recv() => self.message(message),
-                woken = alarm.wait(wake) => self.woken(woken),
+                woken = alarm.wait(wake) => {
+                    if woken.is_err() {
+                        // Not hot, whatever is wrong with the timer.
+                        tokio::time::sleep(TIMERLESS).await;
+                    }
+                    self.woken(woken);
+                }
                 Some(call) = self.calls.recv() => self.call(call),
                 () = self.watcher.changed(), if self.stop_at.is_none() => {
                     self.complain_of_watcher();
@@ -247,7 +261,13 @@ impl Daemon {
 
     /// Begins to read the config; what is told stands between RELOADING=1 and READY=1.
     fn read_config(&mut self, is_told: bool) {
-        if self.stop_at.is_none() && self.reload.begin(is_told) && is_told && self.runner.state.is_ready() {
+        if self.stop_at.is_some() {
+            return;
+        }
+        if self.settle_by.take().is_some() {
+            self.end_reading();
+        }
+        if self.reload.begin(is_told) && is_told && self.runner.state.is_ready() {
             self.notifier.reloading();
         }
     }
@@ -258,13 +278,27 @@ impl Daemon {
             Verdict::Taken(plan) => self.take_plan(*plan),
             Verdict::Refused { message, lack } => self.runner.push(Event::PlanRefused { message, lack }),
         }
-        self.runner.work();
+        self.settle_by = Some(clock::now().boot.plus(SETTLE));
+    }
+
+    /// A reading is over when what it changed is on disk, or takes long: then READY=1 comes back, and who asked is told.
+    fn settle(&mut self) {
+        let Some(by) = self.settle_by else { return };
+        if !self.runner.state.is_at_rest() && clock::now().boot < by {
+            return;
+        }
+        self.settle_by = None;
+        self.end_reading();
+        if self.reload.take_again() {
+            self.read_config(true);
+        }
+    }
+
+    fn end_reading(&mut self) {
+        self.reload.settled();
         if self.reload.is_told && self.runner.state.is_ready() {
             let status = self.status();
             self.notifier.ready(&status);
-        }
-        if self.reload.take_again() {
-            self.read_config(true);
         }
     }
 
@@ -366,6 +400,6 @@ impl Daemon {
         if !self.runner.state.is_ready() {
             wake = wake.min(self.told_patience.plus(PATIENCE));
         }
-        self.stop_at.map_or(wake, |at| at.min(wake))
+        self.stop_at.into_iter().chain(self.settle_by).fold(wake, Boot::min)
     }
 }

@@ -121,6 +121,11 @@ impl State {
         self.tokens.get(name)?.held.as_ref()?.left(now.wall)
     }
 
+    /// Nothing is being obtained, persisted or written.
+    pub fn is_at_rest(&self) -> bool {
+        self.busy == 0
+    }
+
     /// Paths with an operation under way, for the log at shutdown.
     pub fn paths_under_way(&self) -> impl Iterator<Item = &Arc<Path>> {
         self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(path, _)| path)
