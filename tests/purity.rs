@@ -4,12 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FORBIDDEN: [&str; 16] = [
+const FORBIDDEN: [&str; 15] = [
     "std::fs",
     "std::env",
     "std::net::Tcp",
     "std::net::Udp",
-    "std::os",
     "std::process",
     "std::thread",
     "std::time::Instant",

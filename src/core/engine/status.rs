@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::State;
 use super::event::Reason;
-use super::state::{Readiness, TokenState};
+use super::record::TokenState;
+use super::state::Readiness;
 use crate::core::schedule::Due;
 use crate::core::settings::{Fingerprint, TokenName};
 use crate::core::time::{Boot, Now, Wall};

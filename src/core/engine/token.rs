@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Issued, Note, Reason};
-use super::state::{Flight, Held, Incoming, Token, Trouble};
+use super::record::{Flight, Held, Incoming, Token, Trouble};
 use crate::core::schedule::{self, Life};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, RequestId, Want};
-use super::state::{Asked, Target, Token, Waiter};
+use super::record::{Target, Token};
+use super::state::{Asked, Waiter};
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
 
