@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 
-use super::once::{status_line, take};
+use super::once::take;
 use super::reload::{Reload, Verdict, needs_restart};
 use super::requests::{self, About};
 use super::runner::Runner;
@@ -215,7 +215,7 @@ impl Daemon {
     fn signal(&mut self, signal: i32) {
         match signal {
             SIGHUP => self.watcher.ask(),
-            SIGUSR1 => self.log_status(),
+            SIGUSR1 => notes::log_status(&self.runner.state, clock::now()),
             _ if self.stop_at.is_none() => {
                 let spends = self.runner.plan.tokens.iter().any(|token| token.single_use);
                 let most = if spends { STOP_SPENDING } else { STOP };
@@ -370,25 +370,7 @@ impl Daemon {
     }
 
     fn status(&self) -> String {
-        let mut status = status_line(&self.runner, self.runner.state.refused().map(|why| &**why));
-        let missing = self.runner.state.missing();
-        if self.runner.state.is_ready() && !missing.is_empty() {
-            let names: Vec<&str> = missing.iter().take(20).map(|name| name.as_str()).collect();
-            status.push_str(&format!("; not valid on disk: {}", names.join(", ")));
-        }
-        status
-    }
-
-    fn log_status(&self) {
-        let now = clock::now();
-        tracing::info!("status: {}", self.status());
-        for row in self.runner.state.statuses(now) {
-            let left = row
-                .expires_at
-                .map_or_else(|| "never expires".into(), |at| format!("{} left", notes::span(at.since(now.wall))));
-            let error = row.last_error.map(|error| format!("; {error}")).unwrap_or_default();
-            tracing::info!("token {}: {}, {left}{error}", row.name, row.state.as_str());
-        }
+        notes::status_line(&self.runner.state, clock::now())
     }
 
     fn next_wake(&self, now: Now) -> Boot {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Event, Issued, LineAt, Mode, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring, step,
+    Action, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring,
+    step,
 };
 use renewd::core::settings::{
     FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPlan, TokenName,
@@ -350,7 +351,7 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Obtain { name, generation, parents } => self.obtain(name, generation, parents),
-            Action::Persist { name, generation, made_from, issued, obtained_at, .. } => {
+            Action::Persist(Persist { name, generation, made_from, issued, obtained_at, .. }) => {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
