@@ -296,6 +296,10 @@ impl World {
             Event::Delivered { op, .. } | Event::DeliverFailed { op, .. } | Event::Removed { op, .. } => Some(*op),
             _ => None,
         };
+        if op.is_some() && self.rng.u32(0..40) == 0 {
+            // Told twice: the second comes late, while another may be under way.
+            self.later(40, event.clone());
+        }
         if let Some((path, content)) = op.and_then(|op| self.under_way.remove(&op)) {
             let done = !matches!(event, Event::DeliverFailed { .. } | Event::Removed { failed: Some(_), .. });
             if done || self.rng.u32(0..8) == 0 {
