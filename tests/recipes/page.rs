@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::Sandbox;
+use crate::support::{Ran, Sandbox};
 
 /// One page of docs/src/recipes, and a host on which it is followed.
 pub struct Page {
@@ -66,13 +66,33 @@ impl Page {
     /// `check`, which has nothing to say, and `once`; with `config`, in the places a unit would have.
     #[track_caller]
     pub fn deliver(&self, config: &str) {
-        let path = self.sandbox.put("config.toml", config);
-        let path = path.to_str().expect("UTF-8");
-        let (out, state) = (self.sandbox.out(""), self.sandbox.path("state"));
-        let env = [("RUNTIME_DIRECTORY", text(&out)), ("STATE_DIRECTORY", text(&state))];
-        let checked = self.sandbox.run_with(&["check", "-c", path], "", &env).expect(0);
+        self.sandbox.put("config.toml", config);
+        let checked = self.ours(&["check"]);
         assert_eq!(checked.stderr, "", "check has something to say");
-        self.sandbox.run_with(&["once", "-c", path], "", &env).expect(0);
+        self.ours(&["once"]);
+    }
+
+    /// When the daemon means to rotate a token, in seconds since the Unix epoch.
+    pub fn next_rotation(&self, name: &str) -> f64 {
+        let [runtime, state] = self.places();
+        let daemon = self.sandbox.daemon().env(runtime.0, &runtime.1).env(state.0, &state.1).ready();
+        let status: Value = serde_json::from_str(&self.ours(&["status", "--json", name]).stdout).expect("JSON");
+        let at = status["tokens"][0]["next_rotation_at"].as_str().unwrap_or_else(|| panic!("{status:#}"));
+        let at: jiff::Timestamp = at.parse().expect("a time (RFC 3339)");
+        daemon.stop();
+        at.as_second() as f64
+    }
+
+    /// The folders that systemd would give a unit.
+    fn places(&self) -> [(&'static str, String); 2] {
+        [("RUNTIME_DIRECTORY", "out"), ("STATE_DIRECTORY", "state")]
+            .map(|(name, folder)| (name, self.sandbox.path(folder).to_str().expect("UTF-8").to_owned()))
+    }
+
+    fn ours(&self, args: &[&str]) -> Ran {
+        let mut command = self.sandbox.command(&[]);
+        command.args(args).arg("-c").arg(self.sandbox.path("config.toml")).envs(self.places());
+        self.sandbox.finish(command, "").expect(0)
     }
 
     /// The token of a delivered file, whatever its format.
@@ -91,8 +111,4 @@ impl Page {
             _ => text,
         }
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
 }
