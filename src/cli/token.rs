@@ -97,7 +97,10 @@ pub(crate) fn usable(
     match socket.ask(around, &request, PATIENCE) {
         Ok(response) => from_daemon(name, response),
         Err(ClientError::NotThere { .. }) => from_state(name, min_valid, around),
-        Err(error) => Err(complain(&error)),
+        Err(error) => {
+            complain(&error);
+            Err(Exit::NotNow)
+        }
     }
 }
 

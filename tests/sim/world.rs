@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Event, Issued, LineAt, Mode, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring, step,
+    Action, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring,
+    step,
 };
 use renewd::core::settings::{
     FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPlan, TokenName,
@@ -20,6 +21,9 @@ use crate::invariants::Invariants;
 
 /// How long the last phase lasts, in which nothing fails and nobody meddles.
 pub const QUIET: Duration = Duration::from_secs(600);
+
+/// What a simulated file holds.
+pub type Content = (Vec<LineAt>, FileSpec);
 
 pub struct Faults {
     /// Sources that answer with an error.
@@ -55,8 +59,9 @@ pub struct World {
     pub log_targets: BTreeMap<Arc<Path>, Vec<Arc<LinePlan>>>,
     /// Times of every token ever made.
     pub made: BTreeMap<(TokenName, u64, u64), Issued>,
-    pub disk: BTreeMap<Arc<Path>, (Vec<LineAt>, FileSpec)>,
-    under_way: BTreeMap<u64, (Arc<Path>, Option<(Vec<LineAt>, FileSpec)>)>,
+    pub disk: BTreeMap<Arc<Path>, Content>,
+    /// Operations by number: the path, and what will stand there (nothing: it is removed).
+    under_way: BTreeMap<u64, (Arc<Path>, Option<Content>)>,
     wake: Option<Boot>,
     requests: u64,
     trace: Vec<u8>,
@@ -291,6 +296,10 @@ impl World {
             Event::Delivered { op, .. } | Event::DeliverFailed { op, .. } | Event::Removed { op, .. } => Some(*op),
             _ => None,
         };
+        if op.is_some() && self.rng.u32(0..40) == 0 {
+            // Told twice: the second comes late, while another may be under way.
+            self.later(40, event.clone());
+        }
         if let Some((path, content)) = op.and_then(|op| self.under_way.remove(&op)) {
             let done = !matches!(event, Event::DeliverFailed { .. } | Event::Removed { failed: Some(_), .. });
             if done || self.rng.u32(0..8) == 0 {
@@ -303,7 +312,7 @@ impl World {
         self.give(event)
     }
 
-    fn put(&mut self, path: &Arc<Path>, content: Option<(Vec<LineAt>, FileSpec)>) -> Result<(), String> {
+    fn put(&mut self, path: &Arc<Path>, content: Option<Content>) -> Result<(), String> {
         self.seen.disk_changes(path, self.disk.get(path), content.as_ref(), &self.plan, self.now)?;
         match content {
             Some(content) => self.disk.insert(path.clone(), content),
@@ -346,7 +355,7 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Obtain { name, generation, parents } => self.obtain(name, generation, parents),
-            Action::Persist { name, generation, made_from, issued, obtained_at, .. } => {
+            Action::Persist(Persist { name, generation, made_from, issued, obtained_at, .. }) => {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }

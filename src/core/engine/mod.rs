@@ -8,6 +8,7 @@
 mod event;
 mod hooks;
 mod plan;
+mod record;
 mod settle;
 mod state;
 mod status;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use event::*;
-pub use state::{Mode, State, TokenState};
+pub use record::TokenState;
+pub use state::{Mode, State};
 pub use status::{Counts, TokenStatus};
 
 use super::time::{Boot, Now};
@@ -166,7 +168,7 @@ impl State {
     /// Nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.
     fn is_finished(&self) -> bool {
         if self.stopping {
-            let must_land = |t: &state::Token| t.incoming.is_some() || (t.flight.is_some() && t.wire.single_use);
+            let must_land = |t: &record::Token| t.incoming.is_some() || (t.flight.is_some() && t.wire.single_use);
             return !self.tokens.values().any(must_land) && !self.targets.values().any(|target| target.op.is_some());
         }
         self.is_once()

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::State;
 use super::event::Reason;
-use super::state::{Readiness, TokenState};
+use super::record::TokenState;
+use super::state::Readiness;
 use crate::core::schedule::Due;
 use crate::core::settings::{Fingerprint, TokenName};
 use crate::core::time::{Boot, Now, Wall};
@@ -27,7 +28,7 @@ pub struct TokenStatus {
     pub name: TokenName,
     pub state: TokenState,
     pub required: bool,
-    /// Valid and in all its outputs.
+    /// All its outputs hold a valid one.
     pub on_disk: bool,
     pub issued_at: Option<Wall>,
     pub expires_at: Option<Wall>,
@@ -119,6 +120,11 @@ impl State {
     /// How much life a token has left by the wall clock; `None` where it never expires or is not at hand.
     pub fn left(&self, name: &TokenName, now: Now) -> Option<Duration> {
         self.tokens.get(name)?.held.as_ref()?.left(now.wall)
+    }
+
+    /// Nothing is being obtained, persisted or written.
+    pub fn is_at_rest(&self) -> bool {
+        self.busy == 0
     }
 
     /// Paths with an operation under way, for the log at shutdown.
