@@ -2,7 +2,7 @@
 //! Does not: do a command's work; each has a file of its own.
 
 mod ask;
-pub mod check;
+mod check;
 mod completions;
 mod exec;
 mod generate;

@@ -49,12 +49,7 @@ pub(super) struct Files {
 
 impl Files {
     pub fn new(messages: &Messages) -> Self {
-        Self {
-            known: HashMap::new(),
-            linked: HashMap::new(),
-            lanes: HashMap::new(),
-            messages: messages.clone(),
-        }
+        Self { known: HashMap::new(), linked: HashMap::new(), lanes: HashMap::new(), messages: messages.clone() }
     }
 
     /// From now on folders are gone to as this plan gives them.
@@ -167,7 +162,8 @@ fn work(folder: &Path, batch: Vec<Work>) -> Vec<Event> {
                 jobs.push(job);
             }
             Work::Remove { op, path, digests } => {
-                let removed = deliver::remove(&path, &digests);
+                let file = path.file_name().map_or_else(|| path.to_path_buf(), |name| folder.join(name));
+                let removed = deliver::remove(&file, &digests);
                 if let Ok(deliver::Removed::Foreign) = removed {
                     tracing::warn!(
                         "{} was changed by somebody else and stays, though its entry is gone",

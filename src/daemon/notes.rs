@@ -56,7 +56,6 @@ pub(super) fn log(note: &Note, plan: &Plan, now: Now) {
         }
         Note::Recovered { name } => tracing::info!("token {name} is well again"),
         Note::Expired { name } => tracing::error!("token {name} has expired and no new one is at hand"),
-        Note::Lacking { name, message } => tracing::error!("token {name}: {message}"),
         Note::RemovalFailed { path, message } => {
             tracing::error!("{} cannot be removed: {message}", shown(plan, path));
         }

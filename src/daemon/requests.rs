@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::reload::Reload;
 use super::runner::Runner;
-use crate::core::engine::{Answer, TokenStatus, Want};
+use crate::core::engine::{Answer, TokenState, TokenStatus, Want};
 use crate::core::settings::{Plan, TokenName};
 use crate::core::time::Wall;
 use crate::host::clock;
@@ -148,7 +148,8 @@ fn status(runner: &Runner, about: &About, names: &[String]) -> Response {
     let meant = |row: &&TokenStatus| names.is_empty() || names.iter().any(|name| name == row.name.as_str());
     let rows: Vec<&TokenStatus> = rows.iter().filter(meant).collect();
     let counts = |row: &&&TokenStatus| !names.is_empty() || row.required;
-    let ill = rows.iter().filter(counts).any(|row| !row.on_disk);
+    let is_valid = |row: &&TokenStatus| matches!(row.state, TokenState::Valid | TokenState::Retrying);
+    let ill = rows.iter().filter(counts).any(|row| !is_valid(row));
     let outputs = outputs(&runner.plan);
     let tokens: Vec<Value> = rows.iter().map(|row| document(row, &outputs, &runner.plan)).collect();
     let status = json!({

@@ -129,6 +129,9 @@ impl Daemon {
     ) -> Self {
         let (to_calls, calls) = mpsc::channel(64);
         let now = clock::now();
+        let mut steps = StepWatch::default();
+        // From here on a step is one.
+        steps.stepped(now);
         Self {
             runner,
             reload,
@@ -139,7 +142,7 @@ impl Daemon {
             to_calls,
             server: None,
             about: About { loaded_at: now.wall, restart_needed: Vec::new(), listeners: Vec::new() },
-            steps: StepWatch::default(),
+            steps,
             told_status: String::new(),
             told_watchdog: now.boot,
             told_patience: Boot(0),
@@ -269,6 +272,9 @@ impl Daemon {
         let restart = needs_restart(&self.runner.plan, &plan);
         if restart != self.about.restart_needed && !restart.is_empty() {
             tracing::warn!("[daemon] {} changed: that needs a restart", restart.join(", "));
+        }
+        for lack in plan.lacks.difference(&self.runner.plan.lacks) {
+            tracing::error!("{lack}");
         }
         self.about.restart_needed = restart;
         self.about.loaded_at = clock::now().wall;

@@ -140,7 +140,6 @@ fn commands_say_nothing_of_it_in_their_errors() {
         format!("secret.value = {SECRET}"),
         format!("secret = \"{SECRET}\""),
         "secret.value = \"short-secret\"".to_owned(),
-        "secret.file = \"short\"".to_owned(),
     ];
     for secret in &bad {
         sandbox.config(token("a").secret(secret));

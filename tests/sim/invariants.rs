@@ -397,7 +397,8 @@ impl Invariants {
                 return Err(format!("{:?} holds {has:?} {spec:?}, shall hold {want:?} {:?}", target.path, target.spec));
             }
         }
-        for path in disk.keys().filter(|path| !plan.targets.iter().any(|target| target.path == **path)) {
+        let planned = |path: &&Arc<Path>| plan.targets.iter().any(|target| target.path == **path);
+        if let Some(path) = disk.keys().find(|path| !planned(path)) {
             return Err(format!("{path:?} is left over"));
         }
         for wire in plan.tokens.iter().filter(|wire| obtainable(plan, &wire.name)) {

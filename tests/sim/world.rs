@@ -21,6 +21,9 @@ use crate::invariants::Invariants;
 /// How long the last phase lasts, in which nothing fails and nobody meddles.
 pub const QUIET: Duration = Duration::from_secs(600);
 
+/// What a simulated file holds.
+pub type Content = (Vec<LineAt>, FileSpec);
+
 pub struct Faults {
     /// Sources that answer with an error.
     pub failing: BTreeSet<TokenName>,
@@ -55,8 +58,9 @@ pub struct World {
     pub log_targets: BTreeMap<Arc<Path>, Vec<Arc<LinePlan>>>,
     /// Times of every token ever made.
     pub made: BTreeMap<(TokenName, u64, u64), Issued>,
-    pub disk: BTreeMap<Arc<Path>, (Vec<LineAt>, FileSpec)>,
-    under_way: BTreeMap<u64, (Arc<Path>, Option<(Vec<LineAt>, FileSpec)>)>,
+    pub disk: BTreeMap<Arc<Path>, Content>,
+    /// Operations by number: the path, and what will stand there (nothing: it is removed).
+    under_way: BTreeMap<u64, (Arc<Path>, Option<Content>)>,
     wake: Option<Boot>,
     requests: u64,
     trace: Vec<u8>,
@@ -303,7 +307,7 @@ impl World {
         self.give(event)
     }
 
-    fn put(&mut self, path: &Arc<Path>, content: Option<(Vec<LineAt>, FileSpec)>) -> Result<(), String> {
+    fn put(&mut self, path: &Arc<Path>, content: Option<Content>) -> Result<(), String> {
         self.seen.disk_changes(path, self.disk.get(path), content.as_ref(), &self.plan, self.now)?;
         match content {
             Some(content) => self.disk.insert(path.clone(), content),

@@ -304,6 +304,5 @@ pub enum Note {
     PersistFailed { name: TokenName, message: Arc<str> },
     Recovered { name: TokenName },
     Expired { name: TokenName },
-    Lacking { name: TokenName, message: Arc<str> },
     RemovalFailed { path: Arc<Path>, message: Arc<str> },
 }

@@ -191,8 +191,12 @@ impl TokenState {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct View {
     pub state: TokenState,
-    /// Valid, and in all its outputs.
+    /// All its outputs hold one that is valid, be it the old one.
     pub on_disk: bool,
+    /// All its outputs hold the newest one.
+    pub delivered: bool,
+    /// When the first of them ends that readers find; `None`: none ever does.
+    pub ends: Option<Wall>,
     pub counted: bool,
     pub required: bool,
 }
@@ -287,6 +291,11 @@ impl Target {
     /// Whether the file is known to hold this generation of a token.
     pub fn holds(&self, token: &TokenName, generation: u64) -> bool {
         self.line_of(token).is_some_and(|at| at.generation == generation)
+    }
+
+    /// Whether a reader finds a valid one there.
+    pub fn holds_valid(&self, token: &TokenName, now: Wall) -> bool {
+        self.line_of(token).is_some_and(|at| at.expires_at.is_none_or(|end| end > now))
     }
 }
 

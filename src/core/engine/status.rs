@@ -27,7 +27,7 @@ pub struct TokenStatus {
     pub name: TokenName,
     pub state: TokenState,
     pub required: bool,
-    /// Valid and in all its outputs.
+    /// All its outputs hold a valid one.
     pub on_disk: bool,
     pub issued_at: Option<Wall>,
     pub expires_at: Option<Wall>,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, LineAt, Note, OpId, Reason};
-use super::state::{Content, Op, Target, Trouble};
+use super::settle::Timers;
+use super::state::{Content, Op, Target, TimerOf, Trouble};
 use crate::core::schedule;
 use crate::core::settings::{Format, LinePlan, Retry, Schedule, TokenName};
 use crate::core::time::{Boot, Now, Wall};
@@ -43,7 +44,8 @@ impl State {
             self.take_away(path, now, out);
             return;
         }
-        if target.lack.is_some() || !self.is_about(target) {
+        // With nothing of the config in it, the file is left as it is until it goes.
+        if target.lines.is_empty() || target.lack.is_some() || !self.is_about(target) {
             return;
         }
         let shall = self.shall_hold(target);
@@ -129,9 +131,7 @@ impl State {
 
     fn drop_target(&mut self, path: &Arc<Path>) {
         if let Some(target) = self.targets.remove(path) {
-            if let Some(at) = target.boot_timer {
-                self.boot_timers.remove(&(at, super::state::TimerOf::Target(path.clone())));
-            }
+            self.boot_timers.set(target.boot_timer, None, TimerOf::Target(path.clone()));
         }
     }
 
@@ -188,10 +188,6 @@ impl State {
         target.trouble = Some(Box::new(trouble));
         // Its last step may have failed after the rename.
         target.verify = true;
-        let names: Vec<TokenName> = target.lines.iter().map(|line| line.token.clone()).collect();
-        for name in names {
-            self.undelivered(&name, message, now, out);
-        }
     }
 
     pub(super) fn removed(

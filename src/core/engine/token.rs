@@ -222,6 +222,12 @@ impl State {
             out.push(Action::Discard { name: name.clone(), generation: old.generation });
         }
         let targets = token.targets.clone();
+        for path in &targets {
+            if let Some(trouble) = self.targets.get_mut(path).and_then(|target| target.trouble.as_mut()) {
+                // It is another content: tried at once.
+                trouble.retry_at = trouble.not_before;
+            }
+        }
         self.dirty_targets.extend(targets);
         self.touch(name);
         for child in self.children.get(name).cloned().unwrap_or_default() {

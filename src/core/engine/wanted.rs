@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, RequestId, Want};
-use super::state::{Asked, Token, Waiter};
+use super::state::{Asked, Target, Token, Waiter};
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
 
@@ -112,18 +112,18 @@ impl State {
             return;
         }
         let Some(token) = self.tokens.get(name) else { return };
-        let lack = self.targets_of(token).find_map(|target| target.lack.clone());
+        let undelivered = self.undelivered(token);
         let mut waiters = std::mem::take(&mut self.waiters);
         for waiter in &mut waiters {
             let Some(generation) = waiter.open.get(name) else { continue };
             if is_served(&waiter.asked, token, *generation, now) {
                 waiter.open.remove(name);
-            } else if let Some(lack) = &lack
+            } else if let Some(why) = &undelivered
                 && waiter.asked == Asked::Rotate
                 && token.generation() >= *generation
             {
                 waiter.open.remove(name);
-                waiter.failed.push((name.clone(), lack.clone()));
+                waiter.failed.push((name.clone(), why.clone()));
             }
         }
         self.waiters = waiters;
@@ -133,24 +133,22 @@ impl State {
     /// The token could not be obtained: those who wait for what was tried are told; a later wish is tried still.
     pub(super) fn disappoint(&mut self, name: &TokenName, message: &Arc<str>, now: Now, out: &mut Vec<Action>) {
         let Some(tried) = self.tokens.get(name).map(|token| token.last_generation) else { return };
-        self.fail_waiters(name, tried, message, |asked| !matches!(asked, Asked::Valid(..)));
-        self.answer(now, out);
-    }
-
-    /// The token at hand could not be written: those who wait for it on disk are told.
-    pub(super) fn undelivered(&mut self, name: &TokenName, message: &Arc<str>, now: Now, out: &mut Vec<Action>) {
-        let Some(at_hand) = self.tokens.get(name).map(Token::generation) else { return };
-        self.fail_waiters(name, at_hand, message, |asked| *asked == Asked::Rotate);
-        self.answer(now, out);
-    }
-
-    fn fail_waiters(&mut self, name: &TokenName, upto: u64, message: &Arc<str>, whose: impl Fn(&Asked) -> bool) {
-        for waiter in self.waiters.iter_mut().filter(|waiter| whose(&waiter.asked)) {
-            if waiter.open.get(name).is_some_and(|generation| *generation <= upto) {
+        for waiter in self.waiters.iter_mut().filter(|waiter| !matches!(waiter.asked, Asked::Valid(..))) {
+            if waiter.open.get(name).is_some_and(|generation| *generation <= tried) {
                 waiter.open.remove(name);
                 waiter.failed.push((name.clone(), message.clone()));
             }
         }
+        self.answer(now, out);
+    }
+
+    /// Why one of its files does not hold it, once nothing is under way in the others.
+    fn undelivered(&self, token: &Token) -> Option<Arc<str>> {
+        if self.targets_of(token).any(|target| target.op.is_some()) {
+            return None;
+        }
+        let why = |target: &Target| target.trouble.as_ref().map(|trouble| trouble.message.clone());
+        self.targets_of(token).find_map(|target| why(target).or_else(|| target.lack.clone()))
     }
 
     fn answer(&mut self, now: Now, out: &mut Vec<Action>) {
@@ -229,10 +227,11 @@ fn asked(want: &Want, names: &[TokenName]) -> Asked {
 
 fn is_served(asked: &Asked, token: &Token, generation: u64, now: Now) -> bool {
     match asked {
-        Asked::Rotate => token.generation() >= generation && token.view.on_disk,
+        Asked::Rotate => token.generation() >= generation && token.view.delivered,
         Asked::Token(..) => token.generation() >= generation,
         Asked::Valid(_, min_valid) => {
-            token.view.on_disk && token.held.as_ref().is_some_and(|held| held.has_left(now.wall, *min_valid))
+            let left = token.view.ends.map(|end| end.since(now.wall));
+            token.view.on_disk && left.is_none_or(|left| left >= *min_valid)
         }
     }
 }

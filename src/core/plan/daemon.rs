@@ -64,8 +64,11 @@ fn control_socket(daemon: &RawDaemon, facts: &Facts, env: &Environment, ledger: 
     let folder = socket.value.parent()?;
     if let Some(problem) = facts.folders.get(folder).and_then(|fact| fact.problem.as_ref()) {
         let message =
-            format!("control socket `{}`: the folder `{}` {problem}", socket.value.display(), folder.display());
-        ledger.lack(socket.place, message, "create the folder; renewd creates none", Severity::Lack);
+            format!("control socket `{}`: the folder `{}` {}", socket.value.display(), folder.display(), problem.what);
+        ledger.lack(socket.place, message, problem.help, Severity::Lack);
+    } else if facts.outputs.get(&socket.value).is_some_and(|standing| !standing.takes_socket()) {
+        let message = format!("control socket `{}`: something that is no socket stands there", socket.value.display());
+        ledger.lack(socket.place, message, "remove it, or name another path", Severity::Lack);
     }
     Some(socket.value.clone())
 }

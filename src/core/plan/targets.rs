@@ -91,11 +91,7 @@ impl<'r> Targets<'r> {
         if let Some((folder, problem)) =
             path.parent().and_then(|folder| Some((folder, self.facts.folders.get(folder)?.problem.as_ref()?)))
         {
-            lack(
-                place,
-                format!("the folder `{}` {problem}", folder.display()),
-                "renewd creates no folders: RuntimeDirectory= or systemd-tmpfiles does",
-            );
+            lack(place, format!("the folder `{}` {}", folder.display(), problem.what), problem.help);
         }
         match self.facts.outputs.get(path) {
             Some(Standing::Link) => lack(
