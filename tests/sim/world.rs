@@ -3,7 +3,7 @@
 //! Does not: judge; it tells `Invariants` what it sees.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use renewd::core::engine::{
     Action, Event, Issued, LineAt, Mode, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring, step,
 };
 use renewd::core::settings::{
-    FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPlan, TokenName,
+    FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPath, TargetPlan,
+    TokenName,
 };
 use renewd::core::time::{Boot, Now, Wall};
 
@@ -30,7 +31,7 @@ pub struct Faults {
     /// Sources that do not answer for a minute.
     pub hanging: BTreeSet<TokenName>,
     /// Paths where a write fails.
-    pub unwritable: BTreeSet<Arc<Path>>,
+    pub unwritable: BTreeSet<TargetPath>,
     pub no_state: bool,
 }
 
@@ -55,12 +56,12 @@ pub struct World {
     pub plan: Arc<Wiring>,
     /// The state log, as a restart would read it.
     pub log: BTreeMap<TokenName, Stored>,
-    pub log_targets: BTreeMap<Arc<Path>, Vec<Arc<LinePlan>>>,
+    pub log_targets: BTreeMap<TargetPath, Vec<Arc<LinePlan>>>,
     /// Times of every token ever made.
     pub made: BTreeMap<(TokenName, u64, u64), Issued>,
-    pub disk: BTreeMap<Arc<Path>, Content>,
+    pub disk: BTreeMap<TargetPath, Content>,
     /// Operations by number: the path, and what will stand there (nothing: it is removed).
-    under_way: BTreeMap<u64, (Arc<Path>, Option<Content>)>,
+    under_way: BTreeMap<u64, (TargetPath, Option<Content>)>,
     wake: Option<Boot>,
     requests: u64,
     trace: Vec<u8>,
@@ -71,8 +72,8 @@ pub fn name(i: usize) -> TokenName {
     TokenName::new(&format!("t{i}")).unwrap()
 }
 
-fn path(i: usize) -> Arc<Path> {
-    Path::new(&format!("/run/f{i}")).into()
+fn path(i: usize) -> TargetPath {
+    PathBuf::from(format!("/run/f{i}")).into()
 }
 
 impl World {
@@ -307,7 +308,7 @@ impl World {
         self.give(event)
     }
 
-    fn put(&mut self, path: &Arc<Path>, content: Option<Content>) -> Result<(), String> {
+    fn put(&mut self, path: &TargetPath, content: Option<Content>) -> Result<(), String> {
         self.seen.disk_changes(path, self.disk.get(path), content.as_ref(), &self.plan, self.now)?;
         match content {
             Some(content) => self.disk.insert(path.clone(), content),
@@ -472,7 +473,7 @@ fn random_plan(rng: &mut Rng) -> Wiring {
     Wiring { tokens, targets, ready_timeout: Duration::from_secs(rng.u64(1..60)), lacks }
 }
 
-fn target(rng: &mut Rng, path: Arc<Path>, token: usize, format: Format) -> TargetPlan {
+fn target(rng: &mut Rng, path: TargetPath, token: usize, format: Format) -> TargetPlan {
     let lack = (rng.u32(0..20) == 0).then(|| renewd::core::settings::Lack { message: "no folder".into() });
     let lines = vec![Arc::new(LinePlan { token: name(token), format })];
     TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines, lack }

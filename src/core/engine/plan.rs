@@ -3,13 +3,12 @@
 //! Does not: read or check a config.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use super::event::{Action, Note, TokenWire, Wiring};
 use super::state::{Leaving, Readiness, Reread, Target, Token};
 use super::{GRACE, REREAD, State};
-use crate::core::settings::{TargetPlan, TokenName};
+use crate::core::settings::{TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now};
 
 impl State {
@@ -104,7 +103,7 @@ impl State {
     }
 
     fn set_targets(&mut self, plans: &[TargetPlan], until: Boot, hurry: bool, now: Now) {
-        let planned: BTreeMap<&Arc<Path>, &TargetPlan> = plans.iter().map(|plan| (&plan.path, plan)).collect();
+        let planned: BTreeMap<&TargetPath, &TargetPlan> = plans.iter().map(|plan| (&plan.path, plan)).collect();
         for (path, target) in &mut self.targets {
             let names_now = |token: &TokenName| {
                 planned.get(path).is_some_and(|plan| plan.lines.iter().any(|line| line.token == *token))

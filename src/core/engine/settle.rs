@@ -2,14 +2,13 @@
 //! timers, its spell, its hooks, its end.
 //! Does not: know what happened; it looks at what is.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookKind, Note, Reason};
 use super::state::{Mode, Spell, TimerOf, Token, TokenState, View};
 use crate::core::schedule::Due;
-use crate::core::settings::TokenName;
+use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 impl State {
@@ -184,7 +183,7 @@ impl State {
         }
     }
 
-    fn time_target(&mut self, path: &Arc<Path>, now: Now) {
+    fn time_target(&mut self, path: &TargetPath, now: Now) {
         let Some(target) = self.targets.get(path) else { return };
         let (old, new) = (target.boot_timer, self.target_timer(target, now));
         if old != new {
@@ -202,7 +201,7 @@ impl State {
         if token.leaving.is_none_or(|until| until > now.boot) || spending {
             return;
         }
-        let in_use = |path: &Arc<Path>| {
+        let in_use = |path: &TargetPath| {
             self.targets.get(path).is_some_and(|target| target.leaving.iter().any(|l| l.line.token == *name))
         };
         if token.targets.iter().any(in_use) || matches!(self.mode, Mode::Once { removes: false, .. }) {

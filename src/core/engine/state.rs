@@ -2,13 +2,12 @@
 //! Does not: change it; `step` and the files beside this one do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{HookKind, Issued, LineAt, OpId, Reason, RequestId, Restored, RestoredTarget, TokenWire};
 use crate::core::schedule::{self, Due, Life};
-use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPlan, TokenName};
+use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// What kind of run this is.
@@ -125,7 +124,7 @@ pub(super) struct Token {
     pub hook_queued: bool,
     /// Its entry is gone; forgotten at this moment.
     pub leaving: Option<Boot>,
-    pub targets: Vec<Arc<Path>>,
+    pub targets: Vec<TargetPath>,
     pub view: View,
     pub boot_timer: Option<Boot>,
     pub wall_timer: Option<Wall>,
@@ -303,7 +302,7 @@ impl Target {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum TimerOf {
     Token(TokenName),
-    Target(Arc<Path>),
+    Target(TargetPath),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -349,7 +348,7 @@ pub struct State {
     pub(super) mode: Mode,
     pub(super) planned: bool,
     pub(super) tokens: BTreeMap<TokenName, Token>,
-    pub(super) targets: BTreeMap<Arc<Path>, Target>,
+    pub(super) targets: BTreeMap<TargetPath, Target>,
     pub(super) children: BTreeMap<TokenName, Vec<TokenName>>,
     pub(super) order: Vec<TokenName>,
     pub(super) boot_timers: BTreeSet<(Boot, TimerOf)>,
@@ -374,7 +373,7 @@ pub struct State {
     pub(super) counts: [usize; 4],
     pub(super) required_missing: usize,
     pub(super) dirty_tokens: BTreeSet<TokenName>,
-    pub(super) dirty_targets: BTreeSet<Arc<Path>>,
+    pub(super) dirty_targets: BTreeSet<TargetPath>,
 }
 
 impl State {
@@ -485,7 +484,7 @@ impl State {
         self.dirty_tokens.insert(name.clone());
     }
 
-    pub(super) fn touch_target(&mut self, path: &Arc<Path>) {
+    pub(super) fn touch_target(&mut self, path: &TargetPath) {
         self.dirty_targets.insert(path.clone());
     }
 }
