@@ -21,7 +21,10 @@ pub(super) fn plan_all(raw: &Raw, facts: &Facts, ledger: &mut Ledger) -> Vec<Tar
             targets.add(token, output, spec, ledger);
         }
     }
-    targets.made.into_iter().map(|target| target.plan).collect()
+    let mut plans: Vec<TargetPlan> = targets.made.into_iter().map(|target| target.plan).collect();
+    // Collected in place: it has the room of what else a target was made of.
+    plans.shrink_to_fit();
+    plans
 }
 
 /// Files that are read: an output must not replace one.
