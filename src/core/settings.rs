@@ -228,7 +228,8 @@ pub struct TokenPlan {
     pub source: SourcePlan,
     /// Of the source's settings and its credential: a token made from another one is obtained again.
     pub made_from: Fingerprint,
-    pub schedule: Schedule,
+    /// Tokens with the same one share it.
+    pub schedule: Arc<Schedule>,
     pub required: bool,
     /// Tokens of this config that must be at hand first (bearer, subject, placeholder).
     pub parents: Vec<TokenName>,

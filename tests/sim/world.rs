@@ -191,7 +191,7 @@ impl World {
         if let Some(i) = self.index(plan.tokens.len()) {
             match self.rng.u32(0..4) {
                 0 => plan.tokens[i].made_from = Fingerprint([self.rng.u8(..); 16]),
-                1 => plan.tokens[i].schedule = random_schedule(&mut self.rng),
+                1 => plan.tokens[i].schedule = random_schedule(&mut self.rng).into(),
                 2 => {
                     let gone = plan.tokens.remove(i).name;
                     plan.tokens.iter_mut().for_each(|token| token.parents.retain(|parent| *parent != gone));
@@ -445,7 +445,7 @@ fn random_plan(rng: &mut Rng) -> Wiring {
     let tokens = chosen.iter().map(|i| TokenWire {
         name: name(*i),
         made_from: Fingerprint([rng.u8(0..3); 16]),
-        schedule: random_schedule(rng),
+        schedule: random_schedule(rng).into(),
         required: rng.u32(0..4) > 0,
         parents: chosen.iter().filter(|j| **j < *i && rng.u32(0..6) == 0).map(|j| name(*j)).collect(),
         single_use: matches!(i, 1 | 4),

@@ -37,7 +37,7 @@ impl Reason {
 pub struct TokenWire {
     pub name: TokenName,
     pub made_from: Fingerprint,
-    pub schedule: Schedule,
+    pub schedule: Arc<Schedule>,
     pub required: bool,
     /// Tokens that must be at hand first.
     pub parents: Vec<TokenName>,
@@ -66,7 +66,7 @@ impl Wiring {
         let tokens = plan.tokens.iter().map(|t| TokenWire {
             name: t.name.clone(),
             made_from: t.made_from,
-            schedule: t.schedule,
+            schedule: t.schedule.clone(),
             required: t.required,
             parents: t.parents.clone(),
             single_use: t.single_use,

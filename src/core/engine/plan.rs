@@ -74,7 +74,8 @@ impl State {
     fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) {
         let seed_due = |state: &Self, held: &super::state::Held| state.due(wire, held.life(), held.generation);
         let due = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref()).map(|held| seed_due(self, held));
-        let token = self.tokens.entry(wire.name.clone()).or_insert_with(|| Token::new(Arc::new(wire.clone())));
+        let token =
+            self.tokens.entry(wire.name.clone()).or_insert_with(|| Box::new(Token::new(Arc::new(wire.clone()))));
         token.leaving = None;
         let changed = token.wire.made_from != wire.made_from;
         let spends = token.wire.single_use;
@@ -125,7 +126,7 @@ impl State {
             if !self.targets.contains_key(&plan.path) {
                 let mut target = Target::new();
                 target.set(plan);
-                self.targets.insert(plan.path.clone(), target);
+                self.targets.insert(plan.path.clone(), Box::new(target));
             }
         }
     }
@@ -141,6 +142,8 @@ impl State {
                 if let Some(token) = self.tokens.get_mut(&line.token)
                     && token.targets.last() != Some(path)
                 {
+                    // Most tokens have one: no room for more.
+                    token.targets.reserve_exact(1);
                     token.targets.push(path.clone());
                 }
             }

@@ -50,7 +50,7 @@ impl State {
 
     /// The files that the config gives to a token.
     pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::state::Target> {
-        let named = token.targets.iter().filter_map(|path| self.targets.get(path));
+        let named = token.targets.iter().filter_map(|path| self.targets.get(path).map(Box::as_ref));
         named.filter(|target| target.names(&token.wire.name))
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::event::{HookKind, Issued, LineAt, OpId, Reason, RequestId, Restored, RestoredTarget, TokenWire};
 use crate::core::schedule::{self, Due, Life};
-use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
+use crate::core::settings::{FileSpec, Fingerprint, LinePlan, Schedule, TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// What kind of run this is.
@@ -347,8 +347,8 @@ pub struct State {
     pub(super) seed: u64,
     pub(super) mode: Mode,
     pub(super) planned: bool,
-    pub(super) tokens: BTreeMap<TokenName, Token>,
-    pub(super) targets: BTreeMap<TargetPath, Target>,
+    pub(super) tokens: BTreeMap<TokenName, Box<Token>>,
+    pub(super) targets: BTreeMap<TargetPath, Box<Target>>,
     pub(super) children: BTreeMap<TokenName, Vec<TokenName>>,
     pub(super) order: Vec<TokenName>,
     pub(super) boot_timers: BTreeSet<(Boot, TimerOf)>,
@@ -408,22 +408,23 @@ impl State {
             dirty_tokens: BTreeSet::new(),
             dirty_targets: BTreeSet::new(),
         };
+        let schedule = Arc::<Schedule>::default();
         for restored in tokens {
-            state.restore(restored, now);
+            state.restore(restored, schedule.clone(), now);
         }
         for restored in targets {
             let target = Target { lines: restored.lines, ours: true, ..Target::new() };
-            state.targets.insert(restored.path, target);
+            state.targets.insert(restored.path, Box::new(target));
         }
         state
     }
 
     /// The settings of a restored token are not known before the first plan: it stands under ones that ask for nothing.
-    fn restore(&mut self, restored: Restored, now: Now) {
+    fn restore(&mut self, restored: Restored, schedule: Arc<Schedule>, now: Now) {
         let wire = TokenWire {
             name: restored.name.clone(),
             made_from: restored.made_from,
-            schedule: Default::default(),
+            schedule,
             required: false,
             parents: Vec::new(),
             single_use: false,
@@ -442,7 +443,7 @@ impl State {
             due: Due::Never,
             hold_until: now.boot,
         });
-        self.tokens.insert(restored.name, token);
+        self.tokens.insert(restored.name, Box::new(token));
     }
 
     /// When this token falls due, jitter drawn for this generation.
