@@ -90,6 +90,10 @@ fn read_pieces(text: &str, cut: &[Range<usize>], mut reader: Reader<'_>, role: R
         if !tokens.keys().all(|name| names.insert(name.get_ref().to_string())) {
             return None;
         }
+        if raw.tokens.is_empty() {
+            // Each piece has about as many: the list is not copied as it grows.
+            raw.tokens.reserve_exact((tokens.len() + 1) * cut.len());
+        }
         let header = reader.place(0..0);
         let root = Section::open(&mut reader, &table, header, ROOT);
         raw.tokens.extend(token::read_all(&mut reader, &root));
