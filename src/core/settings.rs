@@ -2,7 +2,9 @@
 //! Does not: parse, check or read anything.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -226,7 +228,8 @@ pub struct TokenPlan {
     pub source: SourcePlan,
     /// Of the source's settings and its credential: a token made from another one is obtained again.
     pub made_from: Fingerprint,
-    pub schedule: Schedule,
+    /// Tokens with the same one share it.
+    pub schedule: Arc<Schedule>,
     pub required: bool,
     /// Tokens of this config that must be at hand first (bearer, subject, placeholder).
     pub parents: Vec<TokenName>,
@@ -287,13 +290,38 @@ pub struct LinePlan {
     pub format: Format,
 }
 
+/// The absolute path of a file that renewd writes. Cheap to clone, and ordered by its bytes: a `Path` is compared component by component,
+/// which took half the time of a start with 10,000 files.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetPath(Arc<OsStr>);
+
+impl Deref for TargetPath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl From<PathBuf> for TargetPath {
+    fn from(path: PathBuf) -> Self {
+        Self(path.as_os_str().into())
+    }
+}
+
+impl fmt::Debug for TargetPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
 /// One file that renewd writes. More than one line only where all are `env`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TargetPlan {
     /// What the target is known by: the folder with its links resolved where it exists, and the file's name. Absolute.
-    pub path: Arc<Path>,
+    pub path: TargetPath,
     /// The path as the config gives it (made absolute): what people are shown.
-    pub shown: Arc<Path>,
+    pub shown: TargetPath,
     pub spec: FileSpec,
     /// In order of the config.
     pub lines: Vec<Arc<LinePlan>>,

@@ -169,7 +169,8 @@ impl State {
     fn is_finished(&self) -> bool {
         if self.stopping {
             let must_land = |t: &record::Token| t.incoming.is_some() || (t.flight.is_some() && t.wire.single_use);
-            return !self.tokens.values().any(must_land) && !self.targets.values().any(|target| target.op.is_some());
+            return !self.tokens.values().any(|token| must_land(token))
+                && !self.targets.values().any(|target| target.op.is_some());
         }
         self.is_once()
             && self.planned

@@ -1,13 +1,12 @@
 //! Owns: what the engine remembers of one token and of one file.
 //! Does not: change it, or know of the others; see `state` for the whole.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Issued, LineAt, OpId, Reason, TokenWire};
 use crate::core::schedule::{Due, Life};
-use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPlan, TokenName};
+use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Wall};
 
 /// A token at hand.
@@ -108,7 +107,7 @@ pub(super) struct Token {
     pub hook_queued: bool,
     /// Its entry is gone; forgotten at this moment.
     pub leaving: Option<Boot>,
-    pub targets: Vec<Arc<Path>>,
+    pub targets: Vec<TargetPath>,
     pub view: View,
     pub boot_timer: Option<Boot>,
     pub wall_timer: Option<Wall>,

@@ -2,7 +2,6 @@
 //! timers, its spell, its hooks, its end.
 //! Does not: know what happened; it looks at what is.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::State;
@@ -10,7 +9,7 @@ use super::event::{Action, HookKind, Note, Reason};
 use super::record::{Spell, Token, TokenState, View};
 use super::state::{Mode, TimerOf};
 use crate::core::schedule::Due;
-use crate::core::settings::TokenName;
+use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 impl State {
@@ -52,7 +51,7 @@ impl State {
 
     /// The files that the config gives to a token.
     pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::record::Target> {
-        let named = token.targets.iter().filter_map(|path| self.targets.get(path));
+        let named = token.targets.iter().filter_map(|path| self.targets.get(path).map(Box::as_ref));
         named.filter(|target| target.names(&token.wire.name))
     }
 
@@ -185,7 +184,7 @@ impl State {
         }
     }
 
-    fn time_target(&mut self, path: &Arc<Path>, now: Now) {
+    fn time_target(&mut self, path: &TargetPath, now: Now) {
         let Some(target) = self.targets.get(path) else { return };
         let (old, new) = (target.boot_timer, self.target_timer(target, now));
         if old != new {
@@ -203,7 +202,7 @@ impl State {
         if token.leaving.is_none_or(|until| until > now.boot) || spending {
             return;
         }
-        let in_use = |path: &Arc<Path>| {
+        let in_use = |path: &TargetPath| {
             self.targets.get(path).is_some_and(|target| target.leaving.iter().any(|l| l.line.token == *name))
         };
         if token.targets.iter().any(in_use) || matches!(self.mode, Mode::Once { removes: false, .. }) {

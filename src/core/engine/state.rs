@@ -2,14 +2,13 @@
 //! Does not: change it; `step` and the files beside this one do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, TokenWire};
 use super::record::{Held, Target, Token};
 use crate::core::schedule::{self, Due, Life};
-use crate::core::settings::TokenName;
+use crate::core::settings::{Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// What kind of run this is.
@@ -32,7 +31,7 @@ pub enum Mode {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum TimerOf {
     Token(TokenName),
-    Target(Arc<Path>),
+    Target(TargetPath),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -77,8 +76,8 @@ pub struct State {
     pub(super) seed: u64,
     pub(super) mode: Mode,
     pub(super) planned: bool,
-    pub(super) tokens: BTreeMap<TokenName, Token>,
-    pub(super) targets: BTreeMap<Arc<Path>, Target>,
+    pub(super) tokens: BTreeMap<TokenName, Box<Token>>,
+    pub(super) targets: BTreeMap<TargetPath, Box<Target>>,
     pub(super) children: BTreeMap<TokenName, Vec<TokenName>>,
     pub(super) order: Vec<TokenName>,
     pub(super) boot_timers: BTreeSet<(Boot, TimerOf)>,
@@ -103,7 +102,7 @@ pub struct State {
     pub(super) counts: [usize; 4],
     pub(super) required_missing: usize,
     pub(super) dirty_tokens: BTreeSet<TokenName>,
-    pub(super) dirty_targets: BTreeSet<Arc<Path>>,
+    pub(super) dirty_targets: BTreeSet<TargetPath>,
 }
 
 impl State {
@@ -138,22 +137,23 @@ impl State {
             dirty_tokens: BTreeSet::new(),
             dirty_targets: BTreeSet::new(),
         };
+        let schedule = Arc::<Schedule>::default();
         for restored in tokens {
-            state.restore(restored, now);
+            state.restore(restored, schedule.clone(), now);
         }
         for restored in targets {
             let target = Target { lines: restored.lines, ours: true, ..Target::new() };
-            state.targets.insert(restored.path, target);
+            state.targets.insert(restored.path, Box::new(target));
         }
         state
     }
 
     /// The settings of a restored token are not known before the first plan: it stands under ones that ask for nothing.
-    fn restore(&mut self, restored: Restored, now: Now) {
+    fn restore(&mut self, restored: Restored, schedule: Arc<Schedule>, now: Now) {
         let wire = TokenWire {
             name: restored.name.clone(),
             made_from: restored.made_from,
-            schedule: Default::default(),
+            schedule,
             required: false,
             parents: Vec::new(),
             single_use: false,
@@ -172,7 +172,7 @@ impl State {
             due: Due::Never,
             hold_until: now.boot,
         });
-        self.tokens.insert(restored.name, token);
+        self.tokens.insert(restored.name, Box::new(token));
     }
 
     /// When this token falls due, jitter drawn for this generation.
@@ -214,7 +214,7 @@ impl State {
         self.dirty_tokens.insert(name.clone());
     }
 
-    pub(super) fn touch_target(&mut self, path: &Arc<Path>) {
+    pub(super) fn touch_target(&mut self, path: &TargetPath) {
         self.dirty_targets.insert(path.clone());
     }
 }

@@ -1,7 +1,6 @@
 //! Owns: what others may see of the state: sums for STATUS=, and a row a token for `status`.
 //! Does not: change anything, or hold a secret.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::event::Reason;
 use super::record::TokenState;
 use super::state::Readiness;
 use crate::core::schedule::Due;
-use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// How many tokens are in each state.
@@ -128,7 +127,7 @@ impl State {
     }
 
     /// Paths with an operation under way, for the log at shutdown.
-    pub fn paths_under_way(&self) -> impl Iterator<Item = &Arc<Path>> {
+    pub fn paths_under_way(&self) -> impl Iterator<Item = &TargetPath> {
         self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(path, _)| path)
     }
 }
