@@ -182,7 +182,7 @@ impl State {
     }
 
     /// Whether a token is due, and min_interval will soon allow it.
-    fn is_held_back_briefly(&self, token: &state::Token, now: Now) -> bool {
+    fn is_held_back_briefly(&self, token: &record::Token, now: Now) -> bool {
         self.obtain_timer(token, now).is_some_and(|at| at <= now.boot.plus(wanted::PATIENCE))
     }
 }
