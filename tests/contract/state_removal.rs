@@ -116,8 +116,7 @@ fn nothing_is_removed_through_a_link() {
     let daemon = sandbox.start();
     let text = sandbox.read("a.token");
     sandbox.put("elsewhere", &text);
-    fs::remove_file(sandbox.out("a.token")).expect("rm");
-    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.out("a.token")).expect("ln -s");
+    sandbox.link_in_place(sandbox.path("elsewhere"), "a.token");
     sandbox.config(token("b"));
     gone(&sandbox, "fence.token");
     assert!(sandbox.path("elsewhere").exists());
