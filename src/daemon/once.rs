@@ -101,7 +101,7 @@ pub(super) fn take(runner: &mut Runner, message: Message) {
         Message::Event(event) => runner.push(event),
         Message::LaneDone { folder, events } => {
             runner.files.lane_done(&folder);
-            events.iter().for_each(|event| runner.removed(event));
+            events.iter().for_each(|event| runner.file_done(event));
             runner.extend(events);
         }
         Message::Obtained(answered) => {

@@ -301,11 +301,15 @@ impl Runner {
         }))
     }
 
-    /// A file's removal has ended; what is known of it goes with it.
-    pub fn removed(&mut self, event: &Event) {
-        if let Event::Removed { path, failed: None, .. } = event {
-            let record = self.files.forget(path);
-            self.records.push(record);
+    /// What is known of a file's content follows what became of it: a removal takes all of it along.
+    pub fn file_done(&mut self, event: &Event) {
+        match event {
+            Event::Delivered { path, .. } => self.files.landed(path),
+            Event::Removed { path, failed: None, .. } => {
+                let record = self.files.forget(path);
+                self.records.push(record);
+            }
+            _ => {}
         }
     }
 
