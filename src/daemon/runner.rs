@@ -55,6 +55,15 @@ enum Asker {
     Token(TokenName, oneshot::Sender<Result<Held, Answer>>),
 }
 
+impl Asker {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Any(answer) => answer.is_closed(),
+            Self::Token(_, answer) => answer.is_closed(),
+        }
+    }
+}
+
 /// The running engine and everything that it works with.
 pub(super) struct Runner {
     pub state: State,
@@ -144,6 +153,9 @@ impl Runner {
     }
 
     fn want(&mut self, asker: Asker, want: Want, timeout: Duration) {
+        for (id, _) in self.askers.extract_if(|_, asker| asker.is_gone()) {
+            self.queue.push_back(Event::Unwanted { id });
+        }
         self.last_request += 1;
         self.askers.insert(self.last_request, asker);
         self.push(Event::Wanted { id: self.last_request, want, timeout });

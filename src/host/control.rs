@@ -8,7 +8,7 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub use client::{ClientError, call};
-pub use server::{Call, ControlError, Server, listen};
+pub use server::{Call, Connections, ControlError, Server, listen};
 
 /// A request is at most this long, in bytes.
 pub const LONGEST_REQUEST: usize = 1 << 20;
