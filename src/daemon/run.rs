@@ -65,6 +65,14 @@ pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
 }
 
 async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notifier) -> ExitCode {
+    // A SIGHUP that comes while the config is read must not end the daemon; SIGTERM may, there is nothing to finish yet.
+    let signals = match Signals::new([SIGHUP, SIGUSR1]) {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let read_at = Mark::now();
     let loaded = load(&config, &env);
     for (severity, line) in loaded.report.lines() {
@@ -86,10 +94,10 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     let reload = Reload::new(config, env, &messages);
     let wiring = Arc::new(Wiring::of(&plan));
     let started = start(plan, Mode::Daemon, &messages).and_then(|runner| {
-        let signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGUSR1])?;
-        Ok((runner, signals, Alarm::new()?))
+        [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;
+        Ok((runner, Alarm::new()?))
     });
-    let (mut runner, signals, alarm) = match started {
+    let (mut runner, alarm) = match started {
         Ok(started) => started,
         Err(error) => {
             notifier.status(&error.to_string());
