@@ -200,6 +200,7 @@ impl Daemon {
         if let more @ 1.. = under_way.skip(LEFT_NAMED).count() {
             tracing::warn!("... and {more} further writes");
         }
+        self.runner.save_rest();
         let unanswered = self.unanswered.take();
         let answers = async {
             if let Some(connections) = &unanswered {
