@@ -44,9 +44,13 @@ struct Lane {
     waiting: VecDeque<Work>,
 }
 
+/// So many contents a file are remembered while its writes fail: the one that stands there, and the newest tries.
+const TRIED: usize = 8;
+
 /// What renewd wrote to a file, or was about to write.
 #[derive(Default)]
 struct Known {
+    /// The first is the content that landed last; writes that did not come back well may have landed still.
     digests: Vec<Fingerprint>,
     lines: Vec<Arc<LinePlan>>,
 }
@@ -101,8 +105,9 @@ impl Files {
         let known = self.known.entry(path.clone()).or_default();
         if known.digests.last() != Some(&digest) {
             known.digests.push(digest);
-            let extra = known.digests.len().saturating_sub(2);
-            known.digests.drain(..extra);
+            if known.digests.len() > TRIED {
+                known.digests.remove(1);
+            }
         }
         let new: Vec<Arc<LinePlan>> = lines.iter().map(|at| at.line.clone()).collect();
         let old = std::mem::replace(&mut known.lines, new);
@@ -111,6 +116,14 @@ impl Files {
         let record = KeptTarget { path: path.to_path_buf(), digests: known.digests.clone(), lines: kept };
         self.queue(path, Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } });
         Ok(Record::Target(record))
+    }
+
+    /// The newest content stands in the file: the older ones do not any more.
+    pub fn landed(&mut self, path: &TargetPath) {
+        if let Some(known) = self.known.get_mut(path) {
+            let older = known.digests.len().saturating_sub(1);
+            known.digests.drain(..older);
+        }
     }
 
     pub fn remove(&mut self, path: &TargetPath, op: OpId) {

@@ -94,7 +94,7 @@ const TARGET_GONE: u8 = 5;
 
 impl Record {
     /// What the record is about: a later record of the same subject replaces this one.
-    pub(super) fn subject(&self) -> Fingerprint {
+    pub fn subject(&self) -> Fingerprint {
         match self {
             Self::Seed(_) => subject(SEED, &[]),
             Self::Token(KeptToken { name, .. }) | Self::TokenGone(name) => subject(TOKEN, name.as_str().as_bytes()),
