@@ -14,7 +14,7 @@ use crate::core::secret::Secret;
 use crate::core::settings::{Format, TokenName};
 use crate::core::time::Wall;
 use crate::daemon::{self, Once};
-use crate::host::control::{ClientError, Request, Response};
+use crate::host::control::{ClientError, NO_PERMISSION, Request, Response};
 
 /// Print a token, obtained first where it has too little life left
 ///
@@ -95,8 +95,10 @@ pub(crate) fn usable(
     let min_valid_ms = u64::try_from(min_valid.as_millis()).unwrap_or(u64::MAX);
     let request = Request::Token { name: name.into(), min_valid: min_valid_ms };
     match socket.ask(around, &request, PATIENCE) {
+        // A daemon of somebody else, which serves its own user and root alone, is as good as none.
+        Ok(response) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
         Ok(response) => from_daemon(name, response),
-        Err(ClientError::NotThere { .. }) => from_state(name, min_valid, around),
+        Err(ClientError::NotThere { .. } | ClientError::Refused { .. }) => from_state(name, min_valid, around),
         Err(error) => {
             complain(&error);
             Err(Exit::NotNow)

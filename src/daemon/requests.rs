@@ -13,13 +13,12 @@ use crate::core::engine::{Answer, TokenState, TokenStatus, Want};
 use crate::core::settings::{Plan, TokenName};
 use crate::core::time::Wall;
 use crate::host::clock;
-use crate::host::control::{Call, Request, Response, TokenAnswer};
+use crate::host::control::{Call, NO_PERMISSION, Request, Response, TokenAnswer};
 
 /// sysexits.h.
 const FAILED: u8 = 1;
 const USAGE: u8 = 64;
 const NOT_NOW: u8 = 75;
-const NO_PERMISSION: u8 = 77;
 const WRONG_CONFIG: u8 = 78;
 
 /// `rotate` and `token` wait for a source this long: longer than any source's own default timeout.
