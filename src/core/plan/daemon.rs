@@ -78,9 +78,15 @@ fn too_long(socket: &Path) -> bool {
 }
 
 /// $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock.
-pub fn default_control_socket(env: &Environment) -> Option<PathBuf> {
+fn default_control_socket(env: &Environment) -> Option<PathBuf> {
+    default_control_sockets(env).next()
+}
+
+/// Where a daemon may listen whose config does not say it, in order.
+pub fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBuf> {
     let runtime = env.folder("RUNTIME_DIRECTORY").ok().map(|folder| folder.join("control.sock"));
-    runtime.or_else(|| env.absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("renewd/control.sock")))
+    let session = env.absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("renewd/control.sock"));
+    runtime.into_iter().chain(session)
 }
 
 /// $STATE_DIRECTORY, else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.
