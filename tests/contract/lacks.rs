@@ -249,3 +249,24 @@ fn files_that_others_may_write_are_errors_and_that_others_may_read_are_warnings(
     let quiet = sandbox.ours(&["check"]).expect(0);
     assert!(!quiet.stderr.contains("warning"), "{quiet:#?}");
 }
+
+/// A token that is at hand needs no credential to be read.
+#[test]
+fn a_token_at_hand_is_given_without_its_secret() {
+    let sandbox = Sandbox::new();
+    sandbox.config(format!("{RETRY}{}", token("a")));
+    sandbox.ours(&["once"]).expect(0);
+    let made = sandbox.read("a.token");
+    fs::remove_file(sandbox.path("secret")).expect("rm");
+    let given = |min_valid: &str, code: i32| {
+        let ran = sandbox.ours(&["token", "a", "--min-valid", min_valid]).expect(code);
+        assert_eq!(ran.stdout.trim(), if code == 0 { &made } else { "" });
+    };
+    given("50m", 0);
+    given("1h", 75);
+    let daemon = sandbox.daemon().spawn();
+    until("retrying", || sandbox.path("control.sock").exists() && daemon.token("a")["state"] == "retrying");
+    given("50m", 0);
+    given("1h", 75);
+    daemon.stop();
+}
