@@ -51,6 +51,8 @@ pub(crate) struct Usable {
     pub token: Secret<String>,
     pub issued_at: Wall,
     pub expires_at: Option<Wall>,
+    /// That of its env output, as the daemon knows it.
+    pub variable: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
@@ -113,6 +115,7 @@ fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
             token: Secret::new(answer.token.to_string()),
             issued_at: Wall(answer.issued_at),
             expires_at: answer.expires_at.map(Wall),
+            variable: answer.variable,
         }),
         _ => {
             response.errors.iter().for_each(|line| eprintln!("error: {line}"));
@@ -133,9 +136,13 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
     let what = Once { names, ahead: Duration::ZERO, token: Some((name.clone(), min_valid)) };
     let end = daemon::once(plan, what).map_err(|error| not_now(error.to_string()))?;
     match end.held {
-        Some(Ok(held)) => {
-            Ok(Usable { name, token: held.token, issued_at: held.issued_at, expires_at: held.expires_at })
-        }
+        Some(Ok(held)) => Ok(Usable {
+            name,
+            token: held.token,
+            issued_at: held.issued_at,
+            expires_at: held.expires_at,
+            variable: None,
+        }),
         Some(Err(why)) => Err(not_now(why)),
         None => Err(not_now(format!("token {name} is not at hand"))),
     }

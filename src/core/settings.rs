@@ -341,3 +341,14 @@ pub struct Plan {
     /// Environment variables that hold secrets: no program that renewd runs gets them.
     pub secret_variables: Vec<String>,
 }
+
+impl Plan {
+    /// The variable of a token's first env output.
+    pub fn env_variable(&self, token: &str) -> Option<&str> {
+        let mut lines = self.targets.iter().flat_map(|target| &target.lines);
+        lines.find_map(|line| match &line.format {
+            Format::Env { variable, .. } if line.token.as_str() == token => Some(variable.as_str()),
+            _ => None,
+        })
+    }
+}

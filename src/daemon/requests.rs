@@ -109,6 +109,7 @@ fn wait(runner: &mut Runner, want: Want, timeout: Duration, answer: oneshot::Sen
 
 fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<Response>) {
     let receiver = runner.ask_token(name.clone(), min_valid, PATIENCE);
+    let variable = runner.plan.env_variable(name.as_str()).map(str::to_owned);
     tokio::spawn(async move {
         let response = match receiver.await {
             Ok(Ok(stored)) => Response {
@@ -117,6 +118,7 @@ fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, ans
                     token: zeroize::Zeroizing::new(stored.token.expose().clone()),
                     issued_at: stored.issued_at.0,
                     expires_at: stored.expires_at.map(|at| at.0),
+                    variable,
                 }),
                 ..Response::done()
             },

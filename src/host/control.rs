@@ -68,6 +68,9 @@ pub struct TokenAnswer {
     /// Milliseconds since the epoch.
     pub issued_at: i64,
     pub expires_at: Option<i64>,
+    /// That of its env output, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
 }
 
 impl Response {
