@@ -24,6 +24,11 @@ impl TokenName {
         good.then(|| Self(name.into()))
     }
 
+    /// A name as it was asked for, for an error; what can be no name may be a token.
+    pub fn shown(asked: &str) -> &str {
+        if Self::new(asked).is_some() { asked } else { "(not a name, and not shown)" }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

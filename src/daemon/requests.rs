@@ -41,7 +41,8 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, call
         return false;
     }
     if let Some(name) = unknown {
-        reply(answer, Response::failed(USAGE, vec![format!("token {name} is not in the daemon's config")]));
+        let why = format!("token {} is not in the daemon's config", TokenName::shown(&name));
+        reply(answer, Response::failed(USAGE, vec![why]));
         return false;
     }
     match request {
