@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use crate::support::{Daemon, Jwt, Sandbox, TokenText, eventually, token, until};
+use crate::support::{Daemon, Jwt, SECRET, Sandbox, TokenText, eventually, token, until};
 
 const RETRY: &str = "[defaults]\nretry = { initial = \"100ms\", max = \"300ms\" }\n";
 const HEALED: Duration = Duration::from_secs(10);
@@ -246,8 +246,21 @@ fn files_that_others_may_write_are_errors_and_that_others_may_read_are_warnings(
     let ran = sandbox.ours(&["check"]).expect(0);
     assert!(ran.stderr.contains("secret"), "no warning: {ran:#?}");
     chmod("secret", 0o600);
+    sandbox.config(token("b").secret(&format!("secret.value = \"{SECRET}\"")));
+    chmod("config.toml", 0o664);
+    let both = sandbox.ours(&["check"]).expect(0);
+    assert_eq!(both.stderr.matches("warning: ").count(), 2, "{both:#?}");
+    chmod("config.toml", 0o600);
     let quiet = sandbox.ours(&["check"]).expect(0);
     assert!(!quiet.stderr.contains("warning"), "{quiet:#?}");
+}
+
+#[test]
+fn check_tells_that_the_state_has_no_folder() {
+    let sandbox = Sandbox::new();
+    sandbox.put("config.toml", format!("[daemon]\nstate_dir = \"secret\"\n{}", token("a")));
+    let ran = sandbox.ours(&["check"]).expect(78);
+    assert!(ran.stderr.contains("config.toml:2:"), "{ran:#?}");
 }
 
 /// A token that is at hand needs no credential to be read.
