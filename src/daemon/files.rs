@@ -49,12 +49,7 @@ pub(super) struct Files {
 
 impl Files {
     pub fn new(messages: &Messages) -> Self {
-        Self {
-            known: HashMap::new(),
-            linked: HashMap::new(),
-            lanes: HashMap::new(),
-            messages: messages.clone(),
-        }
+        Self { known: HashMap::new(), linked: HashMap::new(), lanes: HashMap::new(), messages: messages.clone() }
     }
 
     /// From now on folders are gone to as this plan gives them.
