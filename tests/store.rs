@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TokenName};
 use renewd::core::time::Wall;
-use renewd::host::store::{Kept, KeptTarget, KeptToken, Record, Store, StoreError};
+use renewd::host::store::{Kept, KeptLine, KeptTarget, KeptToken, Record, Store, StoreError};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
 const STATE: &str = "RENEWD_TEST_STATE";
@@ -63,11 +63,15 @@ fn token(text: &str, generation: u64) -> KeptToken {
     }
 }
 
+fn line(token: &str) -> KeptLine {
+    KeptLine { token: name(token), env: Some((token.to_uppercase(), None)) }
+}
+
 fn target(path: &str, tokens: &[&str]) -> KeptTarget {
     KeptTarget {
         path: path.into(),
         digests: vec![Fingerprint::of(b"a"), Fingerprint::of(b"b")],
-        tokens: tokens.iter().map(|token| name(token)).collect(),
+        lines: tokens.iter().map(|token| line(token)).collect(),
     }
 }
 
@@ -82,7 +86,7 @@ fn what_was_appended_is_there_again() {
     assert_eq!((kept.seed, kept.tokens.len(), kept.targets.len()), (7, 0, 0));
     assert_eq!(kept.damaged, None);
     let odd = PathBuf::from(OsString::from_vec(b"/run/\xff\xfe/to ken\n".to_vec()));
-    let odd_target = KeptTarget { path: odd.clone(), digests: Vec::new(), tokens: Vec::new() };
+    let odd_target = KeptTarget { path: odd.clone(), digests: Vec::new(), lines: Vec::new() };
     store
         .append(
             &[
@@ -491,14 +495,16 @@ fn some_record() -> impl Strategy<Value = Record> {
         bytes.insert(0, b'/');
         PathBuf::from(OsString::from_vec(bytes))
     });
-    let names = proptest::collection::vec("[a-e]".prop_map(|text| name(&text)), 0..3);
+    let env = proptest::option::of(("[A-Z]{1,3}", proptest::option::of("[A-Z]{1,3}")));
+    let one = ("[a-e]", env).prop_map(|(text, env)| KeptLine { token: name(&text), env });
+    let lines = proptest::collection::vec(one, 0..3);
     let digests = proptest::collection::vec(any::<[u8; 16]>().prop_map(Fingerprint), 0..3);
     prop_oneof![
         4 => some_token().prop_map(Record::Token),
         1 => any::<u64>().prop_map(Record::Seed),
         1 => "[a-e]".prop_map(|text| Record::TokenGone(name(&text))),
-        2 => (path.clone(), digests, names).prop_map(|(path, digests, tokens)| {
-            Record::Target(KeptTarget { path, digests, tokens })
+        2 => (path.clone(), digests, lines).prop_map(|(path, digests, lines)| {
+            Record::Target(KeptTarget { path, digests, lines })
         }),
         1 => path.prop_map(Record::TargetGone),
     ]

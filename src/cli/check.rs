@@ -30,7 +30,7 @@ pub(crate) fn run(_: &Args, around: &Surroundings) -> Exit {
 }
 
 /// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; returns the exit code.
-pub fn check(
+fn check(
     config: Option<&Path>,
     env: &Environment,
     out: &mut dyn Write,
@@ -59,7 +59,7 @@ pub fn check(
 }
 
 /// Whether findings are coloured: on a terminal alone, and not where NO_COLOR is set (no-color.org).
-pub fn coloured(env: &Environment) -> bool {
+pub(crate) fn coloured(env: &Environment) -> bool {
     let dumb = env.variable("TERM").is_some_and(|term| term == "dumb");
     io::stderr().is_terminal() && env.non_empty("NO_COLOR").is_none() && !dumb
 }

@@ -45,8 +45,15 @@ pub struct FileId {
 pub struct FolderFact {
     /// With its links resolved, as far as it exists.
     pub resolved: PathBuf,
-    /// Why nothing can be written there: "does not exist".
-    pub problem: Option<String>,
+    /// Why nothing can be written there.
+    pub problem: Option<FolderProblem>,
+}
+
+/// What is wrong with a folder, as it is said after its name ("does not exist"), and what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FolderProblem {
+    pub what: String,
+    pub help: &'static str,
 }
 
 /// What stands at a path, links not followed.
@@ -58,6 +65,13 @@ pub enum Standing {
     Folder,
     /// A socket, pipe or device.
     Other,
+}
+
+impl Standing {
+    /// Whether a socket may be made there, in the place of one that nobody listens at.
+    pub(crate) fn takes_socket(self) -> bool {
+        matches!(self, Self::Nothing | Self::Other)
+    }
 }
 
 /// A file that was read.

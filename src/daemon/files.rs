@@ -3,6 +3,7 @@
 //! Does not: decide what is written where.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::{Message, Messages};
 use crate::core::engine::{Event, LineAt, OpId, RestoredTarget};
 use crate::core::render::{Rendered, render};
 use crate::core::secret::Secret;
-use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPlan};
+use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPath, TargetPlan};
 use crate::host::deliver::{self, Job};
 use crate::host::store::{KeptLine, KeptTarget, Record};
 
@@ -23,7 +24,18 @@ const BATCH: usize = 512;
 /// An operation that waits for its folder.
 enum Work {
     Write { op: OpId, job: Job },
-    Remove { op: OpId, path: Arc<Path>, digests: Vec<Fingerprint> },
+    Remove { op: OpId, path: TargetPath, digests: Vec<Fingerprint> },
+}
+
+impl Work {
+    /// What is told where the batch did not come to its end.
+    fn broken(&self) -> Event {
+        let message: Arc<str> = "an internal error, see the log; please report it".into();
+        match self {
+            Self::Write { op, job } => Event::DeliverFailed { path: job.path.clone(), op: *op, message },
+            Self::Remove { op, path, .. } => Event::Removed { path: path.clone(), op: *op, failed: Some(message) },
+        }
+    }
 }
 
 #[derive(Default)]
@@ -40,9 +52,9 @@ struct Known {
 }
 
 pub(super) struct Files {
-    known: HashMap<Arc<Path>, Known>,
+    known: HashMap<TargetPath, Known>,
     /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
-    linked: HashMap<Arc<Path>, PathBuf>,
+    linked: HashMap<TargetPath, PathBuf>,
     lanes: HashMap<PathBuf, Lane>,
     messages: UnboundedSender<Message>,
 }
@@ -62,7 +74,7 @@ impl Files {
     /// Takes over what the state tells of files.
     pub fn restore(&mut self, kept: BTreeMap<PathBuf, KeptTarget>) -> Vec<RestoredTarget> {
         let restored = kept.into_values().map(|target| {
-            let path: Arc<Path> = target.path.into();
+            let path: TargetPath = target.path.into();
             let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
             self.known.insert(path.clone(), Known { digests: target.digests, lines: lines.clone() });
             RestoredTarget { path, lines }
@@ -78,7 +90,7 @@ impl Files {
     pub fn write(
         &mut self,
         vault: &Vault,
-        path: &Arc<Path>,
+        path: &TargetPath,
         op: OpId,
         spec: FileSpec,
         lines: &[LineAt],
@@ -101,18 +113,18 @@ impl Files {
         Ok(Record::Target(record))
     }
 
-    pub fn remove(&mut self, path: &Arc<Path>, op: OpId) {
+    pub fn remove(&mut self, path: &TargetPath, op: OpId) {
         let digests = self.known.get(path).map(|known| known.digests.clone()).unwrap_or_default();
         self.queue(path, Work::Remove { op, path: path.clone(), digests });
     }
 
     /// The file is not ours any more.
-    pub fn forget(&mut self, path: &Arc<Path>) -> Record {
+    pub fn forget(&mut self, path: &TargetPath) -> Record {
         self.known.remove(path);
         Record::TargetGone(path.to_path_buf())
     }
 
-    fn queue(&mut self, path: &Arc<Path>, work: Work) {
+    fn queue(&mut self, path: &TargetPath, work: Work) {
         let linked = self.linked.get(path).map(PathBuf::as_path);
         let folder = linked.or(path.parent()).unwrap_or(Path::new("/"));
         match self.lanes.get_mut(folder) {
@@ -134,7 +146,9 @@ impl Files {
             let batch: Vec<Work> = lane.waiting.drain(..lane.waiting.len().min(BATCH)).collect();
             let (folder, messages) = (folder.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
-                let events = work(&folder, batch);
+                let failures = batch.iter().map(Work::broken).collect();
+                // A fault of ours in one folder must not keep that folder's lane for ever.
+                let events = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, batch))).unwrap_or(failures);
                 // The daemon is gone: nobody waits for the answer.
                 let _ = messages.send(Message::LaneDone { folder, events });
             });
@@ -162,7 +176,8 @@ fn work(folder: &Path, batch: Vec<Work>) -> Vec<Event> {
                 jobs.push(job);
             }
             Work::Remove { op, path, digests } => {
-                let removed = deliver::remove(&path, &digests);
+                let file = path.file_name().map_or_else(|| path.to_path_buf(), |name| folder.join(name));
+                let removed = deliver::remove(&file, &digests);
                 if let Ok(deliver::Removed::Foreign) = removed {
                     tracing::warn!(
                         "{} was changed by somebody else and stays, though its entry is gone",

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::{Message, Messages};
 use crate::core::environment::Environment;
 use crate::core::finding::Severity;
-use crate::core::settings::Plan;
+use crate::core::settings::{Plan, TargetPlan};
 use crate::host::load::{Loaded, load};
 use crate::host::watch::Mark;
 
@@ -79,20 +79,25 @@ impl Reload {
     /// Judges what was read: a mistake in the text refuses it whole, and so does a lack that the running plan has not.
     pub fn judge(&mut self, loaded: Loaded, running: &Plan) -> Verdict {
         self.is_running = false;
-        let Loaded { plan, report, .. } = loaded;
+        let Loaded { mut plan, report, .. } = loaded;
+        if let Some(plan) = plan.as_mut().filter(|_| !self.is_told) {
+            leave_to_delivery(plan, running);
+        }
+        let report = report.without_lacks(&running.lacks);
         let text_errors = report.count(Severity::TextError) > 0;
-        let new_lack = plan.as_ref().and_then(|plan| plan.lacks.difference(&running.lacks).next()).cloned();
-        let refused = match (&plan, new_lack) {
-            (Some(_), None) => None,
-            (Some(_), Some(_)) => Some(true),
-            (None, _) => Some(!text_errors),
+        let new_lack = plan.as_ref().is_some_and(|plan| !plan.lacks.is_subset(&running.lacks));
+        let refused = match &plan {
+            Some(_) if !new_lack => None,
+            Some(_) => Some(true),
+            None => Some(!text_errors),
         };
         let errors = report.lines().filter(|(severity, _)| *severity != Severity::Warning);
         let errors: Vec<String> = errors.map(|(_, line)| line).collect();
-        for asker in self.askers.drain(..) {
-            let answer = if refused.is_some() { Err(errors.clone()) } else { Ok(()) };
-            // Who does not listen any more needs no answer.
-            let _ = asker.send(answer);
+        if refused.is_some() {
+            for asker in self.askers.drain(..) {
+                // Who does not listen any more needs no answer.
+                let _ = asker.send(Err(errors.clone()));
+            }
         }
         match (plan, refused) {
             (Some(plan), None) => {
@@ -116,9 +121,30 @@ impl Reload {
         }
     }
 
+    /// What was taken is carried out: whoever asked for it is told.
+    pub fn settled(&mut self) {
+        for asker in self.askers.drain(..) {
+            // Who does not listen any more needs no answer.
+            let _ = asker.send(Ok(()));
+        }
+    }
+
     /// Whether another reading was asked for while one was under way.
     pub fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again) || !self.next_askers.is_empty()
+    }
+}
+
+/// A folder that vanished while the daemon runs is for the delivery to tell: it must not keep a lack elsewhere from
+/// being mended.
+fn leave_to_delivery(plan: &mut Plan, running: &Plan) {
+    let well = |target: &TargetPlan| running.targets.iter().any(|old| old.path == target.path && old.lack.is_none());
+    for target in plan.targets.iter_mut().filter(|target| target.lack.is_some()) {
+        if well(target)
+            && let Some(lack) = target.lack.take()
+        {
+            plan.lacks.remove(&lack.message);
+        }
     }
 }
 

@@ -9,17 +9,16 @@ use tokio::sync::oneshot;
 
 use super::reload::Reload;
 use super::runner::Runner;
-use crate::core::engine::{Answer, TokenStatus, Want};
+use crate::core::engine::{Answer, TokenState, TokenStatus, Want};
 use crate::core::settings::{Plan, TokenName};
 use crate::core::time::Wall;
 use crate::host::clock;
-use crate::host::control::{Call, Request, Response, TokenAnswer};
+use crate::host::control::{Call, NO_PERMISSION, Request, Response, TokenAnswer};
 
 /// sysexits.h.
 const FAILED: u8 = 1;
 const USAGE: u8 = 64;
 const NOT_NOW: u8 = 75;
-const NO_PERMISSION: u8 = 77;
 const WRONG_CONFIG: u8 = 78;
 
 /// `rotate` and `token` wait for a source this long: longer than any source's own default timeout.
@@ -42,7 +41,8 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, call
         return false;
     }
     if let Some(name) = unknown {
-        reply(answer, Response::failed(USAGE, vec![format!("token {name} is not in the daemon's config")]));
+        let why = format!("token {} is not in the daemon's config", TokenName::shown(&name));
+        reply(answer, Response::failed(USAGE, vec![why]));
         return false;
     }
     match request {
@@ -110,6 +110,7 @@ fn wait(runner: &mut Runner, want: Want, timeout: Duration, answer: oneshot::Sen
 
 fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<Response>) {
     let receiver = runner.ask_token(name.clone(), min_valid, PATIENCE);
+    let variable = runner.plan.env_variable(name.as_str()).map(str::to_owned);
     tokio::spawn(async move {
         let response = match receiver.await {
             Ok(Ok(stored)) => Response {
@@ -118,6 +119,7 @@ fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, ans
                     token: zeroize::Zeroizing::new(stored.token.expose().clone()),
                     issued_at: stored.issued_at.0,
                     expires_at: stored.expires_at.map(|at| at.0),
+                    variable,
                 }),
                 ..Response::done()
             },
@@ -148,7 +150,8 @@ fn status(runner: &Runner, about: &About, names: &[String]) -> Response {
     let meant = |row: &&TokenStatus| names.is_empty() || names.iter().any(|name| name == row.name.as_str());
     let rows: Vec<&TokenStatus> = rows.iter().filter(meant).collect();
     let counts = |row: &&&TokenStatus| !names.is_empty() || row.required;
-    let ill = rows.iter().filter(counts).any(|row| !row.on_disk);
+    let is_valid = |row: &&TokenStatus| matches!(row.state, TokenState::Valid | TokenState::Retrying);
+    let ill = rows.iter().filter(counts).any(|row| !is_valid(row));
     let outputs = outputs(&runner.plan);
     let tokens: Vec<Value> = rows.iter().map(|row| document(row, &outputs, &runner.plan)).collect();
     let status = json!({

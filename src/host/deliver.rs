@@ -11,7 +11,6 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -21,7 +20,7 @@ use zeroize::Zeroizing;
 use self::temp::Temp;
 use super::walk::{Folder, open_folder};
 use crate::core::secret::Secret;
-use crate::core::settings::FileSpec;
+use crate::core::settings::{FileSpec, TargetPath};
 
 pub use self::error::{DeliverError, Step};
 pub use self::remove::{Removed, remove};
@@ -36,7 +35,7 @@ const FILES_A_WRITER: usize = 8;
 #[derive(Debug)]
 pub struct Job {
     /// Absolute. Its last component names the file in the folder that is walked to; the whole is what messages show.
-    pub path: Arc<Path>,
+    pub path: TargetPath,
     pub spec: FileSpec,
     pub bytes: Secret<Vec<u8>>,
     /// Leave a file that already is exactly so: bytes, mode, owner, group, regular, one name.
@@ -149,6 +148,8 @@ impl<'a> Writer<'a> {
         temp.dress(&job.spec, job.bytes.expose().len()).map_err(failed)?;
         temp.check(&job.spec, &job.path)?;
         temp.fill(&job.spec, job.bytes.expose()).map_err(failed)?;
+        // Once more, right before: the write may have taken long.
+        self.in_place(job, name)?;
         temp.land(name).map_err(failed)?;
         Ok(Done::Written)
     }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use uzers::os::unix::UserExt;
 use zeroize::Zeroizing;
 
+use super::walk::{WalkError, open_folder};
 use crate::core::config::Wants;
 use crate::core::environment::Environment;
-use crate::core::facts::{Facts, FileFact, FileId, FolderFact, Standing};
+use crate::core::facts::{Facts, FileFact, FileId, FolderFact, FolderProblem, Standing};
 use crate::core::secret::Secret;
 
 /// A secret, key or template is at most this large.
@@ -50,14 +51,42 @@ pub(super) fn account_home() -> Option<PathBuf> {
     Some(user.home_dir().to_path_buf()).filter(|home| home.is_absolute())
 }
 
-/// What is known of a folder in which something is written.
+/// What is known of a folder in which something is written: the same walk as before each delivery.
 fn folder_fact(path: &Path) -> FolderFact {
-    let problem = match path.metadata() {
-        Ok(meta) if meta.is_dir() => None,
-        Ok(_) => Some("is not a folder".to_string()),
-        Err(error) => Some(why(&error)),
+    match open_folder(path) {
+        Ok(folder) => FolderFact { resolved: folder.resolved, problem: None },
+        Err(error) => FolderFact { resolved: resolved(path), problem: Some(folder_problem(&error)) },
+    }
+}
+
+fn folder_problem(error: &WalkError) -> FolderProblem {
+    let (what, help) = match error {
+        WalkError::Missing { .. } => {
+            ("does not exist".into(), "renewd creates no folders: RuntimeDirectory= or systemd-tmpfiles does")
+        }
+        WalkError::NotAFolder { .. } => ("is not a folder".into(), "name a path in a folder"),
+        WalkError::UnsafeStep { from, from_owner, to, to_owner, .. } => (
+            format!(
+                "is refused: the step from {} ({from_owner}) to {} ({to_owner}) is unsafe",
+                from.display(),
+                to.display()
+            ),
+            "the owner of the first could put something else in the place of the second: give both to one user, or the \
+             first to root",
+        ),
+        WalkError::WorldWritable { at, mode, .. } => (
+            format!("is refused: anybody may write to {} (mode {mode:04o}, no sticky bit)", at.display()),
+            "chmod o-w or +t it, or name another folder",
+        ),
+        WalkError::Denied { at, user, what, .. } => (
+            format!("cannot be used: {user} may not {what} {}", at.display()),
+            "give the right by chmod, or chgrp and SupplementaryGroups=, or name another folder",
+        ),
+        WalkError::Relative { .. } | WalkError::TooManyLinks { .. } | WalkError::Io { .. } => {
+            (format!("cannot be used: {error}"), "name another folder")
+        }
     };
-    FolderFact { resolved: resolved(path), problem }
+    FolderProblem { what, help }
 }
 
 /// With its links resolved as far as it exists, so that two names of one missing folder are one.

@@ -14,7 +14,7 @@ use crate::core::finding::{Finding, Place, Report, SourceText};
 use crate::core::plan;
 use crate::core::settings::Plan;
 
-/// A config file is at most this large: 100,000 tokens fit. Reading one takes up to 50 times its size for a moment.
+/// A config file is at most this large: 100,000 tokens fit.
 const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
 
 /// A config that was read.
@@ -88,8 +88,8 @@ pub fn control_sockets(path: &Path, env: &Environment) -> Vec<PathBuf> {
 
 /// The default places of a daemon's control socket, in order.
 pub fn default_control_sockets(env: &Environment) -> Vec<PathBuf> {
-    let own = plan::default_control_socket(env);
-    own.into_iter().chain([PathBuf::from("/run/renewd/control.sock")]).collect()
+    // A caller in a unit has a $RUNTIME_DIRECTORY of its own: the daemon may well be at the next place.
+    plan::default_control_sockets(env).chain([PathBuf::from("/run/renewd/control.sock")]).collect()
 }
 
 /// Reads a config and all it names.
@@ -215,10 +215,14 @@ fn mend<'h>(problem: &str, otherwise: &'h str) -> &'h str {
 }
 
 /// The text, and where it stops being UTF-8.
-fn utf8(bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<usize>) {
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => (Zeroizing::new(text.to_string()), None),
-        Err(error) => (Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()), Some(error.valid_up_to())),
+fn utf8(mut bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<usize>) {
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => (Zeroizing::new(text), None),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let bytes = Zeroizing::new(error.into_bytes());
+            (Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()), Some(at))
+        }
     }
 }
 

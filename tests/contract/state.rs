@@ -181,8 +181,10 @@ fn a_torn_tail_loses_nothing_before_it() {
     for file in files_below(&sandbox.path("state")) {
         let bytes = fs::read(&file).expect("read");
         if bytes.windows(a.len()).any(|w| w == a.as_bytes()) {
-            // The beginning of some record once more, cut off.
-            fs::write(&file, [&bytes[..], &bytes[bytes.len() / 2..][..7]].concat()).expect("write");
+            // The beginning of the last record once more, cut off.
+            let mark = &bytes[bytes.windows(3).position(|w| w == b"rnw").expect("a record")..][..4];
+            let last = bytes.windows(4).rposition(|w| w == mark).expect("the last");
+            fs::write(&file, [&bytes[..], &bytes[last..][..7]].concat()).expect("write");
         }
     }
     sandbox.start().stop();

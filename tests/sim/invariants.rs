@@ -2,18 +2,16 @@
 //! Does not: make anything happen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::core::engine::{Action, Event, Issued, LineAt, State, TokenState, Want, Wiring};
 use renewd::core::schedule::{self, Life};
-use renewd::core::settings::{FileSpec, Format, TokenName};
+use renewd::core::settings::{FileSpec, Format, TargetPath, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
 
 use crate::world::Stored;
 
-type Disk = BTreeMap<Arc<Path>, (Vec<LineAt>, FileSpec)>;
+type Disk = BTreeMap<TargetPath, (Vec<LineAt>, FileSpec)>;
 
 /// Longest time that a healthy world needs for one turn: obtain, persist, write.
 const TURN: Duration = Duration::from_secs(2);
@@ -22,24 +20,24 @@ const TURN: Duration = Duration::from_secs(2);
 pub struct Invariants {
     /// From here on nothing fails and nobody meddles.
     pub calm_since: Option<Now>,
-    op_of: BTreeMap<Arc<Path>, u64>,
+    op_of: BTreeMap<TargetPath, u64>,
     flights: BTreeMap<TokenName, BTreeSet<u64>>,
     persisted: BTreeMap<TokenName, u64>,
     last_obtain: BTreeMap<TokenName, Boot>,
     /// Somebody gave a reason to obtain at once since the last obtaining.
     stirred: BTreeSet<TokenName>,
     kept: BTreeMap<TokenName, Stored>,
-    gone_since: BTreeMap<(Arc<Path>, TokenName), Boot>,
+    gone_since: BTreeMap<(TargetPath, TokenName), Boot>,
     hooks: BTreeSet<TokenName>,
     open: BTreeMap<u64, Boot>,
     ready: bool,
     /// What the engine cannot know any more, its state being lost or its entry gone for long.
-    written_off: BTreeSet<(Arc<Path>, TokenName, u64)>,
+    written_off: BTreeSet<(TargetPath, TokenName, u64)>,
     restarted_at: Option<Boot>,
     required: BTreeSet<TokenName>,
 }
 
-fn lines_of<'a>(plan: &'a Wiring, path: &'a Arc<Path>) -> impl Iterator<Item = &'a TokenName> {
+fn lines_of<'a>(plan: &'a Wiring, path: &'a TargetPath) -> impl Iterator<Item = &'a TokenName> {
     plan.targets.iter().filter(move |target| target.path == *path).flat_map(|t| &t.lines).map(|line| &line.token)
 }
 
@@ -74,7 +72,10 @@ impl Invariants {
                 }
             }
             Event::Delivered { path, op } | Event::DeliverFailed { path, op, .. } | Event::Removed { path, op, .. } => {
-                self.op_of.remove(path).filter(|under_way| under_way == op);
+                // One that comes late or twice ends nothing.
+                if self.op_of.get(path) == Some(op) {
+                    self.op_of.remove(path);
+                }
             }
             Event::Persisted { name, generation } => {
                 self.persisted.insert(name.clone(), *generation);
@@ -96,7 +97,7 @@ impl Invariants {
         }
     }
 
-    fn is_written_off(&self, path: &Arc<Path>, at: &LineAt) -> bool {
+    fn is_written_off(&self, path: &TargetPath, at: &LineAt) -> bool {
         self.written_off.contains(&(path.clone(), at.line.token.clone(), at.generation))
     }
 
@@ -267,7 +268,7 @@ impl Invariants {
     }
 
     /// "Never two operations on one file at a time": so none can land out of order.
-    fn on_op(&mut self, path: &Arc<Path>, op: u64) -> Result<(), String> {
+    fn on_op(&mut self, path: &TargetPath, op: u64) -> Result<(), String> {
         match self.op_of.insert(path.clone(), op) {
             Some(other) => Err(format!("{path:?}: operation {op} starts while {other} is under way")),
             None => Ok(()),
@@ -276,7 +277,7 @@ impl Invariants {
 
     fn on_deliver(
         &self,
-        path: &Arc<Path>,
+        path: &TargetPath,
         lines: &[LineAt],
         plan: &Wiring,
         log: &BTreeMap<TokenName, Stored>,
@@ -311,7 +312,7 @@ impl Invariants {
     /// "What left the config stays for two seconds."
     pub fn disk_changes(
         &mut self,
-        path: &Arc<Path>,
+        path: &TargetPath,
         old: Option<&(Vec<LineAt>, FileSpec)>,
         new: Option<&(Vec<LineAt>, FileSpec)>,
         plan: &Wiring,
@@ -365,6 +366,14 @@ impl Invariants {
         if now.boot.since(calm.boot) < Duration::from_secs(250) {
             return Ok(());
         }
+        // "After a clock was set back no token stays that was issued in the future."
+        for wire in plan.tokens.iter().filter(|wire| obtainable(plan, &wire.name)) {
+            let slack = Duration::from_secs(90) + wire.schedule.skew * 2;
+            let issued = state.token_status(&wire.name, now).and_then(|row| row.issued_at);
+            if issued.is_some_and(|at| at > now.wall.plus(slack)) {
+                return Err(format!("{} was issued at {issued:?}, in the future", wire.name));
+            }
+        }
         for target in plan.targets.iter().filter(|target| target.lack.is_none()) {
             for at in disk.get(&target.path).into_iter().flat_map(|(lines, _)| lines) {
                 let issued = newest(made, &at.line.token, at.generation);
@@ -397,7 +406,8 @@ impl Invariants {
                 return Err(format!("{:?} holds {has:?} {spec:?}, shall hold {want:?} {:?}", target.path, target.spec));
             }
         }
-        for path in disk.keys().filter(|path| !plan.targets.iter().any(|target| target.path == **path)) {
+        let planned = |path: &&TargetPath| plan.targets.iter().any(|target| target.path == **path);
+        if let Some(path) = disk.keys().find(|path| !planned(path)) {
             return Err(format!("{path:?} is left over"));
         }
         for wire in plan.tokens.iter().filter(|wire| obtainable(plan, &wire.name)) {

@@ -3,16 +3,18 @@
 //! Does not: judge; it tells `Invariants` what it sees.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Event, Issued, LineAt, Mode, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring, step,
+    Action, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring,
+    step,
 };
 use renewd::core::settings::{
-    FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPlan, TokenName,
+    FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPath, TargetPlan,
+    TokenName,
 };
 use renewd::core::time::{Boot, Now, Wall};
 
@@ -21,13 +23,16 @@ use crate::invariants::Invariants;
 /// How long the last phase lasts, in which nothing fails and nobody meddles.
 pub const QUIET: Duration = Duration::from_secs(600);
 
+/// What a simulated file holds.
+pub type Content = (Vec<LineAt>, FileSpec);
+
 pub struct Faults {
     /// Sources that answer with an error.
     pub failing: BTreeSet<TokenName>,
     /// Sources that do not answer for a minute.
     pub hanging: BTreeSet<TokenName>,
     /// Paths where a write fails.
-    pub unwritable: BTreeSet<Arc<Path>>,
+    pub unwritable: BTreeSet<TargetPath>,
     pub no_state: bool,
 }
 
@@ -52,11 +57,12 @@ pub struct World {
     pub plan: Arc<Wiring>,
     /// The state log, as a restart would read it.
     pub log: BTreeMap<TokenName, Stored>,
-    pub log_targets: BTreeMap<Arc<Path>, Vec<Arc<LinePlan>>>,
+    pub log_targets: BTreeMap<TargetPath, Vec<Arc<LinePlan>>>,
     /// Times of every token ever made.
     pub made: BTreeMap<(TokenName, u64, u64), Issued>,
-    pub disk: BTreeMap<Arc<Path>, (Vec<LineAt>, FileSpec)>,
-    under_way: BTreeMap<u64, (Arc<Path>, Option<(Vec<LineAt>, FileSpec)>)>,
+    pub disk: BTreeMap<TargetPath, Content>,
+    /// Operations by number: the path, and what will stand there (nothing: it is removed).
+    under_way: BTreeMap<u64, (TargetPath, Option<Content>)>,
     wake: Option<Boot>,
     requests: u64,
     trace: Vec<u8>,
@@ -67,8 +73,8 @@ pub fn name(i: usize) -> TokenName {
     TokenName::new(&format!("t{i}")).unwrap()
 }
 
-fn path(i: usize) -> Arc<Path> {
-    Path::new(&format!("/run/f{i}")).into()
+fn path(i: usize) -> TargetPath {
+    PathBuf::from(format!("/run/f{i}")).into()
 }
 
 impl World {
@@ -186,7 +192,7 @@ impl World {
         if let Some(i) = self.index(plan.tokens.len()) {
             match self.rng.u32(0..4) {
                 0 => plan.tokens[i].made_from = Fingerprint([self.rng.u8(..); 16]),
-                1 => plan.tokens[i].schedule = random_schedule(&mut self.rng),
+                1 => plan.tokens[i].schedule = random_schedule(&mut self.rng).into(),
                 2 => {
                     let gone = plan.tokens.remove(i).name;
                     plan.tokens.iter_mut().for_each(|token| token.parents.retain(|parent| *parent != gone));
@@ -291,6 +297,10 @@ impl World {
             Event::Delivered { op, .. } | Event::DeliverFailed { op, .. } | Event::Removed { op, .. } => Some(*op),
             _ => None,
         };
+        if op.is_some() && self.rng.u32(0..40) == 0 {
+            // Told twice: the second comes late, while another may be under way.
+            self.later(40, event.clone());
+        }
         if let Some((path, content)) = op.and_then(|op| self.under_way.remove(&op)) {
             let done = !matches!(event, Event::DeliverFailed { .. } | Event::Removed { failed: Some(_), .. });
             if done || self.rng.u32(0..8) == 0 {
@@ -303,7 +313,7 @@ impl World {
         self.give(event)
     }
 
-    fn put(&mut self, path: &Arc<Path>, content: Option<(Vec<LineAt>, FileSpec)>) -> Result<(), String> {
+    fn put(&mut self, path: &TargetPath, content: Option<Content>) -> Result<(), String> {
         self.seen.disk_changes(path, self.disk.get(path), content.as_ref(), &self.plan, self.now)?;
         match content {
             Some(content) => self.disk.insert(path.clone(), content),
@@ -346,7 +356,7 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Obtain { name, generation, parents } => self.obtain(name, generation, parents),
-            Action::Persist { name, generation, made_from, issued, obtained_at, .. } => {
+            Action::Persist(Persist { name, generation, made_from, issued, obtained_at, .. }) => {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
@@ -440,7 +450,7 @@ fn random_plan(rng: &mut Rng) -> Wiring {
     let tokens = chosen.iter().map(|i| TokenWire {
         name: name(*i),
         made_from: Fingerprint([rng.u8(0..3); 16]),
-        schedule: random_schedule(rng),
+        schedule: random_schedule(rng).into(),
         required: rng.u32(0..4) > 0,
         parents: chosen.iter().filter(|j| **j < *i && rng.u32(0..6) == 0).map(|j| name(*j)).collect(),
         single_use: matches!(i, 1 | 4),
@@ -468,7 +478,7 @@ fn random_plan(rng: &mut Rng) -> Wiring {
     Wiring { tokens, targets, ready_timeout: Duration::from_secs(rng.u64(1..60)), lacks }
 }
 
-fn target(rng: &mut Rng, path: Arc<Path>, token: usize, format: Format) -> TargetPlan {
+fn target(rng: &mut Rng, path: TargetPath, token: usize, format: Format) -> TargetPlan {
     let lack = (rng.u32(0..20) == 0).then(|| renewd::core::settings::Lack { message: "no folder".into() });
     let lines = vec![Arc::new(LinePlan { token: name(token), format })];
     TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines, lack }

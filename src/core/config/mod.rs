@@ -5,6 +5,7 @@
 mod claims;
 mod hook;
 mod output;
+mod pieces;
 mod raw;
 mod section;
 mod syntax;
@@ -12,6 +13,7 @@ mod token;
 mod value;
 mod wants;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -44,12 +46,17 @@ pub(crate) struct FileRead {
 
 /// Reads one file's text. `base` is the folder its relative paths start from; `file` its number in places.
 pub(crate) fn read(text: &str, file: u32, base: &Path, role: Role, env: &Environment) -> FileRead {
-    let mut reader = Reader::new(file, base, env);
+    let in_pieces = pieces::cut(text).and_then(|cut| read_pieces(text, &cut, Reader::new(file, base, env), role));
+    in_pieces.unwrap_or_else(|| read_whole(text, Reader::new(file, base, env), role))
+}
+
+fn read_whole(text: &str, mut reader: Reader<'_>, role: Role) -> FileRead {
     let mut raw = Raw::default();
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
         Err(first) => {
-            return FileRead { raw, findings: syntax::findings(text, file, &first), hidden: Vec::new(), broken: true };
+            let findings = syntax::findings(text, reader.file, &first);
+            return FileRead { raw, findings, hidden: Vec::new(), broken: true };
         }
     };
     if table.is_empty() {
@@ -62,6 +69,36 @@ pub(crate) fn read(text: &str, file: u32, base: &Path, role: Role, env: &Environ
     }
     read_root(&mut reader, &table, role, &mut raw);
     FileRead { raw, findings: reader.findings, hidden: reader.hidden, broken: false }
+}
+
+/// The same piece by piece. `None` where a piece cannot stand alone: it does not parse, or has a token of another one.
+fn read_pieces(text: &str, cut: &[Range<usize>], mut reader: Reader<'_>, role: Role) -> Option<FileRead> {
+    let mut raw = Raw::default();
+    let mut names = HashSet::new();
+    for piece in cut {
+        let table = DeTable::parse(text.get(piece.clone())?).ok()?.into_inner();
+        reader.piece = piece.start;
+        let tokens = table.get("token").map(|tokens| tokens.get_ref());
+        if piece.start == 0 {
+            if tokens.is_some() {
+                return None;
+            }
+            read_root(&mut reader, &table, role, &mut raw);
+            continue;
+        }
+        let DeValue::Table(tokens) = tokens? else { return None };
+        if !tokens.keys().all(|name| names.insert(name.get_ref().to_string())) {
+            return None;
+        }
+        if raw.tokens.is_empty() {
+            // Each piece has about as many: the list is not copied as it grows.
+            raw.tokens.reserve_exact((tokens.len() + 1) * cut.len());
+        }
+        let header = reader.place(0..0);
+        let root = Section::open(&mut reader, &table, header, ROOT);
+        raw.tokens.extend(token::read_all(&mut reader, &root));
+    }
+    Some(FileRead { raw, findings: reader.findings, hidden: reader.hidden, broken: false })
 }
 
 fn read_root(cx: &mut Reader<'_>, table: &DeTable<'_>, role: Role, raw: &mut Raw) {
@@ -163,5 +200,49 @@ fn inner(keys: keys::Keys, name: &str) -> keys::Keys {
     match keys::find(keys, name).map(|key| key.kind) {
         Some(Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner)) => inner,
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(i: usize) -> String {
+        let (comment, lifetime) = ("x".repeat(60), if i.is_multiple_of(100) { "oops" } else { "1h" });
+        format!("\n[token.t{i}] # {comment}\nsource = \"jwt\"\nsecret.value = \"hidden\"\nlifetime = \"{lifetime}\"\n")
+    }
+
+    /// All that can be told of what was read.
+    fn told(read: &FileRead) -> String {
+        let tokens: Vec<_> = read.raw.tokens.iter().map(|t| (&t.name.value, t.name.place, t.header)).collect();
+        let findings: Vec<_> = read.findings.iter().map(|finding| format!("{finding:?}")).collect();
+        format!("{} {:?} {tokens:?} {findings:#?} {:?}", read.broken, read.raw.defaults.flawed, read.hidden)
+    }
+
+    fn both(text: &str) -> (Option<String>, String) {
+        let env = Environment::new([], "/".into(), None);
+        let reader = || Reader::new(0, Path::new("/etc"), &env);
+        let in_pieces = read_pieces(text, &pieces::cut(text).unwrap(), reader(), Role::Main);
+        (in_pieces.map(|read| told(&read)), told(&read_whole(text, reader(), Role::Main)))
+    }
+
+    #[test]
+    fn pieces_tell_what_the_whole_does() {
+        let many: String = (0..1_000).map(token).collect();
+        let (in_pieces, whole) = both(&format!("[daemon]\n[defaults]\nlifetime = \"wrong\"\n{many}"));
+        assert_eq!(in_pieces, Some(whole));
+    }
+
+    #[test]
+    fn a_piece_that_cannot_stand_alone_sends_the_whole_back() {
+        let many: String = (0..1_000).map(token).collect();
+        let twice = format!("{many}{}", token(3));
+        let elsewhere = format!("{many}[token.t3.claims]\naud = \"a\"\n");
+        let dotted = format!("token.x.source = \"jwt\"\n{many}");
+        let in_text = format!("{many}[token.text]\nkey = \"\"\"{many}\"\"\"\n");
+        let broken = format!("{many}[token.broken]\nkey = \n");
+        for text in [twice, elsewhere, dotted, in_text, broken] {
+            assert_eq!(both(&text).0, None);
+        }
     }
 }

@@ -85,8 +85,8 @@ pub(crate) struct RawToken {
     /// Tokens of this config it is made from.
     pub parents: Vec<At<TokenName>>,
     pub outputs: Vec<RawOutput>,
-    pub after_rotate: Option<RawHook>,
-    pub on_failure: Option<RawHook>,
+    pub after_rotate: Option<Box<RawHook>>,
+    pub on_failure: Option<Box<RawHook>>,
 }
 
 #[derive(Default)]

@@ -16,7 +16,9 @@ use super::value::describe;
 
 /// What is carried along while one file is read.
 pub(super) struct Reader<'e> {
-    file: u32,
+    pub file: u32,
+    /// Where the piece of the text begins that is read now: places are told from the file's beginning.
+    pub piece: usize,
     pub base: &'e Path,
     pub env: &'e Environment,
     pub findings: Vec<Finding>,
@@ -25,14 +27,14 @@ pub(super) struct Reader<'e> {
 
 impl<'e> Reader<'e> {
     pub fn new(file: u32, base: &'e Path, env: &'e Environment) -> Self {
-        Self { file, base, env, findings: Vec::new(), hidden: Vec::new() }
+        Self { file, piece: 0, base, env, findings: Vec::new(), hidden: Vec::new() }
     }
 
     pub fn place(&self, span: Range<usize>) -> Place {
         Place {
             file: self.file,
-            start: u32::try_from(span.start).unwrap_or(u32::MAX),
-            end: u32::try_from(span.end).unwrap_or(u32::MAX),
+            start: u32::try_from(self.piece + span.start).unwrap_or(u32::MAX),
+            end: u32::try_from(self.piece + span.end).unwrap_or(u32::MAX),
         }
     }
 
@@ -59,7 +61,7 @@ impl<'e> Reader<'e> {
         match value.get_ref() {
             DeValue::Table(table) => table.values().for_each(|member| self.hide(member)),
             DeValue::Array(array) => array.iter().for_each(|member| self.hide(member)),
-            _ => self.hidden.push(value.span()),
+            _ => self.hidden.push(self.piece + value.span().start..self.piece + value.span().end),
         }
     }
 }

@@ -66,8 +66,8 @@ fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: Option<At<TokenName>
     let required = token.bool(cx, "required").map(|on| on.value);
     let units = units(cx, token);
     let outputs = output::read_all(cx, token);
-    let after_rotate = hook::read(cx, token, "after_rotate");
-    let on_failure = hook::read(cx, token, "on_failure");
+    let after_rotate = hook::read(cx, token, "after_rotate").map(Box::new);
+    let on_failure = hook::read(cx, token, "on_failure").map(Box::new);
     Some(RawToken {
         name: name?,
         header: token.header,

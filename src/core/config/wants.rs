@@ -35,6 +35,8 @@ impl<'r> Wants<'r> {
         if let Some(folder) = raw.daemon.control_socket.as_ref().and_then(|socket| socket.value.parent()) {
             wants.folders.insert(folder);
         }
+        wants.outputs.extend(raw.daemon.control_socket.as_ref().map(|socket| &*socket.value));
+        wants.outputs.extend(raw.daemon.state_dir.as_ref().map(|folder| &*folder.value));
         wants.file(&raw.defaults.file);
         for token in &raw.tokens {
             wants.token(token, env);

@@ -3,11 +3,10 @@
 //! Does not: decide. See `step`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPlan, TokenName};
+use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::settings::{Plan, Schedule};
 use crate::core::time::Wall;
 
@@ -38,7 +37,7 @@ impl Reason {
 pub struct TokenWire {
     pub name: TokenName,
     pub made_from: Fingerprint,
-    pub schedule: Schedule,
+    pub schedule: Arc<Schedule>,
     pub required: bool,
     /// Tokens that must be at hand first.
     pub parents: Vec<TokenName>,
@@ -67,7 +66,7 @@ impl Wiring {
         let tokens = plan.tokens.iter().map(|t| TokenWire {
             name: t.name.clone(),
             made_from: t.made_from,
-            schedule: t.schedule,
+            schedule: t.schedule.clone(),
             required: t.required,
             parents: t.parents.clone(),
             single_use: t.single_use,
@@ -105,7 +104,7 @@ pub struct Restored {
 /// A file that an earlier run wrote.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RestoredTarget {
-    pub path: Arc<Path>,
+    pub path: TargetPath,
     pub lines: Vec<Arc<LinePlan>>,
 }
 
@@ -176,17 +175,17 @@ pub enum Event {
         message: Arc<str>,
     },
     Delivered {
-        path: Arc<Path>,
+        path: TargetPath,
         op: OpId,
     },
     DeliverFailed {
-        path: Arc<Path>,
+        path: TargetPath,
         op: OpId,
         message: Arc<str>,
     },
     /// A removal ended: the file is gone, or was somebody else's and stays; or it failed.
     Removed {
-        path: Arc<Path>,
+        path: TargetPath,
         op: OpId,
         failed: Option<Arc<str>>,
     },
@@ -230,6 +229,17 @@ pub enum Answer {
     Unknown(TokenName),
 }
 
+/// A token's way into the state; its bytes are at the edge.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Persist {
+    pub name: TokenName,
+    pub generation: u64,
+    pub made_from: Fingerprint,
+    pub issued: Issued,
+    pub obtained_at: Wall,
+    pub sync: bool,
+}
+
 /// What shall be done in the world.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Action {
@@ -239,14 +249,7 @@ pub enum Action {
         parents: Vec<(TokenName, u64)>,
     },
     /// Write the token into the state, fsynced where `sync`, then say Persisted.
-    Persist {
-        name: TokenName,
-        generation: u64,
-        made_from: Fingerprint,
-        issued: Issued,
-        obtained_at: Wall,
-        sync: bool,
-    },
+    Persist(Persist),
     /// The token's entry is gone: nothing of it is kept.
     Forget {
         name: TokenName,
@@ -258,7 +261,7 @@ pub enum Action {
     },
     /// Make the file hold exactly these lines. `verify`: it may do so already.
     Deliver {
-        path: Arc<Path>,
+        path: TargetPath,
         op: OpId,
         spec: FileSpec,
         lines: Vec<LineAt>,
@@ -266,7 +269,7 @@ pub enum Action {
     },
     /// Remove the file if it is as renewd wrote it.
     Remove {
-        path: Arc<Path>,
+        path: TargetPath,
         op: OpId,
     },
     Hook {
@@ -300,10 +303,9 @@ pub enum Note {
     Rotated { name: TokenName, expires_at: Option<Wall>, next: Option<Wall> },
     Kept { name: TokenName, expires_at: Option<Wall> },
     ObtainFailed { name: TokenName, reason: Reason, message: Arc<str>, failures: u32, retry_in: Duration, valid: bool },
-    DeliverFailed { path: Arc<Path>, message: Arc<str>, failures: u32, retry_in: Duration },
+    DeliverFailed { path: TargetPath, message: Arc<str>, failures: u32, retry_in: Duration },
     PersistFailed { name: TokenName, message: Arc<str> },
     Recovered { name: TokenName },
     Expired { name: TokenName },
-    Lacking { name: TokenName, message: Arc<str> },
-    RemovalFailed { path: Arc<Path>, message: Arc<str> },
+    RemovalFailed { path: TargetPath, message: Arc<str> },
 }

@@ -3,13 +3,13 @@
 //! Does not: read or check a config.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use super::event::{Action, Note, TokenWire, Wiring};
-use super::state::{Leaving, Readiness, Reread, Target, Token};
+use super::record::{Leaving, Target, Token};
+use super::state::{Readiness, Reread};
 use super::{GRACE, REREAD, State};
-use crate::core::settings::{TargetPlan, TokenName};
+use crate::core::settings::{TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now};
 
 impl State {
@@ -73,9 +73,10 @@ impl State {
     }
 
     fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) {
-        let seed_due = |state: &Self, held: &super::state::Held| state.due(wire, held.life(), held.generation);
+        let seed_due = |state: &Self, held: &super::record::Held| state.due(wire, held.life(), held.generation);
         let due = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref()).map(|held| seed_due(self, held));
-        let token = self.tokens.entry(wire.name.clone()).or_insert_with(|| Token::new(Arc::new(wire.clone())));
+        let token =
+            self.tokens.entry(wire.name.clone()).or_insert_with(|| Box::new(Token::new(Arc::new(wire.clone()))));
         token.leaving = None;
         let changed = token.wire.made_from != wire.made_from;
         let spends = token.wire.single_use;
@@ -104,7 +105,7 @@ impl State {
     }
 
     fn set_targets(&mut self, plans: &[TargetPlan], until: Boot, hurry: bool, now: Now) {
-        let planned: BTreeMap<&Arc<Path>, &TargetPlan> = plans.iter().map(|plan| (&plan.path, plan)).collect();
+        let planned: BTreeMap<&TargetPath, &TargetPlan> = plans.iter().map(|plan| (&plan.path, plan)).collect();
         for (path, target) in &mut self.targets {
             let names_now = |token: &TokenName| {
                 planned.get(path).is_some_and(|plan| plan.lines.iter().any(|line| line.token == *token))
@@ -126,7 +127,7 @@ impl State {
             if !self.targets.contains_key(&plan.path) {
                 let mut target = Target::new();
                 target.set(plan);
-                self.targets.insert(plan.path.clone(), target);
+                self.targets.insert(plan.path.clone(), Box::new(target));
             }
         }
     }
@@ -142,6 +143,8 @@ impl State {
                 if let Some(token) = self.tokens.get_mut(&line.token)
                     && token.targets.last() != Some(path)
                 {
+                    // Most tokens have one: no room for more.
+                    token.targets.reserve_exact(1);
                     token.targets.push(path.clone());
                 }
             }

@@ -2,14 +2,14 @@
 //! timers, its spell, its hooks, its end.
 //! Does not: know what happened; it looks at what is.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookKind, Note, Reason};
-use super::state::{Mode, Spell, TimerOf, Token, TokenState, View};
+use super::record::{Spell, Token, TokenState, View};
+use super::state::{Mode, TimerOf};
 use crate::core::schedule::Due;
-use crate::core::settings::TokenName;
+use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 impl State {
@@ -50,30 +50,42 @@ impl State {
     }
 
     /// The files that the config gives to a token.
-    pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::state::Target> {
-        let named = token.targets.iter().filter_map(|path| self.targets.get(path));
+    pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::record::Target> {
+        let named = token.targets.iter().filter_map(|path| self.targets.get(path).map(Box::as_ref));
         named.filter(|target| target.names(&token.wire.name))
     }
 
     fn view(&self, token: &Token, is_failing: bool, now: Wall) -> View {
+        let generation = token.generation();
+        let name = &token.wire.name;
+        let held_ends = token.held.as_ref().and_then(|held| held.issued.expires_at);
+        let on_disk = self.targets_of(token).all(|target| target.holds_valid(name, now));
+        let delivered = self.targets_of(token).all(|target| target.holds(name, generation));
         let state = match &token.held {
             None => TokenState::Pending,
             Some(held) if held.is_expired(now) => TokenState::Expired,
-            // What readers find counts: a new token that cannot be written helps nobody.
-            Some(_) if self.ends_on_disk(token).any(|end| end <= now) => TokenState::Expired,
+            // What readers find counts: a token that cannot be written helps nobody.
+            Some(_) if !on_disk && !self.targets_of(token).any(|target| target.holds_valid(name, now)) => {
+                let was_there = self.targets_of(token).any(|target| target.line_of(name).is_some());
+                if was_there { TokenState::Expired } else { TokenState::Pending }
+            }
             Some(_) if is_failing => TokenState::Retrying,
             Some(_) => TokenState::Valid,
         };
-        let generation = token.generation();
-        let on_disk = matches!(state, TokenState::Valid | TokenState::Retrying)
-            && self.targets_of(token).all(|target| target.holds(&token.wire.name, generation));
-        View { state, on_disk, counted: token.leaving.is_none(), required: token.wire.required }
+        let is_valid = matches!(state, TokenState::Valid | TokenState::Retrying);
+        View {
+            state,
+            on_disk: is_valid && on_disk,
+            delivered: is_valid && delivered,
+            ends: held_ends.into_iter().chain(self.ends_on_disk(token)).min(),
+            counted: token.leaving.is_none(),
+            required: token.wire.required,
+        }
     }
 
-    /// When the older ones end that stand in files which could not be written.
+    /// When the older ones end that stand in files still.
     fn ends_on_disk<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = Wall> {
-        let stuck = self.targets_of(token).filter(|target| target.trouble.is_some());
-        let lines = stuck.filter_map(|target| target.line_of(&token.wire.name));
+        let lines = self.targets_of(token).filter_map(|target| target.line_of(&token.wire.name));
         lines.filter(|at| at.generation != token.generation()).filter_map(|at| at.expires_at)
     }
 
@@ -90,11 +102,11 @@ impl State {
         }
         let Some(token) = self.tokens.get_mut(name) else { return };
         token.view = view;
-        if view.on_disk && failing.is_none() && std::mem::take(&mut token.owes_hook) {
+        if view.delivered && failing.is_none() && std::mem::take(&mut token.owes_hook) {
             self.rotation_done(name, now, out);
         }
         match failing {
-            Some((reason, message, _)) => self.spell(name, reason, &message, now, out),
+            Some((reason, _, _)) => self.spell(name, reason, now),
             None => self.end_spell(name, out),
         }
     }
@@ -125,13 +137,9 @@ impl State {
     }
 
     /// A failing spell begins or goes on; `on_failure` is told once in it.
-    fn spell(&mut self, name: &TokenName, reason: Reason, message: &Arc<str>, now: Now, out: &mut Vec<Action>) {
+    fn spell(&mut self, name: &TokenName, reason: Reason, now: Now) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         let on_failure = token.wire.on_failure;
-        let lacks = reason == Reason::Machine && token.trouble.is_none();
-        if token.spell.is_none() && lacks && token.leaving.is_none() {
-            out.push(Action::Note(Note::Lacking { name: name.clone(), message: message.clone() }));
-        }
         let spell = token.spell.get_or_insert(Spell { since: now.boot, told: false });
         let Some(after) = on_failure else { return };
         if !spell.told && (reason == Reason::Rejected || spell.since.plus(after) <= now.boot) {
@@ -176,7 +184,7 @@ impl State {
         }
     }
 
-    fn time_target(&mut self, path: &Arc<Path>, now: Now) {
+    fn time_target(&mut self, path: &TargetPath, now: Now) {
         let Some(target) = self.targets.get(path) else { return };
         let (old, new) = (target.boot_timer, self.target_timer(target, now));
         if old != new {
@@ -191,10 +199,10 @@ impl State {
     fn let_go(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get(name) else { return };
         let spending = token.incoming.is_some() || (token.flight.is_some() && token.wire.single_use);
-        if !token.leaving.is_some_and(|until| until <= now.boot) || spending {
+        if token.leaving.is_none_or(|until| until > now.boot) || spending {
             return;
         }
-        let in_use = |path: &Arc<Path>| {
+        let in_use = |path: &TargetPath| {
             self.targets.get(path).is_some_and(|target| target.leaving.iter().any(|l| l.line.token == *name))
         };
         if token.targets.iter().any(in_use) || matches!(self.mode, Mode::Once { removes: false, .. }) {

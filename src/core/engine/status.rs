@@ -1,15 +1,15 @@
 //! Owns: what others may see of the state: sums for STATUS=, and a row a token for `status`.
 //! Does not: change anything, or hold a secret.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
 use super::event::Reason;
-use super::state::{Readiness, TokenState};
+use super::record::TokenState;
+use super::state::Readiness;
 use crate::core::schedule::Due;
-use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// How many tokens are in each state.
@@ -27,7 +27,7 @@ pub struct TokenStatus {
     pub name: TokenName,
     pub state: TokenState,
     pub required: bool,
-    /// Valid and in all its outputs.
+    /// All its outputs hold a valid one.
     pub on_disk: bool,
     pub issued_at: Option<Wall>,
     pub expires_at: Option<Wall>,
@@ -121,8 +121,13 @@ impl State {
         self.tokens.get(name)?.held.as_ref()?.left(now.wall)
     }
 
+    /// Nothing is being obtained, persisted or written.
+    pub fn is_at_rest(&self) -> bool {
+        self.busy == 0
+    }
+
     /// Paths with an operation under way, for the log at shutdown.
-    pub fn paths_under_way(&self) -> impl Iterator<Item = &Arc<Path>> {
+    pub fn paths_under_way(&self) -> impl Iterator<Item = &TargetPath> {
         self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(path, _)| path)
     }
 }

@@ -2,15 +2,16 @@
 //! another number than the operation under way changes nothing.
 //! Does not: render or write.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
 use super::event::{Action, LineAt, Note, OpId, Reason};
-use super::state::{Content, Op, Target, Trouble};
+use super::record::{Content, Op, Target, Trouble};
+use super::settle::Timers;
+use super::state::TimerOf;
 use crate::core::schedule;
-use crate::core::settings::{Format, LinePlan, Retry, Schedule, TokenName};
+use crate::core::settings::{Format, LinePlan, Retry, Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A write that has not come back after this is told as trouble; it is still waited for.
@@ -18,7 +19,7 @@ const SLOW: Duration = Duration::from_secs(10);
 
 impl State {
     /// Starts what brings the file to what it shall hold, unless something is under way there.
-    pub(super) fn settle_target(&mut self, path: &Arc<Path>, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn settle_target(&mut self, path: &TargetPath, now: Now, out: &mut Vec<Action>) {
         let Some(target) = self.targets.get_mut(path) else { return };
         let gone: Vec<TokenName> = target
             .leaving
@@ -43,7 +44,8 @@ impl State {
             self.take_away(path, now, out);
             return;
         }
-        if target.lack.is_some() || !self.is_about(target) {
+        // With nothing of the config in it, the file is left as it is until it goes.
+        if target.lines.is_empty() || target.lack.is_some() || !self.is_about(target) {
             return;
         }
         let shall = self.shall_hold(target);
@@ -95,7 +97,7 @@ impl State {
         })
     }
 
-    fn write(&mut self, path: &Arc<Path>, lines: Vec<LineAt>, now: Now, out: &mut Vec<Action>) {
+    fn write(&mut self, path: &TargetPath, lines: Vec<LineAt>, now: Now, out: &mut Vec<Action>) {
         let id = self.next_op();
         let Some(target) = self.targets.get_mut(path) else { return };
         let verify = std::mem::take(&mut target.verify);
@@ -107,7 +109,7 @@ impl State {
     }
 
     /// Nothing of the config stands in this file any more: what renewd wrote there goes.
-    fn take_away(&mut self, path: &Arc<Path>, now: Now, out: &mut Vec<Action>) {
+    fn take_away(&mut self, path: &TargetPath, now: Now, out: &mut Vec<Action>) {
         let Some(target) = self.targets.get(path) else { return };
         let unnamed = target.lines.is_empty();
         if !target.ours {
@@ -127,16 +129,14 @@ impl State {
         }
     }
 
-    fn drop_target(&mut self, path: &Arc<Path>) {
+    fn drop_target(&mut self, path: &TargetPath) {
         if let Some(target) = self.targets.remove(path) {
-            if let Some(at) = target.boot_timer {
-                self.boot_timers.remove(&(at, super::state::TimerOf::Target(path.clone())));
-            }
+            self.boot_timers.set(target.boot_timer, None, TimerOf::Target(path.clone()));
         }
     }
 
     /// Ends the operation of this number; `None` where another one is under way.
-    fn end_op(&mut self, path: &Arc<Path>, op: OpId) -> Option<Op> {
+    fn end_op(&mut self, path: &TargetPath, op: OpId) -> Option<Op> {
         let target = self.targets.get_mut(path)?;
         let ended = target.op.take_if(|under_way| under_way.id() == op)?;
         self.busy -= 1;
@@ -145,14 +145,14 @@ impl State {
         Some(*ended)
     }
 
-    pub(super) fn touch_tokens_of(&mut self, path: &Arc<Path>) {
+    pub(super) fn touch_tokens_of(&mut self, path: &TargetPath) {
         let Some(target) = self.targets.get(path) else { return };
         let names = target.lines.iter().map(|line| &line.token);
         let names: Vec<TokenName> = names.chain(target.leaving.iter().map(|l| &l.line.token)).cloned().collect();
         self.dirty_tokens.extend(names);
     }
 
-    pub(super) fn delivered(&mut self, path: &Arc<Path>, op: OpId) {
+    pub(super) fn delivered(&mut self, path: &TargetPath, op: OpId) {
         let Some(Op::Write { content, .. }) = self.end_op(path, op) else { return };
         if let Some(target) = self.targets.get_mut(path) {
             // A line may have lapsed while the write was under way.
@@ -167,7 +167,7 @@ impl State {
 
     pub(super) fn deliver_failed(
         &mut self,
-        path: &Arc<Path>,
+        path: &TargetPath,
         op: OpId,
         message: &Arc<str>,
         now: Now,
@@ -188,15 +188,11 @@ impl State {
         target.trouble = Some(Box::new(trouble));
         // Its last step may have failed after the rename.
         target.verify = true;
-        let names: Vec<TokenName> = target.lines.iter().map(|line| line.token.clone()).collect();
-        for name in names {
-            self.undelivered(&name, message, now, out);
-        }
     }
 
     pub(super) fn removed(
         &mut self,
-        path: &Arc<Path>,
+        path: &TargetPath,
         op: OpId,
         failed: Option<Arc<str>>,
         now: Now,
@@ -222,7 +218,7 @@ impl State {
         target.verify = true;
     }
 
-    fn tell_slow(&mut self, path: &Arc<Path>, now: Now) {
+    fn tell_slow(&mut self, path: &TargetPath, now: Now) {
         let message: Arc<str> =
             format!("the write to {} has not come back for {} s; still waiting for it", path.display(), SLOW.as_secs())
                 .into();
@@ -234,7 +230,7 @@ impl State {
     }
 
     /// The next trouble of a target: retried as its first token's failures are, more often when a token there runs out.
-    fn target_trouble(&self, path: &Arc<Path>, message: &Arc<str>, now: Now) -> Trouble {
+    fn target_trouble(&self, path: &TargetPath, message: &Arc<str>, now: Now) -> Trouble {
         let target = self.targets.get(path);
         let failures = target.and_then(|t| t.trouble.as_ref()).map_or(0, |t| t.failures).saturating_add(1);
         let tokens = || target.into_iter().flat_map(|t| &t.lines).filter_map(|line| self.tokens.get(&line.token));

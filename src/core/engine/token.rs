@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
-use super::event::{Action, Issued, Note, Reason};
-use super::state::{Flight, Held, Incoming, Token, Trouble};
+use super::event::{Action, Issued, Note, Persist, Reason};
+use super::record::{Flight, Held, Incoming, Token, Trouble};
 use crate::core::schedule::{self, Life};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
@@ -222,6 +222,12 @@ impl State {
             out.push(Action::Discard { name: name.clone(), generation: old.generation });
         }
         let targets = token.targets.clone();
+        for path in &targets {
+            if let Some(trouble) = self.targets.get_mut(path).and_then(|target| target.trouble.as_mut()) {
+                // It is another content: tried at once.
+                trouble.retry_at = trouble.not_before;
+            }
+        }
         self.dirty_targets.extend(targets);
         self.touch(name);
         for child in self.children.get(name).cloned().unwrap_or_default() {
@@ -360,12 +366,12 @@ impl State {
 }
 
 fn persist(name: &TokenName, held: &Held, sync: bool) -> Action {
-    Action::Persist {
+    Action::Persist(Persist {
         name: name.clone(),
         generation: held.generation,
         made_from: held.made_from,
         issued: held.issued,
         obtained_at: held.obtained_at,
         sync,
-    }
+    })
 }

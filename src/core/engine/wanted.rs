@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, RequestId, Want};
-use super::state::{Asked, Token, Waiter};
+use super::record::{Held, Target, Token};
+use super::state::{Asked, Waiter};
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
 
-/// `rotate` waits this long for min_interval to be over.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// `rotate` and `once` wait this long for min_interval to be over.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a `Token` want cannot be served, however long it waits.
 const TOO_SHORT: &str = "a new token does not live as long as was asked; ask for less or set a longer lifetime";
@@ -58,13 +59,7 @@ impl State {
 
     /// Marks one token as wanted by the waiter, or its wish as failed where it cannot be served in time.
     fn open(&mut self, waiter: &mut Waiter, want: &Want, name: TokenName, now: Now) {
-        if !matches!(want, Want::Valid { .. })
-            && let Some(lack) = self.tokens.get(&name).and_then(|token| self.unobtainable(token))
-        {
-            waiter.failed.push((name, lack));
-            return;
-        }
-        let Some(token) = self.tokens.get_mut(&name) else { return };
+        let Some(token) = self.tokens.get(&name) else { return };
         let (force, satisfied) = match want {
             Want::Valid { .. } => {
                 waiter.open.insert(name, 0);
@@ -72,9 +67,10 @@ impl State {
             }
             Want::Rotate { force, .. } => (*force, false),
             Want::Token { min_valid, .. } => {
-                let enough =
-                    token.is_usable(now.wall) && token.held.as_ref().is_some_and(|h| h.has_left(now.wall, *min_valid));
-                (false, enough)
+                // Of a credential that cannot be read nobody knows whether it is another one.
+                let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
+                let enough = |held: &Held| !held.is_expired(now.wall) && held.has_left(now.wall, *min_valid);
+                (false, usable && token.held.as_ref().is_some_and(enough))
             }
         };
         if satisfied {
@@ -82,10 +78,11 @@ impl State {
             waiter.open.insert(name, generation);
             return;
         }
-        if let Some(why) = held_back(token, force, now) {
+        if let Some(why) = self.unobtainable(token).or_else(|| held_back(token, force, now)) {
             waiter.failed.push((name, why));
             return;
         }
+        let Some(token) = self.tokens.get_mut(&name) else { return };
         // A flight under way began before the wish: `rotate` wants a later one.
         let generation = match want {
             Want::Rotate { .. } => self.last_generation + 1,
@@ -112,18 +109,18 @@ impl State {
             return;
         }
         let Some(token) = self.tokens.get(name) else { return };
-        let lack = self.targets_of(token).find_map(|target| target.lack.clone());
+        let undelivered = self.undelivered(token);
         let mut waiters = std::mem::take(&mut self.waiters);
         for waiter in &mut waiters {
             let Some(generation) = waiter.open.get(name) else { continue };
             if is_served(&waiter.asked, token, *generation, now) {
                 waiter.open.remove(name);
-            } else if let Some(lack) = &lack
+            } else if let Some(why) = &undelivered
                 && waiter.asked == Asked::Rotate
                 && token.generation() >= *generation
             {
                 waiter.open.remove(name);
-                waiter.failed.push((name.clone(), lack.clone()));
+                waiter.failed.push((name.clone(), why.clone()));
             }
         }
         self.waiters = waiters;
@@ -133,24 +130,22 @@ impl State {
     /// The token could not be obtained: those who wait for what was tried are told; a later wish is tried still.
     pub(super) fn disappoint(&mut self, name: &TokenName, message: &Arc<str>, now: Now, out: &mut Vec<Action>) {
         let Some(tried) = self.tokens.get(name).map(|token| token.last_generation) else { return };
-        self.fail_waiters(name, tried, message, |asked| !matches!(asked, Asked::Valid(..)));
-        self.answer(now, out);
-    }
-
-    /// The token at hand could not be written: those who wait for it on disk are told.
-    pub(super) fn undelivered(&mut self, name: &TokenName, message: &Arc<str>, now: Now, out: &mut Vec<Action>) {
-        let Some(at_hand) = self.tokens.get(name).map(Token::generation) else { return };
-        self.fail_waiters(name, at_hand, message, |asked| *asked == Asked::Rotate);
-        self.answer(now, out);
-    }
-
-    fn fail_waiters(&mut self, name: &TokenName, upto: u64, message: &Arc<str>, whose: impl Fn(&Asked) -> bool) {
-        for waiter in self.waiters.iter_mut().filter(|waiter| whose(&waiter.asked)) {
-            if waiter.open.get(name).is_some_and(|generation| *generation <= upto) {
+        for waiter in self.waiters.iter_mut().filter(|waiter| !matches!(waiter.asked, Asked::Valid(..))) {
+            if waiter.open.get(name).is_some_and(|generation| *generation <= tried) {
                 waiter.open.remove(name);
                 waiter.failed.push((name.clone(), message.clone()));
             }
         }
+        self.answer(now, out);
+    }
+
+    /// Why one of its files does not hold it, once nothing is under way in the others.
+    fn undelivered(&self, token: &Token) -> Option<Arc<str>> {
+        if self.targets_of(token).any(|target| target.op.is_some()) {
+            return None;
+        }
+        let why = |target: &Target| target.trouble.as_ref().map(|trouble| trouble.message.clone());
+        self.targets_of(token).find_map(|target| why(target).or_else(|| target.lack.clone()))
     }
 
     fn answer(&mut self, now: Now, out: &mut Vec<Action>) {
@@ -229,10 +224,11 @@ fn asked(want: &Want, names: &[TokenName]) -> Asked {
 
 fn is_served(asked: &Asked, token: &Token, generation: u64, now: Now) -> bool {
     match asked {
-        Asked::Rotate => token.generation() >= generation && token.view.on_disk,
+        Asked::Rotate => token.generation() >= generation && token.view.delivered,
         Asked::Token(..) => token.generation() >= generation,
         Asked::Valid(_, min_valid) => {
-            token.view.on_disk && token.held.as_ref().is_some_and(|held| held.has_left(now.wall, *min_valid))
+            let left = token.view.ends.map(|end| end.since(now.wall));
+            token.view.on_disk && left.is_none_or(|left| left >= *min_valid)
         }
     }
 }

@@ -3,7 +3,9 @@
 //! Does not: print, or know of terminals; colour is asked for by the caller.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -146,6 +148,13 @@ impl Report {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Without the lacks of these messages: a reload that is refused tells what is new.
+    pub fn without_lacks(mut self, known: &BTreeSet<Arc<str>>) -> Self {
+        let is_known = |entry: &Entry| entry.severity == Severity::Lack && known.contains(entry.title.as_str());
+        self.entries.retain(|entry| !is_known(entry));
+        self
     }
 
     /// How many findings there are of one severity.

@@ -10,7 +10,7 @@ use super::spec::Spec;
 use crate::core::config::{Raw, RawFormat, RawOutput, RawToken};
 use crate::core::facts::{Facts, FileId, Standing};
 use crate::core::finding::{Finding, Place, Severity};
-use crate::core::settings::{Format, Lack, LinePlan, TargetPlan};
+use crate::core::settings::{Format, Lack, LinePlan, TargetPath, TargetPlan};
 
 pub(super) fn plan_all(raw: &Raw, facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
     let mut targets =
@@ -21,7 +21,10 @@ pub(super) fn plan_all(raw: &Raw, facts: &Facts, ledger: &mut Ledger) -> Vec<Tar
             targets.add(token, output, spec, ledger);
         }
     }
-    targets.made.into_iter().map(|target| target.plan).collect()
+    let mut plans: Vec<TargetPlan> = targets.made.into_iter().map(|target| target.plan).collect();
+    // Collected in place: it has the room of what else a target was made of.
+    plans.shrink_to_fit();
+    plans
 }
 
 /// Files that are read: an output must not replace one.
@@ -42,24 +45,23 @@ struct Targets<'r> {
     facts: &'r Facts,
     inputs: HashMap<FileId, &'r Path>,
     templates: HashMap<&'r Path, Result<Arc<str>, String>>,
-    by_path: HashMap<Arc<Path>, usize>,
+    by_path: HashMap<TargetPath, usize>,
     made: Vec<Target<'r>>,
 }
 
 impl<'r> Targets<'r> {
     fn add(&mut self, token: &RawToken, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
-        let resolved = self.resolve(&output.path.value);
+        let path = TargetPath::from(self.resolve(&output.path.value));
         let (format, lack) = self.format(output, ledger);
         let line = LinePlan { token: token.name.value.clone(), format };
-        if let Some(target) = self.by_path.get(resolved.as_path()).and_then(|index| self.made.get_mut(*index)) {
+        if let Some(target) = self.by_path.get(&path).and_then(|index| self.made.get_mut(*index)) {
             target.share(output, line, &spec, ledger);
             return;
         }
-        let path: Arc<Path> = resolved.into();
         let lack = self.look(output, &spec, ledger).or(lack);
-        let shown = if *path == *output.path.value { Arc::clone(&path) } else { output.path.value.as_path().into() };
+        let shown = if *path == *output.path.value { path.clone() } else { output.path.value.clone().into() };
         let mut target = Target {
-            plan: TargetPlan { path: Arc::clone(&path), shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
+            plan: TargetPlan { path: path.clone(), shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
             first: output,
             spec,
             variables: HashMap::new(),
@@ -91,11 +93,7 @@ impl<'r> Targets<'r> {
         if let Some((folder, problem)) =
             path.parent().and_then(|folder| Some((folder, self.facts.folders.get(folder)?.problem.as_ref()?)))
         {
-            lack(
-                place,
-                format!("the folder `{}` {problem}", folder.display()),
-                "renewd creates no folders: RuntimeDirectory= or systemd-tmpfiles does",
-            );
+            lack(place, format!("the folder `{}` {}", folder.display(), problem.what), problem.help);
         }
         match self.facts.outputs.get(path) {
             Some(Standing::Link) => lack(

@@ -13,12 +13,13 @@ use crate::core::environment::Environment;
 use crate::core::facts::Facts;
 use crate::core::finding::Severity;
 use crate::core::settings::{
-    Fingerprint, HookAction, HookPlan, JwtSettings, KeyClaim, Lifetime, SourcePlan, TokenName, TokenPlan,
+    Fingerprint, HookAction, HookPlan, JwtSettings, KeyClaim, Lifetime, Schedule, SourcePlan, TokenName, TokenPlan,
 };
 
 pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<TokenPlan> {
     let mut keyring = Keyring::new(facts, env);
     let mut hooks = Hooks { facts, last: [None, None] };
+    let mut schedule = Arc::default();
     let mut tokens = Vec::with_capacity(raw.tokens.len());
     for token in &raw.tokens {
         let timing = schedule::plan(token, &raw.defaults, ledger);
@@ -33,7 +34,7 @@ pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut
             name: token.name.value.clone(),
             made_from: made_from(token, &jwt, ready.as_ref()),
             source: SourcePlan::Jwt(Arc::new(jwt)),
-            schedule: timing.schedule,
+            schedule: shared(&mut schedule, timing.schedule),
             required: token.required.unwrap_or(true),
             parents: token.parents.iter().map(|parent| parent.value.clone()).collect::<Vec<TokenName>>(),
             single_use: false,
@@ -44,6 +45,14 @@ pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut
         });
     }
     tokens
+}
+
+/// The schedule of the token before, where it is the same.
+fn shared(last: &mut Arc<Schedule>, schedule: Schedule) -> Arc<Schedule> {
+    if **last != schedule {
+        *last = Arc::new(schedule);
+    }
+    Arc::clone(last)
 }
 
 fn settings(token: &RawToken, timing: &Timing, ready: Option<&Ready>) -> Option<JwtSettings> {

@@ -1,0 +1,23 @@
+//! The figures that DESIGN.md asks for, measured on the binary beside the least that must be done (docs/performance.md).
+//! Arguments: which of `once`, `start`, `reload`, `generate` (default: all). The short form of each takes seconds;
+//! RENEWD_LONG=1 takes minutes. RENEWD_BIN names another binary to measure.
+
+mod generate;
+mod once;
+mod reload;
+mod start;
+mod support;
+
+type Part = (&'static str, fn());
+
+const PARTS: [Part; 4] =
+    [("once", once::figures), ("start", start::figures), ("reload", reload::figures), ("generate", generate::figures)];
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    for (name, figures) in PARTS {
+        if asked.is_empty() || asked.iter().any(|one| one == name) {
+            figures();
+        }
+    }
+}

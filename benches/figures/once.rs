@@ -1,0 +1,90 @@
+//! How long `renewd once` takes for many tokens, durable, against a bare loop that signs and writes the same, and
+//! how time and memory grow with the number of tokens.
+//! RENEWD_LONG=1: 10,000 tokens on the disk, 100,000 in memory, RS256 and ES256 too.
+
+use std::path::Path;
+
+use crate::support::floor::{bare_loop, shared_loop};
+use crate::support::{Signed, Tokens, Took, in_memory, is_long, millis, on_disk, run, table};
+
+pub fn figures() {
+    let numbers: &[usize] = if is_long() { &[1, 1_000, 10_000] } else { &[1, 1_000] };
+    for number in numbers {
+        let folder = on_disk();
+        compare(folder.path(), "on disk", *number, Signed::Hs256, 1.15);
+    }
+    for number in [1, 1_000, 10_000] {
+        let folder = in_memory();
+        compare(folder.path(), "in memory", number, Signed::Hs256, 1.5);
+    }
+    let number = if is_long() { 10_000 } else { 1_000 };
+    for signed in [Signed::Es256, Signed::Rs256] {
+        let folder = in_memory();
+        compare(folder.path(), "in memory", number, signed, 1.5);
+    }
+    growth(if is_long() { 10_000 } else { 2_000 });
+}
+
+/// The best of a few runs that take turns, so that a busy moment of the machine meets all.
+struct Best {
+    bare: f64,
+    shared: f64,
+    check: f64,
+    once: f64,
+    kept: f64,
+    peak: u64,
+}
+
+fn measure(tokens: &Tokens<'_>, rounds: usize) -> Best {
+    let mut best = Best { bare: f64::MAX, shared: f64::MAX, check: f64::MAX, once: f64::MAX, kept: f64::MAX, peak: 0 };
+    for _ in 0..rounds {
+        tokens.forget();
+        best.bare = best.bare.min(millis(bare_loop(&tokens.out(), tokens.number, tokens.signed)));
+        tokens.forget();
+        best.shared = best.shared.min(millis(shared_loop(&tokens.out(), tokens.number, tokens.signed)));
+        best.check = best.check.min(millis(once(tokens, "check").time));
+        tokens.forget();
+        let took = once(tokens, "once");
+        best.once = best.once.min(millis(took.time));
+        best.peak = best.peak.max(took.peak);
+        assert!(tokens.file(tokens.number - 1).exists(), "the last token is in place");
+        best.kept = best.kept.min(millis(once(tokens, "once").time));
+    }
+    best
+}
+
+fn once(tokens: &Tokens<'_>, command: &str) -> Took {
+    run(tokens.command(command))
+}
+
+fn compare(folder: &Path, place: &str, number: usize, signed: Signed, goal: f64) {
+    let tokens = Tokens { signed, ..Tokens::new(folder, number) };
+    tokens.prepare();
+    let best = measure(&tokens, if number > 1_000 { 2 } else { 5 });
+    table::title(&format!("{number} tokens, {}, {place}", signed.name()));
+    table::plain("bare loop, one after another", best.bare, "ms");
+    table::plain("the same on threads that share commits", best.shared, "ms");
+    table::plain("reading the config (`check`)", best.check, "ms");
+    table::line("`once`", best.once, goal * best.bare + best.check, "ms");
+    table::plain(
+        "`once` against the faster loop and reading",
+        best.once / (best.shared.min(best.bare) + best.check),
+        "",
+    );
+    table::plain("`once` when all are kept", best.kept, "ms");
+}
+
+fn growth(number: usize) {
+    let mut rows = Vec::new();
+    for number in [number, 10 * number] {
+        let folder = in_memory();
+        let tokens = Tokens::new(folder.path(), number);
+        tokens.prepare();
+        rows.push(measure(&tokens, 2));
+    }
+    table::title(&format!("{} tokens against {number}, HS256, in memory", 10 * number));
+    table::line("time of `once`", rows[1].once / rows[0].once, 10.5, "");
+    table::line("peak memory of `once`", rows[1].peak as f64 / rows[0].peak as f64, 10.5, "");
+    table::plain("peak memory, fewer", rows[0].peak as f64 / 1024.0, "MiB");
+    table::plain("peak memory, more", rows[1].peak as f64 / 1024.0, "MiB");
+}

@@ -1,0 +1,87 @@
+//! From the start of `renewd run` to READY=1, its memory at rest, and how often it wakes when nothing is to be done.
+//! RENEWD_LONG=1: more rounds, a whole minute of idleness. RENEWD_IDLE=SECONDS: so long.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::daemon::Daemon;
+use crate::support::{Tokens, in_memory, is_long, millis, quantile, table};
+
+pub fn figures() {
+    binary();
+    for (number, goal) in [(1, 10.0), (1_000, 40.0), (10_000, 300.0)] {
+        let folder = in_memory();
+        let tokens = Tokens::new(folder.path(), number);
+        tokens.prepare();
+        start(&tokens, goal);
+    }
+    idle();
+}
+
+fn binary() {
+    let path = std::env::var_os("RENEWD_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_renewd").into());
+    let size = Path::new(&path).metadata().expect("the binary").len();
+    table::title("the binary");
+    table::line("size", size as f64 / 1024.0 / 1024.0, 8.0, "MiB");
+}
+
+fn start(tokens: &Tokens<'_>, goal: f64) {
+    let fresh = Daemon::start(tokens.command("run"), tokens.folder);
+    let first = millis(fresh.ready_after);
+    let after_first = memory(&fresh);
+    fresh.stop();
+    let rounds = if is_long() { 20 } else { 5 };
+    let mut times: Vec<Duration> = (0..rounds)
+        .map(|_| {
+            let daemon = Daemon::start(tokens.command("run"), tokens.folder);
+            let time = daemon.ready_after;
+            daemon.stop();
+            time
+        })
+        .collect();
+    let kept = Daemon::start(tokens.command("run"), tokens.folder);
+    let at_rest = memory(&kept);
+    kept.stop();
+    table::title(&format!("{} tokens, HS256, in memory", tokens.number));
+    table::line("start to READY, all valid (median)", millis(quantile(&mut times, 0.5)), goal, "ms");
+    table::plain("start to READY, none there yet", first, "ms");
+    let goal = 6.0 + tokens.number.saturating_sub(1) as f64 / 1024.0;
+    table::line("memory at rest after a restart (VmRSS)", at_rest.resident, goal, "MiB");
+    table::plain("... its own (Private_Dirty)", at_rest.private, "MiB");
+    table::plain("... proportional (Pss)", at_rest.proportional, "MiB");
+    table::line("memory at rest after all were renewed (VmRSS)", after_first.resident, goal, "MiB");
+}
+
+struct Memory {
+    resident: f64,
+    private: f64,
+    proportional: f64,
+}
+
+/// What is left when it has come to rest.
+fn memory(daemon: &Daemon) -> Memory {
+    std::thread::sleep(Duration::from_millis(1500));
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    Memory {
+        resident: mib(daemon.resident()),
+        private: mib(daemon.private()),
+        proportional: mib(daemon.proportional()),
+    }
+}
+
+fn idle() {
+    let given = std::env::var("RENEWD_IDLE").ok().and_then(|seconds| seconds.parse().ok());
+    let seconds: u64 = given.unwrap_or(if is_long() { 120 } else { 8 });
+    let folder = in_memory();
+    let tokens = Tokens::new(folder.path(), 100);
+    tokens.prepare();
+    let daemon = Daemon::start(tokens.command("run"), tokens.folder);
+    std::thread::sleep(Duration::from_secs(2));
+    let before = daemon.sleeps();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let woken = daemon.sleeps() - before;
+    daemon.stop();
+    table::title(&format!("idle, 100 tokens, for {seconds} s"));
+    let allowed = (seconds as f64 / 30.0).ceil().max(1.0);
+    table::line("wake-ups of all threads", woken as f64, allowed, "");
+}

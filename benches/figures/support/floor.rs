@@ -1,0 +1,136 @@
+//! Owns: the least that must be done: sign a token and put it in place durably, with nothing around it.
+//! Does not: know renewd.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::{hmac, rsa};
+use data_encoding::BASE64URL_NOPAD;
+use rustix::fs::{CWD, Mode, OFlags, fsync, openat, renameat};
+
+use super::{SECRET, Signed};
+
+/// An RSA key of 2048 bits, PEM (PKCS#8), made once a run.
+pub fn rsa_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let pair = rsa::KeyPair::generate(KeySize::Rsa2048).expect("a key");
+        pem(pair.as_der().expect("PKCS#8").as_ref())
+    })
+}
+
+/// A P-256 key, PEM (PKCS#8), made once a run.
+pub fn ec_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+        pem(pkcs8.expect("a key").as_ref())
+    })
+}
+
+fn pem(der: &[u8]) -> String {
+    pem::encode(&pem::Pem::new("PRIVATE KEY", der))
+}
+
+fn der(text: &str) -> Vec<u8> {
+    pem::parse(text).expect("PEM").into_contents()
+}
+
+enum Key {
+    Hs256(hmac::Key),
+    Rs256(RsaKeyPair),
+    Es256(EcdsaKeyPair),
+}
+
+impl Key {
+    fn new(signed: Signed) -> Self {
+        match signed {
+            Signed::Hs256 => Self::Hs256(hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes())),
+            Signed::Rs256 => Self::Rs256(RsaKeyPair::from_pkcs8(&der(rsa_key())).expect("the key")),
+            Signed::Es256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der(ec_key()));
+                Self::Es256(pair.expect("the key"))
+            }
+        }
+    }
+
+    fn sign(&self, name: &str, index: usize) -> String {
+        let mut jti = [0; 16];
+        getrandom::fill(&mut jti).expect("random");
+        let header = format!(r#"{{"typ":"JWT","alg":"{name}"}}"#);
+        let jti = BASE64URL_NOPAD.encode(&jti);
+        let claims = format!(r#"{{"iss":"key{index}","iat":1600000000,"exp":1600003600,"jti":"{jti}"}}"#);
+        let signed =
+            format!("{}.{}", BASE64URL_NOPAD.encode(header.as_bytes()), BASE64URL_NOPAD.encode(claims.as_bytes()));
+        let random = SystemRandom::new();
+        let signature = match self {
+            Self::Hs256(key) => hmac::sign(key, signed.as_bytes()).as_ref().to_vec(),
+            Self::Es256(key) => key.sign(&random, signed.as_bytes()).expect("a signature").as_ref().to_vec(),
+            Self::Rs256(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).expect("a signature");
+                signature
+            }
+        };
+        format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature))
+    }
+}
+
+/// One file after another: sign, create, write, fsync, rename, fsync the folder.
+pub fn bare_loop(folder: &Path, files: usize, signed: Signed) -> Duration {
+    let started = Instant::now();
+    let (key, at) = (Key::new(signed), open(folder));
+    for index in 0..files {
+        put(&at, index, &key.sign(signed.name(), index));
+        fsync(&at).expect("the folder's fsync");
+    }
+    started.elapsed()
+}
+
+/// The same on eight threads that share the disk's commits, the folder fsynced once in 512 files.
+pub fn shared_loop(folder: &Path, files: usize, signed: Signed) -> Duration {
+    let started = Instant::now();
+    let (key, at) = (Key::new(signed), open(folder));
+    for from in (0..files).step_by(512) {
+        let (next, to) = (AtomicUsize::new(from), files.min(from + 512));
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= to {
+                    return;
+                }
+                put(&at, index, &key.sign(signed.name(), index));
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..(to - from).div_ceil(8).min(8)).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        fsync(&at).expect("the folder's fsync");
+    }
+    started.elapsed()
+}
+
+fn open(folder: &Path) -> OwnedFd {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, folder, flags, Mode::empty()).expect("the folder")
+}
+
+fn put(folder: &OwnedFd, index: usize, token: &str) {
+    let temp = format!(".t{index}.token.floor");
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = openat(folder, &temp, flags, Mode::from_raw_mode(0o600)).expect("a temporary file");
+    let mut file = File::from(file);
+    file.write_all(token.as_bytes()).expect("the write");
+    file.sync_all().expect("the file's fsync");
+    renameat(folder, &temp, folder, format!("t{index}.token")).expect("the rename");
+}
