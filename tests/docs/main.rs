@@ -1,0 +1,141 @@
+//! Owns: that the README, the manual and the examples say what the binary does: commands, flags, keys, configs, links.
+//! `RENEWD_BLESS=1` writes the generated parts of the reference anew; `RENEWD_BINARY=PATH` asks another build.
+//! Does not: judge the prose.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod configs;
+mod reference;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The folder of the crate.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The binary under test.
+fn binary() -> PathBuf {
+    let other = std::env::var_os("RENEWD_BINARY").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_renewd")));
+    root().join(other)
+}
+
+/// The binary, in an environment that leads to no config, state or daemon of this machine.
+fn renewd(home: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", home).current_dir(home);
+    command
+}
+
+/// Its standard output; panics where it failed.
+fn printed(args: &[&str]) -> String {
+    let output = renewd(&std::env::temp_dir()).args(args).output().expect("renewd starts");
+    assert!(output.status.success(), "{args:?}: {}", said(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A Markdown file, by its path below the crate.
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+/// A fenced block: what stands behind the fence, the lines, and where it begins.
+struct Block {
+    info: String,
+    text: String,
+    line: usize,
+}
+
+/// The README, the changes and all pages of the manual.
+fn pages() -> Vec<Page> {
+    let mut paths = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    collect(&root().join("docs/src"), &mut paths);
+    assert!(paths.len() > 10, "the manual is not where it was");
+    paths.into_iter().map(|path| Page { text: std::fs::read_to_string(&path).expect("a page"), path }).collect()
+}
+
+fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, into);
+        } else if path.extension().is_some_and(|end| end == "md") {
+            into.push(path);
+        }
+    }
+}
+
+impl Page {
+    fn blocks(&self) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        let mut open: Option<Block> = None;
+        for (number, line) in self.text.lines().enumerate() {
+            match (&mut open, line.strip_prefix("```")) {
+                (None, Some(info)) => {
+                    open = Some(Block { info: info.trim().into(), text: String::new(), line: number + 1 });
+                }
+                (Some(_), Some(_)) => blocks.extend(open.take()),
+                (Some(block), None) => block.text.extend([line, "\n"]),
+                (None, None) => {}
+            }
+        }
+        assert!(open.is_none(), "{}: a block without an end", self.path.display());
+        blocks
+    }
+
+    /// The text outside of blocks.
+    fn prose(&self) -> String {
+        self.text.split("```").step_by(2).collect()
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut links = 0;
+    for page in pages() {
+        for piece in page.prose().split("](").skip(1) {
+            let target = piece.split(')').next().unwrap_or_default();
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let path = if file.is_empty() {
+                page.path.clone()
+            } else {
+                page.path.parent().expect("a page lies in a folder").join(file)
+            };
+            assert!(path.exists(), "{}: ({target}) leads nowhere", page.path.display());
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&path).expect("a page");
+                let found = text.lines().filter(|line| line.starts_with('#')).any(|line| slug(line) == anchor);
+                assert!(found, "{}: ({target}): no such heading", page.path.display());
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 30, "{links} links found");
+}
+
+/// The anchor that forges and mdbook give a heading.
+fn slug(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let summary = std::fs::read_to_string(root().join("docs/src/SUMMARY.md")).expect("the summary");
+    let mut paths = Vec::new();
+    collect(&root().join("docs/src"), &mut paths);
+    for path in paths {
+        let name = path.strip_prefix(root().join("docs/src")).expect("below").display().to_string();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "docs/src/SUMMARY.md lacks {name}");
+    }
+}
