@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{Exit, Surroundings};
-use crate::host::control::{ClientError, Request, Response, call};
+use crate::host::control::{ClientError, NO_PERMISSION, Request, Response, call};
 use crate::host::load;
 
 /// Longer than the daemon itself waits for anything that has no timeout of its own.
@@ -65,7 +65,7 @@ pub(crate) fn finish(answer: Result<Response, ClientError>) -> ExitCode {
     match answer {
         Ok(response) => {
             response.errors.iter().for_each(|line| eprintln!("error: {line}"));
-            ExitCode::from(response.exit)
+            ExitCode::from(if response.exit == NO_PERMISSION { Exit::Failed as u8 } else { response.exit })
         }
         Err(error) => complain(&error).into(),
     }

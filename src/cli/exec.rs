@@ -8,8 +8,8 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::ask::SocketArgs;
-use super::{Surroundings, input, token};
-use crate::core::settings::{Format, Plan};
+use super::{Exit, Surroundings, input, token};
+use crate::core::settings::Plan;
 use crate::host::load::{find_config, load};
 
 /// Run a command with a fresh token in its environment
@@ -49,10 +49,13 @@ fn variable(text: &str) -> Result<String, String> {
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let usable = match token::usable(&args.name, args.min_valid, &args.socket, around) {
         Ok(usable) => usable,
+        // 1 would be the command's own.
+        Err(Exit::Failed) => return Exit::NotNow.into(),
         Err(exit) => return exit.into(),
     };
     let plan = find_config(around.config.as_deref(), &around.env).ok().and_then(|path| load(&path, &around.env).plan);
-    let variable = args.variable.clone().unwrap_or_else(|| usual_variable(&args.name, plan.as_ref()));
+    let told = args.variable.as_ref().or(usable.variable.as_ref());
+    let variable = told.cloned().unwrap_or_else(|| usual_variable(&args.name, plan.as_ref()));
     let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(64) };
     let mut command = Command::new(program);
     command.args(rest);
@@ -67,11 +70,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
 
 /// That of the token's first env output, else NAME in capitals, what no variable may hold as `_`, and `_TOKEN`.
 fn usual_variable(name: &str, plan: Option<&Plan>) -> String {
-    let lines = plan.into_iter().flat_map(|plan| &plan.targets).flat_map(|target| &target.lines);
-    let env = lines.filter(|line| line.token.as_str() == name).find_map(|line| match &line.format {
-        Format::Env { variable, .. } => Some(variable.clone()),
-        _ => None,
-    });
+    let env = plan.and_then(|plan| plan.env_variable(name)).map(str::to_owned);
     env.unwrap_or_else(|| {
         let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
         let made: String = name.chars().map(upper).collect();

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::core::finding::looks_opaque;
 use crate::core::jose::{MAX_TOKEN, seal};
 use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey, decode_secret};
 use crate::core::secret::Secret;
@@ -113,7 +114,13 @@ pub(crate) fn wrong(what: &str, file: &Path, error: &KeyError) -> Failure {
 }
 
 pub(crate) fn shown(file: &Path) -> String {
-    if is_stdin(file) { "from stdin".into() } else { file.display().to_string() }
+    let name = file.display().to_string();
+    match name {
+        _ if is_stdin(file) => "from stdin".into(),
+        // The secret itself, in the place of its file's name.
+        word if !word.contains(['/', '.']) && looks_opaque(&word) => "in a file with a name that is not shown".into(),
+        path => path,
+    }
 }
 
 pub(crate) fn is_stdin(file: &Path) -> bool {
@@ -133,7 +140,7 @@ pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<
     if is_stdin(file) {
         return read(&mut io::stdin().lock(), MAX_KEY).map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
     }
-    let failed = |e: &dyn std::fmt::Display| Failure::failed(format!("{what} {}: {e}", file.display()));
+    let failed = |e: &dyn std::fmt::Display| Failure::failed(format!("{what} {}: {e}", shown(file)));
     let mut open = File::open(file).map_err(|e| failed(&e))?;
     let about = open.metadata().map_err(|e| failed(&e))?;
     if about.is_dir() {

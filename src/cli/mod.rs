@@ -25,6 +25,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::core::environment::Environment;
+use crate::core::finding::looks_opaque;
 use crate::host::load;
 
 /// Keeps short-lived tokens fresh in files.
@@ -120,7 +121,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Help and version are data, and go well; anything else is a mistake.
-/// A word that stands where none belongs may be a token, and is not shown.
+/// A word in a wrong place may be a secret or a token: one that looks like it is not shown.
 fn usage(error: &clap::Error) -> Exit {
     let context = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -128,12 +129,17 @@ fn usage(error: &clap::Error) -> Exit {
             return if printed.is_ok() { Exit::Done } else { Exit::Failed };
         }
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => ContextKind::InvalidValue,
         _ => ContextKind::InvalidSubcommand,
     };
-    match error.get(context) {
-        Some(ContextValue::String(word)) if !word.starts_with('-') && word.len() > 32 => {
+    match (error.get(context), error.get(ContextKind::InvalidArg)) {
+        (Some(ContextValue::String(word)), option) if !word.starts_with('-') && looks_opaque(word) => {
+            let place = match option {
+                Some(option) if context == ContextKind::InvalidValue => format!("the value of '{option}' is wrong"),
+                _ => "an argument stands where none belongs".into(),
+            };
             eprintln!(
-                "error: an argument stands where none belongs (not shown: it may be a token)\n\nFor more information, try '--help'."
+                "error: {place} (not shown: it may be a secret or a token)\n\nFor more information, try '--help'."
             );
         }
         _ => eprint!("{}", error.render()),

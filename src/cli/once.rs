@@ -60,7 +60,7 @@ pub(crate) fn named(plan: &Plan, names: &[String]) -> Result<BTreeSet<TokenName>
     let find = |name: &String| plan.tokens.iter().find(|token| token.name.as_str() == name).map(|t| t.name.clone());
     let known = names.iter().map(|name| find(name).ok_or(name));
     known.collect::<Result<_, _>>().map_err(|name| {
-        eprintln!("error: token {name} is not in the config");
+        eprintln!("error: token {} is not in the config", TokenName::shown(name));
         Exit::Usage
     })
 }

@@ -14,7 +14,7 @@ use crate::core::secret::Secret;
 use crate::core::settings::{Format, TokenName};
 use crate::core::time::Wall;
 use crate::daemon::{self, Once};
-use crate::host::control::{ClientError, Request, Response};
+use crate::host::control::{ClientError, NO_PERMISSION, Request, Response};
 
 /// Print a token, obtained first where it has too little life left
 ///
@@ -51,6 +51,8 @@ pub(crate) struct Usable {
     pub token: Secret<String>,
     pub issued_at: Wall,
     pub expires_at: Option<Wall>,
+    /// That of its env output, as the daemon knows it.
+    pub variable: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
@@ -95,9 +97,14 @@ pub(crate) fn usable(
     let min_valid_ms = u64::try_from(min_valid.as_millis()).unwrap_or(u64::MAX);
     let request = Request::Token { name: name.into(), min_valid: min_valid_ms };
     match socket.ask(around, &request, PATIENCE) {
+        // A daemon of somebody else, which serves its own user and root alone, is as good as none.
+        Ok(response) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
         Ok(response) => from_daemon(name, response),
-        Err(ClientError::NotThere { .. }) => from_state(name, min_valid, around),
-        Err(error) => Err(complain(&error)),
+        Err(ClientError::NotThere { .. } | ClientError::Refused { .. }) => from_state(name, min_valid, around),
+        Err(error) => {
+            complain(&error);
+            Err(Exit::NotNow)
+        }
     }
 }
 
@@ -108,6 +115,7 @@ fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
             token: Secret::new(answer.token.to_string()),
             issued_at: Wall(answer.issued_at),
             expires_at: answer.expires_at.map(Wall),
+            variable: answer.variable,
         }),
         _ => {
             response.errors.iter().for_each(|line| eprintln!("error: {line}"));
@@ -128,9 +136,13 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
     let what = Once { names, ahead: Duration::ZERO, token: Some((name.clone(), min_valid)) };
     let end = daemon::once(plan, what).map_err(|error| not_now(error.to_string()))?;
     match end.held {
-        Some(Ok(held)) => {
-            Ok(Usable { name, token: held.token, issued_at: held.issued_at, expires_at: held.expires_at })
-        }
+        Some(Ok(held)) => Ok(Usable {
+            name,
+            token: held.token,
+            issued_at: held.issued_at,
+            expires_at: held.expires_at,
+            variable: None,
+        }),
         Some(Err(why)) => Err(not_now(why)),
         None => Err(not_now(format!("token {name} is not at hand"))),
     }

@@ -26,6 +26,11 @@ impl TokenName {
         good.then(|| Self(name.into()))
     }
 
+    /// A name as it was asked for, for an error; what can be no name may be a token.
+    pub fn shown(asked: &str) -> &str {
+        if Self::new(asked).is_some() { asked } else { "(not a name, and not shown)" }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -368,4 +373,15 @@ pub struct Plan {
     pub watched_folders: BTreeSet<PathBuf>,
     /// Environment variables that hold secrets: no program that renewd runs gets them.
     pub secret_variables: Vec<String>,
+}
+
+impl Plan {
+    /// The variable of a token's first env output.
+    pub fn env_variable(&self, token: &str) -> Option<&str> {
+        let mut lines = self.targets.iter().flat_map(|target| &target.lines);
+        lines.find_map(|line| match &line.format {
+            Format::Env { variable, .. } if line.token.as_str() == token => Some(variable.as_str()),
+            _ => None,
+        })
+    }
 }

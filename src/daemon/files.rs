@@ -3,6 +3,7 @@
 //! Does not: decide what is written where.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,17 @@ const BATCH: usize = 512;
 enum Work {
     Write { op: OpId, job: Job },
     Remove { op: OpId, path: TargetPath, digests: Vec<Fingerprint> },
+}
+
+impl Work {
+    /// What is told where the batch did not come to its end.
+    fn broken(&self) -> Event {
+        let message: Arc<str> = "an internal error, see the log; please report it".into();
+        match self {
+            Self::Write { op, job } => Event::DeliverFailed { path: job.path.clone(), op: *op, message },
+            Self::Remove { op, path, .. } => Event::Removed { path: path.clone(), op: *op, failed: Some(message) },
+        }
+    }
 }
 
 #[derive(Default)]
@@ -134,7 +146,9 @@ impl Files {
             let batch: Vec<Work> = lane.waiting.drain(..lane.waiting.len().min(BATCH)).collect();
             let (folder, messages) = (folder.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
-                let events = work(&folder, batch);
+                let failures = batch.iter().map(Work::broken).collect();
+                // A fault of ours in one folder must not keep that folder's lane for ever.
+                let events = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, batch))).unwrap_or(failures);
                 // The daemon is gone: nobody waits for the answer.
                 let _ = messages.send(Message::LaneDone { folder, events });
             });

@@ -62,19 +62,34 @@ pub(super) fn log(note: &Note, plan: &Plan, now: Now) {
     }
 }
 
-/// One line that says how it stands: what is wrong first.
-pub(super) fn status_line(state: &State, refused: Option<&str>, now: Now) -> String {
+/// One line that says how it stands, for STATUS=: what is wrong first.
+pub(super) fn status_line(state: &State, now: Now) -> String {
     let counts = state.counts();
-    let mut parts: Vec<String> =
-        refused.map(|why| format!("config refused, the old one runs: {why}")).into_iter().collect();
+    let refused = state.refused().map(|why| format!("config refused, the old one runs: {why}"));
+    let mut parts: Vec<String> = refused.into_iter().collect();
     parts.push(sums(counts));
     if counts.retrying + counts.expired + counts.pending > 0 {
-        let troubled = state.statuses(now).find(|row| row.last_error.is_some() && row.state != TokenState::Valid);
-        if let Some(row) = troubled {
-            parts.push(format!("{}: {}", row.name, row.last_error.as_deref().unwrap_or_default()));
-        }
+        let mut troubled = state.statuses(now).filter(|row| row.state != TokenState::Valid);
+        let first = troubled.find_map(|row| Some(format!("{}: {}", row.name, row.last_error?)));
+        parts.extend(first);
+    }
+    let missing = state.missing();
+    if state.is_ready() && !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().take(20).map(|name| name.as_str()).collect();
+        parts.push(format!("not valid on disk: {}", names.join(", ")));
     }
     parts.join("; ")
+}
+
+/// The same for the log, with a line a token: SIGUSR1.
+pub(super) fn log_status(state: &State, now: Now) {
+    tracing::info!("status: {}", status_line(state, now));
+    for row in state.statuses(now) {
+        let left = |end: Wall| format!("{} left", span(end.since(now.wall)));
+        let left = row.expires_at.map_or_else(|| "never expires".into(), left);
+        let error = row.last_error.map(|error| format!("; {error}")).unwrap_or_default();
+        tracing::info!("token {}: {}, {left}{error}", row.name, row.state.as_str());
+    }
 }
 
 fn sums(counts: Counts) -> String {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::Message;
 use super::runner::{Held, Runner};
 use super::start::{StartError, start};
-use super::{Message, notes};
 use crate::core::engine::{Answer, Event, Mode, Wiring};
 use crate::core::settings::{Plan, TokenName};
 use crate::host::clock;
@@ -121,9 +121,4 @@ fn held(name: &TokenName, answer: Option<Result<Held, Answer>>) -> Result<Held, 
         Some(Err(Answer::Unknown(name))) => Err(format!("token {name} is not in the config")),
         _ => Err(format!("token {name}: stopped before it was at hand")),
     }
-}
-
-/// For the log at the end of a start.
-pub(super) fn status_line(runner: &Runner, refused: Option<&str>) -> String {
-    notes::status_line(&runner.state, refused, clock::now())
 }

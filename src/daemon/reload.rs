@@ -93,10 +93,11 @@ impl Reload {
         };
         let errors = report.lines().filter(|(severity, _)| *severity != Severity::Warning);
         let errors: Vec<String> = errors.map(|(_, line)| line).collect();
-        for asker in self.askers.drain(..) {
-            let answer = if refused.is_some() { Err(errors.clone()) } else { Ok(()) };
-            // Who does not listen any more needs no answer.
-            let _ = asker.send(answer);
+        if refused.is_some() {
+            for asker in self.askers.drain(..) {
+                // Who does not listen any more needs no answer.
+                let _ = asker.send(Err(errors.clone()));
+            }
         }
         match (plan, refused) {
             (Some(plan), None) => {
@@ -117,6 +118,14 @@ impl Reload {
                 }
                 Verdict::Refused { message, lack: refused.unwrap_or(false) }
             }
+        }
+    }
+
+    /// What was taken is carried out: whoever asked for it is told.
+    pub fn settled(&mut self) {
+        for asker in self.askers.drain(..) {
+            // Who does not listen any more needs no answer.
+            let _ = asker.send(Ok(()));
         }
     }
 

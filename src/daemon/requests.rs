@@ -13,13 +13,12 @@ use crate::core::engine::{Answer, TokenState, TokenStatus, Want};
 use crate::core::settings::{Plan, TokenName};
 use crate::core::time::Wall;
 use crate::host::clock;
-use crate::host::control::{Call, Request, Response, TokenAnswer};
+use crate::host::control::{Call, NO_PERMISSION, Request, Response, TokenAnswer};
 
 /// sysexits.h.
 const FAILED: u8 = 1;
 const USAGE: u8 = 64;
 const NOT_NOW: u8 = 75;
-const NO_PERMISSION: u8 = 77;
 const WRONG_CONFIG: u8 = 78;
 
 /// `rotate` and `token` wait for a source this long: longer than any source's own default timeout.
@@ -42,7 +41,8 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, call
         return false;
     }
     if let Some(name) = unknown {
-        reply(answer, Response::failed(USAGE, vec![format!("token {name} is not in the daemon's config")]));
+        let why = format!("token {} is not in the daemon's config", TokenName::shown(&name));
+        reply(answer, Response::failed(USAGE, vec![why]));
         return false;
     }
     match request {
@@ -110,6 +110,7 @@ fn wait(runner: &mut Runner, want: Want, timeout: Duration, answer: oneshot::Sen
 
 fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<Response>) {
     let receiver = runner.ask_token(name.clone(), min_valid, PATIENCE);
+    let variable = runner.plan.env_variable(name.as_str()).map(str::to_owned);
     tokio::spawn(async move {
         let response = match receiver.await {
             Ok(Ok(stored)) => Response {
@@ -118,6 +119,7 @@ fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, ans
                     token: zeroize::Zeroizing::new(stored.token.expose().clone()),
                     issued_at: stored.issued_at.0,
                     expires_at: stored.expires_at.map(|at| at.0),
+                    variable,
                 }),
                 ..Response::done()
             },

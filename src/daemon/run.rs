@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 
-use super::once::{status_line, take};
+use super::once::take;
 use super::reload::{Reload, Verdict, needs_restart};
 use super::requests::{self, About};
 use super::runner::Runner;
@@ -38,6 +38,10 @@ const STOP: Duration = Duration::from_millis(1500);
 const STOP_SPENDING: Duration = Duration::from_secs(35);
 /// Hooks under way are ended within this.
 const STOP_HOOKS: Duration = Duration::from_millis(400);
+/// What a reload changed is on disk within this, or the reload is over all the same.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Without its timer the daemon looks at everything this often.
+const TIMERLESS: Duration = Duration::from_secs(1);
 /// Where inotify is not to be had, the config is read again this often.
 const POLL: Duration = Duration::from_secs(60);
 
@@ -116,6 +120,8 @@ struct Daemon {
     told_watchdog: Boot,
     told_patience: Boot,
     polled: Boot,
+    /// A reading is being carried out; its end is told by then.
+    settle_by: Option<Boot>,
     stop_at: Option<Boot>,
 }
 
@@ -147,6 +153,7 @@ impl Daemon {
             told_watchdog: now.boot,
             told_patience: Boot(0),
             polled: now.boot,
+            settle_by: None,
             stop_at: None,
         }
     }
@@ -155,6 +162,7 @@ impl Daemon {
         self.listen();
         loop {
             self.runner.work();
+            self.settle();
             self.tell();
             if self.runner.finished || self.stop_at.is_some_and(|at| clock::now().boot >= at) {
                 break;
@@ -164,7 +172,13 @@ impl Daemon {
                 biased;
                 Some(signal) = signals.next() => self.signal(signal),
                 Some(message) = self.inbox.recv() => self.message(message),
-                woken = alarm.wait(wake) => self.woken(woken),
+                woken = alarm.wait(wake) => {
+                    if woken.is_err() {
+                        // Not hot, whatever is wrong with the timer.
+                        tokio::time::sleep(TIMERLESS).await;
+                    }
+                    self.woken(woken);
+                }
                 Some(call) = self.calls.recv() => self.call(call),
                 () = self.watcher.changed(), if self.stop_at.is_none() => {
                     self.complain_of_watcher();
@@ -201,7 +215,7 @@ impl Daemon {
     fn signal(&mut self, signal: i32) {
         match signal {
             SIGHUP => self.watcher.ask(),
-            SIGUSR1 => self.log_status(),
+            SIGUSR1 => notes::log_status(&self.runner.state, clock::now()),
             _ if self.stop_at.is_none() => {
                 let spends = self.runner.plan.tokens.iter().any(|token| token.single_use);
                 let most = if spends { STOP_SPENDING } else { STOP };
@@ -247,7 +261,13 @@ impl Daemon {
 
     /// Begins to read the config; what is told stands between RELOADING=1 and READY=1.
     fn read_config(&mut self, is_told: bool) {
-        if self.stop_at.is_none() && self.reload.begin(is_told) && is_told && self.runner.state.is_ready() {
+        if self.stop_at.is_some() {
+            return;
+        }
+        if self.settle_by.take().is_some() {
+            self.end_reading();
+        }
+        if self.reload.begin(is_told) && is_told && self.runner.state.is_ready() {
             self.notifier.reloading();
         }
     }
@@ -258,13 +278,27 @@ impl Daemon {
             Verdict::Taken(plan) => self.take_plan(*plan),
             Verdict::Refused { message, lack } => self.runner.push(Event::PlanRefused { message, lack }),
         }
-        self.runner.work();
+        self.settle_by = Some(clock::now().boot.plus(SETTLE));
+    }
+
+    /// A reading is over when what it changed is on disk, or takes long: then READY=1 comes back, and who asked is told.
+    fn settle(&mut self) {
+        let Some(by) = self.settle_by else { return };
+        if !self.runner.state.is_at_rest() && clock::now().boot < by {
+            return;
+        }
+        self.settle_by = None;
+        self.end_reading();
+        if self.reload.take_again() {
+            self.read_config(true);
+        }
+    }
+
+    fn end_reading(&mut self) {
+        self.reload.settled();
         if self.reload.is_told && self.runner.state.is_ready() {
             let status = self.status();
             self.notifier.ready(&status);
-        }
-        if self.reload.take_again() {
-            self.read_config(true);
         }
     }
 
@@ -336,25 +370,7 @@ impl Daemon {
     }
 
     fn status(&self) -> String {
-        let mut status = status_line(&self.runner, self.runner.state.refused().map(|why| &**why));
-        let missing = self.runner.state.missing();
-        if self.runner.state.is_ready() && !missing.is_empty() {
-            let names: Vec<&str> = missing.iter().take(20).map(|name| name.as_str()).collect();
-            status.push_str(&format!("; not valid on disk: {}", names.join(", ")));
-        }
-        status
-    }
-
-    fn log_status(&self) {
-        let now = clock::now();
-        tracing::info!("status: {}", self.status());
-        for row in self.runner.state.statuses(now) {
-            let left = row
-                .expires_at
-                .map_or_else(|| "never expires".into(), |at| format!("{} left", notes::span(at.since(now.wall))));
-            let error = row.last_error.map(|error| format!("; {error}")).unwrap_or_default();
-            tracing::info!("token {}: {}, {left}{error}", row.name, row.state.as_str());
-        }
+        notes::status_line(&self.runner.state, clock::now())
     }
 
     fn next_wake(&self, now: Now) -> Boot {
@@ -366,6 +382,6 @@ impl Daemon {
         if !self.runner.state.is_ready() {
             wake = wake.min(self.told_patience.plus(PATIENCE));
         }
-        self.stop_at.map_or(wake, |at| at.min(wake))
+        self.stop_at.into_iter().chain(self.settle_by).fold(wake, Boot::min)
     }
 }

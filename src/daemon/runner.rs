@@ -14,9 +14,9 @@ use super::files::Files;
 use super::notes;
 use super::vault::{Stored, Vault};
 use super::{Message, Messages};
-use crate::core::engine::{Action, Answer, Event, HookKind, Issued, State, Want, step};
+use crate::core::engine::{Action, Answer, Event, HookKind, Persist, State, Want, step};
 use crate::core::secret::Secret;
-use crate::core::settings::{Fingerprint, HookPlan, Plan, TokenName};
+use crate::core::settings::{HookPlan, Plan, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
 use crate::host::hook;
@@ -25,16 +25,6 @@ use crate::source::{self, Cost, Source, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
-
-/// What one token's persisting must know.
-struct ToPersist {
-    name: TokenName,
-    generation: u64,
-    made_from: Fingerprint,
-    issued: Issued,
-    obtained_at: Wall,
-    sync: bool,
-}
 
 struct ToObtain {
     name: TokenName,
@@ -65,7 +55,7 @@ pub(super) struct Runner {
     messages: Messages,
     queue: VecDeque<Event>,
     to_obtain: Vec<ToObtain>,
-    to_persist: Vec<ToPersist>,
+    to_persist: Vec<Persist>,
     records: Vec<Record>,
     hooks: JoinSet<()>,
     stop_hooks: watch::Sender<bool>,
@@ -189,9 +179,7 @@ impl Runner {
     fn carry_out(&mut self, action: Action, now: Now) {
         match action {
             Action::Obtain { name, generation, .. } => self.queue_obtaining(name, generation),
-            Action::Persist { name, generation, made_from, issued, obtained_at, sync } => {
-                self.to_persist.push(ToPersist { name, generation, made_from, issued, obtained_at, sync });
-            }
+            Action::Persist(persist) => self.to_persist.push(persist),
             Action::Forget { name } => {
                 self.vault.forget(&name);
                 self.records.push(Record::TokenGone(name));
@@ -287,7 +275,7 @@ impl Runner {
         }
     }
 
-    fn record(&self, one: &ToPersist) -> Option<Record> {
+    fn record(&self, one: &Persist) -> Option<Record> {
         let Stored { token, refresh_token, .. } = self.vault.get(&one.name, one.generation)?;
         Some(Record::Token(KeptToken {
             name: one.name.clone(),

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub use client::{ClientError, call};
 pub use server::{Call, ControlError, Server, listen};
 
+/// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
+pub const NO_PERMISSION: u8 = 77;
+
 /// A request is at most this long, in bytes.
 pub const LONGEST_REQUEST: usize = 1 << 20;
 
@@ -65,6 +68,9 @@ pub struct TokenAnswer {
     /// Milliseconds since the epoch.
     pub issued_at: i64,
     pub expires_at: Option<i64>,
+    /// That of its env output, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
 }
 
 impl Response {

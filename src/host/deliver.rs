@@ -148,6 +148,8 @@ impl<'a> Writer<'a> {
         temp.dress(&job.spec, job.bytes.expose().len()).map_err(failed)?;
         temp.check(&job.spec, &job.path)?;
         temp.fill(&job.spec, job.bytes.expose()).map_err(failed)?;
+        // Once more, right before: the write may have taken long.
+        self.in_place(job, name)?;
         temp.land(name).map_err(failed)?;
         Ok(Done::Written)
     }

@@ -88,8 +88,8 @@ pub fn control_sockets(path: &Path, env: &Environment) -> Vec<PathBuf> {
 
 /// The default places of a daemon's control socket, in order.
 pub fn default_control_sockets(env: &Environment) -> Vec<PathBuf> {
-    let own = plan::default_control_socket(env);
-    own.into_iter().chain([PathBuf::from("/run/renewd/control.sock")]).collect()
+    // A caller in a unit has a $RUNTIME_DIRECTORY of its own: the daemon may well be at the next place.
+    plan::default_control_sockets(env).chain([PathBuf::from("/run/renewd/control.sock")]).collect()
 }
 
 /// Reads a config and all it names.

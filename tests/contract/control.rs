@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{PATIENCE, Sandbox, is_root, token, until};
+use crate::support::{PATIENCE, SECRET, Sandbox, is_root, token, until};
 
 #[test]
 fn the_socket_is_its_users_alone_under_any_umask() {
@@ -222,6 +222,72 @@ fn the_socket_is_found_through_a_config_that_is_broken_by_now() {
     daemon.stop();
 }
 
+/// The daemon runs by the config that was good: what it says of the token holds, not what can't be read.
+#[test]
+fn exec_keeps_its_variable_while_the_config_is_broken() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a").env("a.env", "MINE"));
+    let daemon = sandbox.start();
+    sandbox.put("config.toml", sandbox.config_text("", "nonsense"));
+    let ran = sandbox.ours(&["exec", "a", "--", "sh", "-c", "echo $MINE"]).expect(0);
+    assert!(ran.stdout.starts_with("ey"), "{ran:#?}");
+    daemon.stop();
+}
+
+/// Programs in a unit of their own have a $RUNTIME_DIRECTORY too, and the daemon is not in it.
+#[test]
+fn the_next_default_place_is_looked_at_too() {
+    let sandbox = Sandbox::new();
+    let runtime = sandbox.mkdir("runtime");
+    sandbox.mkdir("runtime/renewd");
+    let other = sandbox.mkdir("other");
+    let (runtime, other) = (runtime.to_str().expect("UTF-8"), other.to_str().expect("UTF-8"));
+    sandbox.put("config.toml", format!("[daemon]\nstate_dir = \"state\"\n{}", token("a")));
+    let daemon = sandbox.daemon().env("XDG_RUNTIME_DIR", runtime).spawn();
+    until("it listens", || sandbox.path("runtime/renewd/control.sock").exists());
+    let config = sandbox.path("config.toml");
+    let config = config.to_str().expect("UTF-8");
+    let env = [("XDG_RUNTIME_DIR", runtime), ("RUNTIME_DIRECTORY", other)];
+    sandbox.run_with(&["wait", "-c", config, "--timeout", "30s"], "", &env).expect(0);
+    daemon.stop();
+}
+
+/// `token` and `exec` ask a daemon that serves them; one of somebody else is as good as none.
+#[test]
+fn token_and_exec_of_another_user_work_from_their_own_state() {
+    if !is_root("another user") || !std::path::Path::new("/usr/bin/setpriv").exists() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let daemon = sandbox.start();
+    let copy = sandbox.path("renewd");
+    fs::copy(env!("CARGO_BIN_EXE_renewd"), &copy).expect("cp");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
+    fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    sandbox.mkdir("own");
+    sandbox.put("own/secret", SECRET);
+    let text = format!("[daemon]\nstate_dir = \"state\"\n{}", token("a").without_output());
+    let config = sandbox.put("own/config.toml", text);
+    for path in ["own", "own/secret", "own/config.toml"] {
+        std::os::unix::fs::chown(sandbox.path(path), Some(65534), Some(65534)).expect("chown");
+    }
+    let as_nobody = |command: &[&str], rest: &[&str]| {
+        let mut run = std::process::Command::new("setpriv");
+        run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy).args(command);
+        run.arg("-c").arg(&config).arg("--socket").arg(sandbox.path("control.sock")).args(rest).current_dir("/");
+        sandbox.finish(run, "")
+    };
+    // A socket that refuses them, and one behind which the daemon does.
+    for mode in [0o600, 0o666] {
+        fs::set_permissions(sandbox.path("control.sock"), fs::Permissions::from_mode(mode)).expect("chmod");
+        let own = as_nobody(&["token", "a"], &[]).expect(0);
+        assert_ne!(own.stdout.trim(), sandbox.read("a.token"), "it is the daemon's");
+        as_nobody(&["exec", "a"], &["--", "sh", "-c", "exit 42"]).expect(42);
+    }
+    daemon.stop();
+}
+
 /// control_group may read status, and rotate nothing.
 #[test]
 fn another_user_of_the_group_reads_and_changes_nothing() {
@@ -253,7 +319,7 @@ fn another_user_of_the_group_reads_and_changes_nothing() {
     assert!(!read.stdout.contains(&a));
     for args in [&["rotate", "--force"][..], &["reload"]] {
         let refused = as_nobody(args);
-        assert!(refused.code.is_some_and(|c| c != 0), "{refused:#?}");
+        refused.expect(1);
     }
     assert_eq!(sandbox.read("a.token"), a, "rotated by a stranger");
     daemon.stop();

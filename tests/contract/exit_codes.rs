@@ -167,6 +167,18 @@ fn not_now_is_75() {
     daemon.stop();
 }
 
+/// Whatever went wrong with the daemon: 1 would be the command's own.
+#[test]
+fn exec_that_ran_nothing_is_75() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let socket = std::os::unix::net::UnixListener::bind(sandbox.path("control.sock")).expect("bind");
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(socket.accept()));
+        is(sandbox.ours(&["exec", "a", "--", "echo", "ran"]), 75);
+    });
+}
+
 /// `wait` returns as soon as what it waits for is there.
 #[test]
 fn wait_wakes_when_the_token_comes() {

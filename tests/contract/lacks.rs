@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use crate::support::{Daemon, Jwt, Sandbox, TokenText, eventually, token, until};
+use crate::support::{Daemon, Jwt, SECRET, Sandbox, TokenText, eventually, token, until};
 
 const RETRY: &str = "[defaults]\nretry = { initial = \"100ms\", max = \"300ms\" }\n";
 const HEALED: Duration = Duration::from_secs(10);
@@ -246,6 +246,40 @@ fn files_that_others_may_write_are_errors_and_that_others_may_read_are_warnings(
     let ran = sandbox.ours(&["check"]).expect(0);
     assert!(ran.stderr.contains("secret"), "no warning: {ran:#?}");
     chmod("secret", 0o600);
+    sandbox.config(token("b").secret(&format!("secret.value = \"{SECRET}\"")));
+    chmod("config.toml", 0o664);
+    let both = sandbox.ours(&["check"]).expect(0);
+    assert_eq!(both.stderr.matches("warning: ").count(), 2, "{both:#?}");
+    chmod("config.toml", 0o600);
     let quiet = sandbox.ours(&["check"]).expect(0);
     assert!(!quiet.stderr.contains("warning"), "{quiet:#?}");
+}
+
+#[test]
+fn check_tells_that_the_state_has_no_folder() {
+    let sandbox = Sandbox::new();
+    sandbox.put("config.toml", format!("[daemon]\nstate_dir = \"secret\"\n{}", token("a")));
+    let ran = sandbox.ours(&["check"]).expect(78);
+    assert!(ran.stderr.contains("config.toml:2:"), "{ran:#?}");
+}
+
+/// A token that is at hand needs no credential to be read.
+#[test]
+fn a_token_at_hand_is_given_without_its_secret() {
+    let sandbox = Sandbox::new();
+    sandbox.config(format!("{RETRY}{}", token("a")));
+    sandbox.ours(&["once"]).expect(0);
+    let made = sandbox.read("a.token");
+    fs::remove_file(sandbox.path("secret")).expect("rm");
+    let given = |min_valid: &str, code: i32| {
+        let ran = sandbox.ours(&["token", "a", "--min-valid", min_valid]).expect(code);
+        assert_eq!(ran.stdout.trim(), if code == 0 { &made } else { "" });
+    };
+    given("50m", 0);
+    given("1h", 75);
+    let daemon = sandbox.daemon().spawn();
+    until("retrying", || sandbox.path("control.sock").exists() && daemon.token("a")["state"] == "retrying");
+    given("50m", 0);
+    given("1h", 75);
+    daemon.stop();
 }

@@ -193,6 +193,19 @@ fn once_does_what_is_due_and_ahead_what_falls_due() {
     daemon.stop();
 }
 
+/// What is due is tried: a min_interval that is nearly over is waited for, a longer one is kept.
+#[test]
+fn once_waits_for_a_short_min_interval() {
+    let sandbox = Sandbox::new();
+    let apart = |name: &str, span: &str| token(name).line(&format!("min_interval = \"{span}\""));
+    sandbox.config(body(&[apart("short", "2s"), apart("long", "20m")]));
+    sandbox.ours(&["once"]).expect(0);
+    let (short, long) = (sandbox.read("short.token"), sandbox.read("long.token"));
+    sandbox.ours(&["once", "--ahead", "2h"]).expect(0);
+    assert_ne!(sandbox.read("short.token"), short);
+    assert_eq!(sandbox.read("long.token"), long, "within its min_interval");
+}
+
 #[test]
 fn claims_of_time_are_what_lifetime_and_skew_say() {
     let sandbox = Sandbox::new();

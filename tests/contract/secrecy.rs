@@ -130,6 +130,26 @@ fn commands_say_nothing_of_it_in_their_errors() {
         assert!(matches!(ran.code, Some(1 | 64 | 78)), "{args:?}: {ran:#?}");
         hush.keeps(args[0], &ran.text());
     }
+    // In a place that is not theirs.
+    sandbox.config(token("a"));
+    let daemon = sandbox.start();
+    let misplaced: [&[&str]; 9] = [
+        &[SECRET],
+        &["generate", "--key", "k", "--secret-file", "secret", SECRET],
+        &["generate", "--key", "k", "--secret-file", SECRET],
+        &["generate", "--key", "k", "--secret-file", "secret", "--alg", SECRET],
+        &["generate", "--key", "k", "--secret-file", "secret", "--secret-encoding", SECRET],
+        &["inspect", &made, &made],
+        &["token", "-c", "config.toml", &made],
+        &["once", "-c", "config.toml", &made],
+        &["exec", "-c", "config.toml", "a", "--as", &made, "--", "true"],
+    ];
+    for args in misplaced {
+        let ran = sandbox.run_with(args, "", &LOUD);
+        assert!(matches!(ran.code, Some(1 | 64)), "{args:?}: {ran:#?}");
+        hush.keeps(args[0], &ran.text());
+    }
+    daemon.stop();
     let from_stdin = ["refresh", "-", "--key", "k", "--secret-file", "other"];
     hush.keeps("refresh", &sandbox.run_with(&from_stdin, &made, &LOUD).text());
     let bad = [

@@ -72,7 +72,10 @@ impl Invariants {
                 }
             }
             Event::Delivered { path, op } | Event::DeliverFailed { path, op, .. } | Event::Removed { path, op, .. } => {
-                self.op_of.remove(path).filter(|under_way| under_way == op);
+                // One that comes late or twice ends nothing.
+                if self.op_of.get(path) == Some(op) {
+                    self.op_of.remove(path);
+                }
             }
             Event::Persisted { name, generation } => {
                 self.persisted.insert(name.clone(), *generation);
@@ -362,6 +365,14 @@ impl Invariants {
         let Some(calm) = self.calm_since else { return Ok(()) };
         if now.boot.since(calm.boot) < Duration::from_secs(250) {
             return Ok(());
+        }
+        // "After a clock was set back no token stays that was issued in the future."
+        for wire in plan.tokens.iter().filter(|wire| obtainable(plan, &wire.name)) {
+            let slack = Duration::from_secs(90) + wire.schedule.skew * 2;
+            let issued = state.token_status(&wire.name, now).and_then(|row| row.issued_at);
+            if issued.is_some_and(|at| at > now.wall.plus(slack)) {
+                return Err(format!("{} was issued at {issued:?}, in the future", wire.name));
+            }
         }
         for target in plan.targets.iter().filter(|target| target.lack.is_none()) {
             for at in disk.get(&target.path).into_iter().flat_map(|(lines, _)| lines) {

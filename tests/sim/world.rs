@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Event, Issued, LineAt, Mode, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring, step,
+    Action, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring,
+    step,
 };
 use renewd::core::settings::{
     FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPath, TargetPlan,
@@ -296,6 +297,10 @@ impl World {
             Event::Delivered { op, .. } | Event::DeliverFailed { op, .. } | Event::Removed { op, .. } => Some(*op),
             _ => None,
         };
+        if op.is_some() && self.rng.u32(0..40) == 0 {
+            // Told twice: the second comes late, while another may be under way.
+            self.later(40, event.clone());
+        }
         if let Some((path, content)) = op.and_then(|op| self.under_way.remove(&op)) {
             let done = !matches!(event, Event::DeliverFailed { .. } | Event::Removed { failed: Some(_), .. });
             if done || self.rng.u32(0..8) == 0 {
@@ -351,7 +356,7 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Obtain { name, generation, parents } => self.obtain(name, generation, parents),
-            Action::Persist { name, generation, made_from, issued, obtained_at, .. } => {
+            Action::Persist(Persist { name, generation, made_from, issued, obtained_at, .. }) => {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }

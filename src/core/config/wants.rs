@@ -36,6 +36,7 @@ impl<'r> Wants<'r> {
             wants.folders.insert(folder);
         }
         wants.outputs.extend(raw.daemon.control_socket.as_ref().map(|socket| &*socket.value));
+        wants.outputs.extend(raw.daemon.state_dir.as_ref().map(|folder| &*folder.value));
         wants.file(&raw.defaults.file);
         for token in &raw.tokens {
             wants.token(token, env);

@@ -229,6 +229,17 @@ pub enum Answer {
     Unknown(TokenName),
 }
 
+/// A token's way into the state; its bytes are at the edge.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Persist {
+    pub name: TokenName,
+    pub generation: u64,
+    pub made_from: Fingerprint,
+    pub issued: Issued,
+    pub obtained_at: Wall,
+    pub sync: bool,
+}
+
 /// What shall be done in the world.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Action {
@@ -238,14 +249,7 @@ pub enum Action {
         parents: Vec<(TokenName, u64)>,
     },
     /// Write the token into the state, fsynced where `sync`, then say Persisted.
-    Persist {
-        name: TokenName,
-        generation: u64,
-        made_from: Fingerprint,
-        issued: Issued,
-        obtained_at: Wall,
-        sync: bool,
-    },
+    Persist(Persist),
     /// The token's entry is gone: nothing of it is kept.
     Forget {
         name: TokenName,

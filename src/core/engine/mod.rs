@@ -8,6 +8,7 @@
 mod event;
 mod hooks;
 mod plan;
+mod record;
 mod settle;
 mod state;
 mod status;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use event::*;
-pub use state::{Mode, State, TokenState};
+pub use record::TokenState;
+pub use state::{Mode, State};
 pub use status::{Counts, TokenStatus};
 
 use super::time::{Boot, Now};
@@ -139,7 +141,7 @@ impl State {
         if std::mem::take(&mut self.changed) {
             out.push(Action::Status);
         }
-        if !self.exited && self.is_finished() {
+        if !self.exited && self.is_finished(now) {
             self.exited = true;
             out.push(Action::Exit);
         }
@@ -164,9 +166,9 @@ impl State {
     }
 
     /// Nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.
-    fn is_finished(&self) -> bool {
+    fn is_finished(&self, now: Now) -> bool {
         if self.stopping {
-            let must_land = |t: &state::Token| t.incoming.is_some() || (t.flight.is_some() && t.wire.single_use);
+            let must_land = |t: &record::Token| t.incoming.is_some() || (t.flight.is_some() && t.wire.single_use);
             return !self.tokens.values().any(|token| must_land(token))
                 && !self.targets.values().any(|target| target.op.is_some());
         }
@@ -176,5 +178,11 @@ impl State {
             && self.hooks_running.is_empty()
             && self.hooks_waiting.is_empty()
             && self.waiters.is_empty()
+            && !self.tokens.values().any(|token| self.is_held_back_briefly(token, now))
+    }
+
+    /// Whether a token is due, and min_interval will soon allow it.
+    fn is_held_back_briefly(&self, token: &record::Token, now: Now) -> bool {
+        self.obtain_timer(token, now).is_some_and(|at| at <= now.boot.plus(wanted::PATIENCE))
     }
 }

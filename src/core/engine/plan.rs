@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Action, Note, TokenWire, Wiring};
-use super::state::{Leaving, Readiness, Reread, Target, Token};
+use super::record::{Leaving, Target, Token};
+use super::state::{Readiness, Reread};
 use super::{GRACE, REREAD, State};
 use crate::core::settings::{TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now};
@@ -72,7 +73,7 @@ impl State {
     }
 
     fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) {
-        let seed_due = |state: &Self, held: &super::state::Held| state.due(wire, held.life(), held.generation);
+        let seed_due = |state: &Self, held: &super::record::Held| state.due(wire, held.life(), held.generation);
         let due = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref()).map(|held| seed_due(self, held));
         let token =
             self.tokens.entry(wire.name.clone()).or_insert_with(|| Box::new(Token::new(Arc::new(wire.clone()))));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookKind, Note, Reason};
-use super::state::{Mode, Spell, TimerOf, Token, TokenState, View};
+use super::record::{Spell, Token, TokenState, View};
+use super::state::{Mode, TimerOf};
 use crate::core::schedule::Due;
 use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
@@ -49,7 +50,7 @@ impl State {
     }
 
     /// The files that the config gives to a token.
-    pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::state::Target> {
+    pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::record::Target> {
         let named = token.targets.iter().filter_map(|path| self.targets.get(path).map(Box::as_ref));
         named.filter(|target| target.names(&token.wire.name))
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::State;
 use super::event::Reason;
-use super::state::{Readiness, TokenState};
+use super::record::TokenState;
+use super::state::Readiness;
 use crate::core::schedule::Due;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
@@ -118,6 +119,11 @@ impl State {
     /// How much life a token has left by the wall clock; `None` where it never expires or is not at hand.
     pub fn left(&self, name: &TokenName, now: Now) -> Option<Duration> {
         self.tokens.get(name)?.held.as_ref()?.left(now.wall)
+    }
+
+    /// Nothing is being obtained, persisted or written.
+    pub fn is_at_rest(&self) -> bool {
+        self.busy == 0
     }
 
     /// Paths with an operation under way, for the log at shutdown.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, LineAt, Note, OpId, Reason};
+use super::record::{Content, Op, Target, Trouble};
 use super::settle::Timers;
-use super::state::{Content, Op, Target, TimerOf, Trouble};
+use super::state::TimerOf;
 use crate::core::schedule;
 use crate::core::settings::{Format, LinePlan, Retry, Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
-use super::event::{Action, Issued, Note, Reason};
-use super::state::{Flight, Held, Incoming, Token, Trouble};
+use super::event::{Action, Issued, Note, Persist, Reason};
+use super::record::{Flight, Held, Incoming, Token, Trouble};
 use crate::core::schedule::{self, Life};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
@@ -366,12 +366,12 @@ impl State {
 }
 
 fn persist(name: &TokenName, held: &Held, sync: bool) -> Action {
-    Action::Persist {
+    Action::Persist(Persist {
         name: name.clone(),
         generation: held.generation,
         made_from: held.made_from,
         issued: held.issued,
         obtained_at: held.obtained_at,
         sync,
-    }
+    })
 }

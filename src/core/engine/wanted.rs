@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, RequestId, Want};
-use super::state::{Asked, Target, Token, Waiter};
+use super::record::{Held, Target, Token};
+use super::state::{Asked, Waiter};
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
 
-/// `rotate` waits this long for min_interval to be over.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// `rotate` and `once` wait this long for min_interval to be over.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a `Token` want cannot be served, however long it waits.
 const TOO_SHORT: &str = "a new token does not live as long as was asked; ask for less or set a longer lifetime";
@@ -58,13 +59,7 @@ impl State {
 
     /// Marks one token as wanted by the waiter, or its wish as failed where it cannot be served in time.
     fn open(&mut self, waiter: &mut Waiter, want: &Want, name: TokenName, now: Now) {
-        if !matches!(want, Want::Valid { .. })
-            && let Some(lack) = self.tokens.get(&name).and_then(|token| self.unobtainable(token))
-        {
-            waiter.failed.push((name, lack));
-            return;
-        }
-        let Some(token) = self.tokens.get_mut(&name) else { return };
+        let Some(token) = self.tokens.get(&name) else { return };
         let (force, satisfied) = match want {
             Want::Valid { .. } => {
                 waiter.open.insert(name, 0);
@@ -72,9 +67,10 @@ impl State {
             }
             Want::Rotate { force, .. } => (*force, false),
             Want::Token { min_valid, .. } => {
-                let enough =
-                    token.is_usable(now.wall) && token.held.as_ref().is_some_and(|h| h.has_left(now.wall, *min_valid));
-                (false, enough)
+                // Of a credential that cannot be read nobody knows whether it is another one.
+                let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
+                let enough = |held: &Held| !held.is_expired(now.wall) && held.has_left(now.wall, *min_valid);
+                (false, usable && token.held.as_ref().is_some_and(enough))
             }
         };
         if satisfied {
@@ -82,10 +78,11 @@ impl State {
             waiter.open.insert(name, generation);
             return;
         }
-        if let Some(why) = held_back(token, force, now) {
+        if let Some(why) = self.unobtainable(token).or_else(|| held_back(token, force, now)) {
             waiter.failed.push((name, why));
             return;
         }
+        let Some(token) = self.tokens.get_mut(&name) else { return };
         // A flight under way began before the wish: `rotate` wants a later one.
         let generation = match want {
             Want::Rotate { .. } => self.last_generation + 1,

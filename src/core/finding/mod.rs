@@ -131,6 +131,11 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// Whether a word may be a secret or token that went astray.
+pub(crate) fn looks_opaque(text: &str) -> bool {
+    mask::looks_opaque(text)
+}
+
 /// A name from the config as a message quotes it: short, and hidden where it looks like a secret that went astray.
 pub(crate) fn quote(text: &str) -> String {
     if mask::looks_opaque(text) {

@@ -8,7 +8,7 @@ use super::lacks::Ledger;
 use super::spec::number_of;
 use crate::core::config::{Raw, RawDaemon};
 use crate::core::environment::Environment;
-use crate::core::facts::Facts;
+use crate::core::facts::{Facts, Standing};
 use crate::core::finding::{Finding, Severity};
 use crate::core::settings::DaemonPlan;
 
@@ -23,6 +23,12 @@ pub(super) fn plan(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Led
             Finding::error("there is no place for the state")
                 .help("set state_dir in [daemon], or HOME in the environment"),
         );
+    }
+    if let Some(folder) = &daemon.state_dir
+        && matches!(facts.outputs.get(&folder.value), Some(Standing::File(_) | Standing::Other))
+    {
+        let message = format!("state_dir `{}` is not a folder", folder.value.display());
+        ledger.lack(folder.place, message, "remove what stands there, or name another folder", Severity::Lack);
     }
     let group = daemon.control_group.as_ref();
     let control_group = group.and_then(|group| {
@@ -78,9 +84,15 @@ fn too_long(socket: &Path) -> bool {
 }
 
 /// $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock.
-pub fn default_control_socket(env: &Environment) -> Option<PathBuf> {
+fn default_control_socket(env: &Environment) -> Option<PathBuf> {
+    default_control_sockets(env).next()
+}
+
+/// Where a daemon may listen whose config does not say it, in order.
+pub fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBuf> {
     let runtime = env.folder("RUNTIME_DIRECTORY").ok().map(|folder| folder.join("control.sock"));
-    runtime.or_else(|| env.absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("renewd/control.sock")))
+    let session = env.absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("renewd/control.sock"));
+    runtime.into_iter().chain(session)
 }
 
 /// $STATE_DIRECTORY, else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.

@@ -22,16 +22,20 @@ pub(super) fn judge(raw: &Raw, facts: &Facts, ledger: &mut Ledger) {
         .map(|from| from.place.file)
         .collect();
     for (number, file) in (0u32..).zip(&facts.config_files) {
-        let finding = if file.mode & ANYBODY_WRITES != 0 {
-            Finding::error("anybody may write the config file").help(format!("chmod o-w {}", file.shown))
-        } else if file.mode & GROUP_WRITES != 0 {
-            Finding::warning("its group may write the config file").help(format!("chmod g-w {}", file.shown))
-        } else if file.mode & OTHERS_READ != 0 && with_secrets.contains(&number) {
-            Finding::warning("the config file holds a secret and anybody may read it")
-                .help(format!("chmod o-r {}, or keep the secret in a file of its own", file.shown))
-        } else {
+        let shown = &file.shown;
+        if file.mode & ANYBODY_WRITES != 0 {
+            let finding = Finding::error("anybody may write the config file").help(format!("chmod o-w {shown}"));
+            ledger.push(finding.about(shown));
             continue;
-        };
-        ledger.push(finding.about(&file.shown));
+        }
+        if file.mode & GROUP_WRITES != 0 {
+            let finding = Finding::warning("its group may write the config file").help(format!("chmod g-w {shown}"));
+            ledger.push(finding.about(shown));
+        }
+        if file.mode & OTHERS_READ != 0 && with_secrets.contains(&number) {
+            let finding = Finding::warning("the config file holds a secret and anybody may read it")
+                .help(format!("chmod o-r {shown}, or keep the secret in a file of its own"));
+            ledger.push(finding.about(shown));
+        }
     }
 }

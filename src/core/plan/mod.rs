@@ -22,7 +22,7 @@ use super::finding::{Finding, Severity};
 use super::settings::Plan;
 use lacks::Ledger;
 
-pub use daemon::default_control_socket;
+pub use daemon::default_control_sockets;
 
 /// A plan, or the mistakes that stand in its way; warnings and lacks beside a plan too.
 pub(crate) struct Planned {

@@ -1,0 +1,282 @@
+//! Owns: what the engine remembers of one token and of one file.
+//! Does not: change it, or know of the others; see `state` for the whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Issued, LineAt, OpId, Reason, TokenWire};
+use crate::core::schedule::{Due, Life};
+use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
+use crate::core::time::{Boot, Wall};
+
+/// A token at hand.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Held {
+    pub generation: u64,
+    pub made_from: Fingerprint,
+    pub issued: Issued,
+    pub obtained_at: Wall,
+    pub due: Due,
+    /// `min_interval`: not obtained again on schedule before this.
+    pub hold_until: Boot,
+}
+
+impl Held {
+    pub fn life(&self) -> Life {
+        Life { issued_at: self.issued.issued_at, expires_at: self.issued.expires_at, obtained_at: self.obtained_at }
+    }
+
+    pub fn is_expired(&self, now: Wall) -> bool {
+        self.issued.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// `None`: it never expires.
+    pub fn left(&self, now: Wall) -> Option<Duration> {
+        self.issued.expires_at.map(|end| end.since(now))
+    }
+
+    pub fn has_left(&self, now: Wall, least: Duration) -> bool {
+        !self.is_expired(now) && self.left(now).is_none_or(|left| left >= least)
+    }
+}
+
+/// A run of failures.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Trouble {
+    pub failures: u32,
+    pub reason: Reason,
+    pub message: Arc<str>,
+    pub retry_at: Boot,
+    /// Retry-After: nothing goes below it.
+    pub not_before: Boot,
+}
+
+impl Trouble {
+    /// A changed setting, a reload or somebody's wish tries again at once, but for Retry-After.
+    pub fn hurry(&mut self, now: Boot) {
+        self.retry_at = now.max(self.not_before);
+    }
+}
+
+/// A spell in which a token fails somehow, from its first failure to its last.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Spell {
+    pub since: Boot,
+    /// `on_failure` was run for it.
+    pub told: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Flight {
+    pub generation: u64,
+    pub made_from: Fingerprint,
+}
+
+/// A token that was obtained and waits to be persisted.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Incoming {
+    pub held: Held,
+    pub single_use: bool,
+    /// Set after a failed try: when to try again.
+    pub retry_at: Option<Boot>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Token {
+    pub wire: Arc<TokenWire>,
+    pub held: Option<Held>,
+    pub incoming: Option<Box<Incoming>>,
+    pub flight: Option<Box<Flight>>,
+    /// The generation of the newest try.
+    pub last_generation: u64,
+    /// Somebody wants a generation of at least this.
+    pub wanted: u64,
+    /// ... and does not wait for min_interval.
+    pub forced: bool,
+    /// `Once`: tried already.
+    pub tried: bool,
+    /// A child needs it, though `Once` did not name it.
+    pub asked: bool,
+    /// A parent of it was obtained again because it was refused; a second refusal is its own failure.
+    pub blamed: bool,
+    pub trouble: Option<Box<Trouble>>,
+    pub spell: Option<Spell>,
+    /// Obtained in this run and not yet on disk everywhere: the hook comes then.
+    pub owes_hook: bool,
+    /// `after_rotate` stands in the queue already.
+    pub hook_queued: bool,
+    /// Its entry is gone; forgotten at this moment.
+    pub leaving: Option<Boot>,
+    pub targets: Vec<TargetPath>,
+    pub view: View,
+    pub boot_timer: Option<Boot>,
+    pub wall_timer: Option<Wall>,
+}
+
+impl Token {
+    pub fn new(wire: Arc<TokenWire>) -> Self {
+        Self {
+            wire,
+            held: None,
+            incoming: None,
+            flight: None,
+            last_generation: 0,
+            wanted: 0,
+            forced: false,
+            tried: false,
+            asked: false,
+            blamed: false,
+            trouble: None,
+            spell: None,
+            owes_hook: false,
+            hook_queued: false,
+            leaving: None,
+            targets: Vec::new(),
+            view: View::default(),
+            boot_timer: None,
+            wall_timer: None,
+        }
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.held.as_ref().map_or(0, |held| held.generation)
+    }
+
+    /// At hand, not expired, and made from the settings and credential of now.
+    pub fn is_usable(&self, now: Wall) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.made_from == self.wire.made_from)
+    }
+}
+
+/// `state` of `status --json`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum TokenState {
+    Valid,
+    Retrying,
+    Expired,
+    #[default]
+    Pending,
+}
+
+impl TokenState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Retrying => "retrying",
+            Self::Expired => "expired",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// What others see of a token; kept so that sums need no walk over all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct View {
+    pub state: TokenState,
+    /// All its outputs hold one that is valid, be it the old one.
+    pub on_disk: bool,
+    /// All its outputs hold the newest one.
+    pub delivered: bool,
+    /// When the first of them ends that readers find; `None`: none ever does.
+    pub ends: Option<Wall>,
+    pub counted: bool,
+    pub required: bool,
+}
+
+/// What a file holds.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Content {
+    pub lines: Vec<LineAt>,
+    pub spec: FileSpec,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Op {
+    Write { id: OpId, since: Boot, content: Content },
+    Remove { id: OpId, since: Boot },
+}
+
+impl Op {
+    pub fn id(&self) -> OpId {
+        match self {
+            Self::Write { id, .. } | Self::Remove { id, .. } => *id,
+        }
+    }
+
+    pub fn since(&self) -> Boot {
+        match self {
+            Self::Write { since, .. } | Self::Remove { since, .. } => *since,
+        }
+    }
+}
+
+/// A line whose entry is gone from the config.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Leaving {
+    pub line: Arc<LinePlan>,
+    pub until: Boot,
+    /// Where it stood among the lines: there it stays until it goes.
+    pub at: usize,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Target {
+    pub lines: Vec<Arc<LinePlan>>,
+    pub spec: FileSpec,
+    pub lack: Option<Arc<str>>,
+    pub leaving: Vec<Leaving>,
+    /// What this run knows to be in the file.
+    pub written: Option<Content>,
+    /// An earlier run wrote it, or this one: it is ours to remove.
+    pub ours: bool,
+    /// A line of it is past its time: with no other to write, the file goes.
+    pub stale: bool,
+    /// The file must be looked at: somebody may have changed it.
+    pub verify: bool,
+    pub op: Option<Box<Op>>,
+    pub trouble: Option<Box<Trouble>>,
+    pub boot_timer: Option<Boot>,
+}
+
+impl Target {
+    pub fn new() -> Self {
+        Self {
+            lines: Vec::new(),
+            spec: FileSpec::default(),
+            lack: None,
+            leaving: Vec::new(),
+            written: None,
+            ours: false,
+            stale: false,
+            verify: true,
+            op: None,
+            trouble: None,
+            boot_timer: None,
+        }
+    }
+
+    pub fn set(&mut self, plan: &TargetPlan) {
+        self.lines.clone_from(&plan.lines);
+        self.spec = plan.spec;
+        self.lack = plan.lack.as_ref().map(|lack| lack.message.clone());
+    }
+
+    pub fn names(&self, token: &TokenName) -> bool {
+        self.lines.iter().any(|line| line.token == *token)
+    }
+
+    /// What the file is known to hold of a token.
+    pub fn line_of(&self, token: &TokenName) -> Option<&LineAt> {
+        self.written.as_ref()?.lines.iter().find(|at| at.line.token == *token)
+    }
+
+    /// Whether the file is known to hold this generation of a token.
+    pub fn holds(&self, token: &TokenName, generation: u64) -> bool {
+        self.line_of(token).is_some_and(|at| at.generation == generation)
+    }
+
+    /// Whether a reader finds a valid one there.
+    pub fn holds_valid(&self, token: &TokenName, now: Wall) -> bool {
+        self.line_of(token).is_some_and(|at| at.expires_at.is_none_or(|end| end > now))
+    }
+}
