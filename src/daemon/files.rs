@@ -76,9 +76,9 @@ impl Files {
     }
 
     /// Takes over what the state tells of files.
-    pub fn restore(&mut self, kept: BTreeMap<PathBuf, KeptTarget>) -> Vec<RestoredTarget> {
+    pub fn restore(&mut self, kept: BTreeMap<TargetPath, KeptTarget>) -> Vec<RestoredTarget> {
         let restored = kept.into_values().map(|target| {
-            let path: TargetPath = target.path.into();
+            let path = target.path;
             let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
             self.known.insert(path.clone(), Known { digests: target.digests, lines: lines.clone() });
             RestoredTarget { path, lines }
@@ -113,7 +113,7 @@ impl Files {
         let old = std::mem::replace(&mut known.lines, new);
         let gone = old.iter().filter(|line| !known.lines.contains(line));
         let kept = known.lines.iter().chain(gone).map(|line| kept_line(line)).collect();
-        let record = KeptTarget { path: path.to_path_buf(), digests: known.digests.clone(), lines: kept };
+        let record = KeptTarget { path: path.clone(), digests: known.digests.clone(), lines: kept };
         self.queue(path, Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } });
         Ok(Record::Target(record))
     }
@@ -134,7 +134,7 @@ impl Files {
     /// The file is not ours any more.
     pub fn forget(&mut self, path: &TargetPath) -> Record {
         self.known.remove(path);
-        Record::TargetGone(path.to_path_buf())
+        Record::TargetGone(path.clone())
     }
 
     fn queue(&mut self, path: &TargetPath, work: Work) {
