@@ -13,9 +13,6 @@ pub use server::{Call, Connections, ControlError, Server, listen};
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
 pub const NO_PERMISSION: u8 = 77;
 
-/// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
-pub const NO_PERMISSION: u8 = 77;
-
 /// A request is at most this long, in bytes.
 pub const LONGEST_REQUEST: usize = 1 << 20;
 
