@@ -207,7 +207,7 @@ impl Runner {
             Action::Discard { name, generation } => self.vault.discard(&name, generation),
             Action::Deliver { path, op, spec, lines, verify } => {
                 match self.files.write(&self.vault, &path, op, spec, &lines, verify) {
-                    Ok(record) => self.records.push(record),
+                    Ok(record) => self.records.extend(record),
                     Err(message) => self.queue.push_back(Event::DeliverFailed { path, op, message }),
                 }
             }
