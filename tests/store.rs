@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use renewd::core::secret::Secret;
-use renewd::core::settings::{Fingerprint, TokenName};
+use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
 use renewd::host::store::{Kept, KeptLine, KeptTarget, KeptToken, Record, Store, StoreError};
 
@@ -69,7 +69,7 @@ fn line(token: &str) -> KeptLine {
 
 fn target(path: &str, tokens: &[&str]) -> KeptTarget {
     KeptTarget {
-        path: path.into(),
+        path: PathBuf::from(path).into(),
         digests: vec![Fingerprint::of(b"a"), Fingerprint::of(b"b")],
         lines: tokens.iter().map(|token| line(token)).collect(),
     }
@@ -86,7 +86,7 @@ fn what_was_appended_is_there_again() {
     assert_eq!((kept.seed, kept.tokens.len(), kept.targets.len()), (7, 0, 0));
     assert_eq!(kept.damaged, None);
     let odd = PathBuf::from(OsString::from_vec(b"/run/\xff\xfe/to ken\n".to_vec()));
-    let odd_target = KeptTarget { path: odd.clone(), digests: Vec::new(), lines: Vec::new() };
+    let odd_target = KeptTarget { path: odd.into(), digests: Vec::new(), lines: Vec::new() };
     store
         .append(
             &[
@@ -102,7 +102,11 @@ fn what_was_appended_is_there_again() {
         .unwrap();
     store
         .append(
-            &[Record::Token(token("a", 2)), Record::TokenGone(name("c")), Record::TargetGone("/run/gone".into())],
+            &[
+                Record::Token(token("a", 2)),
+                Record::TokenGone(name("c")),
+                Record::TargetGone(PathBuf::from("/run/gone").into()),
+            ],
             false,
         )
         .unwrap();
@@ -370,7 +374,7 @@ fn compaction_keeps_all_that_counts() {
                 Record::Token(token("early-gone", 6)),
                 Record::Target(target("/run/early-gone", &["a"])),
                 Record::TokenGone(name("early-gone")),
-                Record::TargetGone("/run/early-gone".into()),
+                Record::TargetGone(PathBuf::from("/run/early-gone").into()),
             ],
             true,
         )
@@ -399,7 +403,7 @@ fn compaction_keeps_all_that_counts() {
         assert_eq!(kept.tokens[&name(&format!("t{i}"))], token(&format!("t{i}"), 2950 + i));
     }
     assert_eq!(kept.tokens[&name("early")], token("early", 6));
-    assert_eq!(kept.targets[Path::new("/run/a")], target("/run/a", &["a"]));
+    assert_eq!(kept.targets[&PathBuf::from("/run/a").into()], target("/run/a", &["a"]));
     assert_eq!(kept.targets.len(), 1);
     assert_eq!(fs::read_dir(at.path()).unwrap().count(), 2);
 }
@@ -493,7 +497,7 @@ fn some_token() -> impl Strategy<Value = KeptToken> {
 fn some_record() -> impl Strategy<Value = Record> {
     let path = proptest::collection::vec(1..=255_u8, 0..3).prop_map(|mut bytes| {
         bytes.insert(0, b'/');
-        PathBuf::from(OsString::from_vec(bytes))
+        TargetPath::from(PathBuf::from(OsString::from_vec(bytes)))
     });
     let env = proptest::option::of(("[A-Z]{1,3}", proptest::option::of("[A-Z]{1,3}")));
     let one = ("[a-e]", env).prop_map(|(text, env)| KeptLine { token: name(&text), env });

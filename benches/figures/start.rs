@@ -1,5 +1,5 @@
 //! From the start of `renewd run` to READY=1, its memory at rest, and how often it wakes when nothing is to be done.
-//! RENEWD_LONG=1: more rounds, a whole minute of idleness. RENEWD_IDLE=SECONDS: so long.
+//! RENEWD_LONG=1: more rounds, two minutes of idleness. RENEWD_IDLE=SECONDS: so long.
 
 use std::path::Path;
 use std::time::Duration;
@@ -60,7 +60,7 @@ struct Memory {
 
 /// What is left when it has come to rest.
 fn memory(daemon: &Daemon) -> Memory {
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(700));
     let mib = |kib: u64| kib as f64 / 1024.0;
     Memory {
         resident: mib(daemon.resident()),
@@ -71,15 +71,16 @@ fn memory(daemon: &Daemon) -> Memory {
 
 fn idle() {
     let given = std::env::var("RENEWD_IDLE").ok().and_then(|seconds| seconds.parse().ok());
-    let seconds: u64 = given.unwrap_or(if is_long() { 120 } else { 8 });
+    let seconds: u64 = given.unwrap_or(if is_long() { 120 } else { 5 });
     let folder = in_memory();
     let tokens = Tokens::new(folder.path(), 100);
     tokens.prepare();
     let daemon = Daemon::start(tokens.command("run"), tokens.folder);
-    std::thread::sleep(Duration::from_secs(2));
+    // The threads that wrote the files end when they had nothing to do for 10 s.
+    std::thread::sleep(Duration::from_secs(11));
     let before = daemon.sleeps();
     std::thread::sleep(Duration::from_secs(seconds));
-    let woken = daemon.sleeps() - before;
+    let woken = daemon.sleeps().saturating_sub(before);
     daemon.stop();
     table::title(&format!("idle, 100 tokens, for {seconds} s"));
     let allowed = (seconds as f64 / 30.0).ceil().max(1.0);

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::ask::SocketArgs;
-use super::{Exit, Surroundings, input, token};
+use super::{Surroundings, input, token};
 use crate::core::settings::Plan;
 use crate::host::load::{find_config, load};
 
@@ -49,8 +49,6 @@ fn variable(text: &str) -> Result<String, String> {
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let usable = match token::usable(&args.name, args.min_valid, &args.socket, around) {
         Ok(usable) => usable,
-        // 1 would be the command's own.
-        Err(Exit::Failed) => return Exit::NotNow.into(),
         Err(exit) => return exit.into(),
     };
     let plan = find_config(around.config.as_deref(), &around.env).ok().and_then(|path| load(&path, &around.env).plan);

@@ -42,11 +42,30 @@ impl Work {
 struct Lane {
     is_running: bool,
     waiting: VecDeque<Work>,
+    /// Files that are believed to be as they shall: looked at when nothing else waits.
+    checks: VecDeque<Work>,
 }
+
+impl Lane {
+    fn batch(&mut self) -> Vec<Work> {
+        let mut batch: Vec<Work> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
+        let room = BATCH - batch.len();
+        batch.extend(self.checks.drain(..self.checks.len().min(room)));
+        batch
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.checks.is_empty()
+    }
+}
+
+/// So many contents a file are remembered while its writes fail: the one that stands there, and the newest tries.
+const TRIED: usize = 8;
 
 /// What renewd wrote to a file, or was about to write.
 #[derive(Default)]
 struct Known {
+    /// The first is the content that landed last; writes that did not come back well may have landed still.
     digests: Vec<Fingerprint>,
     lines: Vec<Arc<LinePlan>>,
 }
@@ -72,9 +91,9 @@ impl Files {
     }
 
     /// Takes over what the state tells of files.
-    pub fn restore(&mut self, kept: BTreeMap<PathBuf, KeptTarget>) -> Vec<RestoredTarget> {
+    pub fn restore(&mut self, kept: BTreeMap<TargetPath, KeptTarget>) -> Vec<RestoredTarget> {
         let restored = kept.into_values().map(|target| {
-            let path: TargetPath = target.path.into();
+            let path = target.path;
             let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
             self.known.insert(path.clone(), Known { digests: target.digests, lines: lines.clone() });
             RestoredTarget { path, lines }
@@ -83,7 +102,7 @@ impl Files {
     }
 
     /// Renders a file and queues its write. The record belongs into the state before the write: then whoever comes after
-    /// a crash knows both the old and the new content for ours.
+    /// a crash knows both the old and the new content for ours. `None`: the state tells the same already.
     ///
     /// # Errors
     /// What keeps the token from being written in this format: an error of delivery.
@@ -95,55 +114,69 @@ impl Files {
         spec: FileSpec,
         lines: &[LineAt],
         verify: bool,
-    ) -> Result<Record, Arc<str>> {
+    ) -> Result<Option<Record>, Arc<str>> {
         let bytes = rendered(vault, lines)?;
         let digest = Fingerprint::of(bytes.expose());
         let known = self.known.entry(path.clone()).or_default();
-        if known.digests.last() != Some(&digest) {
+        let is_known = known.digests.last() == Some(&digest);
+        if !is_known {
             known.digests.push(digest);
-            let extra = known.digests.len().saturating_sub(2);
-            known.digests.drain(..extra);
+            if known.digests.len() > TRIED {
+                known.digests.remove(1);
+            }
         }
         let new: Vec<Arc<LinePlan>> = lines.iter().map(|at| at.line.clone()).collect();
         let old = std::mem::replace(&mut known.lines, new);
         let gone = old.iter().filter(|line| !known.lines.contains(line));
-        let kept = known.lines.iter().chain(gone).map(|line| kept_line(line)).collect();
-        let record = KeptTarget { path: path.to_path_buf(), digests: known.digests.clone(), lines: kept };
-        self.queue(path, Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } });
-        Ok(Record::Target(record))
+        let kept = known.lines.iter().chain(gone).map(|line| kept_line(line));
+        let is_told = is_known && old.iter().map(|line| kept_line(line)).eq(kept.clone());
+        let record = (!is_told).then(|| {
+            let digests = known.digests.clone();
+            Record::Target(KeptTarget { path: path.clone(), digests, lines: kept.collect() })
+        });
+        self.queue(path, Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } }, is_told && verify);
+        Ok(record)
+    }
+
+    /// The newest content stands in the file: the older ones do not any more.
+    pub fn landed(&mut self, path: &TargetPath) {
+        if let Some(known) = self.known.get_mut(path) {
+            let older = known.digests.len().saturating_sub(1);
+            known.digests.drain(..older);
+        }
     }
 
     pub fn remove(&mut self, path: &TargetPath, op: OpId) {
         let digests = self.known.get(path).map(|known| known.digests.clone()).unwrap_or_default();
-        self.queue(path, Work::Remove { op, path: path.clone(), digests });
+        self.queue(path, Work::Remove { op, path: path.clone(), digests }, false);
     }
 
     /// The file is not ours any more.
     pub fn forget(&mut self, path: &TargetPath) -> Record {
         self.known.remove(path);
-        Record::TargetGone(path.to_path_buf())
+        Record::TargetGone(path.clone())
     }
 
-    fn queue(&mut self, path: &TargetPath, work: Work) {
+    fn queue(&mut self, path: &TargetPath, work: Work, is_check: bool) {
         let linked = self.linked.get(path).map(PathBuf::as_path);
         let folder = linked.or(path.parent()).unwrap_or(Path::new("/"));
-        match self.lanes.get_mut(folder) {
-            Some(lane) => lane.waiting.push_back(work),
-            None => {
-                let lane = Lane { is_running: false, waiting: [work].into() };
-                self.lanes.insert(folder.to_path_buf(), lane);
-            }
+        if !self.lanes.contains_key(folder) {
+            self.lanes.insert(folder.to_path_buf(), Lane::default());
+        }
+        if let Some(lane) = self.lanes.get_mut(folder) {
+            let queue = if is_check { &mut lane.checks } else { &mut lane.waiting };
+            queue.push_back(work);
         }
     }
 
     /// Starts a batch in each folder that has something to do and is not at it.
     pub fn start(&mut self) {
         for (folder, lane) in &mut self.lanes {
-            if lane.is_running || lane.waiting.is_empty() {
+            if lane.is_running || lane.is_empty() {
                 continue;
             }
             lane.is_running = true;
-            let batch: Vec<Work> = lane.waiting.drain(..lane.waiting.len().min(BATCH)).collect();
+            let batch = lane.batch();
             let (folder, messages) = (folder.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
                 let failures = batch.iter().map(Work::broken).collect();
@@ -158,7 +191,7 @@ impl Files {
     pub fn lane_done(&mut self, folder: &Path) {
         if let Some(lane) = self.lanes.get_mut(folder) {
             lane.is_running = false;
-            if lane.waiting.is_empty() {
+            if lane.is_empty() {
                 self.lanes.remove(folder);
             }
         }

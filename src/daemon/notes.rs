@@ -52,7 +52,7 @@ pub(super) fn log(note: &Note, plan: &Plan, now: Now) {
             tracing::error!("{message}{next}");
         }
         Note::PersistFailed { name, message } => {
-            tracing::warn!("token {name} is not in the state: {message}; after a restart it is obtained again");
+            tracing::warn!("token {name} is not in the state: {message}; it is tried again");
         }
         Note::Recovered { name } => tracing::info!("token {name} is well again"),
         Note::Expired { name } => tracing::error!("token {name} has expired and no new one is at hand"),

@@ -87,6 +87,7 @@ async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
             }
         }
     }
+    runner.save_rest();
     runner.end_hooks(Duration::from_secs(1)).await;
     let held = match asked {
         Some((name, answer)) => Some(held(&name, answer.await.ok())),
@@ -101,7 +102,7 @@ pub(super) fn take(runner: &mut Runner, message: Message) {
         Message::Event(event) => runner.push(event),
         Message::LaneDone { folder, events } => {
             runner.files.lane_done(&folder);
-            events.iter().for_each(|event| runner.removed(event));
+            events.iter().for_each(|event| runner.file_done(event));
             runner.extend(events);
         }
         Message::Obtained(answered) => {

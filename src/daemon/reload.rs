@@ -129,6 +129,12 @@ impl Reload {
         }
     }
 
+    /// No reading is judged any more: who waits for one is told so.
+    pub fn give_up(&mut self) {
+        self.askers.clear();
+        self.next_askers.clear();
+    }
+
     /// Whether another reading was asked for while one was under way.
     pub fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again) || !self.next_askers.is_empty()

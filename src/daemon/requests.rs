@@ -101,10 +101,13 @@ fn unknown_name(runner: &Runner, request: &Request) -> Option<String> {
     names.into_iter().find(|name| !known(name))
 }
 
-fn wait(runner: &mut Runner, want: Want, timeout: Duration, answer: oneshot::Sender<Response>) {
+fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot::Sender<Response>) {
     let receiver = runner.ask(want, timeout);
     tokio::spawn(async move {
-        reply(answer, response(receiver.await.ok()));
+        tokio::select! {
+            answered = receiver => reply(answer, response(answered.ok())),
+            () = answer.closed() => {}
+        }
     });
 }
 

@@ -23,7 +23,7 @@ use crate::core::finding::Severity;
 use crate::core::settings::Plan;
 use crate::core::time::{Boot, Now};
 use crate::host::clock::{self, Alarm, StepWatch, Woken};
-use crate::host::control::{self, Call, Server};
+use crate::host::control::{self, Call, Connections, Server};
 use crate::host::load::{Loaded, load};
 use crate::host::systemd::Notifier;
 use crate::host::watch::{Mark, Watcher};
@@ -42,6 +42,10 @@ const STOP_HOOKS: Duration = Duration::from_millis(400);
 const SETTLE: Duration = Duration::from_secs(2);
 /// Without its timer the daemon looks at everything this often.
 const TIMERLESS: Duration = Duration::from_secs(1);
+/// Those who wait at the control socket are told within this.
+const STOP_ANSWERS: Duration = Duration::from_millis(300);
+/// So many files whose writes are left to themselves are named.
+const LEFT_NAMED: usize = 10;
 /// Where inotify is not to be had, the config is read again this often.
 const POLL: Duration = Duration::from_secs(60);
 
@@ -65,6 +69,14 @@ pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
 }
 
 async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notifier) -> ExitCode {
+    // A SIGHUP that comes while the config is read must not end the daemon; SIGTERM may, there is nothing to finish yet.
+    let signals = match Signals::new([SIGHUP, SIGUSR1]) {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let read_at = Mark::now();
     let loaded = load(&config, &env);
     for (severity, line) in loaded.report.lines() {
@@ -86,10 +98,10 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     let reload = Reload::new(config, env, &messages);
     let wiring = Arc::new(Wiring::of(&plan));
     let started = start(plan, Mode::Daemon, &messages).and_then(|runner| {
-        let signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGUSR1])?;
-        Ok((runner, signals, Alarm::new()?))
+        [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;
+        Ok((runner, Alarm::new()?))
     });
-    let (mut runner, signals, alarm) = match started {
+    let (mut runner, alarm) = match started {
         Ok(started) => started,
         Err(error) => {
             notifier.status(&error.to_string());
@@ -114,6 +126,8 @@ struct Daemon {
     calls: mpsc::Receiver<Call>,
     to_calls: mpsc::Sender<Call>,
     server: Option<Server>,
+    /// Of the server that was closed by the stop.
+    unanswered: Option<Connections>,
     about: About,
     steps: StepWatch,
     told_status: String,
@@ -147,6 +161,7 @@ impl Daemon {
             calls,
             to_calls,
             server: None,
+            unanswered: None,
             about: About { loaded_at: now.wall, restart_needed: Vec::new(), listeners: Vec::new() },
             steps,
             told_status: String::new(),
@@ -190,10 +205,24 @@ impl Daemon {
     }
 
     async fn end(&mut self) -> ExitCode {
-        for path in self.runner.state.paths_under_way() {
+        self.calls.close();
+        while self.calls.try_recv().is_ok() {}
+        let under_way = self.runner.state.paths_under_way();
+        for path in under_way.clone().take(LEFT_NAMED) {
             tracing::warn!("{}: its write has not come back and is left to itself", path.display());
         }
-        self.runner.end_hooks(STOP_HOOKS).await;
+        if let more @ 1.. = under_way.skip(LEFT_NAMED).count() {
+            tracing::warn!("... and {more} further writes");
+        }
+        self.runner.save_rest();
+        let unanswered = self.unanswered.take();
+        let answers = async {
+            if let Some(connections) = &unanswered {
+                // Who has not asked yet, or does not read, is not waited for.
+                let _ = tokio::time::timeout(STOP_ANSWERS, connections.answered()).await;
+            }
+        };
+        tokio::join!(self.runner.end_hooks(STOP_HOOKS), answers);
         tracing::info!("stopped; the tokens stay in their files");
         ExitCode::SUCCESS
     }
@@ -221,7 +250,8 @@ impl Daemon {
                 let most = if spends { STOP_SPENDING } else { STOP };
                 self.stop_at = Some(clock::now().boot.plus(most));
                 self.notifier.stopping("stopping");
-                self.server = None;
+                self.unanswered = self.server.take().map(|server| server.connections());
+                self.reload.give_up();
                 self.runner.push(Event::Shutdown);
             }
             _ => {}

@@ -2,7 +2,7 @@
 //! batches (signatures, one write to the state, files by folder), and its answers are the next events.
 //! Does not: decide, or wait for anything.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,14 @@ use crate::core::settings::{HookPlan, Plan, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
 use crate::host::hook;
-use crate::host::store::{KeptToken, Record, Store};
+use crate::host::store::{KeptToken, Record, Store, StoreError};
 use crate::source::{self, Cost, Source, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
+
+/// A state that could not be written is tried again in the first round after this.
+const SAVE_AGAIN: Duration = Duration::from_secs(10);
 
 struct ToObtain {
     name: TokenName,
@@ -45,6 +48,15 @@ enum Asker {
     Token(TokenName, oneshot::Sender<Result<Held, Answer>>),
 }
 
+impl Asker {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Any(answer) => answer.is_closed(),
+            Self::Token(_, answer) => answer.is_closed(),
+        }
+    }
+}
+
 /// The running engine and everything that it works with.
 pub(super) struct Runner {
     pub state: State,
@@ -57,6 +69,9 @@ pub(super) struct Runner {
     to_obtain: Vec<ToObtain>,
     to_persist: Vec<Persist>,
     records: Vec<Record>,
+    /// What a state that could not be written lacks, and when it is tried again.
+    unsaved: Vec<Record>,
+    save_again: Boot,
     hooks: JoinSet<()>,
     stop_hooks: watch::Sender<bool>,
     sources: HashMap<TokenName, usize>,
@@ -84,6 +99,8 @@ impl Runner {
             to_obtain: Vec::new(),
             to_persist: Vec::new(),
             records: Vec::new(),
+            unsaved: Vec::new(),
+            save_again: Boot(0),
             hooks: JoinSet::new(),
             stop_hooks: watch::Sender::new(false),
             sources: HashMap::new(),
@@ -134,6 +151,9 @@ impl Runner {
     }
 
     fn want(&mut self, asker: Asker, want: Want, timeout: Duration) {
+        for (id, _) in self.askers.extract_if(|_, asker| asker.is_gone()) {
+            self.queue.push_back(Event::Unwanted { id });
+        }
         self.last_request += 1;
         self.askers.insert(self.last_request, asker);
         self.push(Event::Wanted { id: self.last_request, want, timeout });
@@ -187,7 +207,7 @@ impl Runner {
             Action::Discard { name, generation } => self.vault.discard(&name, generation),
             Action::Deliver { path, op, spec, lines, verify } => {
                 match self.files.write(&self.vault, &path, op, spec, &lines, verify) {
-                    Ok(record) => self.records.push(record),
+                    Ok(record) => self.records.extend(record),
                     Err(message) => self.queue.push_back(Event::DeliverFailed { path, op, message }),
                 }
             }
@@ -253,19 +273,27 @@ impl Runner {
         self.queue.push_back(event);
     }
 
-    /// One write for everything that is to be in the state.
+    /// One write for everything that is to be in the state, what it lacks since an earlier one failed included.
     fn persist(&mut self) {
-        let mut records = std::mem::take(&mut self.records);
+        let fresh = std::mem::take(&mut self.records);
         let batch = std::mem::take(&mut self.to_persist);
-        let sync = batch.iter().any(|one| one.sync);
-        records.extend(batch.iter().filter_map(|one| self.record(one)));
-        if records.is_empty() {
+        let is_idle = fresh.is_empty() && batch.is_empty();
+        if is_idle && (self.unsaved.is_empty() || clock::now().boot < self.save_again) {
             return;
         }
-        let failed = self.store.append(&records, sync).err().map(|error| Arc::<str>::from(error.to_string()));
-        if let (Some(message), true) = (&failed, batch.is_empty()) {
-            tracing::warn!("{message}; tokens in use are not affected");
+        let mut records = std::mem::take(&mut self.unsaved);
+        records.extend(fresh);
+        let sync = batch.iter().any(|one| one.sync);
+        records.extend(batch.iter().filter_map(|one| self.record(one)));
+        let failed = self.store.append(&records, sync).err();
+        if let (Some(error), true) = (&failed, batch.is_empty() && !is_idle) {
+            tracing::warn!("{error}; tokens in use are not affected");
         }
+        if matches!(failed, Some(StoreError::Io { .. })) {
+            self.unsaved = newest_of_each(records);
+            self.save_again = clock::now().boot.plus(SAVE_AGAIN);
+        }
+        let failed = failed.map(|error| Arc::<str>::from(error.to_string()));
         for one in batch {
             let (name, generation) = (one.name, one.generation);
             self.queue.push_back(match &failed {
@@ -273,6 +301,12 @@ impl Runner {
                 Some(message) => Event::PersistFailed { name, generation, message: message.clone() },
             });
         }
+    }
+
+    /// The last chance of what the state lacks still.
+    pub fn save_rest(&mut self) {
+        self.save_again = Boot(0);
+        self.persist();
     }
 
     fn record(&self, one: &Persist) -> Option<Record> {
@@ -289,11 +323,15 @@ impl Runner {
         }))
     }
 
-    /// A file's removal has ended; what is known of it goes with it.
-    pub fn removed(&mut self, event: &Event) {
-        if let Event::Removed { path, failed: None, .. } = event {
-            let record = self.files.forget(path);
-            self.records.push(record);
+    /// What is known of a file's content follows what became of it: a removal takes all of it along.
+    pub fn file_done(&mut self, event: &Event) {
+        match event {
+            Event::Delivered { path, .. } => self.files.landed(path),
+            Event::Removed { path, failed: None, .. } => {
+                let record = self.files.forget(path);
+                self.records.push(record);
+            }
+            _ => {}
         }
     }
 
@@ -324,6 +362,15 @@ impl Runner {
             self.hooks.abort_all();
         }
     }
+}
+
+/// The last record of each subject, in their order.
+fn newest_of_each(mut records: Vec<Record>) -> Vec<Record> {
+    let mut seen = HashSet::new();
+    records.reverse();
+    records.retain(|record| seen.insert(record.subject()));
+    records.reverse();
+    records
 }
 
 type Answered = (TokenName, u64, Result<source::Obtained, SourceError>);

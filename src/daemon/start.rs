@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Messages;
@@ -11,7 +11,7 @@ use super::files::Files;
 use super::runner::Runner;
 use super::vault::{Stored, Vault};
 use crate::core::engine::{Issued, Mode, Restored, State};
-use crate::core::settings::{Fingerprint, Plan};
+use crate::core::settings::{Fingerprint, Plan, TargetPath};
 use crate::host::clock;
 use crate::host::deliver;
 use crate::host::store::{Store, StoreError};
@@ -54,7 +54,7 @@ pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runne
         };
         vault.restore(token.name, token.generation, stored);
     }
-    let known: Vec<PathBuf> = kept.targets.keys().cloned().collect();
+    let known: Vec<TargetPath> = kept.targets.keys().cloned().collect();
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
     sweep(&plan, &known);
@@ -63,10 +63,10 @@ pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runne
 }
 
 /// Removes what a crash left beside the files that are or were this config's.
-fn sweep(plan: &Plan, known: &[PathBuf]) {
+fn sweep(plan: &Plan, known: &[TargetPath]) {
     let mut folders: BTreeMap<&Path, BTreeSet<OsString>> = BTreeMap::new();
-    let of_plan = plan.targets.iter().map(|target| &*target.path);
-    for path in of_plan.chain(known.iter().map(PathBuf::as_path)) {
+    let of_plan = plan.targets.iter().map(|target| &target.path);
+    for path in of_plan.chain(known) {
         if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
             folders.entry(folder).or_default().insert(name.to_owned());
         }

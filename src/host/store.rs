@@ -22,7 +22,7 @@ use self::draft::{Draft, publish, put_aside};
 use self::place::Place;
 use self::scan::{Newer, Scan, Span};
 use super::walk::Owner;
-use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 pub use self::record::{KeptLine, KeptTarget, KeptToken, Record};
 
@@ -89,7 +89,7 @@ pub struct Kept {
     /// Drawn once for each config: jitter and backoff are hashed from it.
     pub seed: u64,
     pub tokens: BTreeMap<TokenName, KeptToken>,
-    pub targets: BTreeMap<PathBuf, KeptTarget>,
+    pub targets: BTreeMap<TargetPath, KeptTarget>,
     /// Set where the state was damaged: one line that says so, and where it was put.
     pub damaged: Option<String>,
 }

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -175,8 +175,7 @@ fn a_symlink_in_an_outputs_place_is_neither_followed_nor_replaced() {
     let retry = "retry = { initial = \"100ms\", max = \"300ms\" }";
     sandbox.config(format!("{}{}", token("a").line(retry), token("b")));
     let mut daemon = sandbox.start();
-    fs::remove_file(sandbox.out("a.token")).expect("rm");
-    symlink(sandbox.path("victim"), sandbox.out("a.token")).expect("ln -s");
+    sandbox.link_in_place(sandbox.path("victim"), "a.token");
 
     assert!(!sandbox.rotate(&["a"]), "a delivery through a symlink");
     until("a is retrying", || daemon.token("a")["state"] == "retrying");

@@ -324,3 +324,61 @@ fn another_user_of_the_group_reads_and_changes_nothing() {
     assert_eq!(sandbox.read("a.token"), a, "rotated by a stranger");
     daemon.stop();
 }
+
+/// More of them than there is room for, each with an hour to wait: their places are free when they are gone.
+#[test]
+fn who_hangs_up_leaves_no_place_taken() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let daemon = sandbox.start();
+    let request = b"{\"command\":\"wait\",\"names\":[\"a\"],\"min_valid\":36000000,\"timeout\":3600000}\n";
+    for _ in 0..600 {
+        connect(&sandbox).write_all(request).expect("a request");
+    }
+    until("there is room again", || sandbox.rotate(&["a"]));
+    daemon.stop();
+}
+
+/// As `nc -N` does: the end of what is sent is not the end of the wish.
+#[test]
+fn who_only_ends_his_sending_is_answered() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a").line("min_interval = \"4s\""));
+    let daemon = sandbox.start();
+    let mut stream = connect(&sandbox);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(b"{\"command\":\"rotate\",\"names\":[\"a\"]}\n").expect("a request");
+    stream.shutdown(std::net::Shutdown::Write).expect("shutdown");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.contains("\"ok\":true"), "{answer}");
+    daemon.stop();
+}
+
+#[test]
+fn who_waits_is_answered_when_it_stops() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let mut daemon = sandbox.start();
+    std::thread::scope(|scope| {
+        let ours = |args: &'static [&'static str]| scope.spawn(|| sandbox.ours(args));
+        let waiting = ours(&["wait", "a", "--min-valid", "10h", "--timeout", "1m"]);
+        let mut streams: Vec<UnixStream> = (0..100).map(|_| connect(&sandbox)).collect();
+        for stream in &mut streams {
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            stream.write_all(b"{\"command\":\"wait\",\"min_valid\":36000000,\"timeout\":60000}\n").expect("a request");
+        }
+        // Each is read before this one's answer.
+        assert!(sandbox.rotate(&["a"]));
+        let (status, took) = daemon.end(rustix::process::Signal::TERM);
+        assert_eq!(status.code(), Some(0));
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        for mut stream in streams {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            assert!(answer.contains("\"exit\":75"), "{answer:?}");
+        }
+        let ended = waiting.join().expect("the client");
+        assert!(matches!(ended.code, Some(75 | 69)), "{ended:#?}");
+    });
+}

@@ -3,7 +3,6 @@
 //! with its children. on_failure: once a failing spell that has lasted `after`, and once when it is over.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -59,8 +58,7 @@ fn not_before_all_outputs_are_reached_and_not_after_a_restart_or_a_redelivery() 
     let told = |name: &str| lines(&sandbox.path("told")).iter().filter(|l| *l == name).count();
     until("both ran", || told("a") == 1 && told("fence") == 1);
 
-    fs::remove_file(sandbox.out("second")).expect("rm");
-    symlink("nowhere", sandbox.out("second")).expect("ln -s");
+    sandbox.link_in_place("nowhere", "second");
     assert!(!sandbox.rotate(&["a"]));
     assert!(sandbox.rotate(&["fence"]));
     until("the fence", || told("fence") == 2);

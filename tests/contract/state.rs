@@ -3,11 +3,12 @@
 //! What is removed, and what is not: `state_removal.rs`.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::{Jwt, Sandbox, eventually, names_in, token};
+use crate::support::{Jwt, Sandbox, eventually, is_root, names_in, token, until};
 
 /// All files below a folder.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -273,5 +274,30 @@ fn folders_come_from_the_environment_where_the_config_names_none() {
     sandbox.run_with(&["status", "-c", config], "", &env).expect(0);
     // Without the variable, the path of the output is an error of the config.
     sandbox.run(&["check", "-c", config]).expect(78);
+    daemon.stop();
+}
+
+/// A full disk under `state_dir` harms no token; what could not be kept is kept when there is room again.
+#[test]
+fn what_a_full_disk_kept_out_of_the_state_is_put_there_later() {
+    if !is_root("what_a_full_disk_kept_out_of_the_state_is_put_there_later") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let small = "mkdir -p state && mount -t tmpfs -o size=256k,mode=700 none state && exec \"$0\" \"$@\"";
+    let daemon = sandbox.daemon().under(&["unshare", "-m", "sh", "-c", small]).ready();
+    let state = PathBuf::from(format!("/proc/{}/root{}", daemon.pid(), sandbox.path("state").display()));
+    let fill = state.join("fill");
+    let mut file = fs::File::create(&fill).expect("a file");
+    while file.write_all(&[0; 512]).is_ok() {}
+    until("the state is full", || sandbox.rotate(&["a"]) && daemon.log().contains("not in the state"));
+    let newest = sandbox.jwt("a").text;
+    drop(file);
+    fs::remove_file(&fill).expect("rm");
+    let held = |bytes: Vec<u8>| bytes.windows(newest.len()).any(|part| part == newest.as_bytes());
+    eventually(Duration::from_secs(45), "the newest token is in the state", || {
+        files_below(&state).into_iter().filter_map(|path| fs::read(path).ok()).any(held).then_some(())
+    });
     daemon.stop();
 }

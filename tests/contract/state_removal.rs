@@ -3,6 +3,7 @@
 //! `once NAME` removes nothing, stopping the daemon neither.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::support::{Sandbox, eventually, token, until};
@@ -116,8 +117,7 @@ fn nothing_is_removed_through_a_link() {
     let daemon = sandbox.start();
     let text = sandbox.read("a.token");
     sandbox.put("elsewhere", &text);
-    fs::remove_file(sandbox.out("a.token")).expect("rm");
-    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.out("a.token")).expect("ln -s");
+    sandbox.link_in_place(sandbox.path("elsewhere"), "a.token");
     sandbox.config(token("b"));
     gone(&sandbox, "fence.token");
     assert!(sandbox.path("elsewhere").exists());
@@ -159,4 +159,24 @@ fn a_config_that_is_gone_or_broken_removes_nothing() {
     daemon.stop();
     sandbox.ours(&["once"]).expect(78);
     assert_eq!(sandbox.read("a.token"), a);
+}
+
+/// However many writes fail before the entry goes, what stands in the file was written by renewd and goes with it.
+#[test]
+fn what_stands_after_failed_writes_is_removed_too() {
+    let sandbox = Sandbox::new();
+    let b = token("b").plain("../home/b.token");
+    sandbox.config(format!("{}{b}", token("a")));
+    let daemon = sandbox.start();
+    let kept = sandbox.read("a.token");
+    let widen = |mode| fs::set_permissions(sandbox.path("out"), fs::Permissions::from_mode(mode)).expect("chmod");
+    widen(0o777);
+    for _ in 0..12 {
+        assert!(!sandbox.rotate(&["a"]), "written into a folder that anybody may write");
+    }
+    assert_eq!(sandbox.read("a.token"), kept);
+    widen(0o755);
+    sandbox.config(&b);
+    gone(&sandbox, "a.token");
+    daemon.stop();
 }

@@ -29,7 +29,7 @@ pub fn peers(test: &str) -> Option<Peers> {
     }
 }
 
-/// Says that `test` was skipped, and the how manieth that is; fails instead where nothing may be.
+/// Says that `test` was skipped, and the how many were until now; fails instead where nothing may be.
 pub fn skip(test: &str, why: &str) {
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
     assert!(std::env::var_os("RENEWD_NEED_PEERS").is_none(), "{test} would be skipped: {why}");

@@ -128,7 +128,7 @@ fn no_job_is_refused_while_the_schedule_rotates() {
     let gateway = Gateway::start(&peers, &sandbox, "gateway", &conf);
     // Times in a token are whole seconds, so that it is due at once most of the time: min_interval sets the pace.
     let quick = token("jobs")
-        .line("lifetime = \"2s\"\nrotate_every = \"120ms\"\nmin_interval = \"110ms\"")
+        .line("lifetime = \"5s\"\nrotate_every = \"120ms\"\nmin_interval = \"110ms\"")
         .line("claims = { nbf = true }");
     sandbox.config(quick);
     let daemon = sandbox.start();
@@ -152,7 +152,7 @@ fn a_job_that_keeps_its_token_is_refused() {
     let sandbox = Sandbox::new();
     let conf = settings("iss", json!({"key-jobs": {"algorithm": "HS256", "secret": SECRET}}));
     let gateway = Gateway::start(&peers, &sandbox, "gateway", &conf);
-    sandbox.config(token("jobs").line("lifetime = \"2s\"").line("claims = { nbf = true }"));
+    sandbox.config(token("jobs").line("lifetime = \"3s\"").line("claims = { nbf = true }"));
     let daemon: Daemon = sandbox.start();
 
     let kept = sandbox.read("jobs.token");

@@ -71,11 +71,11 @@ impl Invariants {
                     self.stir_others(name);
                 }
             }
-            Event::Delivered { path, op } | Event::DeliverFailed { path, op, .. } | Event::Removed { path, op, .. } => {
-                // One that comes late or twice ends nothing.
-                if self.op_of.get(path) == Some(op) {
-                    self.op_of.remove(path);
-                }
+            // An answer that comes late or twice ends nothing.
+            Event::Delivered { path, op } | Event::DeliverFailed { path, op, .. } | Event::Removed { path, op, .. }
+                if self.op_of.get(path) == Some(op) =>
+            {
+                self.op_of.remove(path);
             }
             Event::Persisted { name, generation } => {
                 self.persisted.insert(name.clone(), *generation);

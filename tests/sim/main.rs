@@ -3,6 +3,7 @@
 //! `RENEWD_SIM_SEED=17 cargo test --test sim -- --nocapture`; `RENEWD_SIM_SEEDS=1000000` runs more of them.
 
 mod invariants;
+mod told;
 mod world;
 
 use world::World;

@@ -242,6 +242,13 @@ impl Sandbox {
         self.ask(&request).is_some_and(|answer| answer["ok"] == Value::Bool(true))
     }
 
+    /// Puts a link in the place of a file in `out/`, by one step: the daemon may be writing there.
+    pub fn link_in_place(&self, to: impl AsRef<Path>, name: &str) {
+        let draft = self.path("link.draft");
+        std::os::unix::fs::symlink(to, &draft).expect("ln -s");
+        fs::rename(draft, self.out(name)).expect("mv");
+    }
+
     /// The text of a file in `out/`.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {

@@ -46,7 +46,7 @@ fn der(text: &str) -> Vec<u8> {
 }
 
 enum Key {
-    Hs256(hmac::Key),
+    Hs256(Box<hmac::Key>),
     Rs256(RsaKeyPair),
     Es256(EcdsaKeyPair),
 }
@@ -54,7 +54,7 @@ enum Key {
 impl Key {
     fn new(signed: Signed) -> Self {
         match signed {
-            Signed::Hs256 => Self::Hs256(hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes())),
+            Signed::Hs256 => Self::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()))),
             Signed::Rs256 => Self::Rs256(RsaKeyPair::from_pkcs8(&der(rsa_key())).expect("the key")),
             Signed::Es256 => {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der(ec_key()));

@@ -201,6 +201,10 @@ pub enum Event {
         want: Want,
         timeout: Duration,
     },
+    /// Who asked is gone.
+    Unwanted {
+        id: RequestId,
+    },
     Shutdown,
 }
 

@@ -57,7 +57,8 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
         Event::Wake => {}
         Event::ClockChanged => state.touch_all(),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
-        Event::Shutdown => state.shut_down(now, &mut out),
+        Event::Unwanted { id } => state.unwanted(id),
+        Event::Shutdown => state.shut_down(&mut out),
     }
     state.ring(now);
     state.settle(now, &mut out);
@@ -103,10 +104,14 @@ impl State {
         self.dirty_targets.extend(self.targets.keys().cloned());
     }
 
-    fn shut_down(&mut self, now: Now, out: &mut Vec<Action>) {
+    fn shut_down(&mut self, out: &mut Vec<Action>) {
         self.stopping = true;
         self.hooks_waiting.clear();
-        self.answer_all("renewd is stopping", now, out);
+        // Only spent credentials are waited for: what else a source answers is thrown away.
+        for token in self.tokens.values_mut().filter(|token| !token.wire.single_use) {
+            self.busy -= usize::from(token.flight.take().is_some());
+        }
+        self.answer_all("renewd is stopping", out);
     }
 
     fn refuse(&mut self, message: Arc<str>, lack: bool, now: Now) {
@@ -168,9 +173,7 @@ impl State {
     /// Nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.
     fn is_finished(&self, now: Now) -> bool {
         if self.stopping {
-            let must_land = |t: &record::Token| t.incoming.is_some() || (t.flight.is_some() && t.wire.single_use);
-            return !self.tokens.values().any(|token| must_land(token))
-                && !self.targets.values().any(|target| target.op.is_some());
+            return self.busy == 0;
         }
         self.is_once()
             && self.planned

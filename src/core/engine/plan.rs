@@ -32,7 +32,18 @@ impl State {
         if self.readiness == Readiness::Unplanned {
             self.readiness = Readiness::Waiting { until: now.boot.plus(wiring.ready_timeout) };
         }
+        // What must be obtained anew goes first: its files do not wait for all that are only looked at.
+        self.touch_changed();
+        self.settle(now, out);
         self.touch_all();
+    }
+
+    fn touch_changed(&mut self) {
+        let is_changed = |token: &Token| token.held.as_ref().is_some_and(|held| held.made_from != token.wire.made_from);
+        for (name, token) in self.tokens.iter().filter(|(_, token)| is_changed(token)) {
+            self.dirty_tokens.insert(name.clone());
+            self.dirty_targets.extend(token.targets.iter().cloned());
+        }
     }
 
     /// What is lacking is looked at again as a retry: soon at first, then once a minute.

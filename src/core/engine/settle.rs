@@ -107,7 +107,8 @@ impl State {
         }
         match failing {
             Some((reason, _, _)) => self.spell(name, reason, now),
-            None => self.end_spell(name, out),
+            None if self.is_settled(name, now) => self.end_spell(name, out),
+            None => {}
         }
     }
 
@@ -146,6 +147,13 @@ impl State {
             spell.told = true;
             self.queue_hook(name, HookKind::Failing(reason));
         }
+    }
+
+    /// A try under way, or a file still to be written, may fail as the one before: only when all is well a spell is over.
+    fn is_settled(&self, name: &TokenName, now: Now) -> bool {
+        let Some(token) = self.tokens.get(name) else { return true };
+        let is_idle = token.flight.is_none() && token.incoming.is_none();
+        token.leaving.is_some() || (is_idle && token.view.delivered && !self.is_needed(token, now))
     }
 
     fn end_spell(&mut self, name: &TokenName, out: &mut Vec<Action>) {
@@ -214,6 +222,7 @@ impl State {
             self.wall_timers.set(token.wall_timer, None, name.clone());
             self.count(token.view, View::default());
             out.push(Action::Forget { name: name.clone() });
+            self.desert(name, now, out);
         }
     }
 }

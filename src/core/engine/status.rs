@@ -127,7 +127,7 @@ impl State {
     }
 
     /// Paths with an operation under way, for the log at shutdown.
-    pub fn paths_under_way(&self) -> impl Iterator<Item = &TargetPath> {
+    pub fn paths_under_way(&self) -> impl Iterator<Item = &TargetPath> + Clone {
         self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(path, _)| path)
     }
 }

@@ -91,6 +91,11 @@ impl State {
         }
     }
 
+    /// Whether another one than the one at hand is due or wanted.
+    pub(super) fn is_needed(&self, token: &Token, now: Now) -> bool {
+        self.need(token, now) != Need::No
+    }
+
     /// When the next try may start; the end of time where there is no need of one.
     pub(super) fn blocked_until(&self, token: &Token, now: Now) -> Boot {
         let hold = match (self.need(token, now), &token.held) {

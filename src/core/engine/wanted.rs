@@ -188,17 +188,36 @@ impl State {
 
     pub(super) fn answer_overdue(&mut self, now: Now, out: &mut Vec<Action>) {
         if self.waiters.iter().any(|waiter| waiter.deadline <= now.boot) {
-            self.give_up(|waiter| waiter.deadline <= now.boot, "the time to wait for it is over", now, out);
+            self.give_up("the time to wait for it is over", now, out);
         }
     }
 
-    pub(super) fn answer_all(&mut self, why: &str, now: Now, out: &mut Vec<Action>) {
-        self.give_up(|_| true, why, now, out);
+    pub(super) fn answer_all(&mut self, why: &str, out: &mut Vec<Action>) {
+        for waiter in std::mem::take(&mut self.waiters) {
+            let mut lines = waiter.failed;
+            lines.extend(waiter.open.into_keys().map(|name| (name, why.into())));
+            out.push(Action::Reply { id: waiter.id, answer: Answer::NotNow(lines) });
+        }
     }
 
-    fn give_up(&mut self, which: impl Fn(&Waiter) -> bool, why: &str, now: Now, out: &mut Vec<Action>) {
+    /// The entry of a token is gone for good: who waits for it is told.
+    pub(super) fn desert(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+        for waiter in &mut self.waiters {
+            if waiter.open.remove(name).is_some() {
+                waiter.failed.push((name.clone(), "its entry left the config".into()));
+            }
+        }
+        self.answer(now, out);
+    }
+
+    /// Nobody listens to that answer any more.
+    pub(super) fn unwanted(&mut self, id: RequestId) {
+        self.waiters.retain(|waiter| waiter.id != id);
+    }
+
+    fn give_up(&mut self, why: &str, now: Now, out: &mut Vec<Action>) {
         let waiters = std::mem::take(&mut self.waiters);
-        let (ended, kept) = waiters.into_iter().partition(|waiter| which(waiter));
+        let (ended, kept) = waiters.into_iter().partition(|waiter: &Waiter| waiter.deadline <= now.boot);
         self.waiters = kept;
         for waiter in ended {
             let line = |name: TokenName| {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, chmodat, chownat};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -20,6 +21,8 @@ use super::{LONGEST_REQUEST, Request, Response};
 const REQUEST_TIME: Duration = Duration::from_secs(2);
 /// ... and have taken its answer by then.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// Whether a client that sends no more is still there is looked at this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Connections at a time; one more is closed at once.
 const CONNECTIONS: usize = 512;
 
@@ -55,6 +58,24 @@ pub struct Server {
     path: PathBuf,
     inode: u64,
     task: tokio::task::JoinHandle<()>,
+    room: Arc<Semaphore>,
+}
+
+/// The connections of a [`Server`], which may outlive it.
+pub struct Connections(Arc<Semaphore>);
+
+impl Connections {
+    /// Returns when all have their answers.
+    pub async fn answered(&self) {
+        // It fails only where the semaphore was closed, which nobody does.
+        let _ = self.0.acquire_many(CONNECTIONS as u32).await;
+    }
+}
+
+impl Server {
+    pub fn connections(&self) -> Connections {
+        Connections(self.room.clone())
+    }
 }
 
 impl Drop for Server {
@@ -87,8 +108,9 @@ pub fn listen(path: &Path, group: Option<u32>, calls: mpsc::Sender<Call>) -> Res
     }
     placed.map_err(failed)?;
     let inode = std::fs::symlink_metadata(path).map_err(failed)?.ino();
-    let task = tokio::spawn(accept(listener, calls));
-    Ok(Server { path: path.to_path_buf(), inode, task })
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let task = tokio::spawn(accept(listener, calls, room.clone()));
+    Ok(Server { path: path.to_path_buf(), inode, task, room })
 }
 
 /// A socket that nobody listens at any more is replaced; a live one, or another file, is not.
@@ -114,8 +136,7 @@ fn place(draft: &Path, path: &Path, group: Option<u32>) -> io::Result<()> {
     std::fs::rename(draft, path)
 }
 
-async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, room: Arc<Semaphore>) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -135,6 +156,18 @@ async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>) {
     }
 }
 
+fn stopping() -> Response {
+    Response::failed(75, vec!["renewd is stopping".into()])
+}
+
+/// Returns when the client is gone: one that has only ended its own sending waits for its answer still.
+async fn hung_up(read: &mut (impl AsyncReadExt + Unpin), write: &OwnedWriteHalf) {
+    while read.read(&mut [0; 512]).await.is_ok_and(|count| count > 0) {}
+    while write.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
 /// One connection, from its request to its answer. Whatever goes wrong with it is its own loss.
 async fn serve(stream: UnixStream, calls: mpsc::Sender<Call>) {
     let Ok(peer) = stream.peer_cred() else { return };
@@ -150,10 +183,12 @@ async fn serve(stream: UnixStream, calls: mpsc::Sender<Call>) {
     let response = match serde_json::from_slice::<Request>(&line) {
         Ok(request) if whole => {
             let (answer, response) = oneshot::channel();
-            if calls.send(Call { request, is_owner, answer }).await.is_err() {
-                return;
+            // It fails where the daemon takes no more: the answer's other end is gone with it.
+            let _ = calls.send(Call { request, is_owner, answer }).await;
+            tokio::select! {
+                answered = response => answered.unwrap_or_else(|_| stopping()),
+                () = hung_up(&mut read, &write) => return,
             }
-            response.await.unwrap_or_else(|_| Response::failed(75, vec!["renewd is stopping".into()]))
         }
         _ => Response::failed(64, vec!["not a request that this version of renewd knows".into()]),
     };

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::core::secret::Secret;
-use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
 
 /// Begins each record, so that the next good one is found after a damaged one.
@@ -37,7 +37,7 @@ pub struct KeptToken {
 /// A file that renewd wrote, or was about to write.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptTarget {
-    pub path: PathBuf,
+    pub path: TargetPath,
     /// Of the last contents that renewd wrote or was about to write.
     pub digests: Vec<Fingerprint>,
     pub lines: Vec<KeptLine>,
@@ -83,7 +83,7 @@ pub enum Record {
     Token(KeptToken),
     TokenGone(TokenName),
     Target(KeptTarget),
-    TargetGone(PathBuf),
+    TargetGone(TargetPath),
 }
 
 const SEED: u8 = 1;
@@ -94,7 +94,7 @@ const TARGET_GONE: u8 = 5;
 
 impl Record {
     /// What the record is about: a later record of the same subject replaces this one.
-    pub(super) fn subject(&self) -> Fingerprint {
+    pub fn subject(&self) -> Fingerprint {
         match self {
             Self::Seed(_) => subject(SEED, &[]),
             Self::Token(KeptToken { name, .. }) | Self::TokenGone(name) => subject(TOKEN, name.as_str().as_bytes()),
@@ -337,9 +337,9 @@ impl<'a> Reader<'a> {
         Some(Secret::new(self.text()?.to_owned()))
     }
 
-    fn path(&mut self) -> Option<PathBuf> {
+    fn path(&mut self) -> Option<TargetPath> {
         let path = OsString::from_vec(self.bytes()?.to_vec());
-        Path::new(&path).is_absolute().then(|| path.into())
+        Path::new(&path).is_absolute().then(|| PathBuf::from(path).into())
     }
 
     fn optional<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Option<T>> {

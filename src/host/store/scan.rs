@@ -2,10 +2,9 @@
 //! Does not: touch files.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use super::record::{self, FRAME, KeptTarget, KeptToken, MARK, Record, VERSION};
-use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 const MAGIC: [u8; 8] = *b"renewd\0s";
 /// Magic, version, CRC-32 of both.
@@ -23,7 +22,7 @@ pub(super) struct Span {
 pub(super) struct Scan {
     pub(super) seed: Option<u64>,
     pub(super) tokens: BTreeMap<TokenName, KeptToken>,
-    pub(super) targets: BTreeMap<PathBuf, KeptTarget>,
+    pub(super) targets: BTreeMap<TargetPath, KeptTarget>,
     pub(super) live: HashMap<Fingerprint, Span>,
     /// The end of the last good record.
     pub(super) end: usize,

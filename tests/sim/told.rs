@@ -1,0 +1,155 @@
+//! Short scripted runs of the engine: what people and hooks are told, step by step.
+//! Does not: draw anything at random; that is the simulator's.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd::core::engine::{
+    Action, Answer, Event, HookKind, Issued, Mode, Persist, Reason, State, TokenWire, Want, Wiring, step,
+};
+use renewd::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Schedule, TargetPath, TargetPlan, TokenName};
+use renewd::core::time::{Boot, Now, Wall};
+
+const START: i64 = 1_700_000_000;
+
+/// One token with one file, and a world that does at once what it is told.
+struct Script {
+    state: State,
+    seconds: u64,
+    fails: bool,
+    hooks: Vec<HookKind>,
+    answers: Vec<Answer>,
+    exited: bool,
+}
+
+fn name() -> TokenName {
+    TokenName::new("a").expect("a name")
+}
+
+fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
+    let path = TargetPath::from(PathBuf::from("/out/a"));
+    let line = Arc::new(LinePlan { token: name(), format: Format::Token });
+    let wire = TokenWire {
+        name: name(),
+        made_from: Fingerprint([secret; 16]),
+        schedule: Schedule::default().into(),
+        required: true,
+        parents: Vec::new(),
+        single_use: false,
+        after_rotate: true,
+        on_failure: Some(Duration::ZERO),
+        lack: lack.map(Into::into),
+    };
+    let target = TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines: vec![line], lack: None };
+    let tokens = if is_there { vec![wire] } else { Vec::new() };
+    let targets = if is_there { vec![target] } else { Vec::new() };
+    Event::Plan(Arc::new(Wiring { tokens, targets, ready_timeout: Duration::from_secs(60), lacks: lack.is_some() }))
+}
+
+impl Script {
+    fn new() -> Self {
+        let state = State::new(Mode::Daemon, 1, Vec::new(), Vec::new(), Self::at(0));
+        Self { state, seconds: 0, fails: false, hooks: Vec::new(), answers: Vec::new(), exited: false }
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now { wall: Wall::from_secs(START + seconds as i64), boot: Boot(seconds * 1000) }
+    }
+
+    /// What the source is asked for is given back, not answered.
+    fn give(&mut self, event: Event) -> Option<u64> {
+        let (mut events, mut asked) = (vec![event], None);
+        while let Some(event) = events.pop() {
+            for action in step(&mut self.state, event, Self::at(self.seconds)) {
+                match action {
+                    Action::Obtain { generation, .. } => asked = Some(generation),
+                    Action::Persist(Persist { name, generation, .. }) => {
+                        events.push(Event::Persisted { name, generation })
+                    }
+                    Action::Deliver { path, op, .. } if self.fails => {
+                        events.push(Event::DeliverFailed { path, op, message: "full".into() });
+                    }
+                    Action::Deliver { path, op, .. } => events.push(Event::Delivered { path, op }),
+                    Action::Remove { path, op } => events.push(Event::Removed { path, op, failed: None }),
+                    Action::Hook { name, kind, .. } => {
+                        self.hooks.push(kind);
+                        events.push(Event::HookDone { name });
+                    }
+                    Action::Reply { answer, .. } => self.answers.push(answer),
+                    Action::Exit => self.exited = true,
+                    _ => {}
+                }
+            }
+        }
+        asked
+    }
+
+    fn obtained(&mut self, generation: u64) {
+        let issued_at = Self::at(self.seconds).wall;
+        let issued = Issued {
+            issued_at,
+            expires_at: Some(issued_at.plus(Duration::from_secs(3600))),
+            sha256: Fingerprint([generation as u8; 16]),
+        };
+        assert_eq!(self.give(Event::Obtained { name: name(), generation, issued }), None);
+    }
+
+    fn pass(&mut self, seconds: u64) -> Option<u64> {
+        self.seconds += seconds;
+        self.give(Event::Wake)
+    }
+}
+
+#[test]
+fn a_spell_is_over_only_when_the_token_is_on_disk() {
+    let mut script = Script::new();
+    script.give(wiring(true, 1, Some("no secret")));
+    assert_eq!(script.hooks, [HookKind::Failing(Reason::Machine)]);
+    script.fails = true;
+    let asked = script.give(wiring(true, 2, None)).expect("it is obtained");
+    assert_eq!(script.hooks.len(), 1, "nothing has been delivered: {:?}", script.hooks);
+    script.obtained(asked);
+    script.pass(5);
+    assert_eq!(script.hooks.len(), 1, "told twice in one spell: {:?}", script.hooks);
+    script.fails = false;
+    script.pass(60);
+    assert_eq!(script.hooks[1..], [HookKind::AfterRotate, HookKind::Recovered]);
+}
+
+#[test]
+fn who_waits_for_a_token_is_told_that_its_entry_left() {
+    let mut script = Script::new();
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    script.obtained(asked);
+    let (timeout, min_valid) = (Duration::from_secs(3600), Duration::from_secs(7200));
+    let want = Want::Valid { names: BTreeSet::from([name()]), min_valid };
+    script.give(Event::Wanted { id: 1, want, timeout });
+    script.give(wiring(false, 1, None));
+    assert_eq!(script.answers, [], "the entry may be back");
+    script.pass(3);
+    assert!(matches!(&script.answers[..], [Answer::Failed(lines)] if lines.len() == 1), "{:?}", script.answers);
+}
+
+#[test]
+fn who_is_gone_is_not_answered() {
+    let mut script = Script::new();
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    let want = Want::Token { name: name(), min_valid: Duration::ZERO };
+    script.give(Event::Wanted { id: 1, want, timeout: Duration::from_secs(90) });
+    script.give(Event::Unwanted { id: 1 });
+    script.obtained(asked);
+    script.pass(100);
+    assert_eq!(script.answers, []);
+}
+
+#[test]
+fn a_stop_waits_for_no_source_whose_credential_is_not_spent() {
+    let mut script = Script::new();
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    script.give(Event::Shutdown);
+    assert!(script.exited);
+    // Its answer comes too late and changes nothing.
+    script.obtained(asked);
+}
