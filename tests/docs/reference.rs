@@ -28,7 +28,8 @@ fn the_tables_of_keys_are_those_of_the_schema() {
     tables(&schema, "", &mut sections);
     let mut made = String::new();
     for (headers, rows) in &sections {
-        let headers: Vec<String> = headers.iter().map(|header| format!("`{header}`")).collect();
+        let code = |header: &String| if header.starts_with('[') { format!("`{header}`") } else { header.clone() };
+        let headers: Vec<String> = headers.iter().map(code).collect();
         write!(made, "\n### {}\n\n| key | value | default | |\n|---|---|---|---|\n{rows}", headers.join(", ")).unwrap();
     }
     made.push('\n');
@@ -49,7 +50,7 @@ fn tables(schema: &Value, path: &str, sections: &mut Vec<(Vec<String>, String)>)
         let doc = key["description"].as_str().unwrap_or_default().replace('|', "\\|");
         writeln!(rows, "| `{name}` | {} | {default} | {doc} |", kind(key)).unwrap();
     }
-    let header = if path.is_empty() { "the file itself".into() } else { format!("[{path}]") };
+    let header = if path.is_empty() { "The file itself".into() } else { format!("[{path}]") };
     match sections.iter_mut().find(|(_, other)| *other == rows) {
         Some((headers, _)) => headers.push(header),
         None => sections.push((vec![header], rows)),
