@@ -49,7 +49,7 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
 }
 
 /// The plan of a config; its findings go to standard error.
-pub(crate) fn plan(config: &Path, around: &Surroundings) -> Result<Plan, Exit> {
+fn plan(config: &Path, around: &Surroundings) -> Result<Plan, Exit> {
     let loaded = load(config, &around.env);
     eprint!("{}", loaded.report.render(check::coloured(&around.env)));
     loaded.plan.ok_or(Exit::WrongConfig)

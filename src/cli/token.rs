@@ -2,19 +2,21 @@
 //! Does not: decide whether it must be obtained; the engine does, in either case.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::ask::{PATIENCE, SocketArgs, complain};
-use super::{Exit, Surroundings, input, once};
+use super::{Exit, Surroundings, check, input, once};
 use crate::core::render::{Rendered, render};
 use crate::core::secret::Secret;
-use crate::core::settings::{Format, TokenName};
+use crate::core::settings::{Format, Plan, TokenName};
 use crate::core::time::Wall;
 use crate::daemon::{self, Once};
 use crate::host::control::{ClientError, NO_PERMISSION, Request, Response};
+use crate::host::load::load;
 
 /// Print a token, obtained first where it has too little life left
 ///
@@ -124,13 +126,22 @@ fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
     }
 }
 
+/// The plan alone: warnings of a config that will do are not for the standard error of somebody's command.
+fn plan(config: &Path, around: &Surroundings) -> Result<Plan, Exit> {
+    let loaded = load(config, &around.env);
+    loaded.plan.ok_or_else(|| {
+        eprint!("{}", loaded.report.render(check::coloured(&around.env)));
+        Exit::WrongConfig
+    })
+}
+
 /// Without a daemon: the same engine, for this token alone, under the state's lock.
 fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<Usable, Exit> {
     let not_now = |why: String| {
         eprintln!("error: {why}");
         Exit::NotNow
     };
-    let plan = once::plan(&around.config()?, around)?;
+    let plan = plan(&around.config()?, around)?;
     let names = once::named(&plan, &[name.to_owned()])?;
     let Some(name) = names.first().cloned() else { return Err(Exit::Usage) };
     let what = Once { names, ahead: Duration::ZERO, token: Some((name.clone(), min_valid)) };

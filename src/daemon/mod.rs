@@ -40,6 +40,7 @@ pub(super) enum Message {
     Obtained(Vec<(TokenName, u64, Result<Obtained, SourceError>)>),
     /// The config was read again; `read_at` is from before.
     Loaded {
+        number: u64,
         loaded: Box<Loaded>,
         read_at: Mark,
     },

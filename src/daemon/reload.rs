@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -10,8 +11,13 @@ use super::{Message, Messages};
 use crate::core::environment::Environment;
 use crate::core::finding::Severity;
 use crate::core::settings::{Plan, TargetPlan};
+use crate::core::time::Boot;
+use crate::host::clock;
 use crate::host::load::{Loaded, load};
 use crate::host::watch::Mark;
+
+/// A reading that takes longer hangs: the next one does not wait for it.
+const STUCK: Duration = Duration::from_secs(30);
 
 /// What a reading came to.
 pub(super) enum Verdict {
@@ -27,7 +33,10 @@ pub(super) struct Reload {
     config: PathBuf,
     env: Arc<Environment>,
     messages: Messages,
-    pub is_running: bool,
+    is_running: bool,
+    /// Of the newest reading, and when it began; an older one that comes back after all counts for nothing.
+    number: u64,
+    began: Boot,
     /// Told to the service manager: not one that the engine asked for by itself.
     pub is_told: bool,
     again: bool,
@@ -44,6 +53,8 @@ impl Reload {
             env,
             messages: messages.clone(),
             is_running: false,
+            number: 0,
+            began: Boot(0),
             is_told: false,
             again: false,
             askers: Vec::new(),
@@ -59,11 +70,18 @@ impl Reload {
 
     /// Begins a reading on a thread; one under way is followed by another. True where it began now.
     pub fn begin(&mut self, is_told: bool) -> bool {
-        if self.is_running {
+        let now = clock::now().boot;
+        if self.is_running && now < self.began.plus(STUCK) {
             self.again = true;
             return false;
         }
+        if self.is_running {
+            tracing::error!("reading the config has hung for {} s (a folder or file that it names?)", STUCK.as_secs());
+        }
         self.is_running = true;
+        self.number += 1;
+        self.began = now;
+        let number = self.number;
         self.is_told = is_told;
         self.askers.append(&mut self.next_askers);
         let (config, env, messages) = (self.config.clone(), self.env.clone(), self.messages.clone());
@@ -71,9 +89,14 @@ impl Reload {
             let read_at = Mark::now();
             let loaded = Box::new(load(&config, &env));
             // The daemon is gone: nobody waits for the answer.
-            let _ = messages.send(Message::Loaded { loaded, read_at });
+            let _ = messages.send(Message::Loaded { number, loaded, read_at });
         });
         true
+    }
+
+    /// Whether this is the reading that is waited for.
+    pub fn is_awaited(&self, number: u64) -> bool {
+        self.is_running && self.number == number
     }
 
     /// Judges what was read: a mistake in the text refuses it whole, and so does a lack that the running plan has not.

@@ -259,7 +259,9 @@ impl Daemon {
 
     fn message(&mut self, message: Message) {
         match message {
-            Message::Loaded { loaded, read_at } => self.loaded(*loaded, read_at),
+            Message::Loaded { number, loaded, read_at } if self.reload.is_awaited(number) => {
+                self.loaded(*loaded, read_at);
+            }
             other => take(&mut self.runner, other),
         }
     }
