@@ -3,13 +3,16 @@
 //! Does not: decide.
 
 mod files;
+mod hooks;
 mod notes;
 mod once;
 mod reload;
 mod requests;
 mod run;
 mod runner;
+mod saving;
 mod start;
+mod telling;
 mod vault;
 
 use std::path::PathBuf;

@@ -88,7 +88,7 @@ async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
         }
     }
     runner.save_rest();
-    runner.end_hooks(Duration::from_secs(1)).await;
+    runner.hooks.end(Duration::from_secs(1)).await;
     let held = match asked {
         Some((name, answer)) => Some(held(&name, answer.await.ok())),
         None => None,

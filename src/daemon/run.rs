@@ -16,6 +16,7 @@ use super::reload::{Reload, Verdict, needs_restart};
 use super::requests::{self, About};
 use super::runner::Runner;
 use super::start::start;
+use super::telling::Telling;
 use super::{Message, notes};
 use crate::core::engine::{Event, Mode, Wiring};
 use crate::core::environment::Environment;
@@ -30,8 +31,6 @@ use crate::host::watch::{Mark, Watcher};
 
 /// No sleep is longer: a step of the clock that nobody told of is noticed within 30 s.
 const LONGEST_SLEEP: Duration = Duration::from_millis(29_500);
-/// While READY waits, the service manager is asked for more time this often, for three times as much.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// After SIGTERM, a write under way may take this long.
 const STOP: Duration = Duration::from_millis(1500);
 /// ... and an exchange of a single-use credential this long.
@@ -121,7 +120,7 @@ struct Daemon {
     runner: Runner,
     reload: Reload,
     watcher: Watcher,
-    notifier: Notifier,
+    telling: Telling,
     inbox: UnboundedReceiver<Message>,
     calls: mpsc::Receiver<Call>,
     to_calls: mpsc::Sender<Call>,
@@ -130,9 +129,6 @@ struct Daemon {
     unanswered: Option<Connections>,
     about: About,
     steps: StepWatch,
-    told_status: String,
-    told_watchdog: Boot,
-    told_patience: Boot,
     polled: Boot,
     /// A reading is being carried out; its end is told by then.
     settle_by: Option<Boot>,
@@ -156,7 +152,7 @@ impl Daemon {
             runner,
             reload,
             watcher,
-            notifier,
+            telling: Telling::new(notifier, now),
             inbox,
             calls,
             to_calls,
@@ -164,9 +160,6 @@ impl Daemon {
             unanswered: None,
             about: About { loaded_at: now.wall, restart_needed: Vec::new(), listeners: Vec::new() },
             steps,
-            told_status: String::new(),
-            told_watchdog: now.boot,
-            told_patience: Boot(0),
             polled: now.boot,
             settle_by: None,
             stop_at: None,
@@ -178,7 +171,10 @@ impl Daemon {
         loop {
             self.runner.work();
             self.settle();
-            self.tell();
+            if std::mem::take(&mut self.runner.reread) {
+                self.read_config(false);
+            }
+            self.telling.tell(&mut self.runner, self.stop_at.is_some());
             if self.runner.finished || self.stop_at.is_some_and(|at| clock::now().boot >= at) {
                 break;
             }
@@ -222,21 +218,24 @@ impl Daemon {
                 let _ = tokio::time::timeout(STOP_ANSWERS, connections.answered()).await;
             }
         };
-        tokio::join!(self.runner.end_hooks(STOP_HOOKS), answers);
+        tokio::join!(self.runner.hooks.end(STOP_HOOKS), answers);
         tracing::info!("stopped; the tokens stay in their files");
         ExitCode::SUCCESS
     }
 
-    /// The socket that the config names; what keeps it from being had is a lack, looked at again at each reading.
+    /// The socket that the config names; what keeps it from being had is a lack, looked at again at each wake-up.
     fn listen(&mut self) {
-        self.about.listeners.clear();
+        let known = std::mem::take(&mut self.about.listeners);
         let daemon = &self.runner.plan.daemon;
         let Some(path) = daemon.control_socket.as_ref().filter(|_| self.server.is_none()) else { return };
         match control::listen(path, daemon.control_group, self.to_calls.clone()) {
             Ok(server) => self.server = Some(server),
             Err(error) => {
-                tracing::error!("{error}");
-                self.about.listeners.push(error.to_string());
+                let error = error.to_string();
+                if !known.contains(&error) {
+                    tracing::error!("{error}");
+                }
+                self.about.listeners.push(error);
             }
         }
     }
@@ -249,7 +248,7 @@ impl Daemon {
                 let spends = self.runner.plan.tokens.iter().any(|token| token.single_use);
                 let most = if spends { STOP_SPENDING } else { STOP };
                 self.stop_at = Some(clock::now().boot.plus(most));
-                self.notifier.stopping("stopping");
+                self.telling.stopping();
                 self.unanswered = self.server.take().map(|server| server.connections());
                 self.reload.give_up();
                 self.runner.push(Event::Shutdown);
@@ -276,6 +275,9 @@ impl Daemon {
                 self.runner.push(Event::ClockChanged);
             }
         }
+        if !self.about.listeners.is_empty() {
+            self.listen();
+        }
         if self.watcher.trouble().is_some() && now.boot >= self.polled.plus(POLL) {
             self.polled = now.boot;
             self.read_config(false);
@@ -298,7 +300,7 @@ impl Daemon {
             self.end_reading();
         }
         if self.reload.begin(is_told) && is_told && self.runner.state.is_ready() {
-            self.notifier.reloading();
+            self.telling.reloading();
         }
     }
 
@@ -327,8 +329,7 @@ impl Daemon {
     fn end_reading(&mut self) {
         self.reload.settled();
         if self.reload.is_told && self.runner.state.is_ready() {
-            let status = self.status();
-            self.notifier.ready(&status);
+            self.telling.ready(&self.runner);
         }
     }
 
@@ -359,59 +360,10 @@ impl Daemon {
         }
     }
 
-    /// What there is to say after a round, and what the engine wants besides.
-    fn tell(&mut self) {
-        if std::mem::take(&mut self.runner.reread) {
-            self.read_config(false);
-        }
-        if let Some(missing) = self.runner.ready.take() {
-            let status = self.status();
-            self.notifier.ready(&status);
-            self.told_status = status;
-            match missing.as_slice() {
-                [] => tracing::info!("ready: {}", self.told_status),
-                missing => {
-                    let names: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
-                    tracing::warn!("ready_timeout is over, without {}", names.join(", "));
-                }
-            }
-            self.runner.status_changed = false;
-        }
-        if std::mem::take(&mut self.runner.status_changed) && self.notifier.is_connected() && self.stop_at.is_none() {
-            let status = self.status();
-            if status != self.told_status {
-                self.notifier.status(&status);
-                self.told_status = status;
-            }
-        }
-        let now = clock::now();
-        if let Some(interval) = self.notifier.watchdog_interval()
-            && now.boot >= self.told_watchdog.plus(interval)
-        {
-            self.notifier.watchdog();
-            self.told_watchdog = now.boot;
-        }
-        if !self.runner.state.is_ready()
-            && (now.boot >= self.told_patience.plus(PATIENCE) || self.told_patience == Boot(0))
-        {
-            self.notifier.extend_timeout(PATIENCE * 3);
-            self.told_patience = now.boot;
-        }
-    }
-
-    fn status(&self) -> String {
-        notes::status_line(&self.runner.state, clock::now())
-    }
-
     fn next_wake(&self, now: Now) -> Boot {
         let mut wake = now.boot.plus(LONGEST_SLEEP);
         wake = self.runner.wake.map_or(wake, |at| at.min(wake));
-        if let Some(interval) = self.notifier.watchdog_interval() {
-            wake = wake.min(self.told_watchdog.plus(interval));
-        }
-        if !self.runner.state.is_ready() {
-            wake = wake.min(self.told_patience.plus(PATIENCE));
-        }
-        self.stop_at.into_iter().chain(self.settle_by).fold(wake, Boot::min)
+        let told = self.telling.next(self.runner.state.is_ready());
+        told.into_iter().chain(self.stop_at).chain(self.settle_by).fold(wake, Boot::min)
     }
 }

@@ -2,32 +2,28 @@
 //! batches (signatures, one write to the state, files by folder), and its answers are the next events.
 //! Does not: decide, or wait for anything.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::ffi::OsString;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
 
 use super::files::Files;
+use super::hooks::{Hooks, Run};
 use super::notes;
-use super::vault::{Stored, Vault};
+use super::saving::Saving;
+use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Action, Answer, Event, HookKind, Persist, State, Want, step};
+use crate::core::engine::{Action, Answer, Event, HookKind, State, Want, step};
 use crate::core::secret::Secret;
-use crate::core::settings::{HookPlan, Plan, TokenName};
+use crate::core::settings::{Plan, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
-use crate::host::hook;
-use crate::host::store::{KeptToken, Record, Store, StoreError};
+use crate::host::store::{Record, Store};
 use crate::source::{self, Cost, Source, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
-
-/// A state that could not be written is tried again in the first round after this.
-const SAVE_AGAIN: Duration = Duration::from_secs(10);
 
 struct ToObtain {
     name: TokenName,
@@ -63,17 +59,11 @@ pub(super) struct Runner {
     pub plan: Arc<Plan>,
     pub vault: Vault,
     pub files: Files,
-    store: Store,
+    pub hooks: Hooks,
+    saving: Saving,
     messages: Messages,
     queue: VecDeque<Event>,
     to_obtain: Vec<ToObtain>,
-    to_persist: Vec<Persist>,
-    records: Vec<Record>,
-    /// What a state that could not be written lacks, and when it is tried again.
-    unsaved: Vec<Record>,
-    save_again: Boot,
-    hooks: JoinSet<()>,
-    stop_hooks: watch::Sender<bool>,
     sources: HashMap<TokenName, usize>,
     askers: HashMap<u64, Asker>,
     last_request: u64,
@@ -93,16 +83,11 @@ impl Runner {
             plan: plan.clone(),
             vault,
             files,
-            store,
+            hooks: Hooks::new(messages),
+            saving: Saving::new(store),
             messages: messages.clone(),
             queue: VecDeque::new(),
             to_obtain: Vec::new(),
-            to_persist: Vec::new(),
-            records: Vec::new(),
-            unsaved: Vec::new(),
-            save_again: Boot(0),
-            hooks: JoinSet::new(),
-            stop_hooks: watch::Sender::new(false),
             sources: HashMap::new(),
             askers: HashMap::new(),
             last_request: 0,
@@ -188,7 +173,8 @@ impl Runner {
                 }
             }
             self.obtain();
-            self.persist();
+            let saved = self.saving.save(&self.vault);
+            self.queue.extend(saved);
             self.files.start();
             if self.queue.is_empty() {
                 return;
@@ -199,15 +185,15 @@ impl Runner {
     fn carry_out(&mut self, action: Action, now: Now) {
         match action {
             Action::Obtain { name, generation, .. } => self.queue_obtaining(name, generation),
-            Action::Persist(persist) => self.to_persist.push(persist),
+            Action::Persist(token) => self.saving.push_token(token),
             Action::Forget { name } => {
                 self.vault.forget(&name);
-                self.records.push(Record::TokenGone(name));
+                self.saving.push(Record::TokenGone(name));
             }
             Action::Discard { name, generation } => self.vault.discard(&name, generation),
             Action::Deliver { path, op, spec, lines, verify } => {
                 match self.files.write(&self.vault, &path, op, spec, &lines, verify) {
-                    Ok(record) => self.records.extend(record),
+                    Ok(record) => record.into_iter().for_each(|record| self.saving.push(record)),
                     Err(message) => self.queue.push_back(Event::DeliverFailed { path, op, message }),
                 }
             }
@@ -273,54 +259,9 @@ impl Runner {
         self.queue.push_back(event);
     }
 
-    /// One write for everything that is to be in the state, what it lacks since an earlier one failed included.
-    fn persist(&mut self) {
-        let fresh = std::mem::take(&mut self.records);
-        let batch = std::mem::take(&mut self.to_persist);
-        let is_idle = fresh.is_empty() && batch.is_empty();
-        if is_idle && (self.unsaved.is_empty() || clock::now().boot < self.save_again) {
-            return;
-        }
-        let mut records = std::mem::take(&mut self.unsaved);
-        records.extend(fresh);
-        let sync = batch.iter().any(|one| one.sync);
-        records.extend(batch.iter().filter_map(|one| self.record(one)));
-        let failed = self.store.append(&records, sync).err();
-        if let (Some(error), true) = (&failed, batch.is_empty() && !is_idle) {
-            tracing::warn!("{error}; tokens in use are not affected");
-        }
-        if matches!(failed, Some(StoreError::Io { .. })) {
-            self.unsaved = newest_of_each(records);
-            self.save_again = clock::now().boot.plus(SAVE_AGAIN);
-        }
-        let failed = failed.map(|error| Arc::<str>::from(error.to_string()));
-        for one in batch {
-            let (name, generation) = (one.name, one.generation);
-            self.queue.push_back(match &failed {
-                None => Event::Persisted { name, generation },
-                Some(message) => Event::PersistFailed { name, generation, message: message.clone() },
-            });
-        }
-    }
-
     /// The last chance of what the state lacks still.
     pub fn save_rest(&mut self) {
-        self.save_again = Boot(0);
-        self.persist();
-    }
-
-    fn record(&self, one: &Persist) -> Option<Record> {
-        let Stored { token, refresh_token, .. } = self.vault.get(&one.name, one.generation)?;
-        Some(Record::Token(KeptToken {
-            name: one.name.clone(),
-            generation: one.generation,
-            made_from: one.made_from,
-            issued_at: one.issued.issued_at,
-            expires_at: one.issued.expires_at,
-            obtained_at: one.obtained_at,
-            token: token.clone(),
-            refresh_token: refresh_token.clone(),
-        }))
+        self.saving.save_rest(&self.vault);
     }
 
     /// What is known of a file's content follows what became of it: a removal takes all of it along.
@@ -329,7 +270,7 @@ impl Runner {
             Event::Delivered { path, .. } => self.files.landed(path),
             Event::Removed { path, failed: None, .. } => {
                 let record = self.files.forget(path);
-                self.records.push(record);
+                self.saving.push(record);
             }
             _ => {}
         }
@@ -341,36 +282,13 @@ impl Runner {
             HookKind::AfterRotate => token.after_rotate.clone(),
             HookKind::Failing(_) | HookKind::Recovered => token.on_failure.clone(),
         });
-        let Some(hook) = hook else {
+        let Some(plan) = hook else {
             self.queue.push_back(Event::HookDone { name });
             return;
         };
-        let (messages, stop) = (self.messages.clone(), self.stop_hooks.subscribe());
         let scrub = self.plan.secret_variables.clone();
-        self.hooks.spawn(async move {
-            run_hook(&name, kind, expires_at, &hook, &scrub, stop).await;
-            // The daemon is gone: nobody waits for the answer.
-            let _ = messages.send(Message::Event(Event::HookDone { name }));
-        });
+        self.hooks.start(Run { name, kind, expires_at, plan, scrub });
     }
-
-    /// Ends all hooks under way, and returns when they are gone, within `most`.
-    pub async fn end_hooks(&mut self, most: Duration) {
-        self.stop_hooks.send_replace(true);
-        let all = async { while self.hooks.join_next().await.is_some() {} };
-        if tokio::time::timeout(most, all).await.is_err() {
-            self.hooks.abort_all();
-        }
-    }
-}
-
-/// The last record of each subject, in their order.
-fn newest_of_each(mut records: Vec<Record>) -> Vec<Record> {
-    let mut seen = HashSet::new();
-    records.reverse();
-    records.retain(|record| seen.insert(record.subject()));
-    records.reverse();
-    records
 }
 
 type Answered = (TokenName, u64, Result<source::Obtained, SourceError>);
@@ -392,30 +310,4 @@ fn obtain_all(batch: Vec<ToObtain>) -> Vec<Answered> {
     };
     let (nonces, _) = random.as_chunks::<16>();
     batch.into_iter().zip(nonces).map(one).collect()
-}
-
-async fn run_hook(
-    name: &TokenName,
-    kind: HookKind,
-    expires_at: Option<Wall>,
-    hook: &HookPlan,
-    scrub: &[String],
-    stop: watch::Receiver<bool>,
-) {
-    let expires: OsString = expires_at.map(|at| at.secs().to_string()).unwrap_or_default().into();
-    let mut vars = vec![("RENEWD_TOKEN_NAME", OsString::from(name.as_str())), ("RENEWD_EXPIRES_AT", expires)];
-    let which = match kind {
-        HookKind::AfterRotate => "after_rotate",
-        HookKind::Failing(_) | HookKind::Recovered => "on_failure",
-    };
-    match kind {
-        HookKind::AfterRotate => {}
-        HookKind::Failing(reason) => vars.push(("RENEWD_REASON", reason.as_str().into())),
-        HookKind::Recovered => vars.push(("RENEWD_REASON", "recovered".into())),
-    }
-    let label = format!("token {name}, {which}");
-    match hook::run(hook, &label, &vars, scrub, stop).await {
-        Ok(()) => tracing::debug!("{label}: done"),
-        Err(error) => tracing::warn!("{error}"),
-    }
 }

@@ -295,7 +295,9 @@ impl Invariants {
         let held = disk.get(path).into_iter().flat_map(|(lines, _)| lines);
         for at in held.filter(|at| lines_of(plan, path).any(|name| *name == at.line.token)) {
             match lines.iter().find(|new| new.line.token == at.line.token) {
-                None if !self.is_written_off(path, at) => return Err(format!("{path:?} loses {}", at.line.token)),
+                None if !self.is_written_off(path, at) && log.contains_key(&at.line.token) => {
+                    return Err(format!("{path:?} loses {}", at.line.token));
+                }
                 None => {}
                 // "Never back to an older token", within a life; a restart without its state begins anew.
                 Some(new)

@@ -1,0 +1,86 @@
+//! Owns: what the service manager is told, and when: READY, STATUS, WATCHDOG, more time, a reload's two ends, STOPPING.
+//! Does not: decide that the daemon is ready or how it stands; the engine does.
+
+use std::time::Duration;
+
+use super::notes;
+use super::runner::Runner;
+use crate::core::settings::TokenName;
+use crate::core::time::{Boot, Now};
+use crate::host::clock;
+use crate::host::systemd::Notifier;
+
+/// While READY waits, the service manager is asked for more time this often, for three times as much.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Telling {
+    notifier: Notifier,
+    status: String,
+    watchdog_at: Boot,
+    /// `None`: never yet.
+    patience_at: Option<Boot>,
+}
+
+impl Telling {
+    pub fn new(notifier: Notifier, now: Now) -> Self {
+        Self { notifier, status: String::new(), watchdog_at: now.boot, patience_at: None }
+    }
+
+    /// READY=1: of the start, or of a reload.
+    pub fn ready(&mut self, runner: &Runner) {
+        self.status = notes::status_line(&runner.state, clock::now());
+        self.notifier.ready(&self.status);
+    }
+
+    pub fn reloading(&mut self) {
+        self.notifier.reloading();
+    }
+
+    pub fn stopping(&mut self) {
+        self.notifier.stopping("stopping");
+    }
+
+    /// What there is to say after a round.
+    pub fn tell(&mut self, runner: &mut Runner, is_stopping: bool) {
+        if let Some(missing) = runner.ready.take() {
+            self.ready(runner);
+            self.log_ready(&missing);
+            runner.status_changed = false;
+        }
+        if std::mem::take(&mut runner.status_changed) && self.notifier.is_connected() && !is_stopping {
+            let status = notes::status_line(&runner.state, clock::now());
+            if status != self.status {
+                self.notifier.status(&status);
+                self.status = status;
+            }
+        }
+        let now = clock::now();
+        if let Some(interval) = self.notifier.watchdog_interval()
+            && now.boot >= self.watchdog_at.plus(interval)
+        {
+            self.notifier.watchdog();
+            self.watchdog_at = now.boot;
+        }
+        let is_patient = self.patience_at.is_some_and(|at| now.boot < at.plus(PATIENCE));
+        if !runner.state.is_ready() && !is_patient {
+            self.notifier.extend_timeout(PATIENCE * 3);
+            self.patience_at = Some(now.boot);
+        }
+    }
+
+    fn log_ready(&self, missing: &[TokenName]) {
+        if missing.is_empty() {
+            tracing::info!("ready: {}", self.status);
+        } else {
+            let names: Vec<&str> = missing.iter().map(TokenName::as_str).collect();
+            tracing::warn!("ready_timeout is over, without {}", names.join(", "));
+        }
+    }
+
+    /// When there is something to say by itself.
+    pub fn next(&self, is_ready: bool) -> Option<Boot> {
+        let watchdog = self.notifier.watchdog_interval().map(|interval| self.watchdog_at.plus(interval));
+        let patience = self.patience_at.filter(|_| !is_ready).map(|at| at.plus(PATIENCE));
+        watchdog.into_iter().chain(patience).min()
+    }
+}
