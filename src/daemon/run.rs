@@ -330,9 +330,7 @@ impl Daemon {
 
     fn end_reading(&mut self) {
         self.reload.settled();
-        if self.reload.is_told && self.runner.state.is_ready() {
-            self.telling.ready(&self.runner);
-        }
+        self.telling.reloaded(&self.runner);
     }
 
     fn take_plan(&mut self, plan: Plan) {

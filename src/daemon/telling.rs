@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Telling {
     notifier: Notifier,
     status: String,
+    /// RELOADING=1 was told, and no READY=1 since.
+    is_reloading: bool,
     watchdog_at: Boot,
     /// `None`: never yet.
     patience_at: Option<Boot>,
@@ -23,17 +25,26 @@ pub(super) struct Telling {
 
 impl Telling {
     pub fn new(notifier: Notifier, now: Now) -> Self {
-        Self { notifier, status: String::new(), watchdog_at: now.boot, patience_at: None }
+        Self { notifier, status: String::new(), is_reloading: false, watchdog_at: now.boot, patience_at: None }
     }
 
     /// READY=1: of the start, or of a reload.
     pub fn ready(&mut self, runner: &Runner) {
+        self.is_reloading = false;
         self.status = notes::status_line(&runner.state, clock::now());
         self.notifier.ready(&self.status);
     }
 
     pub fn reloading(&mut self) {
+        self.is_reloading = true;
         self.notifier.reloading();
+    }
+
+    /// The end of a reload. One that began before the first READY=1 was not told, and has no end to tell.
+    pub fn reloaded(&mut self, runner: &Runner) {
+        if self.is_reloading {
+            self.ready(runner);
+        }
     }
 
     pub fn stopping(&mut self) {
