@@ -96,9 +96,8 @@ pub fn listen(path: &Path, group: Option<u32>, calls: mpsc::Sender<Call>) -> Res
     let failed = |cause: io::Error| ControlError::Io { path: path.to_path_buf(), cause };
     make_way(path)?;
     // Bound under another name: whoever finds the socket at its place finds it with its mode and group.
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let draft = PathBuf::from(name);
+    // A short one: a socket's path has little room (unix(7), sun_path).
+    let draft = path.with_file_name(format!(".{:x}", std::process::id()));
     // A draft of a dead process with our number.
     let _ = std::fs::remove_file(&draft);
     let listener = UnixListener::bind(&draft).map_err(failed)?;
