@@ -296,7 +296,7 @@ pub struct LinePlan {
 }
 
 /// The absolute path of a file that renewd writes. Cheap to clone, and ordered by its bytes: a `Path` is compared component by component,
-/// which took half the time of a start with 10,000 files.
+/// which took two fifths of a start with 10,000 files.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetPath(Arc<OsStr>);
 
