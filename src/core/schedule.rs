@@ -70,8 +70,17 @@ fn planned(rule: RotateRule, life: Life) -> Due {
         (RotateRule::Before(d), Some(span), Some(end)) if d < span => Due::At(end.minus(d)),
         (RotateRule::Before(_), ..) => fraction(FALLBACK),
         (RotateRule::Every(d), Some(span), _) if d >= span => fraction(FALLBACK),
-        (RotateRule::Every(d), ..) => Due::At(life.issued_at.plus(d)),
+        (RotateRule::Every(d), _, end) => Due::At(every(d, life, end)),
     }
+}
+
+/// So long after it was at hand: `issued_at` has whole seconds alone, and would make each wait up to one shorter. But a
+/// second before the end at the latest, where that is after `d` from its issue.
+fn every(d: Duration, life: Life, end: Option<Wall>) -> Wall {
+    let from_issue = life.issued_at.plus(d);
+    let from_hand = life.obtained_at.max(life.issued_at).plus(d);
+    let latest = end.map_or(from_hand, |end| from_issue.max(end.minus(Duration::from_secs(1))));
+    from_hand.min(latest)
 }
 
 /// When the token is due on schedule: the rule's moment, up to `jitter` of the planned wait earlier, never later.
@@ -133,6 +142,14 @@ mod tests {
         ] {
             assert_eq!(due(&plain(rule), hour(), 0.9), Due::At(Wall::from_secs(want)), "{rule:?}");
         }
+    }
+
+    #[test]
+    fn an_interval_begins_when_the_token_is_at_hand_and_ends_before_it_does() {
+        let life = Life { obtained_at: Wall(900), ..hour() };
+        assert_eq!(due(&plain(RotateRule::Every(secs(2))), life, 0.0), Due::At(Wall(2_900)));
+        let close = RotateRule::Every(Duration::from_millis(3_599_500));
+        assert_eq!(due(&plain(close), life, 0.0), Due::At(Wall(3_599_500)));
     }
 
     #[test]
