@@ -4,17 +4,7 @@
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
-/// `secret.encoding`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Encoding {
-    #[default]
-    Utf8,
-    /// RFC 4648 4, with or without padding.
-    Base64,
-    /// RFC 4648 5, with or without padding.
-    Base64Url,
-    Hex,
-}
+pub use super::key::SecretEncoding as Encoding;
 
 /// The bytes are not what the encoding says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -22,21 +12,6 @@ pub enum Encoding {
 pub struct DecodeError(pub Encoding);
 
 impl Encoding {
-    pub const ALL: [Self; 4] = [Self::Utf8, Self::Base64, Self::Base64Url, Self::Hex];
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|encoding| encoding.name() == name)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Utf8 => "utf8",
-            Self::Base64 => "base64",
-            Self::Base64Url => "base64url",
-            Self::Hex => "hex",
-        }
-    }
-
     /// The bytes that `text` stands for. UTF-8 is taken as it is.
     pub fn decode(self, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecodeError> {
         let decoded = match self {

@@ -334,13 +334,6 @@ pub struct TargetPlan {
     pub lack: Option<Lack>,
 }
 
-impl TargetPlan {
-    /// Changes when the file must be written again though its tokens did not change.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(format!("{:?} {:?}", self.spec, self.lines).as_bytes())
-    }
-}
-
 /// `[daemon]`, with its defaults filled in from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DaemonPlan {

@@ -2,7 +2,6 @@
 //! Does not: change anything, or hold a secret.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::State;
 use super::event::Reason;
@@ -39,11 +38,6 @@ pub struct TokenStatus {
 }
 
 impl State {
-    /// The config was read at least once.
-    pub fn is_planned(&self) -> bool {
-        self.planned
-    }
-
     /// READY was told.
     pub fn is_ready(&self) -> bool {
         self.readiness == Readiness::Told
@@ -97,11 +91,6 @@ impl State {
         self.order.iter().filter_map(move |name| self.token_status(name, now))
     }
 
-    /// Names in order of the config.
-    pub fn names(&self) -> &[TokenName] {
-        &self.order
-    }
-
     fn next_rotation(&self, name: &TokenName, now: Now) -> Option<Wall> {
         let token = self.tokens.get(name)?;
         let on_wall = |at: Boot| now.wall.plus(at.since(now.boot));
@@ -114,11 +103,6 @@ impl State {
             Due::At(at) => Some(at.max(on_wall(held.hold_until))),
             Due::Never => None,
         }
-    }
-
-    /// How much life a token has left by the wall clock; `None` where it never expires or is not at hand.
-    pub fn left(&self, name: &TokenName, now: Now) -> Option<Duration> {
-        self.tokens.get(name)?.held.as_ref()?.left(now.wall)
     }
 
     /// Nothing is being obtained, persisted or written.

@@ -9,7 +9,7 @@ use super::error::KeyError;
 use super::{Algorithm, jwk, oid};
 
 /// `secret.encoding`: how the bytes of a secret are written down.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub enum SecretEncoding {
     /// The text's own bytes.
     #[default]
