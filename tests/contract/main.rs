@@ -9,6 +9,7 @@ mod support;
 mod atomic;
 mod control;
 mod crash;
+mod credentials;
 mod env_files;
 mod exit_codes;
 mod hooks_end_to_end;
