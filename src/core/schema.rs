@@ -107,6 +107,6 @@ mod tests {
     fn what_is_not_built_is_not_in_it() {
         let text = schema().to_string();
         assert!(text.contains("control_socket"));
-        assert!(!text.contains("credential_socket") && !text.contains("token_url"));
+        assert!(!text.contains("metrics_listen") && !text.contains("token_url"));
     }
 }
