@@ -34,7 +34,7 @@ def job(credential="a", more=""):
     return f"""[Service]
 Type=oneshot
 LoadCredential={credential}:{SOCKET}
-StandardOutput=truncate:/run/cred-%N.out
+StandardOutput=truncate:/run/%N.out
 ExecStart=cat %d/{credential}
 {more}
 """
