@@ -11,6 +11,7 @@ mod control;
 mod crash;
 mod env_files;
 mod exit_codes;
+mod hardening;
 mod hooks_end_to_end;
 mod lacks;
 mod never_expired;
