@@ -12,6 +12,7 @@ mod crash;
 mod credentials;
 mod env_files;
 mod exit_codes;
+mod hardening;
 mod hooks_end_to_end;
 mod lacks;
 mod never_expired;
