@@ -362,7 +362,7 @@ fn who_waits_is_answered_when_it_stops() {
     let mut daemon = sandbox.start();
     std::thread::scope(|scope| {
         let ours = |args: &'static [&'static str]| scope.spawn(|| sandbox.ours(args));
-        let waiting = ours(&["wait", "a", "--min-valid", "10h", "--timeout", "1m"]);
+        let waiting = ours(&["wait", "a", "--min-valid", "10h", "--timeout", "30s"]);
         let mut streams: Vec<UnixStream> = (0..100).map(|_| connect(&sandbox)).collect();
         for stream in &mut streams {
             stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
