@@ -8,7 +8,6 @@ pub mod hardening;
 pub mod hook;
 pub mod load;
 pub mod log;
-mod redact;
 pub mod store;
 pub mod systemd;
 pub mod walk;

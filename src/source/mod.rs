@@ -1,6 +1,8 @@
 //! Owns: how a token is obtained, behind one trait, one file a kind.
 //! Does not: decide when, deliver, or keep anything.
 
+pub mod answer;
+pub mod expiry;
 pub mod jwt;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::host::redact::{is_token_byte, mask_opaque};
+use crate::core::redact::{is_token_byte, mask_opaque};
 
 /// Lines of one run that are logged; the rest is counted.
 const LINES: usize = 64;
