@@ -4,12 +4,14 @@
 pub mod answer;
 pub mod expiry;
 pub mod jwt;
+pub mod net;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use self::net::Network;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::secret::Secret;
@@ -57,6 +59,8 @@ pub struct Given {
     pub parents: Vec<(TokenName, Secret<String>)>,
     /// What the last one left to refresh with.
     pub refresh_token: Option<RefreshToken>,
+    /// The way to endpoints, shared by all.
+    pub network: Arc<Network>,
     /// The wall clock, for sources that wait before they ask.
     pub now: fn() -> Wall,
 }
