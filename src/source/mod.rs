@@ -2,6 +2,7 @@
 //! Does not: decide when, deliver, or keep anything.
 
 pub mod answer;
+pub mod command;
 pub mod expiry;
 pub mod jwt;
 pub mod net;
@@ -51,6 +52,8 @@ impl SourceError {
 
 /// What an attempt is given.
 pub struct Given {
+    /// Whose attempt it is, for the log.
+    pub name: TokenName,
     /// The moment to issue a token for.
     pub at: Wall,
     /// 16 random bytes that are used for nothing else.
@@ -91,6 +94,7 @@ pub trait Source: Send + Sync {
 pub fn of(plan: &SourcePlan) -> Option<Arc<dyn Source>> {
     match plan {
         SourcePlan::Jwt(settings) => Some(settings.clone()),
+        SourcePlan::Command(settings) => Some(settings.clone()),
         _ => None,
     }
 }
