@@ -3,8 +3,13 @@
 
 pub mod answer;
 pub mod expiry;
+mod form;
+mod http;
 pub mod jwt;
 pub mod net;
+mod oauth2;
+mod refresh;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +96,8 @@ pub trait Source: Send + Sync {
 pub fn of(plan: &SourcePlan) -> Option<Arc<dyn Source>> {
     match plan {
         SourcePlan::Jwt(settings) => Some(settings.clone()),
+        SourcePlan::OAuth2(settings) => Some(settings.clone()),
+        SourcePlan::Http(settings) => Some(settings.clone()),
         _ => None,
     }
 }
