@@ -4,8 +4,14 @@
 pub mod answer;
 pub mod command;
 pub mod expiry;
+mod form;
+mod github_app;
+mod http;
 pub mod jwt;
 pub mod net;
+mod oauth2;
+mod refresh;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +100,10 @@ pub trait Source: Send + Sync {
 pub fn of(plan: &SourcePlan) -> Option<Arc<dyn Source>> {
     match plan {
         SourcePlan::Jwt(settings) => Some(settings.clone()),
+        SourcePlan::OAuth2(settings) => Some(settings.clone()),
+        SourcePlan::Http(settings) => Some(settings.clone()),
+        SourcePlan::GithubApp(settings) => Some(settings.clone()),
         SourcePlan::Command(settings) => Some(settings.clone()),
-        _ => None,
+        SourcePlan::Lacking(_) => None,
     }
 }

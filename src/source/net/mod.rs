@@ -22,6 +22,8 @@ pub use reqwest::{Method, StatusCode, Url, header};
 use self::client::Clients;
 pub use self::host::Host;
 use super::SourceError;
+use super::answer::AnswerError;
+use super::oauth2::discovery::Discovered;
 use crate::core::engine::Reason;
 use crate::core::secret::Secret;
 use crate::core::settings::{Identity, Reach};
@@ -37,6 +39,7 @@ pub struct Network {
     clients: Clients,
     /// Who is let through to each host; forgotten where nobody asks or waits.
     gates: Mutex<HashMap<Host, Weak<Semaphore>>>,
+    pub(super) discovered: Discovered,
     now: fn() -> Wall,
 }
 
@@ -103,7 +106,7 @@ impl NetError {
 
 impl Network {
     pub fn new(now: fn() -> Wall) -> Self {
-        Self { clients: Clients::default(), gates: Mutex::default(), now }
+        Self { clients: Clients::default(), gates: Mutex::default(), discovered: Discovered::default(), now }
     }
 
     /// Asks once. The wait for a turn at the host is not part of the timeout.
@@ -242,6 +245,17 @@ impl Answer {
     /// An error about this answer, for another reason than its status tells.
     pub fn error(&self, reason: Reason, message: &str) -> SourceError {
         SourceError { retry_after: self.retry_after, ..self.host.failure(reason, message) }
+    }
+
+    /// An error about a successful answer that holds nothing to be read.
+    pub fn unread(&self, problem: &AnswerError) -> SourceError {
+        let kind = self.media_type();
+        match problem {
+            AnswerError::Html | AnswerError::Json(_) if !kind.is_empty() && !kind.ends_with("json") => {
+                self.failure(&format!("{problem} (its content type is {kind})"))
+            }
+            _ => self.failure(&problem.to_string()),
+        }
     }
 
     /// What a status that is no success means: refused, out of order, or not understood.
