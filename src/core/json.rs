@@ -1,4 +1,4 @@
-//! Owns: strict reading of JSON objects from outside (JOSE headers, claims, JWKs).
+//! Owns: strict reading of JSON from outside (JOSE headers, claims, JWKs, the answers of endpoints).
 //! A member that stands twice is refused at any depth (RFC 7515 4, RFC 7517 4, RFC 8259 4).
 //! Does not: know what the members mean.
 
@@ -23,12 +23,15 @@ pub enum JsonError {
 /// Members of an object in their order, each value as its own text.
 pub(crate) type RawObject = Vec<(String, Box<RawValue>)>;
 
+/// Reads one value of whatever kind, strictly.
+pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|e| place(&e))
+}
+
 /// Reads one object, strictly.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let value =
-        Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|e| place(&e))?;
-    match value {
+    match parse(text)? {
         Value::Object(members) => Ok(members),
         _ => Err(JsonError::NotAnObject),
     }

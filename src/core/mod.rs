@@ -16,6 +16,7 @@ pub mod key;
 pub(crate) mod keys;
 pub mod pattern;
 pub mod plan;
+pub(crate) mod redact;
 pub mod render;
 pub mod schedule;
 pub mod schema;

@@ -22,6 +22,7 @@ use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
 use crate::host::store::{Record, Store};
+use crate::source::net::Network;
 use crate::source::{self, Cost, Given, Source, SourceError};
 
 /// So many signatures a thread takes at once.
@@ -74,6 +75,7 @@ pub(super) struct Runner {
     pub hooks: Hooks,
     saving: Saving,
     messages: Messages,
+    network: Arc<Network>,
     queue: VecDeque<Event>,
     to_obtain: Vec<ToObtain>,
     sources: HashMap<TokenName, usize>,
@@ -98,6 +100,7 @@ impl Runner {
             hooks: Hooks::new(messages),
             saving: Saving::new(store),
             messages: messages.clone(),
+            network: Arc::new(Network::new(|| clock::now().wall)),
             queue: VecDeque::new(),
             to_obtain: Vec::new(),
             sources: HashMap::new(),
@@ -255,16 +258,16 @@ impl Runner {
                 Cost::Waiting => self.wait_for(one),
             }
         }
-        for answered in sign_all(instant) {
+        for answered in sign_all(instant, &self.network) {
             self.obtained(answered);
         }
         let mut computing = computing.into_iter().peekable();
         while computing.peek().is_some() {
             let batch: Vec<ToObtain> = computing.by_ref().take(SIGNATURES).collect();
-            let messages = self.messages.clone();
+            let (messages, network) = (self.messages.clone(), self.network.clone());
             tokio::task::spawn_blocking(move || {
                 // The daemon is gone: nobody waits for the answer.
-                let _ = messages.send(Message::Obtained(sign_all(batch)));
+                let _ = messages.send(Message::Obtained(sign_all(batch, &network)));
             });
         }
     }
@@ -276,10 +279,12 @@ impl Runner {
         let mut nonce = [0; 16];
         let drawn = getrandom::fill(&mut nonce);
         let given = Given {
+            name: one.name.clone(),
             at: clock::now().wall,
             nonce,
             parents: parents.collect(),
             refresh_token: self.vault.refresh_token(&one.name).cloned(),
+            network: self.network.clone(),
             now: || clock::now().wall,
         };
         let messages = self.messages.clone();
@@ -352,13 +357,20 @@ impl Runner {
 }
 
 /// Signs a batch where it stands. None of its sources waits.
-fn sign_all(batch: Vec<ToObtain>) -> Vec<Answered> {
+fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answered> {
     let mut random = vec![0; batch.len() * 16];
     let drawn = getrandom::fill(&mut random);
     let now = clock::now().wall;
     let one = |(one, nonce): (ToObtain, &[u8; 16])| {
-        let given =
-            Given { at: now, nonce: *nonce, parents: Vec::new(), refresh_token: None, now: || clock::now().wall };
+        let given = Given {
+            name: one.name.clone(),
+            at: now,
+            nonce: *nonce,
+            parents: Vec::new(),
+            refresh_token: None,
+            network: network.clone(),
+            now: || clock::now().wall,
+        };
         let result = match drawn {
             Ok(()) => one.source.obtain(given).now_or_never().unwrap_or_else(|| Err(broken())),
             Err(error) => Err(no_random_numbers(error)),

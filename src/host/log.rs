@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::redact::mask_jws;
+use crate::core::redact::mask_jws;
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

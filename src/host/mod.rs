@@ -9,7 +9,6 @@ pub mod hardening;
 pub mod hook;
 pub mod load;
 pub mod log;
-mod redact;
 pub mod socket;
 pub mod store;
 pub mod systemd;

@@ -1,13 +1,24 @@
 //! Owns: how a token is obtained, behind one trait, one file a kind.
 //! Does not: decide when, deliver, or keep anything.
 
+pub mod answer;
+pub mod command;
+pub mod expiry;
+mod form;
+mod github_app;
+mod http;
 pub mod jwt;
+pub mod net;
+mod oauth2;
+mod refresh;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use self::net::Network;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::secret::Secret;
@@ -47,6 +58,8 @@ impl SourceError {
 
 /// What an attempt is given.
 pub struct Given {
+    /// Whose attempt it is, for the log.
+    pub name: TokenName,
     /// The moment to issue a token for.
     pub at: Wall,
     /// 16 random bytes that are used for nothing else.
@@ -55,6 +68,8 @@ pub struct Given {
     pub parents: Vec<(TokenName, Secret<String>)>,
     /// What the last one left to refresh with.
     pub refresh_token: Option<RefreshToken>,
+    /// The way to endpoints, shared by all.
+    pub network: Arc<Network>,
     /// The wall clock, for sources that wait before they ask.
     pub now: fn() -> Wall,
 }
@@ -85,6 +100,10 @@ pub trait Source: Send + Sync {
 pub fn of(plan: &SourcePlan) -> Option<Arc<dyn Source>> {
     match plan {
         SourcePlan::Jwt(settings) => Some(settings.clone()),
-        _ => None,
+        SourcePlan::OAuth2(settings) => Some(settings.clone()),
+        SourcePlan::Http(settings) => Some(settings.clone()),
+        SourcePlan::GithubApp(settings) => Some(settings.clone()),
+        SourcePlan::Command(settings) => Some(settings.clone()),
+        SourcePlan::Lacking(_) => None,
     }
 }

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 
 const MASK: &str = "[masked]";
+/// What is shown of a peer's words.
+const PEER_CHARS: usize = 300;
 
 /// Masks what is shaped like a JWS in compact serialization (RFC 7515 7.1): a base64url part that holds a JSON object,
 /// and two more, with dots between. Host names, versions and file names stay.
@@ -18,6 +20,17 @@ pub(crate) fn mask_opaque(text: &str) -> Cow<'_, str> {
     match mask(&without_jws, is_opaque_byte, |run| is_opaque(run).then_some((0, run.len()))) {
         Cow::Borrowed(_) => without_jws,
         Cow::Owned(masked) => Cow::Owned(masked),
+    }
+}
+
+/// A peer's own words (of an error, say), fit for a message: one line, cut, without anything that looks like a token.
+pub(crate) fn peer_words(text: &str) -> String {
+    let masked = mask_opaque(text);
+    let spaced: String = masked.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let words = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(PEER_CHARS) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
     }
 }
 
@@ -147,5 +160,14 @@ mod tests {
         assert_eq!(mask_opaque(&format!("{JWS} {opaque}")), format!("{MASK} {MASK}"));
         let plain = "reloaded /usr/lib/systemd/system/very-long-name-without-any-number.service in 3 ms";
         assert_eq!(mask_opaque(plain), plain);
+    }
+    #[test]
+    fn a_peers_words_are_one_bounded_line() {
+        assert_eq!(peer_words(" No such\r\n\x1b[31m app\t"), "No such [31m app");
+        assert_eq!(peer_words(&"ü".repeat(301)), format!("{}…", "ü".repeat(300)));
+        // Masked before it is cut: what a cut leaves of a token looks like none.
+        let split = format!("{} {}", "x".repeat(280), "a1".repeat(30));
+        assert_eq!(peer_words(&split), format!("{} {MASK}", "x".repeat(280)));
+        assert_eq!(peer_words(&format!("refused {JWS}")), format!("refused {MASK}"));
     }
 }

@@ -1,0 +1,234 @@
+//! Owns: `source = "http"`: one request as the config has it, its placeholders filled in, and the answer read by pointers.
+//! Does not: know what the endpoint is; an answer to a refresh token that was lost is the one thing asked for twice.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::answer::Answered;
+use super::form::{Form, percent};
+use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use super::net::{self, Answer, Method, NetError, Request, Url};
+use super::refusal::Refusal;
+use super::{Cost, Given, Obtained, Source, SourceError, refresh};
+use crate::core::credential::RefreshToken;
+use crate::core::engine::Reason;
+use crate::core::pattern::{Hole, Missing, Pattern};
+use crate::core::secret::Secret;
+use crate::core::settings::{Body, HttpSettings, TokenName};
+
+impl Source for HttpSettings {
+    fn cost(&self) -> Cost {
+        Cost::Waiting
+    }
+
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
+        Box::pin(obtain(self, given))
+    }
+}
+
+impl HttpSettings {
+    /// The address without what fills it: enough to see whether somebody is there.
+    pub(super) fn origin(&self) -> Result<Url, SourceError> {
+        let filled = self.url.fill(|_| Some("x")).map_err(missing)?;
+        let mut url = net::url(filled.expose())?;
+        url.set_path("/");
+        url.set_query(None);
+        Ok(url)
+    }
+}
+
+async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, SourceError> {
+    let stored = given.refresh_token.take();
+    let used = settings.refresh_token.as_ref().map(|first| refresh::current(first, stored));
+    let filling = Filling::of(settings, &given, used.as_ref());
+    let send = || async {
+        let request = filling.request(settings).map_err(|error| NetError { error, answer_lost: false })?;
+        given.network.send(request, &settings.reach).await
+    };
+    let answered = match send().await {
+        // The token that was sent may be spent: some servers take it once more for a moment, and then only.
+        Err(lost) if lost.answer_lost && used.is_some() => {
+            tracing::warn!("the answer to a refresh token was lost, and is asked for again: {}", lost.error);
+            send().await
+        }
+        once => once,
+    };
+    let answer = answered?;
+    let answered = match Answered::read(&answer.body, &settings.response) {
+        Ok(answered) if answer.status.is_success() => answered,
+        read => {
+            let refusal = match read {
+                Err(problem) if answer.status.is_success() => match Refusal::of_success(&answer, &filling.secrets()) {
+                    Some(refusal) => refusal,
+                    None => return Err(answer.unread(&problem)),
+                },
+                _ => Refusal::of(&answer, &filling.secrets()),
+            };
+            return Err(refused(settings, &answer, refusal.error));
+        }
+    };
+    obtained(settings, &given, answer, answered, used.clone())
+}
+
+fn obtained(
+    settings: &HttpSettings,
+    given: &Given,
+    answer: Answer,
+    mut answered: Answered,
+    used: Option<RefreshToken>,
+) -> Result<Obtained, SourceError> {
+    let next = used.map(|used| refresh::next(used, answered.refresh_token.take()));
+    let read = answered.obtained(settings.reach.ttl, answer.sent_at, (given.now)(), next);
+    read.map_err(|problem| answer.failure(&problem.to_string()))
+}
+
+/// A 401 answers to the token that was sent as bearer, or filled in. A server that asks to be left alone is not asked
+/// sooner with another one.
+fn refused(settings: &HttpSettings, answer: &Answer, error: SourceError) -> SourceError {
+    let blamed = answer.status.as_u16() == 401 && error.retry_after.is_none();
+    let parent = settings.bearer.clone().or_else(|| first_parent(settings));
+    SourceError { refused_parent: parent.filter(|_| blamed), ..error }
+}
+
+fn first_parent(settings: &HttpSettings) -> Option<TokenName> {
+    let form = match &settings.body {
+        Body::Form(fields) => fields.as_slice(),
+        _ => &[],
+    };
+    let patterns = settings.headers.iter().chain(form).map(|(_, pattern)| pattern).chain([&settings.url]);
+    let json = match &settings.body {
+        Body::Json(json) => patterns_in(json),
+        _ => Vec::new(),
+    };
+    let mut holes = patterns.flat_map(Pattern::holes).chain(json.iter().flat_map(Pattern::holes));
+    holes.find_map(|hole| match hole {
+        Hole::Token(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
+fn patterns_in(json: &Value) -> Vec<Pattern> {
+    crate::core::pattern::strings(json).into_iter().filter_map(|text| Pattern::parse(text).ok()).collect()
+}
+
+/// What stands for each placeholder.
+struct Filling<'a> {
+    values: BTreeMap<Hole, &'a str>,
+    bearer: Option<&'a Secret<String>>,
+}
+
+impl<'a> Filling<'a> {
+    fn of(settings: &'a HttpSettings, given: &'a Given, used: Option<&'a RefreshToken>) -> Self {
+        let mut values = BTreeMap::new();
+        values.extend(settings.secret.as_ref().map(|secret| (Hole::Secret, secret.expose().as_str())));
+        values.extend(used.map(|used| (Hole::RefreshToken, used.token.expose().as_str())));
+        let parents = given.parents.iter();
+        values.extend(parents.map(|(name, token)| (Hole::Token(name.clone()), token.expose().as_str())));
+        let wanted = settings.bearer.as_ref();
+        let bearer = wanted.and_then(|wanted| given.parents.iter().find(|(name, _)| name == wanted));
+        Self { values, bearer: bearer.map(|(_, token)| token) }
+    }
+
+    fn secrets(&self) -> Vec<&'a str> {
+        self.values.values().copied().collect()
+    }
+
+    fn fill(&self, pattern: &Pattern) -> Result<Secret<String>, SourceError> {
+        pattern.fill(|hole| self.values.get(hole).copied()).map_err(missing)
+    }
+
+    fn request(&self, settings: &HttpSettings) -> Result<Request, SourceError> {
+        let method = Method::from_bytes(settings.method.as_bytes());
+        let method = method.map_err(|_| SourceError::new(Reason::Machine, "the method is none that HTTP has"))?;
+        let mut request = Request::new(method, self.url(&settings.url)?);
+        request.url_is_secret = settings.url.holes().next().is_some();
+        self.headers(settings, &mut request.headers)?;
+        let (kind, body) = match &settings.body {
+            Body::None => return Ok(request),
+            Body::Form(fields) => ("application/x-www-form-urlencoded", self.form(fields)?),
+            Body::Json(json) => ("application/json", self.json(json)?),
+        };
+        request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+        request.body = Some(body);
+        Ok(request)
+    }
+
+    /// A placeholder's value is percent-encoded: it can add no path and no query of its own.
+    fn url(&self, pattern: &Pattern) -> Result<Url, SourceError> {
+        let encoded: BTreeMap<&Hole, Zeroizing<String>> =
+            self.values.iter().map(|(hole, value)| (hole, percent(value))).collect();
+        let filled = pattern.fill(|hole| encoded.get(hole).map(|value| value.as_str())).map_err(missing)?;
+        net::url(filled.expose())
+    }
+
+    fn headers(&self, settings: &HttpSettings, headers: &mut HeaderMap) -> Result<(), SourceError> {
+        for (name, pattern) in &settings.headers {
+            let unfit = || {
+                let message = format!("the header {name} can't hold what its placeholders stand for");
+                SourceError::new(Reason::Machine, message)
+            };
+            let called = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
+            let value = net::secret_value(self.fill(pattern)?).ok_or_else(unfit)?;
+            headers.insert(called, value);
+        }
+        if let Some(wanted) = &settings.bearer {
+            let absent = || SourceError::new(Reason::Machine, format!("the token {wanted} is not at hand"));
+            let token = self.bearer.ok_or_else(absent)?.expose();
+            let mut value = String::with_capacity("Bearer ".len() + token.len());
+            value.push_str("Bearer ");
+            value.push_str(token);
+            let unfit =
+                || SourceError::new(Reason::Machine, format!("the token {wanted} is none that a header can hold"));
+            headers.insert(AUTHORIZATION, net::secret_value(Secret::new(value)).ok_or_else(unfit)?);
+        }
+        Ok(())
+    }
+
+    fn form(&self, fields: &[(String, Pattern)]) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+        let mut form = Form::default();
+        for (name, pattern) in fields {
+            form.add(name, self.fill(pattern)?.expose());
+        }
+        Ok(form.body())
+    }
+
+    fn json(&self, json: &Value) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+        let mut json = json.clone();
+        let filled = self.fill_strings(&mut json);
+        let body = Zeroizing::new(json.to_string().into_bytes());
+        wipe(&mut json);
+        filled.map(|()| body)
+    }
+
+    fn fill_strings(&self, json: &mut Value) -> Result<(), SourceError> {
+        match json {
+            Value::String(text) => {
+                let unfit = |_| SourceError::new(Reason::Machine, "json holds a text that is no pattern");
+                *text = self.fill(&Pattern::parse(text).map_err(unfit)?)?.expose().clone();
+                Ok(())
+            }
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.fill_strings(item)),
+            Value::Object(members) => members.values_mut().try_for_each(|member| self.fill_strings(member)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn wipe(json: &mut Value) {
+    match json {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
+fn missing(missing: Missing) -> SourceError {
+    SourceError::new(Reason::Machine, missing.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Owns: clients: whom they trust, who they say they are, and which proxy they take. One is built for a burst of requests and
+//! dropped after it: the system's roots alone take more memory than all the rest of the daemon.
+//! Does not: send anything.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use reqwest::Client;
+use rustls::client::Resumption;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::{Host, Way};
+use crate::core::engine::Reason;
+use crate::core::settings::{Fingerprint, Identity};
+use crate::source::SourceError;
+
+/// How renewd calls itself.
+const USER_AGENT: &str = concat!("renewd/", env!("CARGO_PKG_VERSION"));
+/// A connection gets this part of the whole time, but no less than the next.
+const CONNECTING: u32 = 3;
+const SHORTEST_CONNECTING: Duration = Duration::from_secs(5);
+
+/// What makes two clients different.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    /// No proxy between here and here.
+    direct: bool,
+    /// Plain http on this machine: nobody's certificate is looked at.
+    trustless: bool,
+    connecting: Duration,
+    ca: Option<Fingerprint>,
+    identity: Option<Fingerprint>,
+}
+
+/// The clients in use.
+#[derive(Default)]
+pub(super) struct Clients {
+    used: Mutex<HashMap<Kind, Weak<Client>>>,
+    building: tokio::sync::Mutex<()>,
+}
+
+impl Clients {
+    /// The client for this host: that of another request under way, or a new one, built beside the daemon's own thread.
+    pub async fn get(&self, host: &Host, way: Way<'_>) -> Result<Arc<Client>, SourceError> {
+        let kind = Kind::of(host, way);
+        if let Some(client) = self.used(&kind) {
+            return Ok(client);
+        }
+        // Of a burst, the first builds and the others take what it built.
+        let _one = self.building.lock().await;
+        if let Some(client) = self.used(&kind) {
+            return Ok(client);
+        }
+        let (ca, identity, built_for) = (way.reach.ca.clone(), way.identity.cloned(), kind.clone());
+        let built = tokio::task::spawn_blocking(move || build(&built_for, ca.as_deref(), identity.as_ref()));
+        let client = Arc::new(built.await.unwrap_or_else(|_| Err(broken()))?);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|_, client| client.strong_count() > 0);
+        used.insert(kind, Arc::downgrade(&client));
+        Ok(client)
+    }
+
+    fn used(&self, kind: &Kind) -> Option<Arc<Client>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).get(kind).and_then(Weak::upgrade)
+    }
+}
+
+impl Kind {
+    fn of(host: &Host, way: Way<'_>) -> Self {
+        let timeout = way.reach.timeout;
+        Self {
+            direct: host.loopback(),
+            trustless: host.loopback() && host.plain(),
+            connecting: (timeout / CONNECTING).max(SHORTEST_CONNECTING).min(timeout),
+            ca: way.reach.ca.as_deref().map(Fingerprint::of),
+            identity: way.identity.map(|identity| {
+                let parts = [Fingerprint::of(&identity.certificates).0, Fingerprint::of(identity.key.expose()).0];
+                Fingerprint::of(parts.as_flattened())
+            }),
+        }
+    }
+}
+
+fn build(kind: &Kind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<Client, SourceError> {
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(tls(kind, ca, identity)?)
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .pool_max_idle_per_host(0)
+        .connect_timeout(kind.connecting);
+    if kind.direct {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|_| broken())
+}
+
+fn tls(kind: &Kind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<ClientConfig, SourceError> {
+    let roots = if kind.trustless { RootCertStore::empty() } else { roots(ca)? };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| broken())?
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => config.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = own(identity)?;
+            let mismatch = |_| {
+                lack("client_cert.file and client_key.file do not belong together, or the key is of an unknown kind")
+            };
+            config.with_client_auth_cert(chain, key).map_err(mismatch)?
+        }
+    };
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The system's roots, and those of `ca_file` beside them.
+fn roots(ca: Option<&[u8]>) -> Result<RootCertStore, SourceError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in ca.map(certificates).transpose()?.unwrap_or_default() {
+        roots.add(certificate).map_err(|_| lack("ca_file holds a certificate that cannot be read"))?;
+    }
+    if roots.is_empty() {
+        return Err(lack("this machine trusts no certificate at all: install ca-certificates, or set ca_file"));
+    }
+    Ok(roots)
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SourceError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let read = read.map_err(|_| lack("ca_file is not in PEM"))?;
+    if read.is_empty() {
+        return Err(lack("ca_file holds no certificate in PEM"));
+    }
+    Ok(read)
+}
+
+fn own(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), SourceError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&identity.certificates).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| lack("client_cert.file holds no certificate in PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.expose());
+    Ok((chain, key.map_err(|_| lack("client_key.file holds no private key in PEM"))?))
+}
+
+fn broken() -> SourceError {
+    lack("the client could not be built: please report this")
+}
+
+fn lack(message: &str) -> SourceError {
+    SourceError::new(Reason::Machine, message)
+}

@@ -1,0 +1,177 @@
+//! Owns: what kept an answer away, in words for the person on call: the name, the connection, the certificate, the time.
+//! Does not: show more of an address than the host, or anything that was sent.
+
+use std::error::Error;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use rustls::CertificateError as Wrong;
+
+use super::{Host, NetError};
+use crate::core::engine::Reason;
+
+/// What a unit needs that was made for signing alone.
+const NO_NETWORK: &str = "the unit allows no network: add the drop-in network.conf (PrivateNetwork=no, \
+                          RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6, IPAddressDeny=)";
+
+/// The whole time is up: the connection stood, the answer was not there in full.
+pub(super) fn too_slow(host: &Host, timeout: Duration) -> NetError {
+    let message = format!("did not answer in full within {}", humantime::format_duration(timeout));
+    NetError { error: host.failure(Reason::Unreachable, &message), answer_lost: true }
+}
+
+pub(super) fn of(host: &Host, error: reqwest::Error) -> NetError {
+    let connecting = error.is_connect();
+    let causes = Causes::of(&error);
+    let message = if connecting && error.is_timeout() {
+        "cannot be reached: no connection in time; a firewall may drop what is sent".into()
+    } else if connecting {
+        format!("cannot be reached: {}", causes.connecting(host))
+    } else {
+        format!("gave no answer: {}", causes.answering())
+    };
+    let message = match causes.hint() {
+        Some(hint) if connecting => format!("{message}; {hint}"),
+        _ => message,
+    };
+    NetError { error: host.failure(Reason::Unreachable, &message), answer_lost: !connecting }
+}
+
+/// The reasons of an error that are of use, found in its chain.
+#[derive(Default)]
+struct Causes {
+    name: bool,
+    os: Option<i32>,
+    kind: Option<io::ErrorKind>,
+    tls: Option<rustls::Error>,
+    innermost: String,
+}
+
+impl Causes {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut found = Self::default();
+        let mut next = Some(error);
+        while let Some(error) = next {
+            found.look_at(error);
+            next = error.source();
+        }
+        found
+    }
+
+    fn look_at(&mut self, error: &(dyn Error + 'static)) {
+        // reqwest's own words hold the address.
+        if !error.is::<reqwest::Error>() {
+            self.innermost = super::cut(&error.to_string(), 200);
+            self.name |= self.innermost.starts_with("dns error");
+        }
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            self.tls = Some(tls.clone());
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            self.os = io.raw_os_error().or(self.os);
+            self.kind = Some(io.kind());
+            // What an io::Error wraps is skipped by its `source`.
+            if let Some(inner) = io.get_ref() {
+                self.look_at(inner);
+            }
+        }
+    }
+
+    fn connecting(&self, host: &Host) -> String {
+        if let Some(tls) = &self.tls {
+            return certificate(tls);
+        }
+        if self.name {
+            return format!(
+                "its name is not found ({})",
+                self.innermost.trim_start_matches("failed to lookup address information: ")
+            );
+        }
+        match self.kind {
+            Some(io::ErrorKind::ConnectionRefused) => "connection refused: nobody listens there".into(),
+            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) if !host.plain() => {
+                "the connection was closed during the TLS handshake".into()
+            }
+            Some(io::ErrorKind::TimedOut) => "no connection in time; a firewall may drop what is sent".into(),
+            _ => self.innermost.clone(),
+        }
+    }
+
+    fn answering(&self) -> String {
+        match (&self.tls, self.kind) {
+            (Some(tls), _) => certificate(tls),
+            (None, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)) => {
+                "the connection was reset".into()
+            }
+            _ => self.innermost.clone(),
+        }
+    }
+
+    /// Where the unit is what stands in the way, it is said.
+    fn hint(&self) -> Option<&'static str> {
+        let forbidden = matches!(self.os, Some(code) if [libc_error::EAFNOSUPPORT, libc_error::EPERM, libc_error::EACCES, libc_error::ENETUNREACH].contains(&code));
+        ((forbidden || self.name) && network_is_forbidden()).then_some(NO_NETWORK)
+    }
+}
+
+/// The numbers, from rustix, that a unit without network answers.
+mod libc_error {
+    use rustix::io::Errno;
+
+    pub const EAFNOSUPPORT: i32 = Errno::AFNOSUPPORT.raw_os_error();
+    pub const EPERM: i32 = Errno::PERM.raw_os_error();
+    pub const EACCES: i32 = Errno::ACCESS.raw_os_error();
+    pub const ENETUNREACH: i32 = Errno::NETUNREACH.raw_os_error();
+}
+
+/// Whether this process may use no network at all: no socket is to be had, or, in a unit, no way leads out.
+/// Nothing is sent: connecting a datagram socket only looks up the way.
+fn network_is_forbidden() -> bool {
+    let out = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9));
+    match UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) {
+        Err(error) => {
+            matches!(error.raw_os_error(), Some(libc_error::EAFNOSUPPORT | libc_error::EPERM | libc_error::EACCES))
+        }
+        Ok(socket) => socket.connect(out).is_err() && std::env::var_os("INVOCATION_ID").is_some(),
+    }
+}
+
+/// What is wrong with the other side's certificate, or with ours.
+fn certificate(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return match error {
+            rustls::Error::AlertReceived(alert) => alerted(*alert),
+            rustls::Error::InvalidMessage(_) => "it does not speak TLS on this port".into(),
+            other => super::cut(&format!("TLS: {other}"), 200),
+        };
+    };
+    let what = match wrong {
+        Wrong::UnknownIssuer => "is signed by nobody that this machine trusts: name the CA's certificate in ca_file",
+        Wrong::Expired | Wrong::ExpiredContext { .. } => "has expired",
+        Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => "is not valid yet: is the clock right?",
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => "is for another name",
+        Wrong::Revoked => "is revoked",
+        Wrong::BadSignature => "has a signature that does not hold",
+        Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => "is not one of a server",
+        other => return super::cut(&format!("its certificate is refused: {other}"), 200),
+    };
+    format!("its certificate {what}")
+}
+
+fn alerted(alert: rustls::AlertDescription) -> String {
+    use rustls::AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired
+        | Alert::BadCertificate
+        | Alert::UnknownCA
+        | Alert::CertificateExpired
+        | Alert::CertificateRevoked
+        | Alert::CertificateUnknown
+        | Alert::UnsupportedCertificate
+        | Alert::AccessDenied => {
+            format!("it refused the client's certificate, or wants one ({alert:?}): see client_cert and client_key")
+        }
+        other => format!("it refused the TLS handshake ({other:?})"),
+    }
+}

@@ -1,0 +1,304 @@
+//! Owns: one request to an endpoint and its answer: how many at a time, how long, how large, and what went wrong in words.
+//! Nothing is kept open when it is done: a token is obtained once in an hour, and a daemon at rest holds no connection.
+//! Does not: know what is asked, read an answer's body, or try again.
+
+mod client;
+mod fault;
+mod host;
+mod retry_after;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
+
+pub use reqwest::{Method, StatusCode, Url, header};
+
+use self::client::Clients;
+pub use self::host::Host;
+use super::SourceError;
+use super::answer::AnswerError;
+use super::oauth2::discovery::Discovered;
+use crate::core::engine::Reason;
+use crate::core::secret::Secret;
+use crate::core::settings::{Identity, Reach};
+use crate::core::time::Wall;
+
+/// An answer ends here; no token is as long.
+const LARGEST_ANSWER: usize = 1024 * 1024;
+/// So many requests at a time to one host.
+const AT_A_TIME: usize = 8;
+
+/// What all network sources share: it holds no connection, and clients only as long as one is in use.
+pub struct Network {
+    clients: Clients,
+    /// Who is let through to each host; forgotten where nobody asks or waits.
+    gates: Mutex<HashMap<Host, Weak<Semaphore>>>,
+    pub(super) discovered: Discovered,
+    now: fn() -> Wall,
+}
+
+/// What is asked. `Debug` is left out: it holds secrets.
+pub struct Request {
+    pub method: Method,
+    pub url: Url,
+    /// A secret stands in the path or the query: nothing but the host is ever shown.
+    pub url_is_secret: bool,
+    pub headers: HeaderMap,
+    pub body: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Request {
+    pub fn new(method: Method, url: Url) -> Self {
+        Self { method, url, url_is_secret: false, headers: HeaderMap::new(), body: None }
+    }
+}
+
+/// How it is asked.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    pub reach: &'a Reach,
+    pub identity: Option<&'a Identity>,
+}
+
+impl<'a> From<&'a Reach> for Way<'a> {
+    fn from(reach: &'a Reach) -> Self {
+        Self { reach, identity: None }
+    }
+}
+
+/// What came back, whatever its status; a redirect is an error.
+pub struct Answer {
+    pub host: Host,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Zeroizing<Vec<u8>>,
+    /// When the request was sent, the wait for its turn left out: what `expires_in` counts from.
+    pub sent_at: Wall,
+    /// Not to be asked again sooner (RFC 9110 10.2.3).
+    pub retry_after: Option<Duration>,
+}
+
+/// No answer.
+#[derive(Debug)]
+pub struct NetError {
+    pub error: SourceError,
+    /// The request may have been carried out all the same: it was sent, and what was answered is lost.
+    pub answer_lost: bool,
+}
+
+impl From<NetError> for SourceError {
+    fn from(error: NetError) -> Self {
+        error.error
+    }
+}
+
+impl NetError {
+    fn unsent(error: SourceError) -> Self {
+        Self { error, answer_lost: false }
+    }
+}
+
+impl Network {
+    pub fn new(now: fn() -> Wall) -> Self {
+        Self { clients: Clients::default(), gates: Mutex::default(), discovered: Discovered::default(), now }
+    }
+
+    /// Asks once. The wait for a turn at the host is not part of the timeout.
+    ///
+    /// # Errors
+    /// Everything that leaves no answer to read, told with the host and without path, query, body or secret.
+    pub async fn send(&self, request: Request, way: impl Into<Way<'_>>) -> Result<Answer, NetError> {
+        let way = way.into();
+        let host = Host::of(&request.url).map_err(NetError::unsent)?;
+        host.may_be_asked(way.reach.allow_http).map_err(NetError::unsent)?;
+        let _turn = self.turn(&host).await;
+        let client = self.clients.get(&host, way).await.map_err(|error| NetError::unsent(host.error(&error)))?;
+        let said = Said::of(&request);
+        let (sent_at, start) = ((self.now)(), Instant::now());
+        let asked = tokio::time::timeout(way.reach.timeout, ask(&client, request, &host));
+        let answered = asked.await.unwrap_or_else(|_| Err(fault::too_slow(&host, way.reach.timeout)));
+        match &answered {
+            Ok(parts) => tracing::debug!("{said}: {} in {} ms", parts.status.as_u16(), start.elapsed().as_millis()),
+            Err(e) => tracing::debug!("{said}: no answer after {} ms: {}", start.elapsed().as_millis(), e.error),
+        }
+        let Parts { status, headers, body } = answered?;
+        let retry_after = retry_after::read(&headers, (self.now)());
+        Ok(Answer { host, status, headers, body, sent_at, retry_after })
+    }
+
+    /// Waits for one of the places at a host, in order of arrival.
+    async fn turn(&self, host: &Host) -> Option<OwnedSemaphorePermit> {
+        let gate = {
+            let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+            match gates.get(host).and_then(Weak::upgrade) {
+                Some(gate) => gate,
+                None => {
+                    gates.retain(|_, gate| gate.strong_count() > 0);
+                    let gate = Arc::new(Semaphore::new(AT_A_TIME));
+                    gates.insert(host.clone(), Arc::downgrade(&gate));
+                    gate
+                }
+            }
+        };
+        // It is never closed.
+        gate.acquire_owned().await.ok()
+    }
+}
+
+/// A request as the log may name it.
+struct Said(String);
+
+impl Said {
+    fn of(request: &Request) -> Self {
+        let url = &request.url;
+        let path = if request.url_is_secret { "/.." } else { url.path() };
+        Self(format!("{} {}{path}", request.method, host::shown(url)))
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+struct Parts {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Zeroizing<Vec<u8>>,
+}
+
+async fn ask(client: &reqwest::Client, request: Request, host: &Host) -> Result<Parts, NetError> {
+    let Request { method, url, headers, body, .. } = request;
+    let mut builder = client.request(method, url).headers(headers);
+    if let Some(body) = body {
+        builder = builder.body(Bytes::from_owner(body));
+    }
+    let mut answer = builder.send().await.map_err(|error| fault::of(host, error))?;
+    let status = answer.status();
+    if status.is_redirection() {
+        return Err(NetError::unsent(redirected(host, status, answer.url(), answer.headers())));
+    }
+    if let Some(encoding) = answer.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let shown = encoding.to_str().unwrap_or("unknown");
+        return Err(unreadable(
+            host,
+            &format!("the answer is compressed ({}), which was not asked for", cut(shown, 40)),
+        ));
+    }
+    if answer.content_length().is_some_and(|length| length > LARGEST_ANSWER as u64) {
+        return Err(too_large(host));
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(4096));
+    while let Some(chunk) = answer.chunk().await.map_err(|error| fault::of(host, error))? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(too_large(host));
+        }
+        append(&mut body, &chunk);
+    }
+    Ok(Parts { status, headers: std::mem::take(answer.headers_mut()), body })
+}
+
+/// Appends without leaving a copy in freed memory, as a growing `Vec` does.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    if body.capacity() - body.len() < chunk.len() {
+        let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + chunk.len()) * 2));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
+}
+
+fn redirected(host: &Host, status: StatusCode, from: &Url, headers: &HeaderMap) -> SourceError {
+    let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());
+    let to = match to {
+        Some(to) if to.has_host() => format!(" to {}{}", host::shown(&to), cut(to.path(), 100)),
+        _ => String::new(),
+    };
+    let message = format!("answered {}{to}: redirects are not followed; name the right address", status.as_u16());
+    host.failure(Reason::InvalidAnswer, &message)
+}
+
+fn too_large(host: &Host) -> NetError {
+    unreadable(host, "the answer is larger than 1 MiB: this is no endpoint that hands out tokens")
+}
+
+fn unreadable(host: &Host, message: &str) -> NetError {
+    NetError { error: host.failure(Reason::InvalidAnswer, message), answer_lost: true }
+}
+
+impl Answer {
+    /// An error about this answer: the status decides whether it was refused, and Retry-After stands.
+    pub fn failure(&self, said: &str) -> SourceError {
+        let status = self.status.as_u16();
+        let name = self.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
+        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+        self.error(self.reason(), &format!("answered {status}{name}{said}"))
+    }
+
+    /// An error about this answer, for another reason than its status tells.
+    pub fn error(&self, reason: Reason, message: &str) -> SourceError {
+        SourceError { retry_after: self.retry_after, ..self.host.failure(reason, message) }
+    }
+
+    /// An error about a successful answer that holds nothing to be read.
+    pub fn unread(&self, problem: &AnswerError) -> SourceError {
+        let kind = self.media_type();
+        match problem {
+            AnswerError::Html | AnswerError::Json(_) if !kind.is_empty() && !kind.ends_with("json") => {
+                self.failure(&format!("{problem} (its content type is {kind})"))
+            }
+            _ => self.failure(&problem.to_string()),
+        }
+    }
+
+    /// What a status that is no success means: refused, out of order, or not understood.
+    pub fn reason(&self) -> Reason {
+        match self.status.as_u16() {
+            401 => Reason::Rejected,
+            408 | 425 | 429 | 500..=599 => Reason::Unreachable,
+            _ => Reason::InvalidAnswer,
+        }
+    }
+
+    /// The media type without its parameters, in small letters; empty where there is none.
+    pub fn media_type(&self) -> String {
+        let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        cut(text.split(';').next().unwrap_or_default().trim(), 60).to_ascii_lowercase()
+    }
+}
+
+/// Printable, and not longer than so many characters.
+pub fn cut(text: &str, longest: usize) -> String {
+    let mut short: String = text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(longest).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+/// The value of a header that holds a secret: it is wiped when it was sent, and never shown. `None` where no header can hold it.
+pub fn secret_value(secret: Secret<String>) -> Option<HeaderValue> {
+    let bytes = Zeroizing::new(secret.expose().as_bytes().to_vec());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// An address of the config or of an answer.
+///
+/// # Errors
+/// It is none; it is not shown, for it may hold a secret.
+pub fn url(text: &str) -> Result<Url, SourceError> {
+    let none = || SourceError::new(Reason::InvalidAnswer, "the endpoint's address is not a valid http or https URL");
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(none)
+}
+
+#[cfg(test)]
+mod tests;

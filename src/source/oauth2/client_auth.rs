@@ -1,0 +1,70 @@
+//! Owns: how a client proves itself at the token endpoint (RFC 6749 2.3, RFC 7523 2.2, RFC 8705 2).
+//! Does not: sign, or hold a certificate; the connection does.
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
+use super::assertion::{self, Occasion};
+use crate::core::engine::Reason;
+use crate::core::secret::Secret;
+use crate::core::settings::{ClientAuth, OAuth2Settings};
+use crate::source::SourceError;
+use crate::source::form::{Form, encoded};
+use crate::source::net::header::{AUTHORIZATION, HeaderMap};
+use crate::source::net::secret_value;
+
+/// RFC 7523 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+pub(super) fn add(
+    settings: &OAuth2Settings,
+    occasion: &Occasion<'_>,
+    form: &mut Form,
+    headers: &mut HeaderMap,
+) -> Result<(), SourceError> {
+    if let ClientAuth::Basic(secret) = &settings.client_auth {
+        let id = settings.client_id.as_deref().unwrap_or_default();
+        let value = secret_value(basic(id, secret)).ok_or_else(|| {
+            SourceError::new(Reason::Machine, "the client's id and secret can't be sent: please report this")
+        })?;
+        headers.insert(AUTHORIZATION, value);
+        return Ok(());
+    }
+    if let Some(client) = &settings.client_id {
+        form.add("client_id", client);
+    }
+    match &settings.client_auth {
+        ClientAuth::Post(secret) => form.add("client_secret", secret.expose()),
+        ClientAuth::Jwt(settings) => {
+            form.add("client_assertion_type", ASSERTION_TYPE);
+            form.add("client_assertion", assertion::make(settings, occasion)?.expose());
+        }
+        ClientAuth::None | ClientAuth::Basic(_) | ClientAuth::Tls(_) => {}
+    }
+    Ok(())
+}
+
+/// RFC 6749 2.3.1: each is form-urlencoded before they are joined, for a colon in the id would end it.
+fn basic(id: &str, secret: &Secret<String>) -> Secret<String> {
+    let (id, secret) = (encoded(id), encoded(secret.expose()));
+    let mut pair = Zeroizing::new(String::with_capacity(id.len() + secret.len() + 1));
+    pair.push_str(&id);
+    pair.push(':');
+    pair.push_str(&secret);
+    let mut value = String::with_capacity("Basic ".len() + BASE64.encode_len(pair.len()));
+    value.push_str("Basic ");
+    BASE64.encode_append(pair.as_bytes(), &mut value);
+    Secret::new(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_and_secret_are_encoded_before_they_are_joined() {
+        let value = basic("a:b", &Secret::new("p @+ü".into()));
+        let text = value.expose().strip_prefix("Basic ").unwrap();
+        assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), b"a%3Ab:p+%40%2B%C3%BC");
+    }
+}

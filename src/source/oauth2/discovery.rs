@@ -1,0 +1,216 @@
+//! Owns: where an issuer's token endpoint is (RFC 8414, OpenID Connect Discovery 1.0 4): asked once for all who want to know,
+//! kept for an hour, and asked anew where the endpoint fails.
+//! Does not: ask the token endpoint.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+
+use crate::core::engine::Reason;
+use crate::core::settings::{Fingerprint, Identity, Reach};
+use crate::source::SourceError;
+use crate::source::answer::Document;
+use crate::source::net::header::{ACCEPT, HeaderValue};
+use crate::source::net::{Answer, Method, Network, Request, Url, Way, url};
+use crate::source::refusal::Refusal;
+
+/// What is older is asked for again.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// What an issuer told.
+#[derive(Debug)]
+pub(in crate::source) struct Endpoints {
+    pub token: String,
+    /// For clients that prove themselves by a certificate (RFC 8705 5).
+    pub token_mtls: String,
+}
+
+type Told = Result<Arc<Endpoints>, SourceError>;
+
+enum Entry {
+    /// All who want to know wait for one answer; nobody does where they all went away.
+    Asking(WeakShared<BoxFuture<'static, Told>>),
+    Known(Instant, Arc<Endpoints>),
+}
+
+/// An answer is shared by those alone who would believe it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    issuer: String,
+    ca: Option<Fingerprint>,
+    allow_http: bool,
+}
+
+/// What is known of issuers.
+#[derive(Default)]
+pub(in crate::source) struct Discovered(Mutex<HashMap<Key, Entry>>);
+
+impl Discovered {
+    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known, or the question under way.
+    fn look(&self, key: &Key, ask: impl FnOnce() -> BoxFuture<'static, Told>) -> Result<Arc<Endpoints>, Asking> {
+        let mut entries = self.entries();
+        match entries.get(key) {
+            Some(Entry::Known(at, endpoints)) if at.elapsed() < KEPT => return Ok(endpoints.clone()),
+            Some(Entry::Asking(asking)) => {
+                if let Some(asking) = asking.upgrade() {
+                    return Err(asking);
+                }
+            }
+            _ => {}
+        }
+        let asking = ask().shared();
+        if let Some(weak) = asking.downgrade() {
+            entries.insert(key.clone(), Entry::Asking(weak));
+        }
+        Err(asking)
+    }
+}
+
+type Asking = Shared<BoxFuture<'static, Told>>;
+
+impl Key {
+    fn of(issuer: &str, way: Way<'_>) -> Self {
+        let ca = way.reach.ca.as_deref().map(Fingerprint::of);
+        Self { issuer: issuer.to_owned(), ca, allow_http: way.reach.allow_http }
+    }
+}
+
+pub(super) async fn endpoints(network: &Arc<Network>, issuer: &str, way: Way<'_>) -> Told {
+    let key = Key::of(issuer, way);
+    let question = || {
+        let (network, issuer, reach) = (network.clone(), issuer.to_owned(), way.reach.clone());
+        let identity = way.identity.cloned();
+        async move { ask(&network, &issuer, &reach, identity.as_ref()).await.map(Arc::new) }.boxed()
+    };
+    let asking = match network.discovered.look(&key, question) {
+        Ok(endpoints) => return Ok(endpoints),
+        Err(asking) => asking,
+    };
+    let told = asking.await;
+    let mut entries = network.discovered.entries();
+    match &told {
+        Ok(endpoints) => drop(entries.insert(key, Entry::Known(Instant::now(), endpoints.clone()))),
+        Err(_) => drop(entries.remove(&key)),
+    }
+    told
+}
+
+pub(super) fn forget(network: &Network, issuer: &str, way: Way<'_>) {
+    network.discovered.entries().remove(&Key::of(issuer, way));
+}
+
+/// The two places where metadata stands, the second only where the first has none.
+async fn ask(
+    network: &Network,
+    issuer: &str,
+    reach: &Reach,
+    identity: Option<&Identity>,
+) -> Result<Endpoints, SourceError> {
+    let way = Way { reach, identity };
+    let mut told = None;
+    for place in places(&url(issuer)?) {
+        match ask_at(network, issuer, place, way).await {
+            Ok(endpoints) => return Ok(endpoints),
+            Err(Missed { error, .. }) if matches!(error.reason, Reason::Unreachable | Reason::Machine) => {
+                return Err(error);
+            }
+            // Where one place has nothing, the other tells more.
+            Err(missed) => match &told {
+                Some(Missed { absent: false, .. }) => {}
+                _ => told = Some(missed),
+            },
+        }
+    }
+    Err(match told {
+        Some(Missed { error, .. }) => {
+            let message = format!("the issuer's metadata can't be had: {}", error.message);
+            SourceError { reason: Reason::InvalidAnswer, message, ..error }
+        }
+        None => SourceError::new(Reason::InvalidAnswer, "the issuer's metadata can't be had"),
+    })
+}
+
+/// A place without metadata.
+struct Missed {
+    /// Nothing stands there, and that is all.
+    absent: bool,
+    error: SourceError,
+}
+
+impl From<SourceError> for Missed {
+    fn from(error: SourceError) -> Self {
+        Self { absent: false, error }
+    }
+}
+
+async fn ask_at(network: &Network, issuer: &str, place: Url, way: Way<'_>) -> Result<Endpoints, Missed> {
+    let mut request = Request::new(Method::GET, place);
+    request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let answer = network.send(request, way).await.map_err(SourceError::from)?;
+    if !answer.status.is_success() {
+        return Err(Missed { absent: answer.status.as_u16() == 404, error: Refusal::of(&answer, &[]).error });
+    }
+    Ok(read(issuer, &answer)?)
+}
+
+fn read(issuer: &str, answer: &Answer) -> Result<Endpoints, SourceError> {
+    let document = Document::parse(&answer.body).map_err(|problem| answer.unread(&problem))?;
+    let text = |at: &str| document.text(at).map_err(|problem| answer.unread(&problem));
+    // RFC 8414 3.3: another one may be an impostor.
+    if text("/issuer")? != Some(issuer) {
+        let other = text("/issuer")?.map_or("no issuer".into(), crate::core::redact::peer_words);
+        let message = format!("it calls itself {other}, and the config {issuer}: the two must be equal to the letter");
+        return Err(answer.failure(&message));
+    }
+    let token = text("/token_endpoint")?.ok_or_else(|| answer.failure("it names no token_endpoint"))?;
+    let token_mtls = text("/mtls_endpoint_aliases/token_endpoint")?.unwrap_or(token);
+    for endpoint in [token, token_mtls] {
+        url(endpoint).map_err(|_| answer.failure("its token_endpoint is not a valid http or https URL"))?;
+    }
+    Ok(Endpoints { token: token.to_owned(), token_mtls: token_mtls.to_owned() })
+}
+
+/// RFC 8414 3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery 4.1 behind it.
+fn places(issuer: &Url) -> [Url; 2] {
+    let path = issuer.path().trim_end_matches('/');
+    let at = |path: &str| {
+        let mut place = issuer.clone();
+        place.set_path(path);
+        place.set_query(None);
+        place
+    };
+    [
+        at(&format!("/.well-known/oauth-authorization-server{path}")),
+        at(&format!("{path}/.well-known/openid-configuration")),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_stands_where_the_two_standards_say() {
+        let of = |issuer: &str| places(&Url::parse(issuer).unwrap()).map(|place| place.to_string());
+        let wanted = [
+            "https://idp.example/.well-known/oauth-authorization-server/tenant",
+            "https://idp.example/tenant/.well-known/openid-configuration",
+        ];
+        assert_eq!(of("https://idp.example/tenant"), wanted);
+        assert_eq!(of("https://idp.example/tenant/"), wanted);
+        assert_eq!(
+            of("https://idp.example:8443"),
+            [
+                "https://idp.example:8443/.well-known/oauth-authorization-server",
+                "https://idp.example:8443/.well-known/openid-configuration",
+            ]
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Owns: `source = "oauth2"`: a token endpoint is asked by one of four grants (RFC 6749, 7523, 8693).
+//! Does not: decide when to ask again; an answer to a refresh token that was lost is the one thing asked for twice.
+
+mod assertion;
+mod client_auth;
+pub(super) mod discovery;
+mod subject;
+
+use futures_util::future::BoxFuture;
+
+use self::assertion::Occasion;
+use super::answer::Answered;
+use super::form::Form;
+use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use super::net::{self, Answer, Method, NetError, Request, Url, Way};
+use super::refusal::Refusal;
+use super::{Cost, Given, Obtained, Source, SourceError, refresh};
+use crate::core::credential::RefreshToken;
+use crate::core::secret::Secret;
+use crate::core::settings::{
+    AssertionSettings, ClientAuth, Grant, OAuth2Settings, Pointers, SubjectToken, TokenEndpoint,
+};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl Source for OAuth2Settings {
+    fn cost(&self) -> Cost {
+        Cost::Waiting
+    }
+
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
+        Box::pin(obtain(self, given))
+    }
+}
+
+impl OAuth2Settings {
+    pub(super) fn way(&self) -> Way<'_> {
+        let identity = match &self.client_auth {
+            ClientAuth::Tls(identity) => Some(identity),
+            _ => None,
+        };
+        Way { reach: &self.reach, identity }
+    }
+
+    /// Where tokens are asked for.
+    pub(super) async fn token_url(&self, given: &Given) -> Result<Url, SourceError> {
+        match &self.endpoint {
+            TokenEndpoint::Url(url) => net::url(url),
+            TokenEndpoint::Issuer(issuer) => {
+                let endpoints = discovery::endpoints(&given.network, issuer, self.way()).await?;
+                match self.client_auth {
+                    ClientAuth::Tls(_) => net::url(&endpoints.token_mtls),
+                    _ => net::url(&endpoints.token),
+                }
+            }
+        }
+    }
+
+    /// The next try asks the issuer again where its endpoint is: this one is out of order.
+    fn forget_endpoint(&self, given: &Given) {
+        if let TokenEndpoint::Issuer(issuer) = &self.endpoint {
+            discovery::forget(&given.network, issuer, self.way());
+        }
+    }
+}
+
+/// What goes out, once or twice.
+struct Exchange<'a> {
+    settings: &'a OAuth2Settings,
+    given: &'a Given,
+    url: Url,
+    refresh_token: Option<RefreshToken>,
+    subject: Option<Secret<String>>,
+}
+
+async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Obtained, SourceError> {
+    let stored = given.refresh_token.take();
+    let refresh_token = match &settings.grant {
+        Grant::RefreshToken(first) => Some(refresh::current(first, stored)),
+        _ => None,
+    };
+    let subject = match &settings.grant {
+        Grant::TokenExchange { subject, .. } => Some(subject::read(subject, &given.parents).await?),
+        _ => None,
+    };
+    let url = settings.token_url(&given).await?;
+    let exchange = Exchange { settings, given: &given, url, refresh_token, subject };
+    let answered = match exchange.send(0).await {
+        // The token that was sent may be spent: some servers take it once more for a moment, and then only.
+        Err(lost) if lost.answer_lost && exchange.refresh_token.is_some() => {
+            tracing::warn!("the answer to a refresh token was lost, and is asked for again: {}", lost.error);
+            exchange.send(1).await
+        }
+        once => once,
+    };
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(error) => {
+            settings.forget_endpoint(&given);
+            return Err(error.into());
+        }
+    };
+    exchange.read(answer)
+}
+
+impl Exchange<'_> {
+    async fn send(&self, again: u8) -> Result<Answer, NetError> {
+        let unsent = |error| NetError { error, answer_lost: false };
+        let mut request = Request::new(Method::POST, self.url.clone());
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
+        let mut form = self.form(again).map_err(unsent)?;
+        let occasion = self.occasion([again, b'c']);
+        client_auth::add(self.settings, &occasion, &mut form, &mut request.headers).map_err(unsent)?;
+        request.body = Some(form.body());
+        self.given.network.send(request, self.settings.way()).await
+    }
+
+    fn form(&self, again: u8) -> Result<Form, SourceError> {
+        let mut form = Form::default();
+        match &self.settings.grant {
+            Grant::ClientCredentials => form.add("grant_type", "client_credentials"),
+            Grant::RefreshToken(_) => {
+                form.add("grant_type", "refresh_token");
+                form.add("refresh_token", self.refresh_token.as_ref().map_or("", |used| used.token.expose()));
+            }
+            Grant::JwtBearer(settings) => {
+                form.add("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+                let assertion = assertion::make(settings, &self.occasion([again, b'g']))?;
+                form.add("assertion", assertion.expose());
+            }
+            Grant::TokenExchange { subject_type, .. } => {
+                form.add("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
+                form.add("subject_token", self.subject.as_ref().map_or("", |subject| subject.expose()));
+                form.add("subject_token_type", subject_type);
+            }
+        }
+        if let Some(scope) = &self.settings.scope {
+            form.add("scope", scope);
+        }
+        self.settings.params.iter().for_each(|(name, value)| form.add(name, value));
+        Ok(form)
+    }
+
+    fn occasion(&self, which: [u8; 2]) -> Occasion<'_> {
+        Occasion {
+            client_id: self.settings.client_id.as_deref(),
+            audience: self.url.as_str(),
+            now: (self.given.now)(),
+            jti: assertion::jti(self.given.nonce, which),
+        }
+    }
+
+    fn read(self, answer: Answer) -> Result<Obtained, SourceError> {
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer, Refusal::of(&answer, &self.sent())));
+        }
+        let answered = match &self.settings.grant {
+            Grant::JwtBearer(assertion) if asks_for_an_id_token(assertion) => Answered::read(&answer.body, &id_token()),
+            _ => Answered::of_oauth2(&answer.body),
+        };
+        let answered = match answered {
+            Ok(answered) => answered,
+            Err(problem) => {
+                let refusal = Refusal::of_success(&answer, &self.sent());
+                return Err(refusal.map_or_else(|| answer.unread(&problem), |refusal| self.refused(&answer, refusal)));
+            }
+        };
+        let mut answered = answered;
+        let next = self.refresh_token.map(|used| refresh::next(used, answered.refresh_token.take()));
+        let (ttl, now) = (self.settings.reach.ttl, (self.given.now)());
+        answered.obtained(ttl, answer.sent_at, now, next).map_err(|problem| answer.failure(&problem.to_string()))
+    }
+
+    /// The secrets that must not come back in a message. Assertions are known by their shape.
+    fn sent(&self) -> Vec<&str> {
+        let client_secret = match &self.settings.client_auth {
+            ClientAuth::Basic(secret) | ClientAuth::Post(secret) => Some(secret.expose().as_str()),
+            _ => None,
+        };
+        let refresh_token = self.refresh_token.as_ref().map(|used| used.token.expose().as_str());
+        let subject = self.subject.as_ref().map(|subject| subject.expose().as_str());
+        [client_secret, refresh_token, subject].into_iter().flatten().collect()
+    }
+
+    fn refused(&self, answer: &Answer, refusal: Refusal) -> SourceError {
+        if answer.status.is_server_error() || matches!(answer.status.as_u16(), 404 | 405 | 410) {
+            self.settings.forget_endpoint(self.given);
+        }
+        let mut error = match (&self.settings.grant, &refusal) {
+            (Grant::RefreshToken(_), refusal) if refusal.is(&["invalid_grant"]) => SourceError {
+                message: format!("{}; a new first one is needed in refresh_token", refusal.error.message),
+                ..refusal.error.clone()
+            },
+            _ => refusal.error.clone(),
+        };
+        error.refused_parent = match &self.settings.grant {
+            // RFC 8693 2.2.2 has invalid_request for a subject token that is not taken; most servers say invalid_grant.
+            // A server that asks to be left alone is not asked sooner with another one.
+            Grant::TokenExchange { subject: SubjectToken::Token(name), .. }
+                if error.retry_after.is_none()
+                    && refusal.is(&["invalid_grant", "invalid_request", "invalid_token"]) =>
+            {
+                Some(name.clone())
+            }
+            _ => None,
+        };
+        error
+    }
+}
+
+/// Google's answer to a `target_audience` is an ID token.
+fn asks_for_an_id_token(assertion: &AssertionSettings) -> bool {
+    assertion.claims.contains_key("target_audience")
+}
+
+fn id_token() -> Pointers {
+    Pointers { token: "/id_token".into(), expires_in: None, expires_at: None, refresh_token: None }
+}
