@@ -77,8 +77,11 @@ fn read(
     kind: SourceKind,
     name: Option<At<TokenName>>,
 ) -> Option<RawToken> {
-    if token.require(cx, "source") {
+    if token.has("source") {
         token.choice(cx, "source", SourceKind::parse);
+    } else {
+        let finding = Finding::error("`source` is missing").at(token.header).label("in this table");
+        cx.findings.push(finding.help(format!("add: source = \"{}\"", kind.as_str())));
     }
     let (source, parents) = read_source(cx, token, kind);
     let lifetime = if kind == SourceKind::Jwt { token.lifetime(cx) } else { RawLifetime::default() };
