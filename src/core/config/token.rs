@@ -111,7 +111,7 @@ fn read(
 
 fn read_source(cx: &mut Reader<'_>, token: &Section<'_, '_>, kind: SourceKind) -> (RawSource, Vec<At<TokenName>>) {
     match kind {
-        SourceKind::Jwt => (RawSource::Jwt(jwt::read(cx, token)), Vec::new()),
+        SourceKind::Jwt => (RawSource::Jwt(Box::new(jwt::read(cx, token))), Vec::new()),
         SourceKind::OAuth2 => {
             let (oauth2, parents) = oauth2::read(cx, token);
             (RawSource::OAuth2(Box::new(oauth2)), parents)
