@@ -4,44 +4,50 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::{Exit, Surroundings};
+use super::{Exit, Surroundings, units};
 use crate::core::environment::Environment;
 use crate::core::finding::{Report, Severity};
 use crate::core::settings::Plan;
 use crate::host::load::{find_config, load};
 
-/// sysexits.h, EX_CONFIG.
-const WRONG_CONFIG: u8 = 78;
-
 /// Validate the config, with its secrets, folders and users
 ///
 /// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked.
-/// Exit codes: 0 it is right (warnings aside); 78 it is wrong, missing, or the machine lacks something.
+/// Exit codes: 0 it is right (warnings aside); 1 UNIT may read nothing; 78 it is wrong, missing, or the machine lacks
+/// something.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
-
-pub(crate) fn run(_: &Args, around: &Surroundings) -> Exit {
-    let (mut out, mut err) = (io::stdout(), io::stderr());
-    match check(around.config.as_deref(), &around.env, &mut out, &mut err, coloured(&around.env)) {
-        Ok(0) => Exit::Done,
-        Ok(_) => Exit::WrongConfig,
-        Err(_) => Exit::Failed,
-    }
+pub(crate) struct Args {
+    /// List what this systemd unit may read from the credential socket
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
 }
 
-/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; returns the exit code.
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let styled = coloured(&around.env);
+    let checked = check(around.config.as_deref(), &around.env, &mut out, &mut err, styled);
+    let listed = checked.and_then(|plan| match (plan, &args.unit) {
+        (None, _) => Ok(Exit::WrongConfig),
+        (Some(plan), Some(unit)) if !units::list(&plan, unit, &mut out, &mut err)? => Ok(Exit::Failed),
+        _ => Ok(Exit::Done),
+    });
+    listed.unwrap_or(Exit::Failed)
+}
+
+/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; the plan of a config
+/// that is right.
 fn check(
     config: Option<&Path>,
     env: &Environment,
     out: &mut dyn Write,
     err: &mut dyn Write,
     styled: bool,
-) -> io::Result<u8> {
+) -> io::Result<Option<Plan>> {
     let path = match find_config(config, env) {
         Ok(path) => path,
         Err(none) => {
             writeln!(err, "error: {none}\n\nName one with -c FILE.")?;
-            return Ok(WRONG_CONFIG);
+            return Ok(None);
         }
     };
     let loaded = load(&path, env);
@@ -49,11 +55,11 @@ fn check(
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
             writeln!(out, "ok: {}", summary(&plan, &loaded.report))?;
-            Ok(0)
+            Ok(Some(plan))
         }
         _ => {
             writeln!(err, "{}: {}", path.display(), counted(&loaded.report))?;
-            Ok(WRONG_CONFIG)
+            Ok(None)
         }
     }
 }

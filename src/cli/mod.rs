@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod status;
 mod token;
+mod units;
 mod wait;
 
 use std::path::PathBuf;

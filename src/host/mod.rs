@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod control;
+pub mod credentials;
 pub mod deliver;
 pub mod facts;
 pub mod hardening;
@@ -9,6 +10,7 @@ pub mod hook;
 pub mod load;
 pub mod log;
 mod redact;
+pub mod socket;
 pub mod store;
 pub mod systemd;
 pub mod walk;

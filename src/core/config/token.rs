@@ -135,12 +135,12 @@ fn once_each(mut parents: Vec<At<TokenName>>) -> Vec<At<TokenName>> {
     parents
 }
 
-fn units(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<String> {
+fn units(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<glob::Pattern> {
     let mut units = Vec::new();
     for unit in token.texts(cx, "units") {
-        let good = !unit.value.is_empty() && !unit.value.contains('/') && glob::Pattern::new(&unit.value).is_ok();
-        if good {
-            units.push(unit.value);
+        let named = !unit.value.is_empty() && !unit.value.contains('/');
+        if let Some(pattern) = glob::Pattern::new(&unit.value).ok().filter(|_| named) {
+            units.push(pattern);
         } else {
             cx.error(
                 unit.place,
