@@ -77,8 +77,11 @@ fn read(
     kind: SourceKind,
     name: Option<At<TokenName>>,
 ) -> Option<RawToken> {
-    if token.require(cx, "source") {
+    if token.has("source") {
         token.choice(cx, "source", SourceKind::parse);
+    } else {
+        let finding = Finding::error("`source` is missing").at(token.header).label("in this table");
+        cx.findings.push(finding.help(format!("add: source = \"{}\"", kind.as_str())));
     }
     let (source, parents) = read_source(cx, token, kind);
     let lifetime = if kind == SourceKind::Jwt { token.lifetime(cx) } else { RawLifetime::default() };
@@ -108,7 +111,7 @@ fn read(
 
 fn read_source(cx: &mut Reader<'_>, token: &Section<'_, '_>, kind: SourceKind) -> (RawSource, Vec<At<TokenName>>) {
     match kind {
-        SourceKind::Jwt => (RawSource::Jwt(jwt::read(cx, token)), Vec::new()),
+        SourceKind::Jwt => (RawSource::Jwt(Box::new(jwt::read(cx, token))), Vec::new()),
         SourceKind::OAuth2 => {
             let (oauth2, parents) = oauth2::read(cx, token);
             (RawSource::OAuth2(Box::new(oauth2)), parents)
