@@ -25,7 +25,8 @@ pub(super) fn of(host: &Host, error: reqwest::Error) -> NetError {
     let connecting = error.is_connect();
     let causes = Causes::of(&error);
     let message = if connecting && error.is_timeout() {
-        "cannot be reached: no connection in time; a firewall may drop what is sent".into()
+        let tls = if host.plain() { "" } else { ", or it speaks no TLS" };
+        format!("cannot be reached: no connection in time; a firewall may drop what is sent{tls}")
     } else if connecting {
         format!("cannot be reached: {}", causes.connecting(host))
     } else {

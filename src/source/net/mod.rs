@@ -175,7 +175,7 @@ struct Parts {
 }
 
 async fn ask(client: &reqwest::Client, request: Request, host: &Host) -> Result<Parts, NetError> {
-    let Request { method, url, headers, body, .. } = request;
+    let Request { method, url, url_is_secret, headers, body } = request;
     let mut builder = client.request(method, url).headers(headers);
     if let Some(body) = body {
         builder = builder.body(Bytes::from_owner(body));
@@ -183,7 +183,7 @@ async fn ask(client: &reqwest::Client, request: Request, host: &Host) -> Result<
     let mut answer = builder.send().await.map_err(|error| fault::of(host, error))?;
     let status = answer.status();
     if status.is_redirection() {
-        return Err(NetError::unsent(redirected(host, status, answer.url(), answer.headers())));
+        return Err(NetError::unsent(redirected(host, status, (answer.url(), url_is_secret), answer.headers())));
     }
     if let Some(encoding) = answer.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
         let shown = encoding.to_str().unwrap_or("unknown");
@@ -215,9 +215,11 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     body.extend_from_slice(chunk);
 }
 
-fn redirected(host: &Host, status: StatusCode, from: &Url, headers: &HeaderMap) -> SourceError {
+/// Where to, without the query; an address with a secret in it may come back in the path.
+fn redirected(host: &Host, status: StatusCode, (from, secret): (&Url, bool), headers: &HeaderMap) -> SourceError {
     let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());
     let to = match to {
+        Some(to) if to.has_host() && secret => format!(" to {}", host::shown(&to)),
         Some(to) if to.has_host() => format!(" to {}{}", host::shown(&to), cut(to.path(), 100)),
         _ => String::new(),
     };
