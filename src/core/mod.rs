@@ -2,6 +2,7 @@
 //! What the world says comes in as a value; what shall happen goes out as a value.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod address;
 pub mod claims;
 pub mod config;
 pub mod credential;

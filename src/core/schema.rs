@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Key, Keys, Kind, ROOT};
+use super::keys::{Key, Keys, Kind, ROOT, Source};
 
 const DURATION: &str = r"^\s*[0-9]+\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$|^0$";
 
@@ -23,17 +23,36 @@ pub fn schema() -> Value {
 }
 
 fn table(keys: Keys) -> Value {
+    let mut schema = members(keys);
+    schema["type"] = json!("object");
+    schema["additionalProperties"] = json!(false);
+    schema
+}
+
+/// The keys of a table, and which of them it needs.
+fn members(keys: Keys) -> Value {
     let there = || keys.iter().copied().flatten().filter(|key| key.built);
     let properties: Map<_, _> = there().map(|key| (key.name.to_string(), property(key))).collect();
     let required: Vec<_> = there().filter(|key| key.required).map(|key| key.name).collect();
-    let mut schema = json!({
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": false,
-    });
+    let mut schema = json!({ "properties": properties });
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
+    schema
+}
+
+/// A token: what all have, and by the word of `source` what else.
+fn token(common: Keys, sources: &[Source]) -> Value {
+    let by_source = sources.iter().map(|source| {
+        json!({
+            "if": { "properties": { "source": { "const": source.word } }, "required": ["source"] },
+            "then": members(source.keys.get(common.len()..).unwrap_or_default()),
+        })
+    });
+    let mut schema = members(common);
+    schema["type"] = json!("object");
+    schema["allOf"] = by_source.collect();
+    schema["unevaluatedProperties"] = json!(false);
     schema
 }
 
@@ -63,10 +82,11 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Choice(words) => json!({ "enum": words }),
         Kind::Table(keys) => table(keys),
         Kind::Tables(keys) => json!({ "type": "array", "items": table(keys) }),
-        Kind::Named(keys) => json!({
+        Kind::Id => json!({ "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+$" }),
+        Kind::Tokens { common, sources } => json!({
             "type": "object",
             "propertyNames": { "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$" },
-            "additionalProperties": table(keys),
+            "additionalProperties": token(common, sources),
         }),
         Kind::Free => json!({ "type": "object" }),
     }
@@ -96,10 +116,16 @@ mod tests {
                 check(&property["items"], &path);
                 check(&property["additionalProperties"], &path);
             }
+            for source in schema["allOf"].as_array().into_iter().flatten() {
+                check(&source["then"], &format!("{path} of {}", source["if"]["properties"]["source"]["const"]));
+            }
         }
         let schema = schema();
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-        assert_eq!(schema["properties"]["token"]["additionalProperties"]["required"], json!(["source", "algorithm"]));
+        let token = &schema["properties"]["token"]["additionalProperties"];
+        assert_eq!(token["required"], json!(["source"]));
+        assert_eq!(token["allOf"][0]["then"]["required"], json!(["algorithm"]));
+        assert_eq!(token["allOf"].as_array().map(Vec::len), Some(5));
         check(&schema, "");
     }
 
@@ -107,6 +133,6 @@ mod tests {
     fn what_is_not_built_is_not_in_it() {
         let text = schema().to_string();
         assert!(text.contains("control_socket"));
-        assert!(!text.contains("credential_socket") && !text.contains("token_url"));
+        assert!(!text.contains("metrics_listen"));
     }
 }

@@ -268,6 +268,7 @@ impl Runner {
         let mut nonce = [0; 16];
         let drawn = getrandom::fill(&mut nonce);
         let given = Given {
+            name: one.name.clone(),
             at: clock::now().wall,
             nonce,
             parents: parents.collect(),
@@ -352,6 +353,7 @@ fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answered> {
     let now = clock::now().wall;
     let one = |(one, nonce): (ToObtain, &[u8; 16])| {
         let given = Given {
+            name: one.name.clone(),
             at: now,
             nonce: *nonce,
             parents: Vec::new(),

@@ -2,8 +2,10 @@
 //! Does not: decide when, deliver, or keep anything.
 
 pub mod answer;
+pub mod command;
 pub mod expiry;
 mod form;
+mod github_app;
 mod http;
 pub mod jwt;
 pub mod net;
@@ -56,6 +58,8 @@ impl SourceError {
 
 /// What an attempt is given.
 pub struct Given {
+    /// Whose attempt it is, for the log.
+    pub name: TokenName,
     /// The moment to issue a token for.
     pub at: Wall,
     /// 16 random bytes that are used for nothing else.
@@ -98,6 +102,8 @@ pub fn of(plan: &SourcePlan) -> Option<Arc<dyn Source>> {
         SourcePlan::Jwt(settings) => Some(settings.clone()),
         SourcePlan::OAuth2(settings) => Some(settings.clone()),
         SourcePlan::Http(settings) => Some(settings.clone()),
-        _ => None,
+        SourcePlan::GithubApp(settings) => Some(settings.clone()),
+        SourcePlan::Command(settings) => Some(settings.clone()),
+        SourcePlan::Lacking(_) => None,
     }
 }

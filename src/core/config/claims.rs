@@ -5,26 +5,49 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::raw::{RawClaims, RawJwt};
+use super::raw_source::{RawClaims, RawJwt};
 use super::section::{Reader, Section, in_order};
-use crate::core::finding::{At, quote};
+use crate::core::finding::{At, Place, quote};
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, jwt: &mut RawJwt) {
     jwt.claims = claims(cx, token);
-    for (name, value) in token.members(cx, "header") {
+    (jwt.header, jwt.header_kid) = header(cx, token);
+}
+
+/// `header`, and where its kid stands.
+pub(super) fn header(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> (Map<String, Value>, Option<Place>) {
+    let (mut header, mut kid) = (Map::new(), None);
+    for (name, value) in section.members(cx, "header") {
         let place = cx.place(name.span());
         match name.get_ref().as_ref() {
             "alg" => cx.error(place, "`alg` in the header", "remove it: `algorithm` decides it"),
             member => {
                 if member == "kid" {
-                    jwt.header_kid = Some(place);
+                    kid = Some(place);
                 }
                 if let Some(json) = json(cx, value) {
-                    jwt.header.insert(member.into(), json);
+                    header.insert(member.into(), json);
                 }
             }
         }
     }
+    (header, kid)
+}
+
+/// `claims` of an assertion: without those that are filled in for each.
+pub(super) fn of_assertion(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> Map<String, Value> {
+    let mut claims = Map::new();
+    for (name, value) in section.members(cx, "claims") {
+        let member = name.get_ref().as_ref();
+        if ["iat", "exp", "nbf", "jti"].contains(&member) {
+            let place = cx.place(name.span());
+            let help = "remove it; `lifetime` decides how long an assertion is good for";
+            cx.error(place, format!("`claims.{member}` is filled in for each assertion"), help);
+        } else if let Some(json) = json(cx, value) {
+            claims.insert(member.into(), json);
+        }
+    }
+    claims
 }
 
 fn claims(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawClaims {
@@ -64,7 +87,7 @@ fn switch(cx: &mut Reader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Opti
 }
 
 /// A TOML value as JSON. Depth is bounded by the parser.
-fn json(cx: &mut Reader<'_>, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+pub(super) fn json(cx: &mut Reader<'_>, value: &Spanned<DeValue<'_>>) -> Option<Value> {
     let place = cx.place(value.span());
     match value.get_ref() {
         DeValue::String(text) => Some(Value::String(text.to_string())),

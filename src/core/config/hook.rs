@@ -37,13 +37,14 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> 
             );
             None
         }
-        (Some(_), None) => command(cx, &hook),
+        (Some(_), None) => argv(cx, &hook).map(RawAction::Command),
         (None, Some(_)) => signal(cx, &hook),
     };
     Some(RawHook { action: action?, timeout, after })
 }
 
-fn command(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
+/// `command`: a program and its arguments. A first word with a slash is made absolute.
+pub(super) fn argv(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<At<Vec<String>>> {
     let place = cx.place(hook.value("command")?.span());
     let before = cx.findings.len();
     let words = hook.texts(cx, "command");
@@ -70,7 +71,7 @@ fn command(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
         };
         *program = path;
     }
-    Some(RawAction::Command(At { value: argv, place }))
+    Some(At { value: argv, place })
 }
 
 fn signal(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {

@@ -2,11 +2,23 @@
 //! It walks the TOML tree along `keys`.
 //! Does not: look at the machine, fill in defaults, or compare tables with each other (`plan` does).
 
+mod address;
+mod assertion;
 mod claims;
+mod command;
+mod credential;
+mod github_app;
+mod holes;
 mod hook;
+mod http;
+mod jwt;
+mod oauth2;
 mod output;
 mod pieces;
+mod preset;
 mod raw;
+mod raw_source;
+mod reach;
 mod section;
 mod syntax;
 mod token;
@@ -24,6 +36,7 @@ use super::environment::Environment;
 use super::finding::{At, Finding, Place, quote};
 use super::keys::{self, Key, Kind, ROOT};
 pub(crate) use raw::*;
+pub(crate) use raw_source::*;
 pub use wants::Wants;
 pub(crate) use wants::credential_file;
 
@@ -198,7 +211,7 @@ fn unknown(name: &str, place: Place, keys: keys::Keys) -> Finding {
 /// The keys of the table that stands under `name`.
 fn inner(keys: keys::Keys, name: &str) -> keys::Keys {
     match keys::find(keys, name).map(|key| key.kind) {
-        Some(Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner)) => inner,
+        Some(Kind::Table(inner) | Kind::Tables(inner)) => inner,
         _ => &[],
     }
 }

@@ -4,13 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
+use super::raw_source::RawSource;
 use crate::core::credential::Encoding;
 use crate::core::finding::{At, Place};
-use crate::core::key::Algorithm;
 use crate::core::secret::Secret;
-use crate::core::settings::{HookSignal, KeyClaim, Lifetime, Mode, RotateRule, TokenName};
+use crate::core::settings::{HookSignal, Lifetime, Mode, RotateRule, TokenName};
 
 /// All files of a config, in the order they were read.
 #[derive(Default)]
@@ -76,7 +74,7 @@ pub(crate) struct RawToken {
     pub header: Place,
     /// A value in it was wrong: what follows from it is not told as well.
     pub flawed: bool,
-    pub jwt: RawJwt,
+    pub source: RawSource,
     pub lifetime: RawLifetime,
     pub schedule: RawSchedule,
     pub file: RawFile,
@@ -89,35 +87,8 @@ pub(crate) struct RawToken {
     pub on_failure: Option<Box<RawHook>>,
 }
 
-#[derive(Default)]
-pub(crate) struct RawJwt {
-    pub algorithm: Option<At<Algorithm>>,
-    pub key: Option<At<String>>,
-    pub key_claim: Option<At<KeyClaim>>,
-    pub secret: Option<RawCredential>,
-    pub private_key: Option<RawCredential>,
-    pub allow_weak_secret: bool,
-    pub claims: RawClaims,
-    pub header: Map<String, Value>,
-    /// Where `header.kid` stands.
-    pub header_kid: Option<Place>,
-}
-
-#[derive(Default)]
-pub(crate) struct RawClaims {
-    pub members: Map<String, Value>,
-    /// Where `claims.iss` stands.
-    pub iss: Option<Place>,
-    pub iat: Option<bool>,
-    pub exp: Option<At<bool>>,
-    pub nbf: Option<bool>,
-    pub jti: Option<bool>,
-}
-
-/// `secret` or `private_key`.
+/// A credential: `secret`, `private_key`, `client_secret` and the like.
 pub(crate) struct RawCredential {
-    /// The key itself.
-    pub place: Place,
     pub from: Option<At<CredentialFrom>>,
     pub encoding: Encoding,
 }

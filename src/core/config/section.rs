@@ -46,6 +46,16 @@ impl<'e> Reader<'e> {
         self.findings.push(Finding::error(title).at(place).help(help));
     }
 
+    /// Two keys of which one may stand.
+    pub fn beside(&mut self, first: &str, before: Place, second: &str, place: Place) {
+        self.findings.push(
+            Finding::error(format!("`{second}` beside `{first}`"))
+                .at(place)
+                .note(before, "also here")
+                .help("keep one of the two"),
+        );
+    }
+
     /// A value of the wrong type.
     pub fn wrong_type(&mut self, name: &str, wanted: &str, value: &Spanned<DeValue<'_>>, help: impl AsRef<str>) {
         let place = self.place(value.span());
@@ -77,6 +87,17 @@ pub(super) struct Section<'t, 'i> {
 impl<'t, 'i> Section<'t, 'i> {
     /// Tells every key that cannot stand here, in order.
     pub fn open(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, keys: Keys) -> Self {
+        Self::open_telling(cx, table, header, keys, super::unknown)
+    }
+
+    /// The same with other words for a key that is not one of `keys`.
+    pub fn open_telling(
+        cx: &mut Reader<'_>,
+        table: &'t DeTable<'i>,
+        header: Place,
+        keys: Keys,
+        unknown: impl Fn(&str, Place, Keys) -> Finding,
+    ) -> Self {
         for (name, value) in table {
             let place = cx.place(name.span());
             match keys::find(keys, name.get_ref()) {
@@ -96,7 +117,7 @@ impl<'t, 'i> Section<'t, 'i> {
                     if !plain(keys, name.get_ref()) {
                         cx.hide(value);
                     }
-                    cx.findings.push(super::unknown(name.get_ref(), place, keys));
+                    cx.findings.push(unknown(name.get_ref(), place, keys));
                 }
             }
         }
@@ -105,8 +126,17 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The value under `name`, which must be a key of the table.
     pub fn value(&self, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
-        debug_assert!(keys::find(self.keys, name).is_some(), "{name} is not in the table of keys");
+        debug_assert!(self.knows(name), "{name} is not in the table of keys");
         self.table.get(name)
+    }
+
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        keys::find(self.keys, name).map(|key| key.kind)
+    }
+
+    /// Whether `name` is a key of the table at all.
+    pub fn knows(&self, name: &str) -> bool {
+        keys::find(self.keys, name).is_some()
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -205,7 +235,7 @@ impl<'t, 'i> Section<'t, 'i> {
         if let Some(value) = parse(&word.value) {
             return Some(word.map(|_| value));
         }
-        let words = match keys::find(self.keys, name).map(|key| key.kind) {
+        let words = match self.kind(name) {
             Some(Kind::Choice(words)) => words,
             _ => &[],
         };
@@ -223,9 +253,16 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 }
 
-/// A table in which a credential stands; what is written in its stead is likely the credential itself.
+/// A table in which a credential or another token's name stands; what is written in its stead is likely the credential
+/// or token itself. A table of the user's own may hold one anywhere.
 fn holds_secret(key: &Key) -> bool {
-    matches!(key.kind, Kind::Table(inner) if keys::find(inner, "value").is_some())
+    match key.kind {
+        Kind::Table(inner) => {
+            let below = inner.iter().copied().flatten().any(holds_secret);
+            below || ["value", "token"].iter().any(|name| keys::find(inner, name).is_some())
+        }
+        _ => false,
+    }
 }
 
 /// A slip for a key whose value is never a secret: what stands there may be shown.

@@ -10,6 +10,7 @@ use toml::de::DeValue;
 use super::raw::{Account, RawSchedule};
 use super::section::{Reader, Section};
 use crate::core::finding::{At, Finding, quote};
+use crate::core::keys::Kind;
 use crate::core::settings::{Lifetime, Mode, RotateRule};
 
 /// A thousand years: longer is a slip, and would leave the calendar.
@@ -166,6 +167,43 @@ impl Section<'_, '_> {
         Some(span)
     }
 
+    /// A duration of whole seconds, one at least.
+    pub fn whole_seconds(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
+        let span = self.duration(cx, name)?;
+        if span.value.is_zero() || span.value.subsec_nanos() != 0 {
+            cx.error(
+                span.place,
+                format!("`{name}` is not a whole number of seconds, one at least"),
+                format!("exp is written in seconds (RFC 7519 2): write \"1s\" or more{}", self.or_never(name)),
+            );
+            return None;
+        }
+        Some(span)
+    }
+
+    fn or_never(&self, name: &str) -> &'static str {
+        if self.kind(name) == Some(Kind::Lifetime) { ", or \"never\"" } else { "" }
+    }
+
+    /// A number that somebody else gave, as text.
+    pub fn id(&self, cx: &mut Reader<'_>, name: &str) -> Option<String> {
+        let value = self.value(name)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            _ => {
+                cx.wrong_type(name, "a number", value, "");
+                return None;
+            }
+        };
+        if text.is_empty() || text.len() > 20 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let place = cx.place(value.span());
+            cx.error(place, format!("`{name}` is not a number: {}", quote(&text)), "digits alone, as GitHub shows it");
+            return None;
+        }
+        Some(text)
+    }
+
     fn duration_text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
         let value = self.value(name)?;
         match value.get_ref() {
@@ -186,16 +224,7 @@ impl Section<'_, '_> {
         if self.value(name)?.get_ref().as_str() == Some("never") {
             return Some(self.text(cx, name)?.map(|_| Lifetime::Never));
         }
-        let span = self.duration(cx, name)?;
-        if span.value.is_zero() || span.value.subsec_nanos() != 0 {
-            cx.error(
-                span.place,
-                format!("`{name}` is not a whole number of seconds, one at least"),
-                "exp is written in seconds (RFC 7519 2): write \"1s\" or more, or \"never\"",
-            );
-            return None;
-        }
-        Some(span.map(Lifetime::For))
+        self.whole_seconds(cx, name).map(|span| span.map(Lifetime::For))
     }
 
     pub fn mode(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Mode>> {

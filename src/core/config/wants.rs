@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::raw::{Account, CredentialFrom, Raw, RawAction, RawCredential, RawFile, RawFormat, RawHook, RawToken};
+use super::raw_source::RawSource;
 use crate::core::environment::{Environment, PathProblem};
 use crate::core::finding::At;
 
@@ -19,7 +20,7 @@ pub struct Wants<'r> {
     pub folders: HashSet<&'r Path>,
     /// Secrets, keys and templates: their content and permissions.
     pub files: HashSet<PathBuf>,
-    /// Programs of hooks: absolute, or without a slash and looked up in $PATH.
+    /// Programs of hooks and of `source = "command"`: absolute, or without a slash and looked up in $PATH.
     pub programs: HashSet<&'r str>,
 }
 
@@ -46,8 +47,16 @@ impl<'r> Wants<'r> {
 
     fn token(&mut self, token: &'r RawToken, env: &Environment) {
         self.file(&token.file);
-        for credential in token.jwt.secret.iter().chain(&token.jwt.private_key) {
+        for credential in token.source.credentials() {
             self.credential(credential, env);
+        }
+        if let Some(file) = token.source.reach().and_then(|reach| reach.ca_file.as_ref())
+            && !self.files.contains(&file.value)
+        {
+            self.files.insert(file.value.clone());
+        }
+        if let RawSource::Command(command) = &token.source {
+            self.programs.extend(command.argv.iter().filter_map(|argv| argv.value.first()).map(String::as_str));
         }
         for output in &token.outputs {
             self.file(&output.file);

@@ -2,8 +2,10 @@
 //! The reader walks a config along it, "did you mean" searches it, and the schema is written from it.
 //! Does not: parse or check values.
 
-mod later;
+mod source;
 mod table;
+
+use std::collections::HashSet;
 
 pub(crate) use table::ROOT;
 
@@ -24,20 +26,33 @@ pub(crate) enum Kind {
     Mode,
     /// A user or group, by name or number.
     Account,
+    /// A number that somebody else gave, as text or integer.
+    Id,
     Texts,
     Choice(&'static [&'static str]),
     /// A table with these keys.
     Table(Keys),
     /// `[[...]]`, each with these keys.
     Tables(Keys),
-    /// A table of tables, each under a name of the user's choice.
-    Named(Keys),
+    /// A table of tokens, each under a name of the user's choice: what all have, and what each has by its source.
+    Tokens {
+        common: Keys,
+        sources: &'static [Source],
+    },
     /// A table with any members.
     Free,
 }
 
 /// The keys of a table, in groups that several tables share.
 pub(crate) type Keys = &'static [&'static [Key]];
+
+/// A token's table by the word of its `source`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Source {
+    pub word: &'static str,
+    /// All that it may hold: the groups that every token has come first.
+    pub keys: Keys,
+}
 
 /// One key.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -75,6 +90,19 @@ impl Key {
     }
 }
 
+/// A token's table for each source.
+pub(crate) fn sources() -> &'static [Source] {
+    match find(ROOT, "token").map(|key| key.kind) {
+        Some(Kind::Tokens { sources, .. }) => sources,
+        _ => &[],
+    }
+}
+
+/// The sources whose tokens have a key of that name.
+pub(crate) fn sources_with(name: &str) -> impl Iterator<Item = &'static str> {
+    sources().iter().filter(move |source| find(source.keys, name).is_some()).map(|source| source.word)
+}
+
 /// The key of that name.
 pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
     keys.iter().copied().flatten().find(|key| key.name == name)
@@ -98,6 +126,8 @@ pub(crate) fn most_like<'c>(word: &str, candidates: impl Iterator<Item = &'c str
 pub(crate) fn homes(name: &str) -> Vec<String> {
     let mut homes = Vec::new();
     collect_homes(ROOT, "", name, &mut homes);
+    let mut seen = HashSet::new();
+    homes.retain(|home| seen.insert(home.clone()));
     homes
 }
 
@@ -109,7 +139,10 @@ fn collect_homes(keys: Keys, header: &str, name: &str, homes: &mut Vec<String>) 
         }
         match key.kind {
             Kind::Table(inner) | Kind::Tables(inner) => collect_homes(inner, &path, name, homes),
-            Kind::Named(inner) => collect_homes(inner, &format!("{path}.NAME"), name, homes),
+            Kind::Tokens { sources, .. } => {
+                let path = format!("{path}.NAME");
+                sources.iter().for_each(|source| collect_homes(source.keys, &path, name, homes));
+            }
             _ => {}
         }
     }
@@ -119,12 +152,19 @@ fn collect_homes(keys: Keys, header: &str, name: &str, homes: &mut Vec<String>) 
 mod tests {
     use super::*;
 
+    /// The tables that stand in one.
+    fn below(kind: Kind) -> Vec<Keys> {
+        match kind {
+            Kind::Table(inner) | Kind::Tables(inner) => vec![inner],
+            Kind::Tokens { sources, .. } => sources.iter().map(|source| source.keys).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn every(keys: Keys, see: &mut dyn FnMut(&Key)) {
         for key in keys.iter().copied().flatten() {
             see(key);
-            if let Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner) = key.kind {
-                every(inner, see);
-            }
+            below(key.kind).into_iter().for_each(|inner| every(inner, see));
         }
     }
 
@@ -151,18 +191,30 @@ mod tests {
             assert_eq!(names.len(), all);
         }
         check(ROOT);
-        every(ROOT, &mut |key| {
-            if let Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner) = key.kind {
-                check(inner);
-            }
-        });
+        every(ROOT, &mut |key| below(key.kind).into_iter().for_each(check));
+    }
+
+    #[test]
+    fn every_source_has_what_every_token_has() {
+        let Some(Kind::Tokens { common, sources }) = find(ROOT, "token").map(|key| key.kind) else {
+            panic!("no tokens")
+        };
+        let words: Vec<_> = sources.iter().map(|source| source.word).collect();
+        assert_eq!(
+            find(common, "source").map(|key| key.kind),
+            Some(Kind::Choice(&["jwt", "oauth2", "http", "github-app", "command"]))
+        );
+        assert_eq!(words, ["jwt", "oauth2", "http", "github-app", "command"]);
+        assert!(sources.iter().all(|source| source.keys.starts_with(common)));
     }
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {
-        let Some(Key { kind: Kind::Named(token), .. }) = find(ROOT, "token") else { panic!("no [token.NAME]") };
-        assert_eq!(nearest(token, "lifetme"), Some("lifetime"));
-        assert_eq!(nearest(token, "qqq"), None);
+        let jwt = sources()[0].keys;
+        assert_eq!(nearest(jwt, "lifetme"), Some("lifetime"));
+        assert_eq!(nearest(jwt, "qqq"), None);
         assert_eq!(homes("control_group"), ["[daemon]"]);
+        assert_eq!(homes("ca_file"), ["[token.NAME]"]);
+        assert_eq!(sources_with("client_id").collect::<Vec<_>>(), ["oauth2", "github-app"]);
     }
 }

@@ -1,7 +1,7 @@
-//! Owns: the table itself: every key of every table of a config; those of the sources to come stand in `later`.
+//! Owns: the table itself: every key of every table of a config; those that a token has by its source stand in `source`.
 //! Does not: parse or check anything.
 
-use super::later::NETWORK;
+use super::source::{EVERY_TOKEN, SOURCES};
 use super::{Key, Keys, Kind};
 
 /// The config as a whole.
@@ -26,7 +26,7 @@ pub(crate) const ROOT: Keys = &[&[
     ),
     Key::new(
         "token",
-        Kind::Named(TOKEN),
+        Kind::Tokens { common: EVERY_TOKEN, sources: SOURCES },
         r#"{ sunbird = { source = "jwt", algorithm = "HS256", secret.file = "sunbird.secret" } }"#,
         "The tokens, by name: 1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first.",
     ),
@@ -76,7 +76,7 @@ const DAEMON: Keys = &[&[
     .default(r#""10s""#),
 ]];
 
-const LIFETIME: &[Key] = &[
+pub(super) const LIFETIME: &[Key] = &[
     Key::new(
         "lifetime",
         Kind::Lifetime,
@@ -87,7 +87,7 @@ const LIFETIME: &[Key] = &[
     Key::new("skew", Kind::Duration, r#""30s""#, "Backdates iat (and nbf), not exp.").default(r#""0s""#),
 ];
 
-const SCHEDULE: &[Key] = &[
+pub(super) const SCHEDULE: &[Key] = &[
     Key::new("rotate_at", Kind::Fraction, "0.67",
         "The fraction of the lifetime at which a token is rotated, above 0 and below 1. One of rotate_at, rotate_before, rotate_every.").default("0.67"),
     Key::new("rotate_before", Kind::Duration, r#""10m""#,
@@ -108,7 +108,7 @@ const RETRY: Keys = &[&[
     Key::new("rejected", Kind::Duration, r#""15m""#, "The wait after the credential was refused.").default(r#""15m""#),
 ]];
 
-const FILE: &[Key] = &[
+pub(super) const FILE: &[Key] = &[
     Key::new("mode", Kind::Mode, r#""0640""#, "Permission bits of the file: a string, always octal.")
         .default(r#""0600""#),
     Key::new(
@@ -125,14 +125,12 @@ const FILE: &[Key] = &[
     ),
 ];
 
-const TOKEN: Keys = &[COMMON, LIFETIME, SCHEDULE, FILE, JWT, NETWORK];
-
-const COMMON: &[Key] = &[
+pub(super) const COMMON: &[Key] = &[
     Key::new(
         "source",
         Kind::Choice(&["jwt", "oauth2", "http", "github-app", "command"]),
         r#""jwt""#,
-        "How the token is obtained. Only \"jwt\" is built yet.",
+        "How the token is obtained: signed here, asked of an OAuth 2.0 server or any HTTP endpoint or GitHub, or printed by a command.",
     )
     .required(),
     Key::new("required", Kind::Bool, "true", "Whether READY=1 and the exit code of `status` depend on it.")
@@ -163,51 +161,7 @@ const COMMON: &[Key] = &[
     ),
 ];
 
-const JWT: &[Key] = &[
-    Key::new(
-        "algorithm",
-        Kind::Choice(ALGORITHMS),
-        r#""HS256""#,
-        "The signature's algorithm (RFC 7518 3.1, RFC 8037 3.1).",
-    )
-    .required(),
-    Key::new(
-        "key",
-        Kind::Text,
-        r#""398e54e888da42f8d089""#,
-        "The public name of the credential; becomes the claim iss, or the header's kid.",
-    ),
-    Key::new(
-        "key_claim",
-        Kind::Choice(&["iss", "kid"]),
-        r#""iss""#,
-        "Where `key` goes: the claim iss, or the header member kid.",
-    )
-    .default(r#""iss""#),
-    Key::new(
-        "secret",
-        Kind::Table(&[PLACES, ENCODING]),
-        r#"{ file = "sunbird.secret" }"#,
-        "The secret of HS256, HS384 and HS512, in one of four places.",
-    ),
-    Key::new(
-        "private_key",
-        Kind::Table(&[PLACES]),
-        r#"{ file = "key.pem" }"#,
-        "The private key of RS, PS, ES and EdDSA: PEM (PKCS#1, SEC1, PKCS#8) or JWK, in one of four places.",
-    ),
-    Key::new("allow_weak_secret", Kind::Bool, "true", "Allows a secret that is shorter than the hash (RFC 7518 3.2).")
-        .default("false"),
-    Key::new(
-        "claims",
-        Kind::Free,
-        r#"{ aud = "api", sub = "" }"#,
-        "Claims with any value JSON has. iat, exp, nbf and jti are switches: true or false (default: iat, exp, jti on; nbf off).",
-    ),
-    Key::new("header", Kind::Free, r#"{ kid = "k1", typ = "JWT" }"#, "Header members; any but alg."),
-];
-
-const ALGORITHMS: &[&str] =
+pub(super) const ALGORITHMS: &[&str] =
     &["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
 pub(super) const PLACES: &[Key] = &[
@@ -222,7 +176,7 @@ pub(super) const PLACES: &[Key] = &[
     ),
 ];
 
-const ENCODING: &[Key] = &[Key::new(
+pub(super) const ENCODING: &[Key] = &[Key::new(
     "encoding",
     Kind::Choice(&["utf8", "base64", "base64url", "hex"]),
     r#""utf8""#,

@@ -1,6 +1,5 @@
-//! Owns: secrets and private keys made ready to sign: found, decoded, parsed once, and judged by the algorithm.
-//! Tokens that name the same file share one key.
-//! Does not: read files (`Facts` has them).
+//! Owns: credentials made ready for use: found, decoded, parsed once, and judged. Tokens that name the same file share one.
+//! Does not: read files (`Facts` has them), or know which source takes which.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -9,24 +8,50 @@ use std::sync::Arc;
 
 use super::files::{ANYBODY_WRITES, GROUP_WRITES, OTHERS_READ};
 use super::lacks::Ledger;
-use crate::core::config::{CredentialFrom, RawCredential, RawToken, credential_file};
+use super::pem;
+use crate::core::config::{CredentialFrom, RawCredential, credential_file};
 use crate::core::credential::{Encoding, without_newline};
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, FileFact};
 use crate::core::finding::{At, Place, Severity};
 use crate::core::key::{Algorithm, KeyKind, SigningKey};
-use crate::core::settings::{Fingerprint, Lack};
+use crate::core::secret::Secret;
+use crate::core::settings::{Fingerprint, Lack, SecretText, TokenName};
 
-/// A key and the digest of the bytes it was made from.
+/// What a credential is read as.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// A secret that signs.
+    Secret(Encoding),
+    PrivateKey,
+    /// A secret that is sent: a client secret, a refresh token.
+    Text,
+    /// PEM certificates: no secret.
+    Certificates,
+    /// The private key of a certificate, kept as PEM.
+    PemKey,
+    /// A file of its own kind, as it is.
+    Whole,
+}
+
+/// What it became.
+#[derive(Clone)]
+pub(super) enum Made {
+    Key(Arc<SigningKey>),
+    Text(SecretText),
+    Bytes(Arc<Secret<Vec<u8>>>),
+}
+
+/// A credential, and the digest of the bytes it was made from.
 #[derive(Clone)]
 pub(super) struct Ready {
-    pub key: Arc<SigningKey>,
+    pub made: Made,
     pub digest: Fingerprint,
 }
 
-/// Why there is no key.
+/// Why there is none.
 #[derive(Clone)]
-struct Problem {
+pub(super) struct Problem {
     /// After "the secret of token `x`": "is empty".
     what: String,
     help: String,
@@ -35,7 +60,7 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { what: what.into(), help: help.into(), outside: false }
     }
 }
@@ -46,11 +71,19 @@ enum From<'r> {
     Variable(&'r str),
 }
 
-/// Keys by where they came from, for as long as the plan is made.
+/// Whose credential is asked for, as it is told.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'r> {
+    pub token: &'r TokenName,
+    /// "client secret".
+    pub what: &'static str,
+}
+
+/// Credentials by where they came from, for as long as the plan is made.
 pub(super) struct Keyring<'r> {
     facts: &'r Facts,
     env: &'r Environment,
-    made: HashMap<(From<'r>, Encoding, bool), Result<Ready, Problem>>,
+    made: HashMap<(From<'r>, Form), Result<Ready, Problem>>,
     judged: HashSet<PathBuf>,
 }
 
@@ -59,41 +92,44 @@ impl<'r> Keyring<'r> {
         Self { facts, env, made: HashMap::new(), judged: HashSet::new() }
     }
 
-    /// The key of a token, or what it lacks. Neither where the text has no usable credential, which was told or is told here.
-    pub fn key(&mut self, token: &'r RawToken, ledger: &mut Ledger) -> (Option<Ready>, Option<Lack>) {
-        let (raw, private) = match (&token.jwt.secret, &token.jwt.private_key) {
-            (Some(secret), _) => (secret, false),
-            (None, Some(key)) => (key, true),
-            (None, None) => return (None, None),
-        };
-        let (Some(from), Some(algorithm)) = (&raw.from, token.jwt.algorithm) else {
-            return (None, None);
-        };
-        // The wrong one of the two was told already.
-        if private == algorithm.value.min_secret_bytes().is_some() {
-            return (None, None);
-        }
-        let ready = self
-            .find(from, raw.encoding, private, ledger)
-            .and_then(|ready| suits(&ready, algorithm.value, token.jwt.allow_weak_secret).map(|()| ready));
-        match ready {
-            Ok(ready) => (Some(ready), None),
-            Err(problem) => (None, self.tell(token, raw, private, problem, ledger)),
-        }
+    /// A credential that `suits`. Else what is lacked, or nothing where the text has none that can be used, which is told.
+    pub fn credential(
+        &mut self,
+        asked: Asked<'_>,
+        raw: &'r RawCredential,
+        form: Form,
+        suits: impl Fn(&Ready) -> Result<(), Problem>,
+        ledger: &mut Ledger,
+    ) -> Result<Ready, Option<Lack>> {
+        let from = raw.from.as_ref().ok_or(None)?;
+        let found = self.find(from, form, ledger);
+        let ready = found.and_then(|ready| suits(&ready).map(|()| ready));
+        let inline = matches!(from.value, CredentialFrom::Value(_));
+        ready.map_err(|problem| self.tell(asked, from.place, inline, problem, ledger))
+    }
+
+    /// A file of certificates that the config names by its path alone.
+    pub fn certificates(
+        &mut self,
+        asked: Asked<'_>,
+        path: &'r At<PathBuf>,
+        ledger: &mut Ledger,
+    ) -> Result<Ready, Option<Lack>> {
+        self.judge(&path.value, path.place, false, ledger);
+        let found = self.made(From::File((&*path.value).into()), Form::Certificates, false);
+        found.map_err(|problem| self.tell(asked, path.place, false, problem, ledger))
     }
 
     fn tell(
         &self,
-        token: &RawToken,
-        raw: &RawCredential,
-        private: bool,
+        asked: Asked<'_>,
+        place: Place,
+        inline: bool,
         problem: Problem,
         ledger: &mut Ledger,
     ) -> Option<Lack> {
-        let what = if private { "private key" } else { "secret" };
-        let message = format!("the {what} of token `{}` {}", token.name.value, problem.what);
-        let place = raw.from.as_ref().map_or(raw.place, |from| from.place);
-        if matches!(raw.from, Some(At { value: CredentialFrom::Value(_), .. })) {
+        let message = format!("the {} of token `{}` {}", asked.what, asked.token, problem.what);
+        if inline {
             ledger.error(place, message, problem.help);
             return None;
         }
@@ -101,16 +137,10 @@ impl<'r> Keyring<'r> {
         Some(ledger.lack(place, message, &problem.help, severity))
     }
 
-    fn find(
-        &mut self,
-        from: &'r At<CredentialFrom>,
-        encoding: Encoding,
-        private: bool,
-        ledger: &mut Ledger,
-    ) -> Result<Ready, Problem> {
+    fn find(&mut self, from: &'r At<CredentialFrom>, form: Form, ledger: &mut Ledger) -> Result<Ready, Problem> {
         let (source, outside) = match &from.value {
             CredentialFrom::Value(text) => {
-                return make(text.expose().as_bytes(), encoding, private);
+                return make(text.expose().as_bytes(), form);
             }
             CredentialFrom::Variable(name) => (From::Variable(name), true),
             CredentialFrom::File(path) => (From::File(path.into()), false),
@@ -126,36 +156,41 @@ impl<'r> Keyring<'r> {
             },
         };
         if let From::File(path) = &source {
-            self.judge(path, from.place, ledger);
+            self.judge(path, from.place, form != Form::Certificates, ledger);
         }
+        self.made(source, form, outside)
+    }
+
+    fn made(&mut self, source: From<'r>, form: Form, outside: bool) -> Result<Ready, Problem> {
         let (facts, env) = (self.facts, self.env);
-        let made = self.made.entry((source, encoding, private));
-        let made = made.or_insert_with_key(|(source, _, _)| match source {
-            From::File(path) => from_file(path, facts, encoding, private, outside),
-            From::Variable(name) => from_variable(name, env, encoding, private),
+        let made = self.made.entry((source, form));
+        let made = made.or_insert_with_key(|(source, _)| match source {
+            From::File(path) => from_file(path, facts, form, outside),
+            From::Variable(name) => from_variable(name, env, form),
         });
         made.clone()
     }
 
     /// Says once for each file what is to be said of its permissions; that anybody may write it makes it unusable instead.
-    fn judge(&mut self, path: &Path, place: Place, ledger: &mut Ledger) {
+    fn judge(&mut self, path: &Path, place: Place, secret: bool, ledger: &mut Ledger) {
         let Some(mode) = self.facts.files.get(path).and_then(|file| file.mode) else {
             return;
         };
-        if mode & ANYBODY_WRITES != 0 || mode & (GROUP_WRITES | OTHERS_READ) == 0 || !self.judged.insert(path.into()) {
+        let told = if secret { GROUP_WRITES | OTHERS_READ } else { GROUP_WRITES };
+        if mode & ANYBODY_WRITES != 0 || mode & told == 0 || !self.judged.insert(path.into()) {
             return;
         }
         let shown = path.display();
         if mode & GROUP_WRITES != 0 {
             ledger.warning(place, format!("its group may write `{shown}`"), format!("chmod g-w {shown}"));
         }
-        if mode & OTHERS_READ != 0 {
+        if mode & told & OTHERS_READ != 0 {
             ledger.warning(place, format!("anybody may read `{shown}`"), format!("chmod o-r {shown}"));
         }
     }
 }
 
-fn from_file(path: &Path, facts: &Facts, encoding: Encoding, private: bool, outside: bool) -> Result<Ready, Problem> {
+fn from_file(path: &Path, facts: &Facts, form: Form, outside: bool) -> Result<Ready, Problem> {
     let shown = path.display();
     let gone = |what: &str| Problem {
         outside,
@@ -175,35 +210,50 @@ fn from_file(path: &Path, facts: &Facts, encoding: Encoding, private: bool, outs
     }
     let FileFact { content, .. } = file;
     let bytes = content.as_ref().map_err(|problem| gone(problem))?;
-    make(without_newline(bytes.expose()), encoding, private)
+    make(without_newline(bytes.expose()), form)
         .map_err(|problem| Problem { what: format!("{} (`{shown}`)", problem.what), ..problem })
 }
 
-fn from_variable(name: &str, env: &Environment, encoding: Encoding, private: bool) -> Result<Ready, Problem> {
+fn from_variable(name: &str, env: &Environment, form: Form) -> Result<Ready, Problem> {
     use std::os::unix::ffi::OsStrExt;
     match env.variable(name) {
-        Some(value) => make(value.as_bytes(), encoding, private)
+        Some(value) => make(value.as_bytes(), form)
             .map_err(|problem| Problem { what: format!("{} (${name})", problem.what), ..problem }),
         None => Err(Problem {
             outside: true,
             ..Problem::new(
                 format!("cannot be read: the environment variable `{name}` is not set"),
-                "set it in the unit (EnvironmentFile=), or better use secret.credential",
+                "set it in the unit (EnvironmentFile=), or better pass a credential (LoadCredential=)",
             )
         }),
     }
 }
 
-fn make(bytes: &[u8], encoding: Encoding, private: bool) -> Result<Ready, Problem> {
+fn make(bytes: &[u8], form: Form) -> Result<Ready, Problem> {
     if bytes.is_empty() {
         return Err(Problem::new("is empty", "put the credential there as it was handed out"));
     }
-    if private {
-        let key = SigningKey::from_private(bytes).map_err(|error| {
-            Problem::new(format!("is not usable: {error}"), "PEM (PKCS#1, SEC1, PKCS#8) or JWK, not encrypted")
-        })?;
-        return Ok(Ready { key: Arc::new(key), digest: Fingerprint::of(bytes) });
-    }
+    let digest = Fingerprint::of(bytes);
+    let kept = || Made::Bytes(Arc::new(Secret::new(bytes.to_vec())));
+    let made = match form {
+        Form::Secret(encoding) => return decoded(bytes, encoding),
+        Form::PrivateKey => Made::Key(Arc::new(private_key(bytes)?)),
+        Form::Text => Made::Text(Arc::new(Secret::new(text(bytes)?.to_owned()))),
+        Form::Certificates => {
+            pem::certificates(bytes).map_err(|what| Problem::new(what, pem::HELP))?;
+            kept()
+        }
+        Form::PemKey => {
+            private_key(bytes)?;
+            pem::holds_a_block(bytes).map_err(|what| Problem::new(what, "write the key as PEM"))?;
+            kept()
+        }
+        Form::Whole => kept(),
+    };
+    Ok(Ready { made, digest })
+}
+
+fn decoded(bytes: &[u8], encoding: Encoding) -> Result<Ready, Problem> {
     let decoded = encoding.decode(bytes).map_err(|error| {
         let help = match encoding {
             Encoding::Utf8 => "bytes that are no text are written as base64 or hex: secret.encoding = \"base64\"",
@@ -211,12 +261,31 @@ fn make(bytes: &[u8], encoding: Encoding, private: bool) -> Result<Ready, Proble
         };
         Problem::new(format!("is {error}"), help)
     })?;
-    Ok(Ready { key: Arc::new(SigningKey::from_secret(&decoded)), digest: Fingerprint::of(&decoded) })
+    let key = SigningKey::from_secret(&decoded);
+    Ok(Ready { made: Made::Key(Arc::new(key)), digest: Fingerprint::of(&decoded) })
+}
+
+fn private_key(bytes: &[u8]) -> Result<SigningKey, Problem> {
+    SigningKey::from_private(bytes).map_err(|error| {
+        Problem::new(format!("is not usable: {error}"), "PEM (PKCS#1, SEC1, PKCS#8) or JWK, not encrypted")
+    })
+}
+
+/// A secret that is sent as text: a line break in it is a slip of whoever wrote the file.
+fn text(bytes: &[u8]) -> Result<&str, Problem> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => Ok(text),
+        Ok(_) => {
+            Err(Problem::new("holds a line break, or another control character", "one line, as it was handed out"))
+        }
+        Err(_) => Err(Problem::new("is not UTF-8", "put the credential there as it was handed out")),
+    }
 }
 
 /// Whether the key is one for the algorithm, and long enough (RFC 7518 3.2).
-fn suits(ready: &Ready, algorithm: Algorithm, allow_weak: bool) -> Result<(), Problem> {
-    let kind = ready.key.kind();
+pub(super) fn suits(ready: &Ready, algorithm: Algorithm, allow_weak: bool) -> Result<(), Problem> {
+    let Made::Key(key) = &ready.made else { return Ok(()) };
+    let kind = key.kind();
     if let (KeyKind::Hmac { bytes }, Some(least)) = (kind, algorithm.min_secret_bytes())
         && bytes < least
         && !allow_weak
@@ -232,7 +301,7 @@ fn suits(ready: &Ready, algorithm: Algorithm, allow_weak: bool) -> Result<(), Pr
             "change `algorithm`, or use another key",
         ));
     }
-    match ready.key.jwk_algorithm() {
+    match key.jwk_algorithm() {
         Some(said) if said != algorithm => Err(Problem::new(
             format!("does not fit: the JWK is for {}, not {}", said.name(), algorithm.name()),
             format!("set algorithm = \"{}\"", said.name()),

@@ -16,7 +16,7 @@ pub(super) fn judge(raw: &Raw, facts: &Facts, ledger: &mut Ledger) {
     let with_secrets: HashSet<u32> = raw
         .tokens
         .iter()
-        .flat_map(|token| token.jwt.secret.iter().chain(&token.jwt.private_key))
+        .flat_map(|token| token.source.credentials())
         .filter_map(|credential| credential.from.as_ref())
         .filter(|from| matches!(from.value, CredentialFrom::Value(_)))
         .map(|from| from.place.file)

@@ -7,7 +7,9 @@ mod credential;
 mod daemon;
 mod files;
 mod lacks;
+mod pem;
 mod schedule;
+mod source;
 mod spec;
 mod targets;
 mod token;
@@ -62,7 +64,8 @@ pub(crate) fn plan(path: &Path, raw: &Raw, found: Vec<Finding>, facts: &Facts, e
 pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTreeSet<PathBuf> {
     let mut files: Vec<PathBuf> = facts.config_files.iter().map(|file| file.path.clone()).collect();
     for token in &raw.tokens {
-        for credential in token.jwt.secret.iter().chain(&token.jwt.private_key) {
+        files.extend(token.source.reach().and_then(|reach| reach.ca_file.as_ref()).map(|file| file.value.clone()));
+        for credential in token.source.credentials() {
             match credential.from.as_ref().map(|from| &from.value) {
                 Some(CredentialFrom::File(path)) => files.push(path.clone()),
                 Some(CredentialFrom::Credential(name)) => files.extend(credential_file(name, env)),
@@ -89,7 +92,7 @@ pub(crate) fn watched_folders(raw: &Raw) -> BTreeSet<PathBuf> {
 }
 
 fn secret_variables(raw: &Raw) -> Vec<String> {
-    let credentials = raw.tokens.iter().flat_map(|token| token.jwt.secret.iter().chain(&token.jwt.private_key));
+    let credentials = raw.tokens.iter().flat_map(|token| token.source.credentials());
     let variables = credentials.filter_map(|credential| match credential.from.as_ref().map(|from| &from.value) {
         Some(CredentialFrom::Variable(variable)) => Some(variable.clone()),
         _ => None,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::lacks::Ledger;
-use crate::core::config::{RawDefaults, RawToken};
+use crate::core::config::{RawDefaults, RawSource, RawToken};
 use crate::core::finding::{At, Finding, Place};
 use crate::core::settings::{Lifetime, Retry, RotateRule, Schedule};
 
@@ -26,6 +26,9 @@ pub(super) fn plan(token: &RawToken, defaults: &RawDefaults, ledger: &mut Ledger
 
 /// What was chosen, each with its place where the config says it.
 struct Chosen {
+    /// Of a source whose answers tell the lifetime.
+    told: bool,
+    /// Of a token whose lifetime is told: its `ttl`, the lifetime at most.
     lifetime: Option<At<Lifetime>>,
     /// The exp claim is switched off or on.
     exp: Option<At<bool>>,
@@ -41,10 +44,18 @@ struct Chosen {
 impl Chosen {
     fn of(token: &RawToken, defaults: &RawDefaults) -> Self {
         let (own, common) = (&token.schedule, &defaults.schedule);
+        let jwt = match &token.source {
+            RawSource::Jwt(jwt) => Some(jwt),
+            _ => None,
+        };
         Self {
-            lifetime: token.lifetime.lifetime.or(defaults.lifetime.lifetime),
-            exp: token.jwt.claims.exp,
-            skew: token.lifetime.skew.or(defaults.lifetime.skew),
+            told: jwt.is_none(),
+            lifetime: match jwt {
+                Some(_) => token.lifetime.lifetime.or(defaults.lifetime.lifetime),
+                None => token.source.ttl().map(|ttl| ttl.map(Lifetime::For)),
+            },
+            exp: jwt.and_then(|jwt| jwt.claims.exp),
+            skew: jwt.and_then(|_| token.lifetime.skew.or(defaults.lifetime.skew)),
             rule: own.rule.or(common.rule),
             jitter: own.jitter.or(common.jitter),
             min_interval: own.min_interval.or(common.min_interval),
@@ -69,6 +80,8 @@ impl Chosen {
     fn check(&self, token: &RawToken, ledger: &mut Ledger) {
         let lifetime_place = self.lifetime.map_or(token.header, |lifetime| lifetime.place);
         match self.lifetime() {
+            // Known only when a token is at hand.
+            _ if self.told && self.lifetime.is_none() => {}
             Lifetime::Never => self.check_never(token, lifetime_place, ledger),
             Lifetime::For(span) => self.check_spans(span, token, lifetime_place, ledger),
         }
@@ -122,7 +135,7 @@ impl Chosen {
                 Finding::error(format!("`{name}` is not shorter than the lifetime of token `{}`", token.name.value))
                     .at(place)
                     .note(lifetime_place, format!("the lifetime is {}", humantime::format_duration(lifetime)))
-                    .help(format!("shorten {name}, or lengthen lifetime")),
+                    .help(format!("shorten {name}, or lengthen {}", if self.told { "ttl" } else { "lifetime" })),
             );
         }
     }

@@ -32,6 +32,7 @@ fn settings(url: &str, body: Body) -> HttpSettings {
 
 fn request(settings: &HttpSettings, parent: &str) -> Result<Request, SourceError> {
     let given = Given {
+        name: name("portal"),
         at: Wall(0),
         nonce: [0; 16],
         parents: vec![(name("parent"), Secret::new(parent.into()))],

@@ -1,33 +1,15 @@
-//! Owns: what a hook prints, on its way to the log: whole lines, bounded, without anything that looks like a token.
-//! Does not: wait for the process.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! Owns: what a program prints, on its way to the log: whole lines, bounded, without anything that looks like a token.
+//! Does not: wait for the program, or log.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::core::redact::{is_token_byte, mask_opaque};
 
-/// Lines of one run that are logged; the rest is counted.
-const LINES: usize = 64;
-/// Bytes of one line that are logged.
+/// Bytes of one line that are kept.
 const LINE_BYTES: usize = 1024;
 
-/// Logs both streams line by line until both are at their end.
-pub(super) async fn log_lines(label: &str, out: Option<impl AsyncRead + Unpin>, err: Option<impl AsyncRead + Unpin>) {
-    let printed = AtomicUsize::new(0);
-    let log = |stream: &str, line: &str| {
-        if printed.fetch_add(1, Ordering::Relaxed) < LINES {
-            tracing::info!("{label}: {stream}: {line}");
-        }
-    };
-    tokio::join!(read(out, |line| log("stdout", line)), read(err, |line| log("stderr", line)),);
-    let more = printed.into_inner().saturating_sub(LINES);
-    if more > 0 {
-        tracing::info!("{label}: {more} more lines of output are not shown");
-    }
-}
-
-async fn read(stream: Option<impl AsyncRead + Unpin>, mut log: impl FnMut(&str)) {
+/// Hands each line of a stream to `log`, up to its end.
+pub async fn read(stream: Option<impl AsyncRead + Unpin>, mut log: impl FnMut(&str)) {
     let Some(mut stream) = stream else { return };
     let mut lines = Lines::default();
     let mut buffer = [0; 4096];

@@ -1,0 +1,86 @@
+//! Owns: `assertion` of `source = "oauth2"` as written: whose it is, and which key signs it.
+//! Does not: make one, or read keys.
+
+use super::raw_source::{AuthKind, GrantKind, RawAssertion};
+use super::section::{Reader, Section};
+use super::{claims, credential, jwt};
+use crate::core::finding::{At, Finding};
+use crate::core::key::Algorithm;
+
+/// `assertion`, which belongs to the grant or to the client; told where it is missing, or nobody's.
+pub(super) fn read(
+    cx: &mut Reader<'_>,
+    token: &Section<'_, '_>,
+    grant: Option<At<GrantKind>>,
+    auth: Option<At<AuthKind>>,
+) -> Option<RawAssertion> {
+    let (Some(grant), Some(auth)) = (grant, auth) else {
+        return token.table(cx, "assertion").map(|section| members(cx, &section));
+    };
+    let is_grants = grant.value == GrantKind::JwtBearer;
+    if is_grants || auth.value == AuthKind::KeyJwt {
+        token.require(cx, "assertion");
+    }
+    let section = token.table(cx, "assertion")?;
+    let raw = members(cx, &section);
+    match auth.value {
+        _ if is_grants => by_algorithm(cx, &section, &raw),
+        AuthKind::KeyJwt => by_algorithm(cx, &section, &raw),
+        AuthKind::SecretJwt => by_client_secret(cx, &section, &raw),
+        _ => cx.findings.push(
+            Finding::error(format!("`assertion` with grant \"{}\" and client_auth \"{}\"", grant.value.word(), auth.value.word()))
+                .at(token.key_place(cx, "assertion").unwrap_or(section.header))
+                .note(grant.place, "the grant")
+                .help("it belongs to grant = \"jwt_bearer\", or to client_auth = \"private_key_jwt\" or \"client_secret_jwt\""),
+        ),
+    }
+    if let Some(algorithm) = raw.algorithm.filter(|algorithm| is_symmetric(algorithm.value))
+        && auth.value == AuthKind::KeyJwt
+    {
+        cx.findings.push(
+            Finding::error(format!("client_auth \"private_key_jwt\" with algorithm {}", algorithm.value.name()))
+                .at(algorithm.place)
+                .note(auth.place, "decides how the client proves itself")
+                .help("use an algorithm with a private key, or client_auth = \"client_secret_jwt\" with client_secret"),
+        );
+    }
+    Some(raw)
+}
+
+fn is_symmetric(algorithm: Algorithm) -> bool {
+    algorithm.min_secret_bytes().is_some()
+}
+
+pub(super) fn members(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> RawAssertion {
+    RawAssertion {
+        algorithm: section.choice(cx, "algorithm", Algorithm::parse),
+        private_key: credential::read(cx, section, "private_key"),
+        secret: credential::read(cx, section, "secret"),
+        claims: claims::of_assertion(cx, section),
+        header: claims::header(cx, section).0,
+        lifetime: section.whole_seconds(cx, "lifetime").map(|span| span.value),
+    }
+}
+
+/// A key of its own, of the algorithm's kind.
+fn by_algorithm(cx: &mut Reader<'_>, section: &Section<'_, '_>, raw: &RawAssertion) {
+    if section.has("algorithm") {
+        jwt::check_credential(cx, section, raw.algorithm);
+        return;
+    }
+    cx.error(section.header, "`assertion.algorithm` is missing", "add: algorithm = \"RS256\"");
+}
+
+/// The client secret is its key (OpenID Connect Core 9).
+fn by_client_secret(cx: &mut Reader<'_>, section: &Section<'_, '_>, raw: &RawAssertion) {
+    for key in ["private_key", "secret"] {
+        if let Some(place) = section.key_place(cx, key) {
+            let help = "remove it, or use client_auth = \"private_key_jwt\"";
+            cx.error(place, format!("`assertion.{key}` with client_auth \"client_secret_jwt\""), help);
+        }
+    }
+    if let Some(algorithm) = raw.algorithm.filter(|algorithm| !is_symmetric(algorithm.value)) {
+        let title = format!("client_auth \"client_secret_jwt\" with algorithm {}", algorithm.value.name());
+        cx.error(algorithm.place, title, "the client secret signs with HS256, HS384 or HS512");
+    }
+}

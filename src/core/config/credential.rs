@@ -1,0 +1,92 @@
+//! Owns: credentials as written: which of the four places one stands in. What may be one is not shown.
+//! Does not: read them.
+
+use super::raw::{CredentialFrom, RawCredential};
+use super::section::{Reader, Section};
+use crate::core::credential::Encoding;
+use crate::core::finding::{At, Finding};
+use crate::core::secret::Secret;
+
+/// `secret`, `private_key`, `client_secret` and the like.
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawCredential> {
+    let section = token.table(cx, name)?;
+    let places: Vec<_> =
+        ["file", "value", "env", "credential"].into_iter().filter(|place| section.has(place)).collect();
+    if let Some(value) = section.value("value") {
+        cx.hide(value);
+    }
+    match places.as_slice() {
+        [] => cx.error(
+            section.header,
+            format!("`{name}` says not where it is"),
+            format!("add {name}.file, {name}.value, {name}.env or {name}.credential"),
+        ),
+        [_] => {}
+        [first, second, ..] => {
+            let place = section.key_place(cx, second).unwrap_or(section.header);
+            let before = section.key_place(cx, first).unwrap_or(section.header);
+            cx.findings.push(
+                Finding::error(format!("`{name}.{second}` beside `{name}.{first}`"))
+                    .at(place)
+                    .note(before, "also here")
+                    .help("keep one of the two"),
+            );
+        }
+    }
+    let encoding =
+        section.knows("encoding").then(|| section.choice(cx, "encoding", Encoding::parse)).flatten().map(|at| at.value);
+    let from = credential_from(cx, &section);
+    Some(RawCredential { from, encoding: encoding.unwrap_or_default() })
+}
+
+fn credential_from(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<CredentialFrom>> {
+    let file = section.path(cx, "file").map(|path| path.map(CredentialFrom::File));
+    let value = section.text(cx, "value").map(|text| text.map(|text| CredentialFrom::Value(Secret::new(text))));
+    let variable = name_of(cx, section, "env", |name| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !name.contains(char::is_whitespace)
+    })
+    .map(|name| name.map(CredentialFrom::Variable));
+    let credential =
+        name_of(cx, section, "credential", credential_name).map(|name| name.map(CredentialFrom::Credential));
+    file.or(value).or(variable).or(credential)
+}
+
+/// systemd.exec(5): a credential's name is a file's name.
+fn credential_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 255 && name != "." && name != ".." && !name.contains(['/', '\0', ':'])
+}
+
+/// A name, and not the secret itself put there by mistake: what is not a name is not shown either.
+fn name_of(
+    cx: &mut Reader<'_>,
+    section: &Section<'_, '_>,
+    key: &str,
+    good: impl Fn(&str) -> bool,
+) -> Option<At<String>> {
+    let text = section.text(cx, key)?;
+    if good(&text.value) {
+        return Some(text);
+    }
+    if let Some(value) = section.value(key) {
+        cx.hide(value);
+    }
+    let help = match key {
+        "env" => "the name of an environment variable, not its value",
+        _ => "the name under which LoadCredential= passes it, not its value",
+    };
+    cx.error(text.place, format!("`{key}` holds no name"), help);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credential_names_are_file_names() {
+        assert!(credential_name("sunbird"));
+        for bad in ["", ".", "..", "a/b", "a:b"] {
+            assert!(!credential_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Owns: the keys of `source = "github-app"`.
+//! Does not: read the key, or look an installation up.
+
+use std::collections::BTreeMap;
+
+use super::address::{self, Query};
+use super::holes::{pairs, shown};
+use super::oauth2::visible;
+use super::raw_source::RawGithubApp;
+use super::section::{Reader, Section};
+use super::{credential, reach};
+use crate::core::finding::quote;
+use crate::core::settings::Installation;
+
+const API: &str = "https://api.github.com";
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawGithubApp {
+    let mut app = RawGithubApp { reach: reach::read(cx, token), ..RawGithubApp::default() };
+    app.app = one_of(cx, token, &["app_id", "client_id"]).and_then(|key| match key {
+        "app_id" => token.id(cx, key),
+        _ => visible(cx, token, key),
+    });
+    token.require(cx, "private_key");
+    app.private_key = credential::read(cx, token, "private_key");
+    app.installation = installation(cx, token);
+    app.permissions = permissions(cx, token);
+    app.repositories = repositories(cx, token);
+    app.api_url = match token.has("api_url") {
+        true => address::read(cx, token, "api_url", Query::Refused, app.reach.allow_http)
+            .map(|url| url.trim_end_matches('/').to_owned()),
+        false => Some(API.into()),
+    };
+    app
+}
+
+/// The one key of several that is there; told where there is none, or a second one.
+fn one_of<'k>(cx: &mut Reader<'_>, token: &Section<'_, '_>, keys: &[&'k str]) -> Option<&'k str> {
+    let mut there = keys.iter().filter_map(|key| Some((*key, token.key_place(cx, key)?)));
+    match (there.next(), there.next()) {
+        (Some((key, _)), None) => Some(key),
+        (Some((first, before)), Some((second, place))) => {
+            cx.beside(first, before, second, place);
+            None
+        }
+        (None, _) => {
+            let mut help = format!("add one of {}", keys.join(", "));
+            if token.has("owner") && keys.contains(&"installation_owner") {
+                help.push_str("; `owner` is the owner of the token's files");
+            }
+            cx.error(token.header, format!("`{}` is missing", keys.first().unwrap_or(&"")), help);
+            None
+        }
+    }
+}
+
+fn installation(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Installation> {
+    let key = one_of(cx, token, &["installation_id", "installation_owner", "repository"])?;
+    if key == "installation_id" {
+        return token.id(cx, key).map(Installation::Id);
+    }
+    let text = token.text(cx, key)?;
+    let is_name = |name: &str| !name.is_empty() && name != "." && name != ".." && name.bytes().all(in_name);
+    match (key, text.value.split_once('/')) {
+        ("installation_owner", None) if is_name(&text.value) => return Some(Installation::Owner(text.value)),
+        ("repository", Some((owner, name))) if is_name(owner) && is_name(name) => {
+            return Some(Installation::Repository(text.value));
+        }
+        _ => {}
+    }
+    let help =
+        if key == "repository" { "OWNER/NAME: \"acme/jobs\"" } else { "the name of a user or organization: \"acme\"" };
+    cx.error(text.place, format!("`{key}` cannot be {}", quote(&text.value)), help);
+    None
+}
+
+/// What GitHub allows in names.
+fn in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
+fn permissions(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> BTreeMap<String, String> {
+    let mut permissions = BTreeMap::new();
+    for (name, level) in pairs(cx, token, "permissions", false) {
+        if !["read", "write", "admin"].contains(&level.value.as_str()) {
+            let title = format!("`permissions.{}` cannot be {}", shown(&name.value), quote(&level.value));
+            cx.error(level.place, title, "one of read, write, admin");
+        } else if name.value.is_empty() || !name.value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+            let help = "GitHub's name of it: contents, pull_requests";
+            cx.error(name.place, format!("no permission is called {}", quote(&name.value)), help);
+        } else {
+            permissions.insert(name.value, level.value);
+        }
+    }
+    permissions
+}
+
+fn repositories(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in token.texts(cx, "repositories") {
+        if !name.value.is_empty() && name.value.bytes().all(in_name) {
+            names.push(name.value);
+            continue;
+        }
+        let help = "the name alone, without its owner: \"jobs\"";
+        cx.error(name.place, format!("{} names no repository", quote(&name.value)), help);
+    }
+    names
+}

@@ -1,0 +1,156 @@
+//! Owns: the keys of `source = "http"`.
+//! Does not: fill placeholders in, or send anything.
+
+use super::address;
+use super::holes::{Holes, pairs, shown};
+use super::raw_source::RawHttp;
+use super::section::{Reader, Section};
+use super::{credential, reach};
+use crate::core::finding::{At, Finding, quote};
+use crate::core::pattern::Pattern;
+use crate::core::settings::{Body, TokenName};
+
+const METHODS: [&str; 4] = ["GET", "POST", "PUT", "PATCH"];
+
+/// Header fields that follow from the request, or from how it is sent.
+const OWN_HEADERS: [&str; 13] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "proxy-authorization",
+    "proxy-connection",
+    "accept-encoding",
+    "user-agent",
+];
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawHttp, Vec<At<TokenName>>) {
+    let mut http = RawHttp { reach: reach::read(cx, token), ..RawHttp::default() };
+    let mut holes = Holes::of(cx, token);
+    http.secret = credential::read(cx, token, "secret");
+    http.refresh_token = credential::read(cx, token, "refresh_token");
+    if token.require(cx, "url") {
+        http.url = url(cx, token, &mut holes, http.reach.allow_http);
+    }
+    let bearer = bearer(cx, token);
+    http.headers = headers(cx, token, &mut holes);
+    http.body = body(cx, token, &mut holes);
+    http.method = method(cx, token);
+    if token.require(cx, "response") {
+        http.response = reach::response(cx, token);
+    }
+    check_refresh(cx, token);
+    http.bearer = bearer.as_ref().map(|bearer| bearer.value.clone());
+    let mut parents: Vec<_> = bearer.into_iter().collect();
+    parents.extend(holes.finish(cx, "url, headers, form or json"));
+    (http, parents)
+}
+
+fn url(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes, allow_http: bool) -> Option<Pattern> {
+    let text = token.text(cx, "url")?;
+    address::hide(cx, token, "url", &text.value);
+    let pattern = holes.pattern(cx, "url", &text)?;
+    address::check_pattern(cx, "url", &text, &pattern, allow_http);
+    Some(pattern)
+}
+
+fn bearer(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<At<TokenName>> {
+    let bearer = token.table(cx, "bearer")?;
+    if bearer.require(cx, "token") { reach::token_name(cx, &bearer, "token") } else { None }
+}
+
+fn headers(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Vec<(String, Pattern)> {
+    let mut seen: Vec<At<String>> = Vec::new();
+    let mut headers = Vec::new();
+    for (name, value) in pairs(cx, token, "headers", false) {
+        let called = format!("headers.{}", shown(&name.value));
+        let lower = name.value.to_ascii_lowercase();
+        if let Some(problem) = refused(cx, token, &name, &lower) {
+            cx.findings.push(problem);
+            continue;
+        }
+        if let Some(before) = seen.iter().find(|before| before.value == lower) {
+            let finding = Finding::error(format!("the header field {} stands twice", quote(&name.value)));
+            let finding = finding.at(name.place).note(before.place, "also here");
+            cx.findings.push(finding.help("keep one of the two: upper and lower case are the same"));
+        }
+        seen.push(At { value: lower, place: name.place });
+        // RFC 9110 5.5; what a placeholder brings is looked at when it is filled in.
+        if !value.value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
+            cx.error(
+                value.place,
+                format!("`{called}` holds what a header field cannot"),
+                "visible ASCII characters and spaces",
+            );
+            continue;
+        }
+        if let Some(pattern) = holes.pattern(cx, &called, &value) {
+            headers.push((name.value, pattern));
+        }
+    }
+    headers
+}
+
+/// Why a header field of that name cannot be there.
+fn refused(cx: &Reader<'_>, token: &Section<'_, '_>, name: &At<String>, lower: &str) -> Option<Finding> {
+    let tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if lower.is_empty() || !lower.bytes().all(tchar) {
+        let finding = Finding::error(format!("no header field can be called {}", quote(&name.value))).at(name.place);
+        return Some(finding.help("letters, digits and -, for instance: \"x-api-key\" (RFC 9110 5.1)"));
+    }
+    let own = Finding::error(format!("`headers.{}` is set by renewd itself", shown(&name.value))).at(name.place);
+    let beside = |key: &str, help: &str| Some(own.clone().note(token.key_place(cx, key)?, "sets it").help(help));
+    match lower {
+        "authorization" => beside("bearer", "keep one of the two"),
+        "content-type" => beside("form", "remove it: it is application/x-www-form-urlencoded"),
+        _ if OWN_HEADERS.contains(&lower) => Some(own.help("remove it")),
+        _ => None,
+    }
+}
+
+fn body(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Option<Body> {
+    if let (Some(form), Some(json)) = (token.key_place(cx, "form"), token.key_place(cx, "json")) {
+        cx.beside("form", form, "json", json);
+    }
+    let mut fields = Vec::new();
+    for (name, value) in pairs(cx, token, "form", true) {
+        let called = format!("form.{}", shown(&name.value));
+        fields.extend(holes.pattern(cx, &called, &value).map(|pattern| (name.value, pattern)));
+    }
+    if let Some(value) = token.value("json") {
+        cx.hide(value);
+        if !value.get_ref().is_table() {
+            cx.wrong_type("json", "a table", value, "for instance: json = { secret = \"{{ secret }}\" }");
+            return None;
+        }
+        return holes.json(cx, "json", value).map(Body::Json);
+    }
+    Some(if token.has("form") { Body::Form(fields) } else { Body::None })
+}
+
+fn method(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> String {
+    let body = token.key_place(cx, "form").or_else(|| token.key_place(cx, "json"));
+    let Some(method) = token.choice(cx, "method", |word| METHODS.into_iter().find(|known| *known == word)) else {
+        return if body.is_some() { "POST" } else { "GET" }.into();
+    };
+    if let Some(body) = body.filter(|_| method.value == "GET") {
+        let finding = Finding::error("a body with method \"GET\"").at(body).note(method.place, "the method");
+        cx.findings.push(finding.help("use \"POST\", or put placeholders into the url"));
+    }
+    method.value.into()
+}
+
+/// The next refresh token is read only where there is a first one.
+fn check_refresh(cx: &mut Reader<'_>, token: &Section<'_, '_>) {
+    let response = token.value("response").and_then(|value| value.get_ref().as_table());
+    let pointer = response.and_then(|response| response.get_key_value("refresh_token"));
+    if let Some((key, _)) = pointer.filter(|_| !token.has("refresh_token")) {
+        let place = cx.place(key.span());
+        cx.error(place, "`response.refresh_token` without `refresh_token`", "add refresh_token.file, or remove it");
+    }
+}

@@ -1,0 +1,277 @@
+//! Owns: the keys of `source = "oauth2"` without a preset: which belong to its grant, and which to how its client proves itself.
+//! Does not: know presets (`preset`), or read credentials.
+
+use super::address::{self, Query};
+use super::credential;
+use super::raw_source::{AuthKind, GrantKind, Preset, RawOAuth2};
+use super::section::{Reader, Section};
+use super::{assertion, holes, preset, reach};
+use crate::core::finding::{At, Finding};
+use crate::core::settings::{SubjectToken, TokenEndpoint, TokenName};
+
+/// RFC 8693 3.
+const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+/// Form fields that have keys of their own, or none for the user.
+const OWN_FIELDS: [(&str, &str); 11] = [
+    ("grant_type", "`grant` decides it"),
+    ("client_id", "use the key `client_id`"),
+    ("client_secret", "use the key `client_secret`: it takes a file, and is never shown"),
+    ("client_assertion", "use the key `assertion`"),
+    ("client_assertion_type", "`client_auth` decides it"),
+    ("assertion", "use the key `assertion`"),
+    ("scope", "use the key `scope`"),
+    ("refresh_token", "use the key `refresh_token`: it takes a file, and is never shown"),
+    ("subject_token", "use the key `subject_token`"),
+    ("subject_token_type", "use subject_token.type"),
+    ("code", "there is nobody who could log in"),
+];
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawOAuth2, Vec<At<TokenName>>) {
+    let mut oauth2 = RawOAuth2 { reach: reach::read(cx, token), ..RawOAuth2::default() };
+    oauth2.preset = token.choice(cx, "preset", Preset::parse).map(|preset| preset.value);
+    oauth2.client_id = visible(cx, token, "client_id");
+    oauth2.client_secret = credential::read(cx, token, "client_secret");
+    oauth2.client_cert = credential::read(cx, token, "client_cert");
+    oauth2.client_key = credential::read(cx, token, "client_key");
+    oauth2.refresh_token = credential::read(cx, token, "refresh_token");
+    oauth2.service_account = credential::read(cx, token, "service_account");
+    oauth2.target_audience = visible(cx, token, "target_audience");
+    oauth2.scope = scope(cx, token);
+    oauth2.params = params(cx, token);
+    oauth2.allow_weak_secret = token.bool(cx, "allow_weak_secret").is_some_and(|on| on.value);
+    let mut parents = Vec::new();
+    match oauth2.preset {
+        Some(preset) => preset::read(cx, token, preset, &mut oauth2),
+        // A preset that is not known may have decided anything.
+        None if token.has("preset") => {}
+        None => plain(cx, token, &mut oauth2, &mut parents),
+    }
+    (oauth2, parents)
+}
+
+fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2, parents: &mut Vec<At<TokenName>>) {
+    preset::refuse_its_keys(cx, token);
+    oauth2.endpoint = endpoint(cx, token, oauth2.reach.allow_http);
+    let grant = if token.require(cx, "grant") { token.choice(cx, "grant", GrantKind::parse) } else { None };
+    let auth = auth(cx, token, grant);
+    oauth2.grant = grant.map(|grant| grant.value);
+    oauth2.auth = auth.map(|auth| auth.value);
+    if let Some((subject, parent)) = subject(cx, token) {
+        oauth2.subject = Some(subject);
+        parents.extend(parent);
+    }
+    oauth2.assertion = assertion::read(cx, token, grant, auth);
+    if let Some(grant) = grant {
+        belongs(cx, token, "refresh_token", "grant", &grant, &[GrantKind::RefreshToken], GrantKind::word);
+        belongs(cx, token, "subject_token", "grant", &grant, &[GrantKind::TokenExchange], GrantKind::word);
+    }
+    if let Some(auth) = auth {
+        let secret = [AuthKind::Basic, AuthKind::Post, AuthKind::SecretJwt];
+        belongs(cx, token, "client_secret", "client_auth", &auth, &secret, AuthKind::word);
+        belongs(cx, token, "client_cert", "client_auth", &auth, &[AuthKind::Tls], AuthKind::word);
+        belongs(cx, token, "client_key", "client_auth", &auth, &[AuthKind::Tls], AuthKind::word);
+    }
+    if let (Some(grant), Some(auth)) = (grant, auth) {
+        check_client(cx, token, grant, auth);
+    }
+}
+
+/// What proves itself has a name, and client_credentials is nothing without a proof (RFC 6749 4.4).
+fn check_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, grant: At<GrantKind>, auth: At<AuthKind>) {
+    let credentials = grant.value == GrantKind::ClientCredentials;
+    if auth.value == AuthKind::None && credentials {
+        cx.findings.push(
+            Finding::error("grant \"client_credentials\" with a client that proves itself by nothing")
+                .at(token.key_place(cx, "client_auth").unwrap_or(token.header))
+                .note(grant.place, "the grant")
+                .help("add client_secret.file, or client_cert.file and client_key.file, or assertion (RFC 6749 4.4)"),
+        );
+    }
+    if auth.value != AuthKind::None || credentials {
+        token.require(cx, "client_id");
+    }
+}
+
+/// A key that is needed with some words of another one, and cannot stand beside the rest.
+fn belongs<T: Copy + PartialEq>(
+    cx: &mut Reader<'_>,
+    token: &Section<'_, '_>,
+    key: &str,
+    other: &str,
+    is: &At<T>,
+    wanted: &[T],
+    word: impl Fn(T) -> &'static str,
+) {
+    match token.key_place(cx, key) {
+        None if wanted.contains(&is.value) => {
+            token.require(cx, key);
+        }
+        Some(place) if !wanted.contains(&is.value) => {
+            let words: Vec<_> = wanted.iter().map(|wanted| format!("\"{}\"", word(*wanted))).collect();
+            cx.findings.push(
+                Finding::error(format!("`{key}` with {other} \"{}\"", word(is.value)))
+                    .at(place)
+                    .note(is.place, format!("the {other}"))
+                    .help(format!("it belongs to {other} = {}", words.join(" or "))),
+            );
+        }
+        _ => {}
+    }
+}
+
+fn endpoint(cx: &mut Reader<'_>, token: &Section<'_, '_>, allow_http: bool) -> Option<TokenEndpoint> {
+    match (token.key_place(cx, "token_url"), token.key_place(cx, "issuer")) {
+        (Some(url), Some(issuer)) => {
+            cx.beside("token_url", url, "issuer", issuer);
+            None
+        }
+        (None, None) => {
+            cx.error(token.header, "`token_url` is missing", "add token_url = \"https://...\", or issuer");
+            None
+        }
+        (Some(_), None) => address::read(cx, token, "token_url", Query::Allowed, allow_http).map(TokenEndpoint::Url),
+        (None, Some(_)) => address::read(cx, token, "issuer", Query::Refused, allow_http).map(TokenEndpoint::Issuer),
+    }
+}
+
+/// How the client proves itself: as `client_auth` says, else by what was given. At the place that decides it.
+fn auth(cx: &mut Reader<'_>, token: &Section<'_, '_>, grant: Option<At<GrantKind>>) -> Option<At<AuthKind>> {
+    if token.has("client_auth") {
+        return token.choice(cx, "client_auth", AuthKind::parse);
+    }
+    let is_grants = grant.is_none_or(|grant| grant.value == GrantKind::JwtBearer);
+    let by = [
+        ("client_secret", AuthKind::Basic),
+        ("client_cert", AuthKind::Tls),
+        ("client_key", AuthKind::Tls),
+        ("assertion", AuthKind::KeyJwt),
+    ];
+    let mut given = by.into_iter().filter(|(key, _)| *key != "assertion" || !is_grants);
+    let found = given.find_map(|(key, value)| Some(At { value, place: token.key_place(cx, key)? }));
+    Some(found.unwrap_or(At { value: AuthKind::None, place: token.header }))
+}
+
+type Subject = ((SubjectToken, String), Option<At<TokenName>>);
+
+fn subject(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
+    let subject = token.table(cx, "subject_token")?;
+    let (file, parent) = (subject.path(cx, "file"), reach::token_name(cx, &subject, "token"));
+    let of_type = subject.text(cx, "type");
+    if let Some(of_type) = of_type.as_ref().filter(|text| !text.value.contains(':') || !is_visible(&text.value)) {
+        let help = format!("a URI: \"{JWT_TYPE}\"");
+        cx.error(of_type.place, "`subject_token.type` is not the URI of a token's type (RFC 8693 3)", help);
+    }
+    match (subject.key_place(cx, "file"), subject.key_place(cx, "token")) {
+        (Some(first), Some(second)) => cx.beside("subject_token.file", first, "subject_token.token", second),
+        (None, None) => cx.error(
+            subject.header,
+            "`subject_token` says not where it is",
+            "add subject_token.file, or subject_token.token = \"NAME\"",
+        ),
+        _ => {}
+    }
+    let source = match (&file, &parent) {
+        (Some(file), _) => SubjectToken::File(file.value.clone()),
+        (None, Some(parent)) => SubjectToken::Token(parent.value.clone()),
+        (None, None) => return None,
+    };
+    Some(((source, of_type.map_or_else(|| JWT_TYPE.into(), |text| text.value)), parent))
+}
+
+fn params(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {
+    let mut params = Vec::new();
+    for (key, value) in holes::pairs(cx, token, "params", true) {
+        match OWN_FIELDS.iter().find(|(name, _)| *name == key.value) {
+            Some((name, help)) => cx.error(key.place, format!("`params.{name}` is a field of renewd's own"), help),
+            None => params.push((key.value, value.value)),
+        }
+    }
+    params
+}
+
+/// RFC 6749 3.3.
+fn scope(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<String> {
+    let scope = token.text(cx, "scope")?;
+    let good = |word: &str| !word.is_empty() && is_visible(word) && !word.contains(['"', '\\']);
+    if !scope.value.split(' ').all(good) {
+        cx.error(
+            scope.place,
+            "`scope` is not a list of scopes (RFC 6749 3.3)",
+            "one space between two: \"read write\"",
+        );
+        return None;
+    }
+    Some(scope.value)
+}
+
+/// A text of visible ASCII characters and spaces, not empty (RFC 6749 A: VSCHAR).
+pub(super) fn visible(cx: &mut Reader<'_>, section: &Section<'_, '_>, key: &str) -> Option<String> {
+    let text = section.text(cx, key)?;
+    if text.value.trim().is_empty() || !is_visible(&text.value) {
+        cx.error(
+            text.place,
+            format!("`{key}` is empty, or holds what is no visible ASCII character"),
+            "write it as it was handed out",
+        );
+        return None;
+    }
+    Some(text.value)
+}
+
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+impl Preset {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "google-service-account" => Some(Self::Google),
+            "entra" => Some(Self::Entra),
+            _ => None,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Google => "google-service-account",
+            Self::Entra => "entra",
+        }
+    }
+}
+
+impl GrantKind {
+    const ALL: [Self; 4] = [Self::ClientCredentials, Self::RefreshToken, Self::JwtBearer, Self::TokenExchange];
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken => "refresh_token",
+            Self::JwtBearer => "jwt_bearer",
+            Self::TokenExchange => "token_exchange",
+        }
+    }
+}
+
+impl AuthKind {
+    const ALL: [Self; 6] = [Self::None, Self::Basic, Self::Post, Self::SecretJwt, Self::KeyJwt, Self::Tls];
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::SecretJwt => "client_secret_jwt",
+            Self::KeyJwt => "private_key_jwt",
+            Self::Tls => "tls_client_auth",
+        }
+    }
+}

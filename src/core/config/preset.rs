@@ -1,0 +1,151 @@
+//! Owns: the presets of `source = "oauth2"`: what each takes, and what it fills in.
+//! Does not: read the files that they name.
+
+use super::address::{self, Query};
+use super::assertion;
+use super::raw_source::{AuthKind, GrantKind, Preset, RawOAuth2};
+use super::section::{Reader, Section};
+use crate::core::finding::{Finding, quote};
+use crate::core::settings::TokenEndpoint;
+
+/// Keys that belong to one preset alone.
+const OWN: [(&str, Preset); 3] =
+    [("service_account", Preset::Google), ("target_audience", Preset::Google), ("tenant", Preset::Entra)];
+
+/// What Google's key file and the preset decide.
+const GOOGLE_KNOWS: [&str; 10] = [
+    "token_url",
+    "issuer",
+    "grant",
+    "client_id",
+    "client_auth",
+    "client_secret",
+    "client_cert",
+    "client_key",
+    "refresh_token",
+    "subject_token",
+];
+const ENTRA_KNOWS: [&str; 6] = ["issuer", "grant", "client_auth", "refresh_token", "subject_token", "assertion"];
+
+/// Where nobody says what the token is for.
+const ENTRA_SCOPE: &str = "https://graph.microsoft.com/.default";
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, preset: Preset, oauth2: &mut RawOAuth2) {
+    let known: &[&str] = if preset == Preset::Google { &GOOGLE_KNOWS } else { &ENTRA_KNOWS };
+    for key in known {
+        contradiction(cx, token, key, preset, "remove it: the preset decides it");
+    }
+    for (key, of) in OWN {
+        if of != preset {
+            contradiction(cx, token, key, preset, &format!("it belongs to preset = \"{}\"", of.word()));
+        }
+    }
+    match preset {
+        Preset::Google => google(cx, token, oauth2),
+        Preset::Entra => entra(cx, token, oauth2),
+    }
+}
+
+/// Without a preset.
+pub(super) fn refuse_its_keys(cx: &mut Reader<'_>, token: &Section<'_, '_>) {
+    for (key, of) in OWN {
+        if let Some(place) = token.key_place(cx, key) {
+            let help = format!("it belongs to preset = \"{}\"", of.word());
+            cx.error(place, format!("`{key}` without its preset"), help);
+        }
+    }
+}
+
+fn contradiction(cx: &mut Reader<'_>, token: &Section<'_, '_>, key: &str, preset: Preset, help: &str) {
+    if let Some(place) = token.key_place(cx, key) {
+        let finding = Finding::error(format!("`{key}` with preset \"{}\"", preset.word())).at(place).help(help);
+        let preset = token.key_place(cx, "preset").unwrap_or(token.header);
+        cx.findings.push(finding.note(preset, "the preset"));
+    }
+}
+
+/// A service account's key file signs for itself (RFC 7523 2.1).
+fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) {
+    oauth2.grant = Some(GrantKind::JwtBearer);
+    oauth2.auth = Some(AuthKind::None);
+    token.require(cx, "service_account");
+    match (token.key_place(cx, "scope"), token.key_place(cx, "target_audience")) {
+        (Some(scope), Some(audience)) => cx.beside("scope", scope, "target_audience", audience),
+        (None, None) => cx.error(
+            token.header,
+            "`scope` is missing",
+            "add: scope = \"https://www.googleapis.com/auth/cloud-platform\", or target_audience for an ID token",
+        ),
+        _ => {}
+    }
+    let Some(section) = token.table(cx, "assertion") else { return };
+    for key in ["algorithm", "private_key", "secret"] {
+        if let Some(place) = section.key_place(cx, key) {
+            let title = format!("`assertion.{key}` with preset \"{}\"", Preset::Google.word());
+            cx.error(place, title, "remove it: the key file says it");
+        }
+    }
+    let raw = assertion::members(cx, &section);
+    for claim in ["iss", "scope", "target_audience"] {
+        if raw.claims.contains_key(claim) {
+            let place = token.key_place(cx, "assertion").unwrap_or(section.header);
+            let help = "remove it: the key file says iss, and the keys `scope` and `target_audience` the others";
+            cx.error(place, format!("`assertion.claims.{claim}` with preset \"{}\"", Preset::Google.word()), help);
+        }
+    }
+    oauth2.assertion = Some(raw);
+}
+
+/// Client credentials at a tenant's endpoint, by a secret or a certificate.
+fn entra(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) {
+    oauth2.grant = Some(GrantKind::ClientCredentials);
+    token.require(cx, "client_id");
+    oauth2.endpoint = match (token.key_place(cx, "tenant"), token.key_place(cx, "token_url")) {
+        (Some(tenant), Some(url)) => {
+            cx.beside("tenant", tenant, "token_url", url);
+            None
+        }
+        (None, None) => {
+            token.require(cx, "tenant");
+            None
+        }
+        (None, Some(_)) => address::read(cx, token, "token_url", Query::Allowed, oauth2.reach.allow_http),
+        (Some(_), None) => tenant(cx, token),
+    }
+    .map(TokenEndpoint::Url);
+    if !token.has("scope") {
+        oauth2.scope = Some(ENTRA_SCOPE.into());
+    }
+    let secret = token.key_place(cx, "client_secret");
+    let certificate = token.key_place(cx, "client_cert").or_else(|| token.key_place(cx, "client_key"));
+    oauth2.auth = match (secret, certificate) {
+        (Some(secret), Some(certificate)) => {
+            cx.beside("client_secret", secret, "client_cert", certificate);
+            None
+        }
+        (Some(_), None) => Some(AuthKind::Post),
+        (None, Some(_)) => {
+            let both = [token.require(cx, "client_cert"), token.require(cx, "client_key")];
+            (both == [true, true]).then_some(AuthKind::KeyJwt)
+        }
+        (None, None) => {
+            cx.error(
+                token.header,
+                "the client proves itself by nothing",
+                "add client_secret.file, or client_cert.file and client_key.file",
+            );
+            None
+        }
+    };
+}
+
+fn tenant(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<String> {
+    let tenant = token.text(cx, "tenant")?;
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if tenant.value.is_empty() || !tenant.value.bytes().all(good) {
+        let help = "the directory's id, or its domain: \"contoso.onmicrosoft.com\"";
+        cx.error(tenant.place, format!("`tenant` cannot be {}", quote(&tenant.value)), help);
+        return None;
+    }
+    Some(format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", tenant.value))
+}

@@ -1,0 +1,76 @@
+//! Owns: how an endpoint is reached, and where the members of an answer stand, as written.
+//! Does not: read certificates, or know what an answer means.
+
+use super::raw_source::RawReach;
+use super::section::{Reader, Section};
+use crate::core::finding::{At, quote};
+use crate::core::settings::{Pointers, TokenName};
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawReach {
+    RawReach {
+        ca_file: token.path(cx, "ca_file"),
+        timeout: token.span(cx, "timeout").map(|span| span.value),
+        ttl: token.span(cx, "ttl"),
+        allow_http: token.bool(cx, "allow_http").is_some_and(|on| on.value),
+    }
+}
+
+/// `response`: one pointer each.
+pub(super) fn response(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Pointers> {
+    let response = token.table(cx, "response")?;
+    response.require(cx, "token");
+    let mut pointer = |name: &str| {
+        if !response.knows(name) {
+            return None;
+        }
+        let text = response.text(cx, name)?;
+        if is_pointer(&text.value) {
+            return Some(text.value);
+        }
+        cx.error(
+            text.place,
+            format!("{} is not a JSON pointer", quote(&text.value)),
+            "a slash before each member's name: \"/result/access_token\" (RFC 6901); ~0 is a tilde, ~1 a slash in a name",
+        );
+        None
+    };
+    let (token, expires_in, expires_at) = (pointer("token"), pointer("expires_in"), pointer("expires_at"));
+    let refresh_token = pointer("refresh_token");
+    Some(Pointers { token: token?, expires_in, expires_at, refresh_token })
+}
+
+/// RFC 6901 3.
+fn is_pointer(text: &str) -> bool {
+    let escapes_are_known = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    (text.is_empty() || text.starts_with('/')) && escapes_are_known
+}
+
+/// The name of another token. A token put there by mistake is not shown.
+pub(super) fn token_name(cx: &mut Reader<'_>, section: &Section<'_, '_>, key: &str) -> Option<At<TokenName>> {
+    let text = section.text(cx, key)?;
+    let name = TokenName::new(&text.value);
+    if (name.is_none() || crate::core::finding::looks_opaque(&text.value))
+        && let Some(value) = section.value(key)
+    {
+        cx.hide(value);
+    }
+    if name.is_none() {
+        cx.error(text.place, format!("`{key}` is not a token's name"), "the NAME of a [token.NAME] of this config");
+    }
+    name.map(|name| At { value: name, place: text.place })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_those_of_rfc_6901() {
+        for good in ["", "/", "/a", "/a/b/0", "/a~1b/~0", "/é", "//"] {
+            assert!(is_pointer(good), "{good}");
+        }
+        for bad in ["a", "result.access_token", "#/a", "/a~", "/~2", "$.a"] {
+            assert!(!is_pointer(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Owns: `source = "github-app"`.
+//! Does not: look installations up.
+
+use serde_json::{Value, json};
+
+use super::super::credential::Form;
+use super::Making;
+use crate::core::config::RawGithubApp;
+use crate::core::key::Algorithm;
+use crate::core::settings::{GithubAppSettings, Installation};
+
+pub(super) fn plan<'r>(raw: &'r RawGithubApp, making: &mut Making<'_, 'r>) -> Option<GithubAppSettings> {
+    let credential = raw.private_key.as_ref();
+    let key = credential.and_then(|key| making.key("private key", key, Form::PrivateKey, Algorithm::RS256, false));
+    let reach = making.reach(&raw.reach);
+    Some(GithubAppSettings {
+        app: raw.app.clone()?,
+        key: key?,
+        installation: raw.installation.clone()?,
+        permissions: raw.permissions.clone(),
+        repositories: raw.repositories.clone(),
+        api_url: raw.api_url.clone()?,
+        reach,
+    })
+}
+
+pub(super) fn made_from(raw: &RawGithubApp) -> Value {
+    let installation = raw.installation.as_ref().map(|installation| match installation {
+        Installation::Id(id) => ("id", id),
+        Installation::Owner(owner) => ("owner", owner),
+        Installation::Repository(repository) => ("repository", repository),
+    });
+    json!([raw.app, installation, raw.permissions, raw.repositories, raw.api_url])
+}

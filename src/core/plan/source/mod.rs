@@ -1,0 +1,225 @@
+//! Owns: a token's source from raw to ready: its settings with every credential in them, or what the machine lacks; and what
+//! the token is made from, in one file a kind.
+//! Does not: find credentials (`credential` does), or obtain anything.
+
+mod command;
+mod github_app;
+mod google;
+mod http;
+mod jwt;
+mod oauth2;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::credential::{Asked, Form, Keyring, Made, Problem, Ready, suits};
+use super::lacks::Ledger;
+use super::schedule::Timing;
+use crate::core::config::{RawCredential, RawReach, RawSource, RawToken};
+use crate::core::facts::Facts;
+use crate::core::key::{Algorithm, SigningKey};
+use crate::core::pattern::Pattern;
+use crate::core::secret::Secret;
+use crate::core::settings::{Fingerprint, FirstRefresh, Lack, Pointers, Reach, SecretText, SourceKind, SourcePlan};
+
+/// How long a try takes at most where the config does not say.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What became of a source.
+pub(super) struct Planned {
+    pub source: SourcePlan,
+    pub made_from: Fingerprint,
+    pub single_use: bool,
+    pub lack: Option<Lack>,
+}
+
+/// `None`: a mistake in the text, which was told.
+pub(super) fn plan<'r>(
+    token: &'r RawToken,
+    timing: &Timing,
+    facts: &Facts,
+    keyring: &mut Keyring<'r>,
+    ledger: &mut Ledger,
+) -> Option<Planned> {
+    let kind = token.source.kind();
+    let mut making = Making { token, facts, keyring, ledger, lack: None, refused: false, digests: Vec::new() };
+    let (source, text) = match &token.source {
+        RawSource::Jwt(raw) => {
+            let (settings, text) = jwt::plan(raw, timing, &mut making);
+            (settings.map(SourcePlan::Jwt), text?)
+        }
+        RawSource::OAuth2(raw) => {
+            let settings = oauth2::plan(raw, &mut making);
+            (settings.map(|settings| SourcePlan::OAuth2(Arc::new(settings))), oauth2::made_from(raw))
+        }
+        RawSource::Http(raw) => {
+            let settings = http::plan(raw, &mut making);
+            (settings.map(|settings| SourcePlan::Http(Arc::new(settings))), http::made_from(raw))
+        }
+        RawSource::GithubApp(raw) => {
+            let settings = github_app::plan(raw, &mut making);
+            (settings.map(|settings| SourcePlan::GithubApp(Arc::new(settings))), github_app::made_from(raw))
+        }
+        RawSource::Command(raw) => {
+            let settings = command::plan(raw, &mut making);
+            (settings.map(|settings| SourcePlan::Command(Arc::new(settings))), command::made_from(raw))
+        }
+    };
+    // What is wrong in the text is told already where it was read.
+    if making.refused || (source.is_none() && making.lack.is_none() && kind != SourceKind::Jwt) {
+        return None;
+    }
+    Some(Planned {
+        single_use: single_use(&token.source),
+        made_from: making.fingerprint(kind, text),
+        source: source.filter(|_| making.lack.is_none()).unwrap_or(SourcePlan::Lacking(kind)),
+        lack: making.lack,
+    })
+}
+
+/// Whether each token uses up what it was obtained with.
+fn single_use(source: &RawSource) -> bool {
+    match source {
+        RawSource::OAuth2(oauth2) => oauth2.refresh_token.is_some(),
+        RawSource::Http(http) => http.refresh_token.is_some(),
+        RawSource::Jwt(_) | RawSource::GithubApp(_) | RawSource::Command(_) => false,
+    }
+}
+
+/// One source while it is planned: what it lacks, and what its credentials were made from.
+struct Making<'m, 'r> {
+    token: &'r RawToken,
+    facts: &'m Facts,
+    keyring: &'m mut Keyring<'r>,
+    ledger: &'m mut Ledger,
+    lack: Option<Lack>,
+    /// A credential that stands in the text cannot be used.
+    refused: bool,
+    /// In order of being asked for; `None` where there is none.
+    digests: Vec<Option<Fingerprint>>,
+}
+
+impl<'r> Making<'_, 'r> {
+    fn credential(
+        &mut self,
+        what: &'static str,
+        raw: &'r RawCredential,
+        form: Form,
+        suits: impl Fn(&Ready) -> Result<(), Problem>,
+    ) -> Option<Ready> {
+        let asked = Asked { token: &self.token.name.value, what };
+        let found = self.keyring.credential(asked, raw, form, suits, self.ledger);
+        let ready = self.note(found);
+        self.digests.push(ready.as_ref().map(|ready| ready.digest));
+        ready
+    }
+
+    /// Keeps what is lacked: the first of several.
+    fn note(&mut self, found: Result<Ready, Option<Lack>>) -> Option<Ready> {
+        match found {
+            Ok(ready) => Some(ready),
+            Err(Some(lack)) => {
+                self.lack.get_or_insert(lack);
+                None
+            }
+            Err(None) => {
+                self.refused = true;
+                None
+            }
+        }
+    }
+
+    fn key(
+        &mut self,
+        what: &'static str,
+        raw: &'r RawCredential,
+        form: Form,
+        algorithm: Algorithm,
+        allow_weak: bool,
+    ) -> Option<Arc<SigningKey>> {
+        match self.credential(what, raw, form, |ready| suits(ready, algorithm, allow_weak))?.made {
+            Made::Key(key) => Some(key),
+            Made::Text(_) | Made::Bytes(_) => None,
+        }
+    }
+
+    fn text(&mut self, what: &'static str, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
+        let ready = self.credential(what, raw, Form::Text, |_| Ok(()))?;
+        match ready.made {
+            Made::Text(text) => Some((text, ready.digest)),
+            Made::Key(_) | Made::Bytes(_) => None,
+        }
+    }
+
+    fn bytes(
+        &mut self,
+        what: &'static str,
+        raw: &'r RawCredential,
+        form: Form,
+        suits: impl Fn(&[u8]) -> Result<(), Problem>,
+    ) -> Option<Arc<Secret<Vec<u8>>>> {
+        let suits = |ready: &Ready| match &ready.made {
+            Made::Bytes(bytes) => suits(bytes.expose()),
+            Made::Key(_) | Made::Text(_) => Ok(()),
+        };
+        match self.credential(what, raw, form, suits)?.made {
+            Made::Bytes(bytes) => Some(bytes),
+            Made::Key(_) | Made::Text(_) => None,
+        }
+    }
+
+    /// The secret that placeholders stand for.
+    fn secret(&mut self, raw: Option<&'r RawCredential>) -> Option<SecretText> {
+        self.text("secret", raw?).map(|(text, _)| text)
+    }
+
+    fn first_refresh(&mut self, raw: &'r RawCredential) -> Option<FirstRefresh> {
+        self.text("refresh token", raw).map(|(token, digest)| FirstRefresh { token, digest })
+    }
+
+    fn reach(&mut self, raw: &'r RawReach) -> Reach {
+        let ca = raw.ca_file.as_ref().and_then(|path| {
+            let asked = Asked { token: &self.token.name.value, what: "CA file" };
+            let found = self.keyring.certificates(asked, path, self.ledger);
+            match self.note(found)?.made {
+                Made::Bytes(bytes) => Some(bytes.expose().as_slice().into()),
+                Made::Key(_) | Made::Text(_) => None,
+            }
+        });
+        Reach {
+            ca,
+            timeout: raw.timeout.unwrap_or(TIMEOUT),
+            allow_http: raw.allow_http,
+            ttl: raw.ttl.map(|ttl| ttl.value),
+        }
+    }
+
+    /// Of a canonical text of all that a token's content follows from, and its credentials. It is kept in the state: a change
+    /// of its form obtains every token anew. How an endpoint is reached is not in it.
+    fn fingerprint(&self, kind: SourceKind, text: Value) -> Fingerprint {
+        let digests: Vec<_> = self.digests.iter().map(|digest| digest.map(|digest| digest.0)).collect();
+        let text = match (kind, text) {
+            (SourceKind::Jwt, Value::Array(mut members)) => {
+                members.push(json!(digests.first().copied().flatten()));
+                Value::Array(members)
+            }
+            (_, text) => json!([
+                format!("{} 1", kind.as_str()),
+                text,
+                digests,
+                self.token.source.ttl().map(|ttl| ttl.value.as_millis() as u64)
+            ]),
+        };
+        Fingerprint::of(text.to_string().as_bytes())
+    }
+}
+
+fn pointers(pointers: Option<&Pointers>) -> Value {
+    pointers.map_or(Value::Null, |p| json!([p.token, p.expires_in, p.expires_at, p.refresh_token]))
+}
+
+fn patterns(pairs: &[(String, Pattern)]) -> Value {
+    pairs.iter().map(|(name, pattern)| json!([name, pattern.source()])).collect()
+}

@@ -1,0 +1,112 @@
+//! Owns: running a program to its end and leaving no process of it behind: its own process group, its time, SIGTERM and
+//! then SIGKILL. Hooks (host) and the source `command` both run programs, and neither room may name the other: so this
+//! is a room of its own, below both.
+//! Does not: decide what is run or what its end means, or give it an environment.
+
+mod group;
+pub mod lines;
+
+use std::future::Future;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::group::Group;
+
+/// Between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_millis(500);
+/// What a process that has exited left in its pipes is read for this long at most.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How the wait for a program ended. In all cases its process group is gone.
+#[derive(Debug)]
+pub enum End {
+    Exited(io::Result<ExitStatus>),
+    TimedOut,
+    Stopped,
+}
+
+/// A program that was started. Dropped before its end, it is killed with all of its group.
+pub struct Running {
+    child: Child,
+    group: Group,
+}
+
+impl Running {
+    /// Starts it in a process group of its own, without standard input; what it prints comes through pipes.
+    ///
+    /// # Errors
+    /// It cannot be started: see exec(3).
+    pub fn start(mut command: Command) -> io::Result<Self> {
+        command.process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn()?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
+        Ok(Self { child, group: Group::of(pid) })
+    }
+
+    /// What it prints: to be read while it is attended.
+    pub fn output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+        (self.child.stdout.take(), self.child.stderr.take())
+    }
+
+    /// Waits for it, for `limit` at most or until `stop` is ready, and ends its group; `reading` goes on meanwhile, and for
+    /// a moment longer.
+    pub async fn attend(
+        &mut self,
+        limit: Duration,
+        stop: impl Future<Output = ()>,
+        reading: impl Future<Output = ()>,
+    ) -> End {
+        tokio::pin!(reading);
+        let ended = self.to_its_end(limit, stop);
+        tokio::pin!(ended);
+        let mut silent = false;
+        let end = loop {
+            tokio::select! {
+                end = &mut ended => break end,
+                () = &mut reading, if !silent => silent = true,
+            }
+        };
+        if !silent {
+            // Whoever holds the pipes now has left the group: it is not ours to wait for.
+            let _ = timeout(LAST_WORDS, reading).await;
+        }
+        end
+    }
+
+    async fn to_its_end(&mut self, limit: Duration, stop: impl Future<Output = ()>) -> End {
+        let end = wait(&mut self.child, limit, stop).await;
+        if !matches!(end, End::Exited(_)) {
+            self.group.signal(Signal::TERM);
+            if timeout(GRACE, self.child.wait()).await.is_err() {
+                self.group.signal(Signal::KILL);
+                // A process in an uninterruptible call outlives even that: tokio reaps it when it returns.
+                let _ = timeout(GRACE / 2, self.child.wait()).await;
+            }
+        }
+        self.group.end().await;
+        end
+    }
+}
+
+async fn wait(child: &mut Child, limit: Duration, stop: impl Future<Output = ()>) -> End {
+    // A limit beyond what the clock can hold is none.
+    let deadline = Instant::now().checked_add(limit);
+    let expired = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        status = child.wait() => End::Exited(status),
+        () = expired => End::TimedOut,
+        () = stop => End::Stopped,
+    }
+}

@@ -1,0 +1,76 @@
+//! Owns: what a program finds in its environment: where things are and how words are written, and nothing that was meant
+//! for renewd (its secrets, what systemd told it).
+//! Does not: read the environment.
+
+use std::ffi::OsString;
+
+use crate::core::pattern::Hole;
+use crate::core::settings::CommandSettings;
+use crate::source::Given;
+
+/// Passed on where they are set. The proxies are the way to the network that renewd takes too.
+const INHERITED: [&str; 19] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "TZ",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// Where programs are looked for if nobody says.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The variables that every command gets, of those that `variable` tells.
+pub(super) fn inherited(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
+    let mut found: Vec<_> = INHERITED.iter().filter_map(|name| Some((*name, variable(name)?))).collect();
+    if !found.iter().any(|(name, _)| *name == "PATH") {
+        found.push(("PATH", PATH.into()));
+    }
+    found
+}
+
+/// What a placeholder of `env` stands for.
+pub(super) fn filling<'a>(hole: &Hole, settings: &'a CommandSettings, given: &'a Given) -> Option<&'a str> {
+    match hole {
+        Hole::Secret => settings.secret.as_ref().map(|secret| secret.expose().as_str()),
+        Hole::Token(name) => {
+            let parent = given.parents.iter().find(|(parent, _)| parent == name);
+            parent.map(|(_, token)| token.expose().as_str())
+        }
+        // A command keeps its own refresh tokens.
+        Hole::RefreshToken => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_harmless_is_passed_on() {
+        let daemons = |name: &str| match name {
+            "HOME" => Some("/var/lib/renewd".into()),
+            "https_proxy" => Some("http://proxy:3128".into()),
+            "NOTIFY_SOCKET" | "CREDENTIALS_DIRECTORY" | "SUNBIRD_SECRET" | "LD_PRELOAD" => Some("x".into()),
+            _ => None,
+        };
+        let wanted =
+            [("HOME", "/var/lib/renewd".into()), ("https_proxy", "http://proxy:3128".into()), ("PATH", PATH.into())];
+        assert_eq!(inherited(daemons), wanted);
+        assert_eq!(inherited(|name| (name == "PATH").then(|| "/opt".into())), [("PATH", "/opt".into())]);
+    }
+}
