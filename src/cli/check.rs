@@ -1,47 +1,58 @@
 //! Owns: `renewd check`: every mistake of a config at once, each with file, line, column and a caret.
-//! Does not: find any; it takes the road every command takes.
+//! Does not: find any; it takes the road every command takes. Endpoints are asked in `online.rs`.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::{Exit, Surroundings};
+use super::{Exit, Surroundings, online};
 use crate::core::environment::Environment;
 use crate::core::finding::{Report, Severity};
 use crate::core::settings::Plan;
 use crate::host::load::{find_config, load};
 
-/// sysexits.h, EX_CONFIG.
-const WRONG_CONFIG: u8 = 78;
-
 /// Validate the config, with its secrets, folders and users
 ///
-/// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked.
-/// Exit codes: 0 it is right (warnings aside); 78 it is wrong, missing, or the machine lacks something.
+/// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked without --online.
+/// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed (--online); 78 it is wrong, missing, or the machine
+/// lacks something.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Try each token's endpoint too: obtain a token and throw it away
+    ///
+    /// No refresh token is spent: where one would be, the endpoint is only reached. Commands are not run. Nothing is
+    /// delivered or kept.
+    #[arg(long)]
+    online: bool,
+}
 
-pub(crate) fn run(_: &Args, around: &Surroundings) -> Exit {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     let (mut out, mut err) = (io::stdout(), io::stderr());
-    match check(around.config.as_deref(), &around.env, &mut out, &mut err, coloured(&around.env)) {
-        Ok(0) => Exit::Done,
-        Ok(_) => Exit::WrongConfig,
-        Err(_) => Exit::Failed,
+    let checked = check(around.config.as_deref(), &around.env, &mut out, &mut err, coloured(&around.env));
+    let tried = match checked {
+        Ok(Some(plan)) if args.online => online::check(&plan, &mut out),
+        Ok(Some(_)) => Ok(true),
+        Ok(None) => return Exit::WrongConfig,
+        Err(error) => Err(error),
+    };
+    match tried {
+        Ok(true) => Exit::Done,
+        Ok(false) | Err(_) => Exit::Failed,
     }
 }
 
-/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; returns the exit code.
+/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; `None` if it is wrong.
 fn check(
     config: Option<&Path>,
     env: &Environment,
     out: &mut dyn Write,
     err: &mut dyn Write,
     styled: bool,
-) -> io::Result<u8> {
+) -> io::Result<Option<Plan>> {
     let path = match find_config(config, env) {
         Ok(path) => path,
         Err(none) => {
             writeln!(err, "error: {none}\n\nName one with -c FILE.")?;
-            return Ok(WRONG_CONFIG);
+            return Ok(None);
         }
     };
     let loaded = load(&path, env);
@@ -49,11 +60,11 @@ fn check(
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
             writeln!(out, "ok: {}", summary(&plan, &loaded.report))?;
-            Ok(0)
+            Ok(Some(plan))
         }
         _ => {
             writeln!(err, "{}: {}", path.display(), counted(&loaded.report))?;
-            Ok(WRONG_CONFIG)
+            Ok(None)
         }
     }
 }

@@ -168,7 +168,11 @@ mod tests {
     #[test]
     fn addresses_are_below_the_api_and_nothing_steps_out() {
         for (api, path, wanted) in [
-            ("https://api.github.com", ["orgs", "octo", "installation"], "https://api.github.com/orgs/octo/installation"),
+            (
+                "https://api.github.com",
+                ["orgs", "octo", "installation"],
+                "https://api.github.com/orgs/octo/installation",
+            ),
             ("https://h/api/v3", ["users", "a b", "x"], "https://h/api/v3/users/a%20b/x"),
             ("https://h/api/v3/", ["users", "a/../b?c#d", "x"], "https://h/api/v3/users/a%2F..%2Fb%3Fc%23d/x"),
         ] {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::answer::Answered;
+use super::answer::{Answered, wipe};
 use super::form::{Form, percent};
 use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::net::{self, Answer, Method, NetError, Request, Url};
@@ -214,15 +214,6 @@ impl<'a> Filling<'a> {
             Value::Object(members) => members.values_mut().try_for_each(|member| self.fill_strings(member)),
             _ => Ok(()),
         }
-    }
-}
-
-fn wipe(json: &mut Value) {
-    match json {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        _ => {}
     }
 }
 

@@ -90,6 +90,7 @@ impl Try {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).expect("random numbers");
         let given = Given {
+            name: name("tried"),
             at: now(),
             nonce,
             parents: self.parents.clone(),
