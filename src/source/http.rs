@@ -51,7 +51,8 @@ async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, S
     let answered = match send().await {
         // The token that was sent may be spent: some servers take it once more for a moment, and then only.
         Err(lost) if lost.answer_lost && used.is_some() => {
-            tracing::warn!("the answer to a refresh token was lost, and is asked for again: {}", lost.error);
+            let name = &given.name;
+            tracing::warn!("token {name}: an answer was lost, and the refresh token is sent once more: {}", lost.error);
             send().await
         }
         once => once,

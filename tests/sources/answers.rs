@@ -8,7 +8,9 @@ use renewd::core::settings::{OAuth2Settings, Reach};
 use crate::server::{Act, Server, answer, json};
 use crate::setting::{Try, now, oauth2, reach, refused};
 
-fn error_of(act: fn() -> Act) -> renewd::source::SourceError {
+type Answering = fn() -> Act;
+
+fn error_of(act: Answering) -> renewd::source::SourceError {
     let server = Server::start(move |_| act());
     refused(oauth2(&server.url("/token?hunter2")))
 }
@@ -41,7 +43,7 @@ fn the_content_type_of_a_good_answer_does_not_matter() {
 
 #[test]
 fn strange_answers_are_told_apart_and_not_shown() {
-    let cases: [(fn() -> Act, &str); 14] = [
+    let cases: [(Answering, &str); 14] = [
         (|| answer(200, "text/html", "<html>hunter2</html>"), "HTML, not JSON"),
         (|| answer(200, "text/plain", "hunter2"), "text/plain"),
         (|| json(""), "empty"),
@@ -129,7 +131,7 @@ fn redirects_are_told_without_their_query_and_not_followed() {
 
 #[test]
 fn refused_and_out_of_order_are_told_apart() {
-    let cases: [(fn() -> Act, Reason); 14] = [
+    let cases: [(Answering, Reason); 14] = [
         (|| answer(400, "application/json", r#"{"error":"invalid_grant"}"#), Reason::Rejected),
         (|| answer(400, "application/json", r#"{"error":"invalid_client"}"#), Reason::Rejected),
         (|| answer(403, "application/json", r#"{"error":"unauthorized_client"}"#), Reason::Rejected),

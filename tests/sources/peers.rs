@@ -136,7 +136,8 @@ fn no_connection_in_time_is_told() {
 #[test]
 fn what_is_broken_off_is_told() {
     let timeout = Duration::from_millis(400);
-    let cases: [(fn() -> Act, &str); 5] = [
+    type Answering = fn() -> Act;
+    let cases: [(Answering, &str); 5] = [
         (|| Act::Hang, "did not answer in full within 400ms"),
         (|| Act::Trickle, "did not answer in full within 400ms"),
         (|| Act::Reset, "the connection was reset"),
