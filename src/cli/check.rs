@@ -1,10 +1,10 @@
 //! Owns: `renewd check`: every mistake of a config at once, each with file, line, column and a caret.
-//! Does not: find any; it takes the road every command takes.
+//! Does not: find any; it takes the road every command takes. Endpoints are asked in `online.rs`.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::{Exit, Surroundings, units};
+use super::{Exit, Surroundings, online, units};
 use crate::core::environment::Environment;
 use crate::core::finding::{Report, Severity};
 use crate::core::settings::Plan;
@@ -12,11 +12,18 @@ use crate::host::load::{find_config, load};
 
 /// Validate the config, with its secrets, folders and users
 ///
-/// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked.
-/// Exit codes: 0 it is right (warnings aside); 1 UNIT may read nothing; 78 it is wrong, missing, or the machine lacks
-/// something.
+/// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked without --online.
+/// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed (--online), or UNIT may read nothing; 78 it is wrong,
+/// missing, or the machine lacks something.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Try each token's endpoint too: obtain a token and throw it away
+    ///
+    /// No refresh token is spent: where one would be, the endpoint is only reached. Commands are not run. Nothing is
+    /// delivered or kept.
+    #[arg(long)]
+    online: bool,
+
     /// List what this systemd unit may read from the credential socket
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
@@ -24,18 +31,21 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     let (mut out, mut err) = (io::stdout(), io::stderr());
-    let styled = coloured(&around.env);
-    let checked = check(around.config.as_deref(), &around.env, &mut out, &mut err, styled);
-    let listed = checked.and_then(|plan| match (plan, &args.unit) {
-        (None, _) => Ok(Exit::WrongConfig),
-        (Some(plan), Some(unit)) if !units::list(&plan, unit, &mut out, &mut err)? => Ok(Exit::Failed),
-        _ => Ok(Exit::Done),
-    });
-    listed.unwrap_or(Exit::Failed)
+    let checked = check(around.config.as_deref(), &around.env, &mut out, &mut err, coloured(&around.env));
+    let plan = match checked {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return Exit::WrongConfig,
+        Err(_) => return Exit::Failed,
+    };
+    let listed = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err));
+    let tried = if args.online { online::check(&plan, &mut out) } else { Ok(true) };
+    match (listed, tried) {
+        (Ok(true), Ok(true)) => Exit::Done,
+        _ => Exit::Failed,
+    }
 }
 
-/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; the plan of a config
-/// that is right.
+/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; `None` if it is wrong.
 fn check(
     config: Option<&Path>,
     env: &Environment,

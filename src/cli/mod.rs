@@ -9,6 +9,7 @@ mod generate;
 mod input;
 mod inspect;
 mod once;
+mod online;
 mod refresh;
 mod reload;
 mod rotate;

@@ -186,7 +186,8 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn wipe(value: &mut Value) {
+/// Overwrites every text of a value.
+pub(super) fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),

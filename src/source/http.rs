@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::answer::Answered;
+use super::answer::{Answered, wipe};
 use super::form::{Form, percent};
 use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::net::{self, Answer, Method, NetError, Request, Url};
@@ -51,7 +51,8 @@ async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, S
     let answered = match send().await {
         // The token that was sent may be spent: some servers take it once more for a moment, and then only.
         Err(lost) if lost.answer_lost && used.is_some() => {
-            tracing::warn!("the answer to a refresh token was lost, and is asked for again: {}", lost.error);
+            let name = &given.name;
+            tracing::warn!("token {name}: an answer was lost, and the refresh token is sent once more: {}", lost.error);
             send().await
         }
         once => once,
@@ -214,15 +215,6 @@ impl<'a> Filling<'a> {
             Value::Object(members) => members.values_mut().try_for_each(|member| self.fill_strings(member)),
             _ => Ok(()),
         }
-    }
-}
-
-fn wipe(json: &mut Value) {
-    match json {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        _ => {}
     }
 }
 

@@ -10,6 +10,7 @@ mod http;
 pub mod jwt;
 pub mod net;
 mod oauth2;
+pub mod probe;
 mod refresh;
 mod refusal;
 

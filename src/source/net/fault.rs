@@ -6,6 +6,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
+use rustix::io::Errno;
 use rustls::CertificateError as Wrong;
 
 use super::{Host, NetError};
@@ -24,10 +26,13 @@ pub(super) fn too_slow(host: &Host, timeout: Duration) -> NetError {
 pub(super) fn of(host: &Host, error: reqwest::Error) -> NetError {
     let connecting = error.is_connect();
     let causes = Causes::of(&error);
-    let message = if connecting && error.is_timeout() {
-        "cannot be reached: no connection in time; a firewall may drop what is sent".into()
-    } else if connecting {
-        format!("cannot be reached: {}", causes.connecting(host))
+    let message = if connecting {
+        let through = proxy(host).map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        let why = match error.is_timeout() {
+            true => no_connection_in_time(host),
+            false => causes.connecting(host),
+        };
+        format!("cannot be reached{through}: {why}")
     } else {
         format!("gave no answer: {}", causes.answering())
     };
@@ -36,6 +41,21 @@ pub(super) fn of(host: &Host, error: reqwest::Error) -> NetError {
         _ => message,
     };
     NetError { error: host.failure(Reason::Unreachable, &message), answer_lost: !connecting }
+}
+
+fn no_connection_in_time(host: &Host) -> String {
+    let tls = if host.plain() { "" } else { ", or it speaks no TLS" };
+    format!("no connection in time; a firewall may drop what is sent{tls}")
+}
+
+/// The proxy that the environment names for this host, without its password.
+fn proxy(host: &Host) -> Option<String> {
+    if host.loopback() {
+        return None;
+    }
+    let taken = Matcher::from_system().intercept(&format!("{host}/").parse().ok()?)?;
+    let (name, port) = (taken.uri().host()?, taken.uri().port_u16());
+    Some(port.map_or_else(|| name.to_owned(), |port| format!("{name}:{port}")))
 }
 
 /// The reasons of an error that are of use, found in its chain.
@@ -93,7 +113,11 @@ impl Causes {
             Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) if !host.plain() => {
                 "the connection was closed during the TLS handshake".into()
             }
-            Some(io::ErrorKind::TimedOut) => "no connection in time; a firewall may drop what is sent".into(),
+            Some(io::ErrorKind::TimedOut) => no_connection_in_time(host),
+            _ if self.innermost == "tunnel error: unsuccessful" => "the proxy refuses to connect there".into(),
+            _ if self.innermost.starts_with("tunnel error: proxy auth") => {
+                "the proxy wants a user and a password".into()
+            }
             _ => self.innermost.clone(),
         }
     }
@@ -110,19 +134,18 @@ impl Causes {
 
     /// Where the unit is what stands in the way, it is said.
     fn hint(&self) -> Option<&'static str> {
-        let forbidden = matches!(self.os, Some(code) if [libc_error::EAFNOSUPPORT, libc_error::EPERM, libc_error::EACCES, libc_error::ENETUNREACH].contains(&code));
-        ((forbidden || self.name) && network_is_forbidden()).then_some(NO_NETWORK)
+        let is = |codes: &[Errno]| self.os.is_some_and(|code| codes.iter().any(|errno| errno.raw_os_error() == code));
+        let refused = is(&FORBIDDEN) && in_a_unit();
+        let no_way = (is(&[Errno::NETUNREACH]) || is(&FORBIDDEN) || self.name) && network_is_forbidden();
+        (refused || no_way).then_some(NO_NETWORK)
     }
 }
 
-/// The numbers, from rustix, that a unit without network answers.
-mod libc_error {
-    use rustix::io::Errno;
+/// What RestrictAddressFamilies=, a seccomp filter and IPAddressDeny= answer.
+const FORBIDDEN: [Errno; 3] = [Errno::AFNOSUPPORT, Errno::PERM, Errno::ACCESS];
 
-    pub const EAFNOSUPPORT: i32 = Errno::AFNOSUPPORT.raw_os_error();
-    pub const EPERM: i32 = Errno::PERM.raw_os_error();
-    pub const EACCES: i32 = Errno::ACCESS.raw_os_error();
-    pub const ENETUNREACH: i32 = Errno::NETUNREACH.raw_os_error();
+fn in_a_unit() -> bool {
+    std::env::var_os("INVOCATION_ID").is_some()
 }
 
 /// Whether this process may use no network at all: no socket is to be had, or, in a unit, no way leads out.
@@ -130,10 +153,8 @@ mod libc_error {
 fn network_is_forbidden() -> bool {
     let out = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9));
     match UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) {
-        Err(error) => {
-            matches!(error.raw_os_error(), Some(libc_error::EAFNOSUPPORT | libc_error::EPERM | libc_error::EACCES))
-        }
-        Ok(socket) => socket.connect(out).is_err() && std::env::var_os("INVOCATION_ID").is_some(),
+        Err(error) => FORBIDDEN.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())),
+        Ok(socket) => in_a_unit() && socket.connect(out).is_err(),
     }
 }
 

@@ -114,7 +114,23 @@ impl Network {
     /// # Errors
     /// Everything that leaves no answer to read, told with the host and without path, query, body or secret.
     pub async fn send(&self, request: Request, way: impl Into<Way<'_>>) -> Result<Answer, NetError> {
-        let way = way.into();
+        let (url, secret) = (request.url.clone(), request.url_is_secret);
+        let answer = self.exchange(request, way.into()).await?;
+        match answer.status.is_redirection() {
+            true => Err(NetError::unsent(answer.redirected(&url, secret))),
+            false => Ok(answer),
+        }
+    }
+
+    /// Whether somebody is there, by a request that carries nothing: any answer will do.
+    ///
+    /// # Errors
+    /// As for [`Network::send`].
+    pub async fn reach(&self, url: Url, way: impl Into<Way<'_>>) -> Result<Host, NetError> {
+        Ok(self.exchange(Request::new(Method::HEAD, url), way.into()).await?.host)
+    }
+
+    async fn exchange(&self, request: Request, way: Way<'_>) -> Result<Answer, NetError> {
         let host = Host::of(&request.url).map_err(NetError::unsent)?;
         host.may_be_asked(way.reach.allow_http).map_err(NetError::unsent)?;
         let _turn = self.turn(&host).await;
@@ -176,14 +192,15 @@ struct Parts {
 
 async fn ask(client: &reqwest::Client, request: Request, host: &Host) -> Result<Parts, NetError> {
     let Request { method, url, headers, body, .. } = request;
+    let bare = method == Method::HEAD;
     let mut builder = client.request(method, url).headers(headers);
     if let Some(body) = body {
         builder = builder.body(Bytes::from_owner(body));
     }
     let mut answer = builder.send().await.map_err(|error| fault::of(host, error))?;
     let status = answer.status();
-    if status.is_redirection() {
-        return Err(NetError::unsent(redirected(host, status, answer.url(), answer.headers())));
+    if bare || status.is_redirection() {
+        return Ok(Parts { status, headers: std::mem::take(answer.headers_mut()), body: Zeroizing::default() });
     }
     if let Some(encoding) = answer.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
         let shown = encoding.to_str().unwrap_or("unknown");
@@ -215,16 +232,6 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     body.extend_from_slice(chunk);
 }
 
-fn redirected(host: &Host, status: StatusCode, from: &Url, headers: &HeaderMap) -> SourceError {
-    let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());
-    let to = match to {
-        Some(to) if to.has_host() => format!(" to {}{}", host::shown(&to), cut(to.path(), 100)),
-        _ => String::new(),
-    };
-    let message = format!("answered {}{to}: redirects are not followed; name the right address", status.as_u16());
-    host.failure(Reason::InvalidAnswer, &message)
-}
-
 fn too_large(host: &Host) -> NetError {
     unreadable(host, "the answer is larger than 1 MiB: this is no endpoint that hands out tokens")
 }
@@ -234,6 +241,19 @@ fn unreadable(host: &Host, message: &str) -> NetError {
 }
 
 impl Answer {
+    /// Where to, without the query; where the address has a secret in it, that may come back in the path.
+    fn redirected(&self, from: &Url, secret: bool) -> SourceError {
+        let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());
+        let to = match to {
+            Some(to) if to.has_host() && secret => format!(" to {}", host::shown(&to)),
+            Some(to) if to.has_host() => format!(" to {}{}", host::shown(&to), cut(to.path(), 100)),
+            _ => String::new(),
+        };
+        let status = self.status.as_u16();
+        let message = format!("answered {status}{to}: redirects are not followed; name the right address");
+        self.error(Reason::InvalidAnswer, &message)
+    }
+
     /// An error about this answer: the status decides whether it was refused, and Retry-After stands.
     pub fn failure(&self, said: &str) -> SourceError {
         let status = self.status.as_u16();

@@ -88,7 +88,8 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Obtained,
     let answered = match exchange.send(0).await {
         // The token that was sent may be spent: some servers take it once more for a moment, and then only.
         Err(lost) if lost.answer_lost && exchange.refresh_token.is_some() => {
-            tracing::warn!("the answer to a refresh token was lost, and is asked for again: {}", lost.error);
+            let name = &given.name;
+            tracing::warn!("token {name}: an answer was lost, and the refresh token is sent once more: {}", lost.error);
             exchange.send(1).await
         }
         once => once,

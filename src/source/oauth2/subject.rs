@@ -69,7 +69,7 @@ mod tests {
     fn a_file_holds_one_token_and_a_newline() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
-        let mut of = |content: &[u8]| {
+        let of = |content: &[u8]| {
             std::fs::write(&path, content).unwrap();
             of_file(&path).map(|token| token.expose().clone())
         };

@@ -1,0 +1,85 @@
+//! Owns: `renewd check --online`: every token is tried, parents before their children, and told in a line.
+//! Does not: deliver or keep what it obtains, or spend a refresh token.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::core::engine::Reason;
+use crate::core::secret::Secret;
+use crate::core::settings::{Plan, TokenName, TokenPlan};
+use crate::host::clock;
+use crate::source::net::Network;
+use crate::source::probe::{Shown, probe};
+use crate::source::{Given, SourceError};
+
+type Tried = BTreeMap<TokenName, Result<Shown, SourceError>>;
+
+/// Tries all tokens of a plan; true if none failed.
+pub(super) fn check(plan: &Plan, out: &mut dyn Write) -> io::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tried = runtime.block_on(all(plan));
+    // A name that is still looked up is not waited for.
+    runtime.shutdown_background();
+    for token in &plan.tokens {
+        let said = tried.get(&token.name).map_or_else(|| "was not tried".into(), said);
+        writeln!(out, "{}: {said}", token.name)?;
+    }
+    Ok(tried.values().all(Result::is_ok))
+}
+
+fn said(tried: &Result<Shown, SourceError>) -> String {
+    match tried {
+        Ok(Shown::Obtained { left: Some(left), .. }) => {
+            let left = std::time::Duration::from_secs(left.as_secs());
+            format!("ok, obtained: good for {}, and thrown away", humantime::format_duration(left))
+        }
+        Ok(Shown::Obtained { left: None, .. }) => "ok, obtained: it never expires, and was thrown away".into(),
+        Ok(Shown::Reached(what)) => format!("ok, {what}"),
+        Ok(Shown::Left(why)) => format!("not tried: {why}"),
+        Err(error) => format!("failed, {}: {error}", error.reason.as_str()),
+    }
+}
+
+/// In rounds: those whose parents were tried go together.
+async fn all(plan: &Plan) -> Tried {
+    let network = Arc::new(Network::new(|| clock::now().wall));
+    let mut tried = Tried::new();
+    loop {
+        let ready = |token: &&TokenPlan| {
+            !tried.contains_key(&token.name) && token.parents.iter().all(|parent| tried.contains_key(parent))
+        };
+        let round: Vec<&TokenPlan> = plan.tokens.iter().filter(ready).collect();
+        if round.is_empty() {
+            return tried;
+        }
+        let asked = round.iter().map(|token| one(token, &tried, &network));
+        let answered = join_all(asked).await;
+        tried.extend(round.iter().map(|token| token.name.clone()).zip(answered));
+    }
+}
+
+async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result<Shown, SourceError> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce)
+        .map_err(|error| SourceError::new(Reason::Machine, format!("the system gives no random numbers: {error}")))?;
+    let given = Given {
+        name: token.name.clone(),
+        at: clock::now().wall,
+        nonce,
+        parents: token.parents.iter().filter_map(|parent| at_hand(parent, tried)).collect(),
+        refresh_token: None,
+        network: network.clone(),
+        now: || clock::now().wall,
+    };
+    probe(token, given).await
+}
+
+fn at_hand(parent: &TokenName, tried: &Tried) -> Option<(TokenName, Secret<String>)> {
+    match tried.get(parent) {
+        Some(Ok(Shown::Obtained { token, .. })) => Some((parent.clone(), token.clone())),
+        _ => None,
+    }
+}

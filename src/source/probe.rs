@@ -1,0 +1,64 @@
+//! Owns: how a source is tried without delivering anything: what may be had again is obtained, and where that would spend
+//! a refresh token, its endpoint is only reached.
+//! Does not: decide which are tried, or print.
+
+use std::time::Duration;
+
+use super::net::Host;
+use super::{Given, Obtained, SourceError, of};
+use crate::core::engine::Reason;
+use crate::core::secret::Secret;
+use crate::core::settings::{Grant, SourcePlan, TokenPlan};
+
+/// What a try showed.
+pub enum Shown {
+    /// A token came, and is good for so long; for ever where it says so.
+    Obtained { token: Secret<String>, left: Option<Duration> },
+    /// Somebody is there, whose certificate is right; no token was asked for.
+    Reached(String),
+    /// Nothing was tried, and why.
+    Left(String),
+}
+
+/// Tries one. `Given` holds its parents, as far as there are any.
+///
+/// # Errors
+/// It cannot be obtained, or its endpoint is not reached.
+pub async fn probe(token: &TokenPlan, given: Given) -> Result<Shown, SourceError> {
+    let missing = token.parents.iter().find(|wanted| !given.parents.iter().any(|(name, _)| name == *wanted)).cloned();
+    let only_reached = match &token.source {
+        SourcePlan::Command(_) => return Ok(Shown::Left("a command is not run".into())),
+        SourcePlan::Lacking(_) => {
+            let lack = token.lack.as_ref().map_or("the machine lacks something", |lack| &lack.message);
+            return Ok(Shown::Left(lack.to_owned()));
+        }
+        SourcePlan::OAuth2(settings) => matches!(settings.grant, Grant::RefreshToken(_)),
+        SourcePlan::Http(settings) => settings.refresh_token.is_some(),
+        SourcePlan::Jwt(_) | SourcePlan::GithubApp(_) => false,
+    };
+    let why = match missing {
+        _ if only_reached => "its refresh token was not spent".into(),
+        Some(parent) => format!("the token {parent}, which it takes, was not obtained"),
+        None => return obtain(token, given).await,
+    };
+    Ok(Shown::Reached(format!("{} is there; {why}", reach(token, &given).await?)))
+}
+
+async fn obtain(token: &TokenPlan, given: Given) -> Result<Shown, SourceError> {
+    let now = given.now;
+    let source = of(&token.source).ok_or_else(|| SourceError::new(Reason::Machine, "it has no source"))?;
+    let Obtained { token, expires_at, .. } = source.obtain(given).await?;
+    Ok(Shown::Obtained { token, left: expires_at.map(|at| at.since(now())) })
+}
+
+async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {
+    let reached = match &token.source {
+        SourcePlan::OAuth2(settings) => {
+            let url = settings.token_url(given).await?;
+            given.network.reach(url, settings.way()).await
+        }
+        SourcePlan::Http(settings) => given.network.reach(settings.origin()?, &settings.reach).await,
+        _ => return Err(SourceError::new(Reason::Machine, "it has no endpoint")),
+    };
+    Ok(reached?)
+}

@@ -1,0 +1,182 @@
+//! The binary itself: `check --online`, proxies of its environment, a daemon beside endpoints that hang.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::pki::Pki;
+use crate::proxy::Proxy;
+use crate::server::{Act, Server, answer, json};
+use crate::support::{Ran, Sandbox, is_root, until};
+
+const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":3600}"#;
+const NAMED: &str = "subjectAltName=DNS:idp.example\nextendedKeyUsage=serverAuth\n";
+
+/// One token by client_credentials, delivered to `out/NAME`.
+fn token(sandbox: &Sandbox, name: &str, url: &str, more: &str) -> String {
+    let out = sandbox.out(name);
+    format!(
+        "[token.{name}]\nsource = \"oauth2\"\ntoken_url = \"{url}\"\ngrant = \"client_credentials\"\nclient_id = \"jobs\"\n\
+         client_secret.file = \"secret\"\n{more}\n[[token.{name}.output]]\nformat = \"token\"\npath = \"{}\"\n",
+        out.display()
+    )
+}
+
+#[track_caller]
+fn line<'a>(ran: &'a Ran, name: &str) -> &'a str {
+    let found = ran.stdout.lines().find(|line| line.starts_with(&format!("{name}: ")));
+    found.unwrap_or_else(|| panic!("no line for {name}: {ran:#?}"))
+}
+
+#[test]
+fn check_online_tries_all_and_spends_nothing() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/bad" => answer(401, "application/json", r#"{"error":"invalid_client"}"#),
+        "/child" => json(r#"{"t":"abc","e":60}"#),
+        _ if seen.method == "HEAD" => answer(405, "text/plain", ""),
+        _ => json(GOOD),
+    });
+    sandbox.put("first.refresh", "first-1\n");
+    let mut config = token(&sandbox, "good", &server.url("/token"), "");
+    let url = server.url("");
+    write!(
+        config,
+        r#"
+[token.child]
+source = "http"
+url = "{url}/child"
+bearer = {{ token = "signed" }}
+response = {{ token = "/t", expires_in = "/e" }}
+[token.signed]
+source = "jwt"
+algorithm = "HS256"
+key = "k"
+secret.file = "secret"
+[token.rotating]
+source = "oauth2"
+token_url = "{url}/rotating"
+grant = "refresh_token"
+client_id = "jobs"
+refresh_token.file = "first.refresh"
+[token.portal]
+source = "http"
+url = "{url}/portal"
+form = {{ r = "{{{{ refresh_token }}}}" }}
+refresh_token.file = "first.refresh"
+response = {{ token = "/t" }}
+[token.program]
+source = "command"
+command = ["/bin/false"]
+ttl = "1h"
+"#
+    )
+    .expect("written");
+    sandbox.config(&config);
+    let ran = sandbox.ours(&["check", "--online"]).expect(0);
+    assert!(line(&ran, "good").starts_with("good: ok, obtained: good for 59m "), "{ran:#?}");
+    assert!(line(&ran, "child").contains("ok, obtained: good for "));
+    assert!(line(&ran, "signed").contains("ok, obtained"));
+    for spared in ["rotating", "portal"] {
+        assert!(line(&ran, spared).contains("is there; its refresh token was not spent"), "{ran:#?}");
+    }
+    assert!(line(&ran, "program").contains("not tried: a command is not run"));
+    assert!(!ran.text().contains("abc") && !ran.text().contains("first-1"), "{ran:#?}");
+    assert!(server.seen().iter().all(|seen| !seen.body.contains("first-1")), "{:#?}", server.seen());
+    let child = server.seen().into_iter().find(|seen| seen.path == "/child").expect("the child");
+    assert!(child.header("authorization").is_some_and(|value| value.starts_with("Bearer eyJ")), "{child:#?}");
+    assert!(crate::support::names_in(&sandbox.path("out")).is_empty(), "nothing is delivered");
+
+    sandbox.config(config + &token(&sandbox, "bad", &server.url("/bad"), ""));
+    let ran = sandbox.ours(&["check", "--online"]).expect(1);
+    assert!(line(&ran, "bad").contains("failed, rejected: "), "{ran:#?}");
+    assert!(line(&ran, "bad").contains("invalid_client") && line(&ran, "good").contains("ok"));
+    sandbox.ours(&["check"]).expect(0);
+    let asked = server.seen().len();
+    sandbox.config("[token.x]\nsource = \"oauth2\"\n");
+    sandbox.ours(&["check", "--online"]).expect(78);
+    assert_eq!(server.seen().len(), asked, "a wrong config asks nobody");
+}
+
+#[test]
+fn the_environment_names_a_proxy_and_who_goes_without() {
+    let pki = Pki::new();
+    pki.issue("named", "2", NAMED);
+    let server = Server::at("127.0.0.1:0", Some(pki.server("named", None)), |_| json(GOOD));
+    let proxy = Proxy::start(Some(server.address));
+    let sandbox = Sandbox::new();
+    sandbox.put("ca.crt", pki.read("ca.crt"));
+    let near = Server::start(|_| json(GOOD));
+    let config = token(&sandbox, "far", "https://idp.example/token", "ca_file = \"ca.crt\"");
+    sandbox.config(config + &token(&sandbox, "near", &near.url("/token"), ""));
+    let through = format!("http://{}", proxy.address);
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        let before = proxy.asked().len();
+        let env = [(variable, through.as_str()), ("HTTP_PROXY", "http://127.0.0.1:1")];
+        let config = sandbox.path("config.toml");
+        let ran = sandbox.run_with(&["check", "--online", "-c", config.to_str().expect("UTF-8")], "", &env);
+        let ran = ran.expect(0);
+        assert!(line(&ran, "far").contains("ok, obtained") && line(&ran, "near").contains("ok, obtained"));
+        assert_eq!(proxy.asked()[before..], ["CONNECT idp.example:443 HTTP/1.1"], "{variable}");
+    }
+    assert!(!server.seen().is_empty());
+
+    let refusing = Proxy::start(None);
+    let through = format!("http://user:hunter2@{}", refusing.address);
+    let config = sandbox.path("config.toml");
+    let args = ["check", "--online", "-c", config.to_str().expect("UTF-8")];
+    let ran = sandbox.run_with(&args, "", &[("HTTPS_PROXY", &through)]).expect(1);
+    let words = format!("through the proxy {}: the proxy refuses", refusing.address);
+    assert!(line(&ran, "far").contains(&words), "{ran:#?}");
+    assert!(!ran.text().contains("hunter2"), "{ran:#?}");
+    let env = [("HTTPS_PROXY", through.as_str()), ("NO_PROXY", ".example")];
+    let ran = sandbox.run_with(&args, "", &env).expect(1);
+    assert!(line(&ran, "far").contains("name"), "{ran:#?}");
+    assert_eq!(refusing.asked().len(), 1);
+}
+
+#[test]
+fn a_daemon_delivers_beside_fifty_endpoints_that_hang() {
+    let hanging: Vec<Server> = (0..50).map(|_| Server::start(|_| Act::Hang)).collect();
+    let good = Server::start(|_| json(GOOD));
+    let sandbox = Sandbox::new();
+    let mut config = String::new();
+    for (number, server) in hanging.iter().enumerate() {
+        config += &token(&sandbox, &format!("h{number}"), &server.url("/token"), "required = false\ntimeout = \"20s\"");
+    }
+    sandbox.config(config + &token(&sandbox, "good", &good.url("/token"), ""));
+    let mut daemon = sandbox.start();
+    assert!(daemon.started.elapsed() < Duration::from_secs(10));
+    assert_eq!(sandbox.read("good"), "abc");
+    until("all fifty are asked", || hanging.iter().all(|server| !server.seen().is_empty()));
+    // Beside them it is rotated too, and leaves nothing open.
+    assert!(sandbox.rotate(&["good"]));
+    assert_eq!(good.seen().len(), 2);
+    until("nothing is open", || good.open() == 0);
+    // In the middle of fifty requests it ends at once.
+    let (status, took) = daemon.end(rustix::process::Signal::TERM);
+    assert!(status.success());
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+/// A unit that was made for signing alone says what it needs.
+#[test]
+fn a_unit_without_network_is_told_how_to_get_one() {
+    if !is_root("a_unit_without_network_is_told_how_to_get_one") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.config(
+        token(&sandbox, "far", "https://192.0.2.1/token", "") + &token(&sandbox, "named", "https://idp.example/", ""),
+    );
+    for (unit, told) in [(true, true), (false, false)] {
+        let mut command = sandbox.command(&["unshare", "-n"]);
+        command.args(["check", "--online"]).arg("-c").arg(sandbox.path("config.toml"));
+        if unit {
+            command.env("INVOCATION_ID", "x");
+        }
+        let ran = sandbox.finish(command, "").expect(1);
+        for name in ["far", "named"] {
+            assert_eq!(line(&ran, name).contains("PrivateNetwork=no"), told, "{ran:#?}");
+        }
+    }
+}

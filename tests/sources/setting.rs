@@ -1,0 +1,133 @@
+//! Owns: settings as a config would give them, and one attempt with them.
+//! Does not: assert anything.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use renewd::core::credential::RefreshToken;
+use renewd::core::key::{Algorithm, SigningKey};
+use renewd::core::pattern::Pattern;
+use renewd::core::secret::Secret;
+use renewd::core::settings::*;
+use renewd::core::time::Wall;
+use renewd::source::net::Network;
+use renewd::source::{Cost, Given, Obtained, SourceError, of};
+
+pub fn now() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    Wall(i64::try_from(since.as_millis()).expect("a clock of this age"))
+}
+
+pub fn secret(text: &str) -> SecretText {
+    Arc::new(Secret::new(text.to_owned()))
+}
+
+pub fn name(text: &str) -> TokenName {
+    TokenName::new(text).expect("a name")
+}
+
+pub fn pattern(text: &str) -> Pattern {
+    Pattern::parse(text).expect("a pattern")
+}
+
+/// Long enough for a loaded machine; what has to fail by time sets its own.
+pub fn reach() -> Reach {
+    Reach { ca: None, timeout: Duration::from_secs(20), allow_http: false, ttl: None }
+}
+
+/// client_credentials with client_secret_basic.
+pub fn oauth2(url: &str) -> OAuth2Settings {
+    OAuth2Settings {
+        endpoint: TokenEndpoint::Url(url.to_owned()),
+        grant: Grant::ClientCredentials,
+        client_id: Some("jobs".into()),
+        client_auth: ClientAuth::Basic(secret("swordfish-1")),
+        scope: None,
+        params: Vec::new(),
+        reach: reach(),
+    }
+}
+
+pub fn first(token: &str) -> FirstRefresh {
+    FirstRefresh { token: secret(token), digest: Fingerprint::of(token.as_bytes()) }
+}
+
+pub fn refreshing(url: &str, token: &str) -> OAuth2Settings {
+    OAuth2Settings { grant: Grant::RefreshToken(first(token)), ..oauth2(url) }
+}
+
+pub fn assertion(algorithm: Algorithm, key: SigningKey) -> Arc<AssertionSettings> {
+    Arc::new(AssertionSettings {
+        algorithm,
+        key: Arc::new(key),
+        lifetime: Duration::from_secs(300),
+        claims: serde_json::Map::new(),
+        header: serde_json::Map::new(),
+    })
+}
+
+/// Everything that one attempt has.
+#[derive(Clone)]
+pub struct Try {
+    pub network: Arc<Network>,
+    pub parents: Vec<(TokenName, Secret<String>)>,
+    pub refresh_token: Option<RefreshToken>,
+}
+
+impl Try {
+    pub fn new() -> Self {
+        Self { network: Arc::new(Network::new(now)), parents: Vec::new(), refresh_token: None }
+    }
+
+    pub fn parent(mut self, parent: &str, token: &str) -> Self {
+        self.parents.push((name(parent), Secret::new(token.to_owned())));
+        self
+    }
+
+    pub async fn of(&self, plan: SourcePlan) -> Result<Obtained, SourceError> {
+        let source = of(&plan).expect("a source");
+        assert_eq!(source.cost(), Cost::Waiting);
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).expect("random numbers");
+        let given = Given {
+            name: name("tried"),
+            at: now(),
+            nonce,
+            parents: self.parents.clone(),
+            refresh_token: self.refresh_token.clone(),
+            network: self.network.clone(),
+            now,
+        };
+        source.obtain(given).await
+    }
+
+    pub fn oauth2(&self, settings: OAuth2Settings) -> Result<Obtained, SourceError> {
+        block(self.of(SourcePlan::OAuth2(Arc::new(settings))))
+    }
+
+    pub fn http(&self, settings: HttpSettings) -> Result<Obtained, SourceError> {
+        block(self.of(SourcePlan::Http(Arc::new(settings))))
+    }
+}
+
+/// On a runtime like the daemon's.
+pub fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// The error of an attempt with fresh state; nothing of a credential stands in it.
+#[track_caller]
+pub fn refused(settings: OAuth2Settings) -> SourceError {
+    let error = Try::new().oauth2(settings).expect_err("a failure");
+    clean(&error);
+    error
+}
+
+#[track_caller]
+pub fn clean(error: &SourceError) {
+    let shown = format!("{error} {error:?}");
+    for secret in ["swordfish", "hunter2", "eyJ"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    assert!(!error.message.contains('\n'), "{shown}");
+}
