@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
+use renewd::core::credential::RefreshToken;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
@@ -59,7 +60,9 @@ fn token(text: &str, generation: u64) -> KeptToken {
         expires_at: generation.is_multiple_of(2).then_some(Wall(1_600_003_600_123)),
         obtained_at: Wall(1_600_000_000_456),
         token: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
-        refresh_token: generation.is_multiple_of(3).then(|| Secret::new(format!("refresh-{text}"))),
+        refresh_token: generation
+            .is_multiple_of(3)
+            .then(|| RefreshToken { token: Secret::new(format!("refresh-{text}")), first: Fingerprint([3; 16]) }),
     }
 }
 
@@ -490,7 +493,7 @@ fn some_token() -> impl Strategy<Value = KeptToken> {
             expires_at: expires.map(Wall),
             obtained_at: Wall(obtained),
             token: Secret::new(secret),
-            refresh_token: refresh.map(Secret::new),
+            refresh_token: refresh.map(|token| RefreshToken { token: Secret::new(token), first: Fingerprint(from) }),
         })
 }
 

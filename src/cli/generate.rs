@@ -62,7 +62,7 @@ fn generate(args: &Args) -> Result<(), Failure> {
     let (key, algorithm) = args.signer.load()?;
     let settings = JwtSettings {
         algorithm,
-        signing_key: Some(Arc::new(key)),
+        signing_key: Arc::new(key),
         key: Some(args.key.clone()),
         key_claim: args.key_claim,
         lifetime: args.lifetime,

@@ -5,11 +5,21 @@ use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_P
 use zeroize::Zeroizing;
 
 pub use super::key::SecretEncoding as Encoding;
+use super::secret::Secret;
+use super::settings::Fingerprint;
 
 /// The bytes are not what the encoding says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not valid {}", .0.name())]
 pub struct DecodeError(pub Encoding);
+
+/// A refresh token that took the place of the one that was spent (RFC 6749 6).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefreshToken {
+    pub token: Secret<String>,
+    /// Of the one in the config that it descends from: another one there wins over it.
+    pub first: Fingerprint,
+}
 
 impl Encoding {
     /// The bytes that `text` stands for. UTF-8 is taken as it is.

@@ -13,6 +13,7 @@ pub mod jose;
 pub mod json;
 pub mod key;
 pub(crate) mod keys;
+pub mod pattern;
 pub mod plan;
 pub mod render;
 pub mod schedule;

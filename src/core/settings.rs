@@ -1,6 +1,8 @@
 //! Owns: the shape of a validated configuration. What stands here is right by its types, or was checked by `plan`.
 //! Does not: parse, check or read anything.
 
+mod source;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,6 +10,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use source::*;
 
 use super::key::{Algorithm, SigningKey};
 
@@ -157,8 +161,8 @@ pub enum KeyClaim {
 #[derive(Clone, Debug)]
 pub struct JwtSettings {
     pub algorithm: Algorithm,
-    /// Parsed once; tokens of the same secret or key file share it. `None` where the machine lacks it (`TokenPlan::lack`).
-    pub signing_key: Option<Arc<SigningKey>>,
+    /// Parsed once; tokens of the same secret or key file share it.
+    pub signing_key: Arc<SigningKey>,
     /// The public name of the credential: `iss` or `kid`. Absent where `claims.iss` or `header.kid` says it.
     pub key: Option<String>,
     pub key_claim: KeyClaim,
@@ -172,21 +176,6 @@ pub struct JwtSettings {
     pub exp: bool,
     pub nbf: bool,
     pub jti: bool,
-}
-
-/// How a token is obtained, by kind.
-#[derive(Clone, Debug)]
-pub enum SourcePlan {
-    Jwt(Arc<JwtSettings>),
-}
-
-impl SourcePlan {
-    /// The word of `source = "..."`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Jwt(_) => "jwt",
-        }
-    }
 }
 
 /// What a hook does.

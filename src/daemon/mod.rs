@@ -22,12 +22,11 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) use notes::span;
 pub(crate) use once::{Once, once};
 pub(crate) use run::run;
+use runner::Answered;
 
 use crate::core::engine::Event;
-use crate::core::settings::TokenName;
 use crate::host::load::Loaded;
 use crate::host::watch::Mark;
-use crate::source::{Obtained, SourceError};
 
 /// What threads and tasks tell the loop.
 pub(super) enum Message {
@@ -37,7 +36,7 @@ pub(super) enum Message {
         folder: PathBuf,
         events: Vec<Event>,
     },
-    Obtained(Vec<(TokenName, u64, Result<Obtained, SourceError>)>),
+    Obtained(Vec<Answered>),
     /// The config was read again; `read_at` is from before.
     Loaded {
         number: u64,

@@ -106,7 +106,7 @@ pub(super) fn take(runner: &mut Runner, message: Message) {
             runner.extend(events);
         }
         Message::Obtained(answered) => {
-            answered.into_iter().for_each(|(name, generation, result)| runner.obtained(name, generation, result));
+            answered.into_iter().for_each(|one| runner.obtained(one));
         }
         // Only `run` reads a config again.
         Message::Loaded { .. } => {}

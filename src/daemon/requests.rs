@@ -192,7 +192,7 @@ fn outputs(plan: &Plan) -> Outputs<'_> {
 }
 
 fn document(row: &TokenStatus, outputs: &Outputs<'_>, plan: &Plan) -> Value {
-    let source = plan.tokens.iter().find(|token| token.name == row.name).map(|token| token.source.kind());
+    let source = plan.tokens.iter().find(|token| token.name == row.name).map(|token| token.source.kind().as_str());
     json!({
         "name": row.name.as_str(),
         "source": source,

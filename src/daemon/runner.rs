@@ -3,9 +3,11 @@
 //! Does not: decide, or wait for anything.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::files::Files;
@@ -14,13 +16,13 @@ use super::notes;
 use super::saving::Saving;
 use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Action, Answer, Event, HookKind, State, Want, step};
+use crate::core::engine::{Action, Answer, Event, HookKind, Reason, State, Want, step};
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
 use crate::host::store::{Record, Store};
-use crate::source::{self, Cost, Source, SourceError};
+use crate::source::{self, Cost, Given, Source, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
@@ -29,6 +31,16 @@ struct ToObtain {
     name: TokenName,
     generation: u64,
     source: Arc<dyn Source>,
+    parents: Vec<(TokenName, u64)>,
+}
+
+/// What became of an attempt.
+pub(crate) struct Answered {
+    pub name: TokenName,
+    pub generation: u64,
+    /// What it was made from.
+    pub parents: Vec<(TokenName, u64)>,
+    pub result: Result<source::Obtained, SourceError>,
 }
 
 /// A copy of a token at hand, for whoever asked.
@@ -184,7 +196,7 @@ impl Runner {
 
     fn carry_out(&mut self, action: Action, now: Now) {
         match action {
-            Action::Obtain { name, generation, .. } => self.queue_obtaining(name, generation),
+            Action::Obtain { name, generation, parents } => self.queue_obtaining(name, generation, parents),
             Action::Persist(token) => self.saving.push_token(token),
             Action::Forget { name } => {
                 self.vault.forget(&name);
@@ -213,22 +225,27 @@ impl Runner {
         }
     }
 
-    fn queue_obtaining(&mut self, name: TokenName, generation: u64) {
-        match self.sources.get(&name).and_then(|at| self.plan.tokens.get(*at)) {
-            Some(token) => {
-                let source = source::of(&token.source);
-                self.to_obtain.push(ToObtain { name, generation, source });
-            }
-            None => tracing::error!("token {name} is wanted but not in the config: please report this"),
-        }
+    fn queue_obtaining(&mut self, name: TokenName, generation: u64, parents: Vec<(TokenName, u64)>) {
+        let token = self.sources.get(&name).and_then(|at| self.plan.tokens.get(*at));
+        let Some(source) = token.and_then(|token| source::of(&token.source)) else {
+            tracing::error!("token {name} is wanted but cannot be asked for: please report this");
+            return;
+        };
+        self.to_obtain.push(ToObtain { name, generation, source, parents });
     }
 
-    /// Signatures of microseconds are made here, slower ones on threads.
+    /// Signatures of microseconds are made here, slower ones on threads; what waits is a task of its own.
     fn obtain(&mut self) {
-        let (instant, computing): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.to_obtain).into_iter().partition(|one| one.source.cost() == Cost::Instant);
-        for (name, generation, result) in obtain_all(instant) {
-            self.obtained(name, generation, result);
+        let (mut instant, mut computing) = (Vec::new(), Vec::new());
+        for one in std::mem::take(&mut self.to_obtain) {
+            match one.source.cost() {
+                Cost::Instant => instant.push(one),
+                Cost::Computing => computing.push(one),
+                Cost::Waiting => self.wait_for(one),
+            }
+        }
+        for answered in sign_all(instant) {
+            self.obtained(answered);
         }
         let mut computing = computing.into_iter().peekable();
         while computing.peek().is_some() {
@@ -236,27 +253,60 @@ impl Runner {
             let messages = self.messages.clone();
             tokio::task::spawn_blocking(move || {
                 // The daemon is gone: nobody waits for the answer.
-                let _ = messages.send(Message::Obtained(obtain_all(batch)));
+                let _ = messages.send(Message::Obtained(sign_all(batch)));
             });
         }
     }
 
+    fn wait_for(&self, one: ToObtain) {
+        let parents = one.parents.iter().filter_map(|(name, generation)| {
+            self.vault.get(name, *generation).map(|stored| (name.clone(), stored.token.clone()))
+        });
+        let mut nonce = [0; 16];
+        let drawn = getrandom::fill(&mut nonce);
+        let given = Given {
+            at: clock::now().wall,
+            nonce,
+            parents: parents.collect(),
+            refresh_token: self.vault.refresh_token(&one.name).cloned(),
+            now: || clock::now().wall,
+        };
+        let messages = self.messages.clone();
+        tokio::spawn(async move {
+            let ToObtain { name, generation, source, parents } = one;
+            let asked = async {
+                drawn.map_err(no_random_numbers)?;
+                source.obtain(given).await
+            };
+            // A panic must not leave the token waiting for ever.
+            let result = AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| Err(broken()));
+            // The daemon is gone: nobody waits for the answer.
+            let _ = messages.send(Message::Obtained(vec![Answered { name, generation, parents, result }]));
+        });
+    }
+
     /// What a source answered, of whatever kind it is.
-    pub fn obtained(&mut self, name: TokenName, generation: u64, result: Result<source::Obtained, SourceError>) {
-        let event = match result {
+    pub fn obtained(&mut self, answered: Answered) {
+        let Answered { name, generation, parents, result } = answered;
+        let error = match result {
             Ok(obtained) => {
                 let issued = self.vault.put(name.clone(), generation, obtained);
-                Event::Obtained { name, generation, issued }
+                self.queue.push_back(Event::Obtained { name, generation, issued });
+                return;
             }
-            Err(error) => Event::ObtainFailed {
-                name,
-                generation,
-                reason: error.reason,
-                message: error.message.into(),
-                retry_after: error.retry_after,
-            },
+            Err(error) => error,
         };
-        self.queue.push_back(event);
+        let message = error.message.into();
+        let refused = parents.into_iter().find(|(parent, _)| Some(parent) == error.refused_parent.as_ref());
+        self.queue.push_back(match refused {
+            Some((parent, parent_generation)) => {
+                Event::ParentRejected { name, generation, parent, parent_generation, message }
+            }
+            None => {
+                let (reason, retry_after) = (error.reason, error.retry_after);
+                Event::ObtainFailed { name, generation, reason, message, retry_after }
+            }
+        });
     }
 
     /// The last chance of what the state lacks still.
@@ -291,23 +341,28 @@ impl Runner {
     }
 }
 
-type Answered = (TokenName, u64, Result<source::Obtained, SourceError>);
-
-fn obtain_all(batch: Vec<ToObtain>) -> Vec<Answered> {
+/// Signs a batch where it stands. None of its sources waits.
+fn sign_all(batch: Vec<ToObtain>) -> Vec<Answered> {
     let mut random = vec![0; batch.len() * 16];
     let drawn = getrandom::fill(&mut random);
     let now = clock::now().wall;
     let one = |(one, nonce): (ToObtain, &[u8; 16])| {
-        let result = match &drawn {
-            Ok(()) => one.source.obtain(now, *nonce),
-            Err(error) => Err(SourceError {
-                reason: crate::core::engine::Reason::Machine,
-                message: format!("the system gives no random numbers: {error}"),
-                retry_after: None,
-            }),
+        let given =
+            Given { at: now, nonce: *nonce, parents: Vec::new(), refresh_token: None, now: || clock::now().wall };
+        let result = match drawn {
+            Ok(()) => one.source.obtain(given).now_or_never().unwrap_or_else(|| Err(broken())),
+            Err(error) => Err(no_random_numbers(error)),
         };
-        (one.name, one.generation, result)
+        Answered { name: one.name, generation: one.generation, parents: one.parents, result }
     };
     let (nonces, _) = random.as_chunks::<16>();
     batch.into_iter().zip(nonces).map(one).collect()
+}
+
+fn no_random_numbers(error: getrandom::Error) -> SourceError {
+    SourceError::new(Reason::Machine, format!("the system gives no random numbers: {error}"))
+}
+
+fn broken() -> SourceError {
+    SourceError::new(Reason::InvalidAnswer, "the source failed by a fault of renewd itself: please report this")
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::credential::RefreshToken;
 use crate::core::engine::Issued;
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TokenName};
@@ -13,7 +14,7 @@ use crate::source::Obtained;
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub token: Secret<String>,
-    pub refresh_token: Option<Secret<String>>,
+    pub refresh_token: Option<RefreshToken>,
     pub issued_at: Wall,
     pub expires_at: Option<Wall>,
 }
@@ -47,6 +48,12 @@ impl Vault {
 
     pub fn get(&self, name: &TokenName, generation: u64) -> Option<&Stored> {
         self.stored.get(&(name.clone(), generation))
+    }
+
+    /// What the newest token that has one left to refresh with.
+    pub fn refresh_token(&self, name: &TokenName) -> Option<&RefreshToken> {
+        let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
+        all.rev().find_map(|(_, stored)| stored.refresh_token.as_ref())
     }
 
     pub fn discard(&mut self, name: &TokenName, generation: u64) {

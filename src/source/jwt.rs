@@ -1,6 +1,10 @@
 //! Owns: `source = "jwt"`, a JWS signed on this machine.
 //! Does not: decide when, or keep the key's bytes.
 
+use std::future::ready;
+
+use futures_util::future::BoxFuture;
+
 use crate::core::claims::{self, Jti};
 use crate::core::engine::Reason;
 use crate::core::jose;
@@ -8,7 +12,7 @@ use crate::core::key::Algorithm;
 use crate::core::settings::JwtSettings;
 use crate::core::time::Wall;
 
-use super::{Cost, Obtained, Source, SourceError};
+use super::{Cost, Given, Obtained, Source, SourceError};
 
 impl Source for JwtSettings {
     /// An RSA signature takes a hundred times what the others take.
@@ -20,25 +24,22 @@ impl Source for JwtSettings {
         }
     }
 
-    fn obtain(&self, at: Wall, nonce: [u8; 16]) -> Result<Obtained, SourceError> {
-        mint(self, at, nonce)
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
+        Box::pin(ready(mint(self, given.at, given.nonce)))
     }
 }
 
 /// Signs one token for `now`. HMAC and EC take microseconds, RSA up to milliseconds; nothing is waited for.
 pub fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<Obtained, SourceError> {
-    let Some(key) = &settings.signing_key else {
-        return Err(failed("the secret or private key is not at hand".into()));
-    };
     let payload = claims::payload(settings, now, jti);
     let header = claims::header(settings);
-    let token = jose::seal(key, settings.algorithm, &header, &payload.json)
+    let token = jose::seal(&settings.signing_key, settings.algorithm, &header, &payload.json)
         .map_err(|e| failed(format!("the token can't be signed: {e}")))?;
     Ok(Obtained { token, issued_at: now.whole(), expires_at: payload.expires_at, refresh_token: None })
 }
 
 fn failed(message: String) -> SourceError {
-    SourceError { reason: Reason::Machine, message, retry_after: None }
+    SourceError::new(Reason::Machine, message)
 }
 
 #[cfg(test)]
@@ -55,7 +56,7 @@ mod tests {
         let key = SigningKey::from_secret(b"07c6e2t1rb92987fnrd705jkk8582p9e");
         JwtSettings {
             algorithm: Algorithm::HS256,
-            signing_key: Some(Arc::new(key)),
+            signing_key: Arc::new(key),
             key: Some("K".into()),
             key_claim: KeyClaim::Iss,
             lifetime: Lifetime::For(Duration::from_secs(60)),
@@ -82,19 +83,16 @@ mod tests {
     fn what_is_minted_verifies() {
         let settings = settings();
         let got = mint(&settings, Wall(5), [7; 16]).unwrap();
-        let key = settings.signing_key.as_ref().unwrap().verifying().unwrap();
+        let key = settings.signing_key.verifying().unwrap();
         let jws = Jws::parse(got.token.expose()).unwrap();
         assert_eq!(jws.verify(&key, Some(Algorithm::HS256)), Ok(Algorithm::HS256));
         assert_eq!(got.token.expose().capacity(), got.token.expose().len());
     }
 
     #[test]
-    fn a_key_that_is_missing_or_wrong_is_a_lack() {
-        let lacking = JwtSettings { signing_key: None, ..settings() };
+    fn a_key_of_another_kind_is_a_lack() {
         let wrong = JwtSettings { algorithm: Algorithm::RS256, ..settings() };
-        for settings in [lacking, wrong] {
-            let error = mint(&settings, Wall(5), [7; 16]).unwrap_err();
-            assert_eq!(error.reason, Reason::Machine);
-        }
+        let error = mint(&wrong, Wall(5), [7; 16]).unwrap_err();
+        assert_eq!(error.reason, Reason::Machine);
     }
 }

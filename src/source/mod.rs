@@ -6,9 +6,12 @@ pub mod jwt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
+use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::secret::Secret;
-use crate::core::settings::SourcePlan;
+use crate::core::settings::{SourcePlan, TokenName};
 use crate::core::time::Wall;
 
 /// A token that was just obtained.
@@ -19,8 +22,8 @@ pub struct Obtained {
     pub issued_at: Wall,
     /// `None`: it never expires.
     pub expires_at: Option<Wall>,
-    /// A refresh token that replaces the one that was spent (RFC 6749 6).
-    pub refresh_token: Option<Secret<String>>,
+    /// What the next one is obtained with: the new one, or the old one where it stays good.
+    pub refresh_token: Option<RefreshToken>,
 }
 
 /// A failed try.
@@ -32,6 +35,28 @@ pub struct SourceError {
     pub message: String,
     /// Not to be tried sooner (RFC 9110 10.2.3).
     pub retry_after: Option<Duration>,
+    /// The endpoint refused this parent token (401), and not what is the token's own.
+    pub refused_parent: Option<TokenName>,
+}
+
+impl SourceError {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), retry_after: None, refused_parent: None }
+    }
+}
+
+/// What an attempt is given.
+pub struct Given {
+    /// The moment to issue a token for.
+    pub at: Wall,
+    /// 16 random bytes that are used for nothing else.
+    pub nonce: [u8; 16],
+    /// The tokens that it is made from.
+    pub parents: Vec<(TokenName, Secret<String>)>,
+    /// What the last one left to refresh with.
+    pub refresh_token: Option<RefreshToken>,
+    /// The wall clock, for sources that wait before they ask.
+    pub now: fn() -> Wall,
 }
 
 /// Where a source is run.
@@ -41,22 +66,25 @@ pub enum Cost {
     Instant,
     /// Up to milliseconds of computing: on a thread of its own.
     Computing,
+    /// It waits for the network or a process, and computes little: a task of the daemon's own runtime.
+    Waiting,
 }
 
 /// A way to obtain tokens.
 pub trait Source: Send + Sync {
     fn cost(&self) -> Cost;
 
-    /// Obtains one. `at` is the moment to issue it for, `nonce` 16 random bytes that are used for nothing else.
+    /// Obtains one. Only where its cost is `Waiting` does it ever wait.
     ///
     /// # Errors
     /// See [`SourceError`]; the engine tries again.
-    fn obtain(&self, at: Wall, nonce: [u8; 16]) -> Result<Obtained, SourceError>;
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>>;
 }
 
-/// The source that a plan asks for.
-pub fn of(plan: &SourcePlan) -> Arc<dyn Source> {
+/// The source that a plan asks for; `None` where the machine lacks what it needs.
+pub fn of(plan: &SourcePlan) -> Option<Arc<dyn Source>> {
     match plan {
-        SourcePlan::Jwt(settings) => settings.clone(),
+        SourcePlan::Jwt(settings) => Some(settings.clone()),
+        _ => None,
     }
 }

@@ -1,12 +1,12 @@
 use serde_json::json;
 
-use super::super::key::Algorithm;
+use super::super::key::{Algorithm, SigningKey};
 use super::*;
 
 fn settings() -> JwtSettings {
     JwtSettings {
         algorithm: Algorithm::HS256,
-        signing_key: None,
+        signing_key: std::sync::Arc::new(SigningKey::from_secret(b"07c6e2t1rb92987fnrd705jkk8582p9e")),
         key: Some("K\"\u{e9}".into()),
         key_claim: KeyClaim::Iss,
         lifetime: Lifetime::For(Duration::from_secs(3600)),

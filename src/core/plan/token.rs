@@ -8,12 +8,14 @@ use serde_json::json;
 use super::credential::{Keyring, Ready};
 use super::lacks::Ledger;
 use super::schedule::{self, Timing};
-use crate::core::config::{Raw, RawAction, RawHook, RawToken};
+use crate::core::config::{Raw, RawAction, RawHook, RawJwt, RawToken};
 use crate::core::environment::Environment;
 use crate::core::facts::Facts;
 use crate::core::finding::Severity;
+use crate::core::key::SigningKey;
 use crate::core::settings::{
-    Fingerprint, HookAction, HookPlan, JwtSettings, KeyClaim, Lifetime, Schedule, SourcePlan, TokenName, TokenPlan,
+    Fingerprint, HookAction, HookPlan, JwtSettings, KeyClaim, Lifetime, Schedule, SourceKind, SourcePlan, TokenName,
+    TokenPlan,
 };
 
 pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<TokenPlan> {
@@ -27,13 +29,14 @@ pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut
         let after_rotate = hooks.plan(token, "after_rotate", 0, ledger);
         let on_failure = hooks.plan(token, "on_failure", 1, ledger);
         // Without an algorithm there was a mistake in the text, and no plan will come of it.
-        let Some(jwt) = settings(token, &timing, ready.as_ref()) else {
+        let Some(made_from) = made_from(token, &timing, ready.as_ref()) else {
             continue;
         };
+        let jwt = ready.and_then(|ready| settings(token, &timing, ready.key));
         tokens.push(TokenPlan {
             name: token.name.value.clone(),
-            made_from: made_from(token, &jwt, ready.as_ref()),
-            source: SourcePlan::Jwt(Arc::new(jwt)),
+            made_from,
+            source: jwt.map_or(SourcePlan::Lacking(SourceKind::Jwt), |jwt| SourcePlan::Jwt(Arc::new(jwt))),
             schedule: shared(&mut schedule, timing.schedule),
             required: token.required.unwrap_or(true),
             parents: token.parents.iter().map(|parent| parent.value.clone()).collect::<Vec<TokenName>>(),
@@ -55,48 +58,65 @@ fn shared(last: &mut Arc<Schedule>, schedule: Schedule) -> Arc<Schedule> {
     Arc::clone(last)
 }
 
-fn settings(token: &RawToken, timing: &Timing, ready: Option<&Ready>) -> Option<JwtSettings> {
+fn settings(token: &RawToken, timing: &Timing, signing_key: Arc<SigningKey>) -> Option<JwtSettings> {
     let jwt = &token.jwt;
+    let [iat, exp, nbf, jti] = switches(jwt, timing);
     Some(JwtSettings {
         algorithm: jwt.algorithm?.value,
-        signing_key: ready.map(|ready| Arc::clone(&ready.key)),
+        signing_key,
         key: jwt.key.as_ref().map(|key| key.value.clone()),
-        key_claim: jwt.key_claim.map_or(KeyClaim::Iss, |claim| claim.value),
+        key_claim: key_claim(jwt),
         lifetime: timing.lifetime,
         skew: timing.schedule.skew,
         claims: jwt.claims.members.clone(),
         header: jwt.header.clone(),
-        iat: jwt.claims.iat.unwrap_or(true),
-        exp: timing.lifetime != Lifetime::Never,
-        nbf: jwt.claims.nbf.unwrap_or(false),
-        jti: jwt.claims.jti.unwrap_or(true),
+        iat,
+        exp,
+        nbf,
+        jti,
     })
+}
+
+fn key_claim(jwt: &RawJwt) -> KeyClaim {
+    jwt.key_claim.map_or(KeyClaim::Iss, |claim| claim.value)
+}
+
+/// Which of iat, exp, nbf and jti are on.
+fn switches(jwt: &RawJwt, timing: &Timing) -> [bool; 4] {
+    let claims = &jwt.claims;
+    [
+        claims.iat.unwrap_or(true),
+        timing.lifetime != Lifetime::Never,
+        claims.nbf.unwrap_or(false),
+        claims.jti.unwrap_or(true),
+    ]
 }
 
 /// A canonical text of all that a token's content follows from, and the credential's digest. It is kept in the state:
 /// a change of its form obtains every token anew.
-fn made_from(token: &RawToken, jwt: &JwtSettings, ready: Option<&Ready>) -> Fingerprint {
-    let lifetime = match jwt.lifetime {
+fn made_from(token: &RawToken, timing: &Timing, ready: Option<&Ready>) -> Option<Fingerprint> {
+    let jwt = &token.jwt;
+    let lifetime = match timing.lifetime {
         Lifetime::For(span) => Some(span.as_secs()),
         Lifetime::Never => None,
     };
     let text = json!([
         "jwt 1",
-        jwt.algorithm.name(),
-        jwt.key,
-        match jwt.key_claim {
+        jwt.algorithm?.value.name(),
+        jwt.key.as_ref().map(|key| &key.value),
+        match key_claim(jwt) {
             KeyClaim::Iss => "iss",
             KeyClaim::Kid => "kid",
         },
         lifetime,
-        jwt.skew.as_millis().min(u128::from(u64::MAX)) as u64,
-        jwt.claims,
+        timing.schedule.skew.as_millis().min(u128::from(u64::MAX)) as u64,
+        jwt.claims.members,
         jwt.header,
-        [jwt.iat, jwt.exp, jwt.nbf, jwt.jti],
-        token.jwt.secret.as_ref().map(|secret| secret.encoding.name()),
+        switches(jwt, timing),
+        jwt.secret.as_ref().map(|secret| secret.encoding.name()),
         ready.map(|ready| ready.digest.0),
     ]);
-    Fingerprint::of(text.to_string().as_bytes())
+    Some(Fingerprint::of(text.to_string().as_bytes()))
 }
 
 struct Hooks<'r> {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use crate::core::credential::RefreshToken;
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
@@ -31,7 +32,7 @@ pub struct KeptToken {
     pub expires_at: Option<Wall>,
     pub obtained_at: Wall,
     pub token: Secret<String>,
-    pub refresh_token: Option<Secret<String>>,
+    pub refresh_token: Option<RefreshToken>,
 }
 
 /// A file that renewd wrote, or was about to write.
@@ -170,7 +171,7 @@ impl Record {
                     let refresh = kept.refresh_token.as_ref();
                     kept.name.as_str().len()
                         + kept.token.expose().len()
-                        + refresh.map_or(0, |token| token.expose().len())
+                        + refresh.map_or(0, |refresh| refresh.token.expose().len())
                 }
                 Self::TokenGone(name) => name.as_str().len(),
                 Self::Target(kept) => {
@@ -259,8 +260,9 @@ fn encode_token(kept: &KeptToken, out: &mut Vec<u8>) {
     out.extend_from_slice(&kept.obtained_at.0.to_le_bytes());
     put_bytes(out, kept.token.expose().as_bytes());
     out.push(u8::from(kept.refresh_token.is_some()));
-    if let Some(token) = &kept.refresh_token {
-        put_bytes(out, token.expose().as_bytes());
+    if let Some(refresh) = &kept.refresh_token {
+        put_bytes(out, refresh.token.expose().as_bytes());
+        out.extend_from_slice(&refresh.first.0);
     }
 }
 
@@ -273,7 +275,8 @@ fn decode_token(rest: &mut Reader<'_>) -> Option<KeptToken> {
         expires_at: rest.optional(Reader::wall)?,
         obtained_at: rest.wall()?,
         token: rest.secret()?,
-        refresh_token: rest.optional(Reader::secret)?,
+        refresh_token: rest
+            .optional(|rest| Some(RefreshToken { token: rest.secret()?, first: rest.fingerprint()? }))?,
     })
 }
 
