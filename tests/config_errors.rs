@@ -1,6 +1,9 @@
 //! What people are told of a config that is wrong: the whole of what `check` prints, for each mistake we know of.
 //! A promise here is the text itself: file, line, column, caret and remedy. And that no secret is in it.
 
+#[path = "config_errors/sources.rs"]
+mod sources;
+
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -139,8 +142,7 @@ told! {
     unknown_key_of_another_table: token("control_group = \"ops\"\n");
     unknown_key_like_no_other: token("zzz = 1\n");
     unknown_table: "[demon]\nstate_dir = \"/x\"\n";
-    not_built_yet: format!("[daemon]\nmetrics_listen = \"127.0.0.1:9464\"\ncredential_socket = \"/run/x\"\n{}", token("token_url = \"https://idp.example\"\n"));
-    source_not_built_yet: "[token.api]\nsource = \"oauth2\"\ntoken_url = \"https://idp.example\"\nclient_secret.value = \"hunter2\"\n";
+    not_built_yet: format!("[daemon]\nmetrics_listen = \"127.0.0.1:9464\"\ncredential_socket = \"/run/x\"\n{}", token(""));
     source_unknown: token("").replace("\"jwt\"", "\"jwtt\"");
     required_keys_absent: "[token.a]\n[[token.a.output]]\n";
     required_keys_absent_in_an_inline_table: "token.a = { source = \"jwt\", output = [{ path = \"x\" }] }\n";
@@ -453,12 +455,53 @@ fn line() -> impl Strategy<Value = String> {
         "pid_file",
         "after",
         "timeout",
+        "token_url",
+        "issuer",
+        "grant",
+        "client_auth",
+        "client_secret.value",
+        "client_cert.value",
+        "client_key.file",
+        "assertion",
+        "subject_token",
+        "params",
+        "scope",
+        "preset",
+        "service_account.value",
+        "tenant",
+        "url",
+        "method",
+        "headers",
+        "bearer.token",
+        "form",
+        "json",
+        "response",
+        "refresh_token.value",
+        "app_id",
+        "installation_id",
+        "repository",
+        "permissions",
+        "env",
+        "ttl",
         "é",
         "\"\"",
         "a.b.c",
     ]);
     let value = prop::sample::select(vec![
         "\"jwt\"",
+        "\"oauth2\"",
+        "\"http\"",
+        "\"github-app\"",
+        "\"command\"",
+        "\"jwt_bearer\"",
+        "\"token_exchange\"",
+        "\"private_key_jwt\"",
+        "\"google-service-account\"",
+        "\"entra\"",
+        "\"https://idp.example/{{ secret }}\"",
+        "\"http://[\"",
+        "{ token = \"/a\", file = \"a\", type = \"x\" }",
+        "{ a = \"{{ token.b }}\", b = [\"{{\"] }",
         "\"HS256\"",
         "\"ES256\"",
         "\"1h\"",

@@ -17,6 +17,7 @@ mod run;
 mod schema;
 mod status;
 mod token;
+mod units;
 mod wait;
 
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use super::{Exit, Surroundings, check, input};
 use crate::core::settings::{Plan, TokenName};
 use crate::daemon::{self, Once};
 use crate::host::load::load;
-use crate::host::log;
+use crate::host::{hardening, log};
 
 /// Try each token that is due once, deliver, wait for its hooks, and exit
 ///
@@ -28,6 +28,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     log::init();
+    hardening::harden(around.env.variable(hardening::ALLOW_NEW_PRIVILEGES));
     match try_run(args, around) {
         Ok(exit) | Err(exit) => exit,
     }

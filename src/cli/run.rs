@@ -19,8 +19,6 @@ pub(crate) fn run(_: &Args, around: Surroundings) -> ExitCode {
         Ok(config) => config,
         Err(exit) => return exit.into(),
     };
-    if let Err(error) = hardening::deny_core_dumps() {
-        tracing::warn!("other processes of this user may read this one's memory: {error}");
-    }
+    hardening::harden(around.env.variable(hardening::ALLOW_NEW_PRIVILEGES));
     daemon::run(config, around.env)
 }

@@ -1,16 +1,18 @@
 //! Owns: texts with placeholders (`{{ secret }}`, `{{ refresh_token }}`, `{{ token.NAME }}`): read once, filled in per use.
 //! Does not: know where a text is sent, or escape for it.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::secret::Secret;
 use super::settings::TokenName;
 
 /// A text, taken apart.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pattern(Vec<Piece>);
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
     Hole(Hole),
@@ -96,6 +98,13 @@ impl Pattern {
     }
 }
 
+/// Somebody may have written a secret into the text: only the placeholders are shown.
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.holes()).finish()
+    }
+}
+
 impl Piece {
     fn source(&self) -> String {
         match self {
@@ -145,6 +154,12 @@ mod tests {
         assert_eq!(pattern.fill(give).unwrap().expose(), "aSbT{{ secret }}R");
         assert_eq!(pattern.source(), "a{{ secret }}b{{ token.x.y }}{{ refresh_token }}");
         assert_eq!(pattern.fill(|_| None), Err(Missing(Hole::Secret)));
+    }
+
+    #[test]
+    fn debug_shows_placeholders_alone() {
+        let pattern = Pattern::parse("Basic hunter2 {{ token.a }}").unwrap();
+        assert_eq!(format!("{pattern:?}"), "[Token(a)]");
     }
 
     #[test]

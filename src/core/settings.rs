@@ -231,10 +231,17 @@ pub struct TokenPlan {
     pub single_use: bool,
     pub after_rotate: Option<Arc<HookPlan>>,
     pub on_failure: Option<Arc<HookPlan>>,
-    /// Units that may read it from the credential socket; globs.
-    pub units: Vec<String>,
+    /// Units that may read it from the credential socket.
+    pub units: Vec<glob::Pattern>,
     /// Why it cannot be obtained on this machine now.
     pub lack: Option<Lack>,
+}
+
+impl TokenPlan {
+    /// Whether that unit may read it from the credential socket.
+    pub fn serves(&self, unit: &str) -> bool {
+        self.units.iter().any(|units| units.matches(unit))
+    }
 }
 
 /// How a token is written into its file.

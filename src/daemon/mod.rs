@@ -2,8 +2,10 @@
 //! runner under two loops; both start here.
 //! Does not: decide.
 
+mod credentials;
 mod files;
 mod hooks;
+mod listeners;
 mod notes;
 mod once;
 mod reload;

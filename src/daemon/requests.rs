@@ -28,12 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(super) struct About {
     pub loaded_at: Wall,
     pub restart_needed: Vec<&'static str>,
-    /// Why a listener of the config does not listen.
-    pub listeners: Vec<String>,
 }
 
-/// Takes a request up; true where it asks for a reload. Those that wait are answered by a task when the engine has answered.
-pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, call: Call) -> bool {
+/// Takes a request up; true where it asks for a reload. `deaf` says why a socket does not listen. Those that wait are answered by a task when the engine has answered.
+pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf: &[String], call: Call) -> bool {
     let Call { request, is_owner, answer } = call;
     let unknown = unknown_name(runner, &request);
     if !is_owner && !matches!(request, Request::Status { .. } | Request::Wait { .. }) {
@@ -47,7 +45,7 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, call
     }
     match request {
         Request::Status { names } => {
-            reply(answer, status(runner, about, &names));
+            reply(answer, status(runner, about, deaf, &names));
             false
         }
         Request::Rotate { names, force } => {
@@ -147,7 +145,7 @@ fn response(answer: Option<Answer>) -> Response {
 }
 
 /// The document of `status --json`, for all tokens or some. Exit 1 where one that counts is not valid.
-fn status(runner: &Runner, about: &About, names: &[String]) -> Response {
+fn status(runner: &Runner, about: &About, deaf: &[String], names: &[String]) -> Response {
     let now = clock::now();
     let rows: Vec<TokenStatus> = runner.state.statuses(now).collect();
     let meant = |row: &&TokenStatus| names.is_empty() || names.iter().any(|name| name == row.name.as_str());
@@ -162,7 +160,7 @@ fn status(runner: &Runner, about: &About, names: &[String]) -> Response {
         "config": {
             "path": runner.plan.path.display().to_string(),
             "loaded_at": about.loaded_at.rfc3339(),
-            "error": config_error(runner, about),
+            "error": config_error(runner, deaf),
             "restart_needed": about.restart_needed,
         },
         "tokens": tokens,
@@ -171,10 +169,10 @@ fn status(runner: &Runner, about: &About, names: &[String]) -> Response {
 }
 
 /// What a refused reload said, and what the machine lacks.
-fn config_error(runner: &Runner, about: &About) -> Option<String> {
+fn config_error(runner: &Runner, deaf: &[String]) -> Option<String> {
     let refused = runner.state.refused().map(|why| why.to_string());
     let lacks = runner.plan.lacks.iter().map(|lack| lack.to_string());
-    let all: Vec<String> = refused.into_iter().chain(lacks).chain(about.listeners.iter().cloned()).collect();
+    let all: Vec<String> = refused.into_iter().chain(lacks).chain(deaf.iter().cloned()).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
 

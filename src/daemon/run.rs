@@ -9,22 +9,23 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals;
-use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::listeners::{Asked, Listeners};
 use super::once::take;
 use super::reload::{Reload, Verdict, needs_restart};
 use super::requests::{self, About};
 use super::runner::Runner;
 use super::start::start;
 use super::telling::Telling;
-use super::{Message, notes};
+use super::{Message, credentials, notes};
 use crate::core::engine::{Event, Mode, Wiring};
 use crate::core::environment::Environment;
 use crate::core::finding::Severity;
 use crate::core::settings::Plan;
 use crate::core::time::{Boot, Now};
 use crate::host::clock::{self, Alarm, StepWatch, Woken};
-use crate::host::control::{self, Call, Connections, Server};
+use crate::host::control::Call;
 use crate::host::load::{Loaded, load};
 use crate::host::systemd::Notifier;
 use crate::host::watch::{Mark, Watcher};
@@ -76,6 +77,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
             return ExitCode::FAILURE;
         }
     };
+    let listeners = Listeners::new(env.variable("LISTEN_FDNAMES").map(ToOwned::to_owned));
     let read_at = Mark::now();
     let loaded = load(&config, &env);
     for (severity, line) in loaded.report.lines() {
@@ -111,7 +113,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     runner.push(Event::Plan(wiring));
     let mut watcher = Watcher::new();
     watcher.set(&files, &folders, read_at);
-    let mut daemon = Daemon::new(runner, reload, watcher, notifier, inbox);
+    let mut daemon = Daemon::new(runner, reload, watcher, notifier, inbox, listeners);
     daemon.complain_of_watcher();
     daemon.serve(signals, alarm).await
 }
@@ -122,11 +124,7 @@ struct Daemon {
     watcher: Watcher,
     telling: Telling,
     inbox: UnboundedReceiver<Message>,
-    calls: mpsc::Receiver<Call>,
-    to_calls: mpsc::Sender<Call>,
-    server: Option<Server>,
-    /// Of the server that was closed by the stop.
-    unanswered: Option<Connections>,
+    listeners: Listeners,
     about: About,
     steps: StepWatch,
     polled: Boot,
@@ -142,8 +140,8 @@ impl Daemon {
         watcher: Watcher,
         notifier: Notifier,
         inbox: UnboundedReceiver<Message>,
+        listeners: Listeners,
     ) -> Self {
-        let (to_calls, calls) = mpsc::channel(64);
         let now = clock::now();
         let mut steps = StepWatch::default();
         // From here on a step is one.
@@ -154,11 +152,8 @@ impl Daemon {
             watcher,
             telling: Telling::new(notifier, now),
             inbox,
-            calls,
-            to_calls,
-            server: None,
-            unanswered: None,
-            about: About { loaded_at: now.wall, restart_needed: Vec::new(), listeners: Vec::new() },
+            listeners,
+            about: About { loaded_at: now.wall, restart_needed: Vec::new() },
             steps,
             polled: now.boot,
             settle_by: None,
@@ -167,7 +162,7 @@ impl Daemon {
     }
 
     async fn serve(&mut self, mut signals: Signals, mut alarm: Alarm) -> ExitCode {
-        self.listen();
+        self.listeners.listen(&self.runner.plan.daemon);
         loop {
             self.runner.work();
             self.settle();
@@ -190,7 +185,10 @@ impl Daemon {
                     }
                     self.woken(woken);
                 }
-                Some(call) = self.calls.recv() => self.call(call),
+                asked = self.listeners.asked() => match asked {
+                    Asked::Call(call) => self.call(call),
+                    Asked::Credential(wish) => credentials::take(&mut self.runner, wish),
+                },
                 () = self.watcher.changed(), if self.stop_at.is_none() => {
                     self.complain_of_watcher();
                     self.read_config(true);
@@ -201,8 +199,6 @@ impl Daemon {
     }
 
     async fn end(&mut self) -> ExitCode {
-        self.calls.close();
-        while self.calls.try_recv().is_ok() {}
         let under_way = self.runner.state.paths_under_way();
         for path in under_way.clone().take(LEFT_NAMED) {
             tracing::warn!("{}: its write has not come back and is left to itself", path.display());
@@ -211,33 +207,9 @@ impl Daemon {
             tracing::warn!("... and {more} further writes");
         }
         self.runner.save_rest();
-        let unanswered = self.unanswered.take();
-        let answers = async {
-            if let Some(connections) = &unanswered {
-                // Who has not asked yet, or does not read, is not waited for.
-                let _ = tokio::time::timeout(STOP_ANSWERS, connections.answered()).await;
-            }
-        };
-        tokio::join!(self.runner.hooks.end(STOP_HOOKS), answers);
+        tokio::join!(self.runner.hooks.end(STOP_HOOKS), self.listeners.end(STOP_ANSWERS));
         tracing::info!("stopped; the tokens stay in their files");
         ExitCode::SUCCESS
-    }
-
-    /// The socket that the config names; what keeps it from being had is a lack, looked at again at each wake-up.
-    fn listen(&mut self) {
-        let known = std::mem::take(&mut self.about.listeners);
-        let daemon = &self.runner.plan.daemon;
-        let Some(path) = daemon.control_socket.as_ref().filter(|_| self.server.is_none()) else { return };
-        match control::listen(path, daemon.control_group, self.to_calls.clone()) {
-            Ok(server) => self.server = Some(server),
-            Err(error) => {
-                let error = error.to_string();
-                if !known.contains(&error) {
-                    tracing::error!("{error}");
-                }
-                self.about.listeners.push(error);
-            }
-        }
     }
 
     fn signal(&mut self, signal: i32) {
@@ -249,7 +221,7 @@ impl Daemon {
                 let most = if spends { STOP_SPENDING } else { STOP };
                 self.stop_at = Some(clock::now().boot.plus(most));
                 self.telling.stopping();
-                self.unanswered = self.server.take().map(|server| server.connections());
+                self.listeners.close();
                 self.reload.give_up();
                 self.runner.push(Event::Shutdown);
             }
@@ -277,8 +249,8 @@ impl Daemon {
                 self.runner.push(Event::ClockChanged);
             }
         }
-        if !self.about.listeners.is_empty() {
-            self.listen();
+        if !self.listeners.problems.is_empty() {
+            self.listeners.listen(&self.runner.plan.daemon);
         }
         if self.watcher.trouble().is_some() && now.boot >= self.polled.plus(POLL) {
             self.polled = now.boot;
@@ -287,7 +259,7 @@ impl Daemon {
     }
 
     fn call(&mut self, call: Call) {
-        if requests::take(&mut self.runner, &mut self.reload, &self.about, call) {
+        if requests::take(&mut self.runner, &mut self.reload, &self.about, &self.listeners.problems, call) {
             // Not while a file is half written.
             self.watcher.ask();
         }
@@ -351,7 +323,7 @@ impl Daemon {
         let plan = Plan { daemon: self.runner.plan.daemon.clone(), ..plan };
         self.runner.set_plan(Arc::new(plan));
         self.runner.push(Event::Plan(wiring));
-        self.listen();
+        self.listeners.listen(&self.runner.plan.daemon);
     }
 
     fn complain_of_watcher(&self) {

@@ -18,7 +18,7 @@ use super::vault::Vault;
 use super::{Message, Messages};
 use crate::core::engine::{Action, Answer, Event, HookKind, Reason, State, Want, step};
 use crate::core::secret::Secret;
-use crate::core::settings::{Plan, TokenName};
+use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
 use crate::host::store::{Record, Store};
@@ -123,6 +123,11 @@ impl Runner {
         self.plan = plan;
     }
 
+    /// What the plan says of a token.
+    pub fn token(&self, name: &TokenName) -> Option<&TokenPlan> {
+        self.sources.get(name).and_then(|at| self.plan.tokens.get(*at))
+    }
+
     pub fn push(&mut self, event: Event) {
         self.queue.push_back(event);
     }
@@ -147,6 +152,13 @@ impl Runner {
     ) -> oneshot::Receiver<Result<Held, Answer>> {
         let (answer, receiver) = oneshot::channel();
         self.want(Asker::Token(name.clone(), answer), Want::Token { name, min_valid }, timeout);
+        receiver
+    }
+
+    /// Asks for a valid token, as long as it takes, and for its bytes.
+    pub fn ask_patiently(&mut self, name: TokenName, timeout: Duration) -> oneshot::Receiver<Result<Held, Answer>> {
+        let (answer, receiver) = oneshot::channel();
+        self.want(Asker::Token(name.clone(), answer), Want::Patient { name }, timeout);
         receiver
     }
 
@@ -229,8 +241,7 @@ impl Runner {
     }
 
     fn queue_obtaining(&mut self, name: TokenName, generation: u64, parents: Vec<(TokenName, u64)>) {
-        let token = self.sources.get(&name).and_then(|at| self.plan.tokens.get(*at));
-        let Some(source) = token.and_then(|token| source::of(&token.source)) else {
+        let Some(source) = self.token(&name).and_then(|token| source::of(&token.source)) else {
             tracing::error!("token {name} is wanted but cannot be asked for: please report this");
             return;
         };
@@ -332,8 +343,7 @@ impl Runner {
     }
 
     fn run_hook(&mut self, name: TokenName, kind: HookKind, expires_at: Option<Wall>) {
-        let token = self.sources.get(&name).and_then(|at| self.plan.tokens.get(*at));
-        let hook = token.and_then(|token| match kind {
+        let hook = self.token(&name).and_then(|token| match kind {
             HookKind::AfterRotate => token.after_rotate.clone(),
             HookKind::Failing(_) | HookKind::Recovered => token.on_failure.clone(),
         });

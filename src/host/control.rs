@@ -8,7 +8,7 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub use client::{ClientError, call};
-pub use server::{Call, Connections, ControlError, Server, listen};
+pub use server::{Call, Connections, Server, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
 pub const NO_PERMISSION: u8 = 77;

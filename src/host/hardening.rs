@@ -1,22 +1,46 @@
-//! Owns: what the process denies to itself and to others of its user at the start of `run`.
+//! Owns: what the process denies to itself, to what it runs, and to others of its user, at the start of `run` and `once`.
 //! Does not: sandbox. That is the unit's: its settings hold for hooks too, and are seen by who reads it.
 
+use std::ffi::OsStr;
 use std::io;
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+/// With the value 1, hooks may gain privileges (sudo).
+pub const ALLOW_NEW_PRIVILEGES: &str = "RENEWD_ALLOW_NEW_PRIVILEGES";
+
+/// Denies all of it; `allowed` is the value of [`ALLOW_NEW_PRIVILEGES`]. What the kernel or a sandbox refuses is logged and
+/// not fatal.
+///
+/// To be called while there is one thread: others, and what they run, inherit it from the one that starts them.
+pub fn harden(allowed: Option<&OsStr>) {
+    if let Err(error) = deny_core_dumps() {
+        tracing::warn!("other processes of this user may read this one's memory: {error}");
+    }
+    match allowed.map(OsStr::as_encoded_bytes) {
+        Some(b"1") => return,
+        None | Some(b"" | b"0") => {}
+        Some(_) => tracing::warn!("{ALLOW_NEW_PRIVILEGES} is neither 1 nor 0: taken for 0, hooks cannot use sudo"),
+    }
+    if let Err(error) = give_up_new_privileges() {
+        tracing::warn!("hooks may gain privileges by setuid programs: {error}");
+    }
+}
 
 /// No core dump, no debugger and no reading of this process's memory by others of its user (PR_SET_DUMPABLE, prctl(2)).
 ///
 /// What it costs: files in `/proc/self` belong to root then. Without privileges the process still opens what is behind its
 /// own `/proc/self/fd`, but no longer `/proc/self/environ`; programs that it runs are dumpable again.
-///
-/// no_new_privs is not set: every hook would inherit it, and `sudo`, or any setuid program, would fail there.
-/// The unit sets `NoNewPrivileges=yes` where no hook needs one.
-///
-/// # Errors
-/// A kernel or sandbox that refuses prctl: to be logged, not fatal.
-pub fn deny_core_dumps() -> io::Result<()> {
+fn deny_core_dumps() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Neither this process nor what it runs gains a privilege by executing a program (PR_SET_NO_NEW_PRIVS), for ever.
+///
+/// What it costs: sudo and other setuid programs fail in a hook, and file capabilities count for nothing there.
+fn give_up_new_privileges() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
     Ok(())
 }
 
@@ -29,9 +53,10 @@ mod tests {
 
     #[test]
     fn nobody_may_look_but_our_own_descriptors_stay_ours() {
-        deny_core_dumps().unwrap();
+        harden(None);
         let now = rustix::process::dumpable_behavior().unwrap();
         assert_eq!(now, DumpableBehavior::NotDumpable);
+        assert!(rustix::thread::no_new_privs().unwrap());
         let file = tempfile::tempfile().unwrap();
         File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
     }

@@ -2,12 +2,14 @@
 
 pub mod clock;
 pub mod control;
+pub mod credentials;
 pub mod deliver;
 pub mod facts;
 pub mod hardening;
 pub mod hook;
 pub mod load;
 pub mod log;
+pub mod socket;
 pub mod store;
 pub mod systemd;
 pub mod walk;

@@ -48,6 +48,7 @@ fn every_config_checks_out() {
             let text = block
                 .text
                 .replace("\"/run/renewd/", &format!("\"{folder}/run/"))
+                .replace("\"/etc/renewd/", &format!("\"{folder}/etc/"))
                 .replace("\"/var/lib/renewd\"", &format!("\"{folder}/state\""))
                 .replace("\"/usr/local/bin/tell-orders\"", "\"true\"")
                 .replace("\"/usr/local/bin/page\"", "\"true\"")

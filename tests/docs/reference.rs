@@ -25,19 +25,17 @@ fn kept(page: &str, mark: &str, made: &str) {
 fn the_tables_of_keys_are_those_of_the_schema() {
     let schema: Value = serde_json::from_str(&printed(&["schema"])).expect("JSON");
     let mut sections: Vec<(Vec<String>, String)> = Vec::new();
-    tables(&schema, "", &mut sections);
+    tables(&schema, "", "", &mut sections);
     let mut made = String::new();
     for (headers, rows) in &sections {
-        let code = |header: &String| if header.starts_with('[') { format!("`{header}`") } else { header.clone() };
-        let headers: Vec<String> = headers.iter().map(code).collect();
         write!(made, "\n### {}\n\n| key | value | default | |\n|---|---|---|---|\n{rows}", headers.join(", ")).unwrap();
     }
     made.push('\n');
     kept("docs/src/reference/config.md", "keys", &made);
 }
 
-/// One section for each table; tables with the same keys share one.
-fn tables(schema: &Value, path: &str, sections: &mut Vec<(Vec<String>, String)>) {
+/// One section for each table; tables with the same keys share one. `source`: of tokens with that source alone.
+fn tables(schema: &Value, path: &str, source: &str, sections: &mut Vec<(Vec<String>, String)>) {
     let Some(properties) = schema["properties"].as_object() else { return };
     let needed = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
     let mut rows = String::new();
@@ -50,20 +48,32 @@ fn tables(schema: &Value, path: &str, sections: &mut Vec<(Vec<String>, String)>)
         let doc = key["description"].as_str().unwrap_or_default().replace('|', "\\|");
         writeln!(rows, "| `{name}` | {} | {default} | {doc} |", kind(key)).unwrap();
     }
-    let header = if path.is_empty() { "The file itself".into() } else { format!("[{path}]") };
-    match sections.iter_mut().find(|(_, other)| *other == rows) {
-        Some((headers, _)) => headers.push(header),
-        None => sections.push((vec![header], rows)),
-    }
+    let header = if path.is_empty() { "The file itself".into() } else { format!("`[{path}]`") };
+    add(header, source, rows, sections);
     for (name, key) in properties {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        tables(key, &path, sections);
-        tables(&key["additionalProperties"], &format!("{path}.NAME"), sections);
+        tables(key, &path, source, sections);
+        tables(&key["additionalProperties"], &format!("{path}.NAME"), source, sections);
         let mut of_array = Vec::new();
-        tables(&key["items"], &path, &mut of_array);
+        tables(&key["items"], &path, source, &mut of_array);
         for (headers, rows) in of_array {
-            sections.push((headers.iter().map(|header| format!("[{header}]")).collect(), rows));
+            sections
+                .push((headers.iter().map(|header| header.replace("`[", "`[[").replace("]`", "]]`")).collect(), rows));
         }
+    }
+    for branch in schema["allOf"].as_array().into_iter().flatten() {
+        let source = branch["if"]["properties"]["source"]["const"].as_str().expect("a source");
+        tables(&branch["then"], path, source, sections);
+    }
+}
+
+fn add(header: String, source: &str, rows: String, sections: &mut Vec<(Vec<String>, String)>) {
+    let taken = sections.iter().any(|(headers, other)| headers.contains(&header) && *other != rows);
+    let header = if taken { format!("{header} with `source = \"{source}\"`") } else { header };
+    match sections.iter_mut().find(|(_, other)| *other == rows) {
+        Some((headers, _)) if headers.contains(&header) => {}
+        Some((headers, _)) => headers.push(header),
+        None => sections.push((vec![header], rows)),
     }
 }
 
@@ -75,6 +85,7 @@ fn kind(key: &Value) -> String {
     }
     let pattern = key["pattern"].as_str().unwrap_or_default();
     let words = match (key["type"].as_str(), pattern) {
+        (None, "^[0-9]+$") => "a number, in quotes or not",
         (None, _) => "a name or a number",
         (Some("string"), pattern) if pattern.contains("never") => "a duration, or `\"never\"`",
         (Some("string"), pattern) if pattern.contains("[0-7]") => "octal, as a string",

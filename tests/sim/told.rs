@@ -96,6 +96,12 @@ impl Script {
         assert_eq!(self.give(Event::Obtained { name: name(), generation, issued }), None);
     }
 
+    fn failed(&mut self, generation: u64, reason: Reason) {
+        let message = "no".into();
+        let failed = Event::ObtainFailed { name: name(), generation, reason, message, retry_after: None };
+        assert_eq!(self.give(failed), None);
+    }
+
     fn pass(&mut self, seconds: u64) -> Option<u64> {
         self.seconds += seconds;
         self.give(Event::Wake)
@@ -130,6 +136,30 @@ fn who_waits_for_a_token_is_told_that_its_entry_left() {
     assert_eq!(script.answers, [], "the entry may be back");
     script.pass(3);
     assert!(matches!(&script.answers[..], [Answer::Failed(lines)] if lines.len() == 1), "{:?}", script.answers);
+}
+
+#[test]
+fn who_is_patient_outlasts_a_failure_but_not_a_refusal() {
+    for (reason, outlasts) in [(Reason::Unreachable, true), (Reason::Rejected, false)] {
+        let mut script = Script::new();
+        let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+        script.give(Event::Wanted { id: 1, want: Want::Patient { name: name() }, timeout: Duration::from_secs(10) });
+        script.failed(asked, reason);
+        assert_eq!(script.answers.is_empty(), outlasts, "{reason:?}: {:?}", script.answers);
+        // Another unit starts: a refused credential is not tried for it.
+        let again = script.give(Event::Wanted {
+            id: 2,
+            want: Want::Patient { name: name() },
+            timeout: Duration::from_secs(10),
+        });
+        assert_eq!(again.is_some(), outlasts, "{reason:?}");
+        assert_eq!(script.answers.len(), if outlasts { 0 } else { 2 });
+        if let Some(again) = again {
+            script.obtained(again);
+            assert_eq!(script.answers.len(), 2);
+            assert!(script.answers.iter().all(|answer| matches!(answer, Answer::Token { .. })), "{:?}", script.answers);
+        }
+    }
 }
 
 #[test]

@@ -227,9 +227,10 @@ impl World {
         self.requests += 1;
         let names: BTreeSet<TokenName> = (0..self.rng.usize(0..3)).map(|_| self.any_name()).collect();
         let min_valid = Duration::from_secs(self.rng.u64(0..100));
-        let want = match self.rng.u32(0..3) {
+        let want = match self.rng.u32(0..4) {
             0 => Want::Rotate { names, force: self.rng.bool() },
             1 => Want::Token { name: self.any_name(), min_valid },
+            2 => Want::Patient { name: self.any_name() },
             _ => Want::Valid { names, min_valid },
         };
         let timeout = Duration::from_millis(self.rng.u64(0..60_000));

@@ -53,9 +53,8 @@ pub(super) fn check_pattern(cx: &mut Reader<'_>, name: &str, text: &At<String>, 
 
 /// Hides an address that may hold a secret.
 pub(super) fn hide(cx: &mut Reader<'_>, section: &Section<'_, '_>, name: &str, text: &str) {
-    let risky = text.contains('@') || text.split_once('?').is_some_and(|(_, query)| looks_opaque(query));
-    if let Some(value) = section.value(name).filter(|_| risky || !text.contains("://")) {
-        cx.hide(value);
+    if text.contains('@') || looks_opaque(text) || !text.contains("://") {
+        section.hide(cx, name);
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawCommand,
         command.argv = hook::argv(cx, token);
     }
     command.secret = credential::read(cx, token, "secret");
+    token.hide(cx, "env");
     for (name, value) in pairs(cx, token, "env", false) {
         let odd = |c: char| c == '=' || c == '\0' || c.is_whitespace();
         if name.value.is_empty() || name.value.contains(odd) {

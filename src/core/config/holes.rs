@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use super::claims::json;
 use super::section::{Reader, Section, in_order};
 use crate::core::finding::{At, Finding, Place, quote};
+use crate::core::keys::most_like;
 use crate::core::pattern::{Hole, Pattern, PatternError};
 use crate::core::settings::TokenName;
 
@@ -48,14 +49,20 @@ impl Holes {
                 self.flawed = true;
                 let title = match wrong {
                     PatternError::Open => format!("`{name}` holds `{{{{` without `}}}}`"),
-                    PatternError::Unknown(word) => {
-                        format!("`{name}` holds a placeholder that is not known: {}", quote(&word))
-                    }
+                    PatternError::Unknown(word) => match Self::meant(&word) {
+                        true => format!("`{name}` holds a placeholder that is not known: {}", quote(&word)),
+                        false => format!("`{name}` holds a placeholder that is not known"),
+                    },
                 };
                 cx.error(text.place, title, self.known());
                 None
             }
         }
+    }
+
+    /// Whether a word is a slip for a placeholder: anything else may be a part of a secret, and is not shown.
+    fn meant(word: &str) -> bool {
+        word.starts_with("token") || most_like(word, ["secret", "refresh_token", "token"].into_iter()).is_some()
     }
 
     fn meet(&mut self, cx: &mut Reader<'_>, name: &str, hole: &Hole, place: Place) {
@@ -143,9 +150,6 @@ pub(super) type Pair = (At<String>, At<String>);
 
 /// The members of a table of texts, in order of the file. With `lists` one may be a list of texts: a member each.
 pub(super) fn pairs(cx: &mut Reader<'_>, section: &Section<'_, '_>, name: &str, lists: bool) -> Vec<Pair> {
-    if let Some(value) = section.value(name) {
-        cx.hide(value);
-    }
     let wanted = if lists { "a string, or a list of strings" } else { "a string" };
     let mut pairs = Vec::new();
     for (key, value) in section.members(cx, name) {

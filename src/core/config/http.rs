@@ -67,6 +67,7 @@ fn bearer(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<At<TokenName>>
 fn headers(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Vec<(String, Pattern)> {
     let mut seen: Vec<At<String>> = Vec::new();
     let mut headers = Vec::new();
+    token.hide(cx, "headers");
     for (name, value) in pairs(cx, token, "headers", false) {
         let called = format!("headers.{}", shown(&name.value));
         let lower = name.value.to_ascii_lowercase();
@@ -118,6 +119,7 @@ fn body(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Opti
         cx.beside("form", form, "json", json);
     }
     let mut fields = Vec::new();
+    token.hide(cx, "form");
     for (name, value) in pairs(cx, token, "form", true) {
         let called = format!("form.{}", shown(&name.value));
         fields.extend(holes.pattern(cx, &called, &value).map(|pattern| (name.value, pattern)));

@@ -168,6 +168,7 @@ fn read_daemon(cx: &mut Reader<'_>, daemon: &Section<'_, '_>) -> RawDaemon {
         control_group: daemon.account(cx, "control_group"),
         state_dir: daemon.path(cx, "state_dir"),
         ready_timeout: daemon.duration(cx, "ready_timeout"),
+        credential_socket: daemon.path(cx, "credential_socket"),
         credential_timeout: daemon.duration(cx, "credential_timeout"),
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawOAuth2, 
     match oauth2.preset {
         Some(preset) => preset::read(cx, token, preset, &mut oauth2),
         // A preset that is not known may have decided anything.
-        None if token.has("preset") => {}
+        None if token.has("preset") => {
+            token.choice(cx, "grant", GrantKind::parse);
+            token.choice(cx, "client_auth", AuthKind::parse);
+        }
         None => plain(cx, token, &mut oauth2, &mut parents),
     }
     (oauth2, parents)
@@ -112,7 +115,7 @@ fn belongs<T: Copy + PartialEq>(
             cx.findings.push(
                 Finding::error(format!("`{key}` with {other} \"{}\"", word(is.value)))
                     .at(place)
-                    .note(is.place, format!("the {other}"))
+                    .note(is.place, if other == "grant" { "the grant" } else { "decides how the client proves itself" })
                     .help(format!("it belongs to {other} = {}", words.join(" or "))),
             );
         }
@@ -181,6 +184,7 @@ fn subject(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
 
 fn params(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {
     let mut params = Vec::new();
+    token.hide(cx, "params");
     for (key, value) in holes::pairs(cx, token, "params", true) {
         match OWN_FIELDS.iter().find(|(name, _)| *name == key.value) {
             Some((name, help)) => cx.error(key.place, format!("`params.{name}` is a field of renewd's own"), help),

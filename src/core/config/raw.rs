@@ -26,6 +26,7 @@ pub(crate) struct RawDaemon {
     pub control_group: Option<At<Account>>,
     pub state_dir: Option<At<PathBuf>>,
     pub ready_timeout: Option<At<Duration>>,
+    pub credential_socket: Option<At<PathBuf>>,
     pub credential_timeout: Option<At<Duration>>,
 }
 
@@ -79,7 +80,7 @@ pub(crate) struct RawToken {
     pub schedule: RawSchedule,
     pub file: RawFile,
     pub required: Option<bool>,
-    pub units: Vec<String>,
+    pub units: Vec<glob::Pattern>,
     /// Tokens of this config it is made from.
     pub parents: Vec<At<TokenName>>,
     pub outputs: Vec<RawOutput>,

@@ -17,7 +17,7 @@ use crate::core::settings::{
 
 /// What `source` chose. What is absent or wrong in it was told.
 pub(crate) enum RawSource {
-    Jwt(RawJwt),
+    Jwt(Box<RawJwt>),
     OAuth2(Box<RawOAuth2>),
     Http(Box<RawHttp>),
     GithubApp(Box<RawGithubApp>),

@@ -139,6 +139,13 @@ impl<'t, 'i> Section<'t, 'i> {
         keys::find(self.keys, name).is_some()
     }
 
+    /// Nothing of the value under `name` will be shown.
+    pub fn hide(&self, cx: &mut Reader<'_>, name: &str) {
+        if let Some(value) = self.value(name) {
+            cx.hide(value);
+        }
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
@@ -265,9 +272,10 @@ fn holds_secret(key: &Key) -> bool {
     }
 }
 
-/// A slip for a key whose value is never a secret: what stands there may be shown.
+/// A slip for a key whose value is never a secret, or such a key of another source: what stands there may be shown.
 fn plain(keys: Keys, name: &str) -> bool {
     let meant = keys::nearest(keys, name).and_then(|near| keys::find(keys, near));
+    let meant = meant.or_else(|| keys::sources().iter().find_map(|source| keys::find(source.keys, name)));
     meant.is_some_and(|key| !matches!(key.kind, Kind::Text | Kind::Table(_) | Kind::Free))
 }
 

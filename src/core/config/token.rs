@@ -77,8 +77,11 @@ fn read(
     kind: SourceKind,
     name: Option<At<TokenName>>,
 ) -> Option<RawToken> {
-    if token.require(cx, "source") {
+    if token.has("source") {
         token.choice(cx, "source", SourceKind::parse);
+    } else {
+        let finding = Finding::error("`source` is missing").at(token.header).label("in this table");
+        cx.findings.push(finding.help(format!("add: source = \"{}\"", kind.as_str())));
     }
     let (source, parents) = read_source(cx, token, kind);
     let lifetime = if kind == SourceKind::Jwt { token.lifetime(cx) } else { RawLifetime::default() };
@@ -108,7 +111,7 @@ fn read(
 
 fn read_source(cx: &mut Reader<'_>, token: &Section<'_, '_>, kind: SourceKind) -> (RawSource, Vec<At<TokenName>>) {
     match kind {
-        SourceKind::Jwt => (RawSource::Jwt(jwt::read(cx, token)), Vec::new()),
+        SourceKind::Jwt => (RawSource::Jwt(Box::new(jwt::read(cx, token))), Vec::new()),
         SourceKind::OAuth2 => {
             let (oauth2, parents) = oauth2::read(cx, token);
             (RawSource::OAuth2(Box::new(oauth2)), parents)
@@ -132,12 +135,12 @@ fn once_each(mut parents: Vec<At<TokenName>>) -> Vec<At<TokenName>> {
     parents
 }
 
-fn units(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<String> {
+fn units(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<glob::Pattern> {
     let mut units = Vec::new();
     for unit in token.texts(cx, "units") {
-        let good = !unit.value.is_empty() && !unit.value.contains('/') && glob::Pattern::new(&unit.value).is_ok();
-        if good {
-            units.push(unit.value);
+        let named = !unit.value.is_empty() && !unit.value.contains('/');
+        if let Some(pattern) = glob::Pattern::new(&unit.value).ok().filter(|_| named) {
+            units.push(pattern);
         } else {
             cx.error(
                 unit.place,

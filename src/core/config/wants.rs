@@ -33,10 +33,10 @@ impl<'r> Wants<'r> {
     pub(crate) fn of(raw: &'r Raw, env: &Environment) -> Self {
         let mut wants = Self::default();
         wants.account(raw.daemon.control_group.as_ref(), false);
-        if let Some(folder) = raw.daemon.control_socket.as_ref().and_then(|socket| socket.value.parent()) {
-            wants.folders.insert(folder);
+        for socket in raw.daemon.control_socket.iter().chain(&raw.daemon.credential_socket) {
+            wants.folders.extend(socket.value.parent());
+            wants.outputs.insert(&socket.value);
         }
-        wants.outputs.extend(raw.daemon.control_socket.as_ref().map(|socket| &*socket.value));
         wants.outputs.extend(raw.daemon.state_dir.as_ref().map(|folder| &*folder.value));
         wants.file(&raw.defaults.file);
         for token in &raw.tokens {

@@ -119,8 +119,11 @@ pub type OpId = u64;
 pub enum Want {
     /// `rotate`: new tokens, on disk. Empty: all.
     Rotate { names: BTreeSet<TokenName>, force: bool },
-    /// `token`, `exec`, the credential socket: a token with so much life left; on disk is not asked.
+    /// `token`, `exec`: a token with so much life left; on disk is not asked.
     Token { name: TokenName, min_valid: Duration },
+    /// The credential socket: a token that is valid. One failure is not the end of it, as long as the time is not over; a
+    /// refused credential is.
+    Patient { name: TokenName },
     /// `wait`: valid on disk with so much life left. Empty: all that are required.
     Valid { names: BTreeSet<TokenName>, min_valid: Duration },
 }

@@ -38,6 +38,7 @@ pub(super) enum TimerOf {
 pub(super) enum Asked {
     Rotate,
     Token(TokenName, Duration),
+    Patient(TokenName),
     Valid(BTreeSet<TokenName>, Duration),
 }
 

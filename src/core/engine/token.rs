@@ -320,7 +320,7 @@ impl State {
         token.asked = false;
         self.failed_once = true;
         self.touch(name);
-        self.disappoint(name, message, now, out);
+        self.disappoint(name, reason, message, now, out);
         let message: Arc<str> = format!("needs token {name}, which failed: {message}").into();
         for child in self.children.get(name).cloned().unwrap_or_default() {
             if self.is_waiting_for_parent(&child, now) {

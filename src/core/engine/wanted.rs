@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
-use super::event::{Action, Answer, RequestId, Want};
+use super::event::{Action, Answer, Reason, RequestId, Want};
 use super::record::{Held, Target, Token};
 use super::state::{Asked, Waiter};
 use crate::core::settings::TokenName;
@@ -26,7 +26,7 @@ impl State {
         }
         let named = match &want {
             Want::Rotate { names, .. } | Want::Valid { names, .. } => names.clone(),
-            Want::Token { name, .. } => [name.clone()].into(),
+            Want::Token { name, .. } | Want::Patient { name } => [name.clone()].into(),
         };
         let in_config = |name: &&TokenName| self.tokens.get(*name).is_none_or(|token| token.leaving.is_some());
         if let Some(name) = named.iter().find(in_config) {
@@ -66,19 +66,15 @@ impl State {
                 return;
             }
             Want::Rotate { force, .. } => (*force, false),
-            Want::Token { min_valid, .. } => {
-                // Of a credential that cannot be read nobody knows whether it is another one.
-                let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
-                let enough = |held: &Held| !held.is_expired(now.wall) && held.has_left(now.wall, *min_valid);
-                (false, usable && token.held.as_ref().is_some_and(enough))
-            }
+            Want::Token { min_valid, .. } => (false, is_enough(token, *min_valid, now)),
+            Want::Patient { .. } => (false, is_enough(token, Duration::ZERO, now)),
         };
         if satisfied {
             let generation = token.generation();
             waiter.open.insert(name, generation);
             return;
         }
-        if let Some(why) = self.unobtainable(token).or_else(|| held_back(token, force, now)) {
+        if let Some(why) = self.hopeless(token, want, force, now) {
             waiter.failed.push((name, why));
             return;
         }
@@ -95,6 +91,17 @@ impl State {
             trouble.hurry(now.boot);
         }
         waiter.open.insert(name, generation);
+    }
+
+    /// Why a wish cannot be served in time.
+    fn hopeless(&self, token: &Token, want: &Want, force: bool, now: Now) -> Option<Arc<str>> {
+        match want {
+            // What is lacking may come in time. A refused credential is not tried for each unit that starts.
+            Want::Patient { .. } => {
+                token.trouble.as_ref().filter(|t| t.reason == Reason::Rejected).map(|t| t.message.clone())
+            }
+            _ => self.unobtainable(token).or_else(|| held_back(token, force, now)),
+        }
     }
 
     /// What the machine lacks, where that keeps the token from being obtained at all.
@@ -128,9 +135,21 @@ impl State {
     }
 
     /// The token could not be obtained: those who wait for what was tried are told; a later wish is tried still.
-    pub(super) fn disappoint(&mut self, name: &TokenName, message: &Arc<str>, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn disappoint(
+        &mut self,
+        name: &TokenName,
+        reason: Reason,
+        message: &Arc<str>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let Some(tried) = self.tokens.get(name).map(|token| token.last_generation) else { return };
-        for waiter in self.waiters.iter_mut().filter(|waiter| !matches!(waiter.asked, Asked::Valid(..))) {
+        let gives_up = |asked: &Asked| match asked {
+            Asked::Rotate | Asked::Token(..) => true,
+            Asked::Patient(_) => reason == Reason::Rejected,
+            Asked::Valid(..) => false,
+        };
+        for waiter in self.waiters.iter_mut().filter(|waiter| gives_up(&waiter.asked)) {
             if waiter.open.get(name).is_some_and(|generation| *generation <= tried) {
                 waiter.open.remove(name);
                 waiter.failed.push((name.clone(), message.clone()));
@@ -174,14 +193,17 @@ impl State {
 
     fn verdict(&self, waiter: &mut Waiter, now: Now) -> Answer {
         let failed = std::mem::take(&mut waiter.failed);
-        let Asked::Token(name, min_valid) = &waiter.asked else {
-            return if failed.is_empty() { Answer::Done } else { Answer::Failed(failed) };
+        let (name, min_valid) = match &waiter.asked {
+            Asked::Token(name, min_valid) => (name, *min_valid),
+            Asked::Patient(name) => (name, Duration::ZERO),
+            _ if failed.is_empty() => return Answer::Done,
+            _ => return Answer::Failed(failed),
         };
         if !failed.is_empty() {
             return Answer::NotNow(failed);
         }
         match self.tokens.get(name).and_then(|token| token.held.as_ref()) {
-            Some(held) if held.has_left(now.wall, *min_valid) => Answer::Token { generation: held.generation },
+            Some(held) if held.has_left(now.wall, min_valid) => Answer::Token { generation: held.generation },
             _ => Answer::NotNow(vec![(name.clone(), TOO_SHORT.into())]),
         }
     }
@@ -237,6 +259,7 @@ fn asked(want: &Want, names: &[TokenName]) -> Asked {
     match want {
         Want::Rotate { .. } => Asked::Rotate,
         Want::Token { name, min_valid } => Asked::Token(name.clone(), *min_valid),
+        Want::Patient { name } => Asked::Patient(name.clone()),
         Want::Valid { min_valid, .. } => Asked::Valid(names.iter().cloned().collect(), *min_valid),
     }
 }
@@ -244,12 +267,20 @@ fn asked(want: &Want, names: &[TokenName]) -> Asked {
 fn is_served(asked: &Asked, token: &Token, generation: u64, now: Now) -> bool {
     match asked {
         Asked::Rotate => token.generation() >= generation && token.view.delivered,
-        Asked::Token(..) => token.generation() >= generation,
+        Asked::Token(..) | Asked::Patient(_) => token.generation() >= generation,
         Asked::Valid(_, min_valid) => {
             let left = token.view.ends.map(|end| end.since(now.wall));
             token.view.on_disk && left.is_none_or(|left| left >= *min_valid)
         }
     }
+}
+
+/// Whether the token at hand will do.
+fn is_enough(token: &Token, min_valid: Duration, now: Now) -> bool {
+    // Of a credential that cannot be read nobody knows whether it is another one.
+    let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
+    let enough = |held: &Held| !held.is_expired(now.wall) && held.has_left(now.wall, min_valid);
+    usable && token.held.as_ref().is_some_and(enough)
 }
 
 /// Why min_interval makes a wish hopeless: it ends only after the asker's patience.

@@ -65,8 +65,7 @@ const DAEMON: Keys = &[&[
         Kind::Path,
         r#""/run/renewd/credentials.sock""#,
         "Where systemd units read tokens by LoadCredential=NAME:PATH. Off unless set.",
-    )
-    .later(),
+    ),
     Key::new(
         "credential_timeout",
         Kind::Duration,

@@ -76,7 +76,7 @@ fn circles(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, ledger: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::config::{RawFile, RawJwt, RawLifetime, RawSchedule, RawSource};
+    use crate::core::config::{RawFile, RawLifetime, RawSchedule, RawSource};
     use crate::core::finding::{At, Place};
 
     fn tokens(graph: &[(&str, &[&str])]) -> Vec<RawToken> {
@@ -86,7 +86,7 @@ mod tests {
             name: named(name),
             header: place,
             flawed: false,
-            source: RawSource::Jwt(RawJwt::default()),
+            source: RawSource::Jwt(Box::default()),
             lifetime: RawLifetime::default(),
             schedule: RawSchedule::default(),
             file: RawFile::default(),

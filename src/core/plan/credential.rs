@@ -63,6 +63,10 @@ impl Problem {
     pub fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { what: what.into(), help: help.into(), outside: false }
     }
+
+    pub fn with_help(self, help: &str) -> Self {
+        Self { help: help.into(), ..self }
+    }
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -196,7 +200,10 @@ fn from_file(path: &Path, facts: &Facts, form: Form, outside: bool) -> Result<Re
         outside,
         ..Problem::new(
             format!("cannot be read: `{shown}` {what}"),
-            "put the credential there, readable for the daemon's user",
+            match form {
+                Form::Certificates => "put the certificates there, readable for the daemon's user",
+                _ => "put the credential there, readable for the daemon's user",
+            },
         )
     };
     let Some(file) = facts.files.get(path) else {
@@ -244,7 +251,7 @@ fn make(bytes: &[u8], form: Form) -> Result<Ready, Problem> {
             kept()
         }
         Form::PemKey => {
-            private_key(bytes)?;
+            private_key(bytes).map_err(|problem| problem.with_help("PEM (PKCS#1, SEC1, PKCS#8), not encrypted"))?;
             pem::holds_a_block(bytes).map_err(|what| Problem::new(what, "write the key as PEM"))?;
             kept()
         }

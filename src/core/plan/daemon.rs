@@ -9,7 +9,7 @@ use super::spec::number_of;
 use crate::core::config::{Raw, RawDaemon};
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, Standing};
-use crate::core::finding::{Finding, Severity};
+use crate::core::finding::{At, Finding, Severity};
 use crate::core::settings::DaemonPlan;
 
 /// unix(7): sun_path holds 108 bytes, the last one NUL.
@@ -45,35 +45,53 @@ pub(super) fn plan(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Led
         state_dir: state_dir?,
         ready_timeout: daemon.ready_timeout.map_or(Duration::from_secs(60), |span| span.value),
         metrics_listen: None,
-        credential_socket: None,
+        credential_socket: credential_socket(daemon, facts, ledger),
         credential_timeout: daemon.credential_timeout.map_or(Duration::from_secs(10), |span| span.value),
     })
 }
 
 fn control_socket(daemon: &RawDaemon, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Option<PathBuf> {
-    let Some(socket) = &daemon.control_socket else {
-        let socket = default_control_socket(env).filter(|socket| !too_long(socket));
-        if socket.is_none() {
-            ledger.push(
-                Finding::warning(
-                    "there is no place for a control socket: status, rotate and reload will not find the daemon",
-                )
-                .help("set control_socket in [daemon]; under systemd, RuntimeDirectory=renewd gives it one"),
-            );
-        }
-        return socket;
-    };
+    if let Some(socket) = &daemon.control_socket {
+        return socket_of("control socket", socket, facts, ledger);
+    }
+    let socket = default_control_socket(env).filter(|socket| !too_long(socket));
+    if socket.is_none() {
+        ledger.push(
+            Finding::warning(
+                "there is no place for a control socket: status, rotate and reload will not find the daemon",
+            )
+            .help("set control_socket in [daemon]; under systemd, RuntimeDirectory=renewd gives it one"),
+        );
+    }
+    socket
+}
+
+fn credential_socket(daemon: &RawDaemon, facts: &Facts, ledger: &mut Ledger) -> Option<PathBuf> {
+    let socket = daemon.credential_socket.as_ref()?;
+    if let Some(control) = daemon.control_socket.as_ref().filter(|control| control.value == socket.value) {
+        ledger.push(
+            Finding::error("`credential_socket` is the control socket's path")
+                .at(socket.place)
+                .note(control.place, "also here")
+                .help("each has a path of its own"),
+        );
+    }
+    socket_of("credential socket", socket, facts, ledger)
+}
+
+/// The path of a socket that the config names, with what is wrong with it.
+fn socket_of(what: &str, socket: &At<PathBuf>, facts: &Facts, ledger: &mut Ledger) -> Option<PathBuf> {
     if too_long(&socket.value) {
         let help = format!("a socket's path has at most {LONGEST_SOCKET} bytes");
-        ledger.error(socket.place, "the control socket's path is too long", help);
+        ledger.error(socket.place, format!("the {what}'s path is too long"), help);
     }
     let folder = socket.value.parent()?;
     if let Some(problem) = facts.folders.get(folder).and_then(|fact| fact.problem.as_ref()) {
         let message =
-            format!("control socket `{}`: the folder `{}` {}", socket.value.display(), folder.display(), problem.what);
+            format!("{what} `{}`: the folder `{}` {}", socket.value.display(), folder.display(), problem.what);
         ledger.lack(socket.place, message, problem.help, Severity::Lack);
     } else if facts.outputs.get(&socket.value).is_some_and(|standing| !standing.takes_socket()) {
-        let message = format!("control socket `{}`: something that is no socket stands there", socket.value.display());
+        let message = format!("{what} `{}`: something that is no socket stands there", socket.value.display());
         ledger.lack(socket.place, message, "remove it, or name another path", Severity::Lack);
     }
     Some(socket.value.clone())

@@ -2,6 +2,7 @@
 //! Does not: obtain one, or show a secret in `Debug`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +97,7 @@ pub struct FirstRefresh {
 }
 
 /// `source = "oauth2"` (RFC 6749).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OAuth2Settings {
     pub endpoint: TokenEndpoint,
     pub grant: Grant,
@@ -172,7 +173,7 @@ pub struct HttpSettings {
     pub reach: Reach,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Body {
     None,
     /// application/x-www-form-urlencoded, in order.
@@ -216,7 +217,7 @@ pub enum Installation {
 }
 
 /// `source = "command"`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CommandSettings {
     /// argv, run without a shell.
     pub argv: Vec<String>,
@@ -227,4 +228,43 @@ pub struct CommandSettings {
     /// `None`: the output is the bare token, or an ExecCredential.
     pub response: Option<Pointers>,
     pub ttl: Option<Duration>,
+}
+
+/// What the config's author wrote freely may hold a secret: names are shown, values not.
+impl fmt::Debug for OAuth2Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OAuth2Settings")
+            .field("endpoint", &self.endpoint)
+            .field("grant", &self.grant)
+            .field("client_id", &self.client_id)
+            .field("client_auth", &self.client_auth)
+            .field("scope", &self.scope)
+            .field("params", &params)
+            .field("reach", &self.reach)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Form(fields) => f.debug_tuple("Form").field(fields).finish(),
+            Self::Json(_) => f.write_str("Json(..)"),
+        }
+    }
+}
+
+impl fmt::Debug for CommandSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandSettings")
+            .field("program", &self.argv.first())
+            .field("env", &self.env)
+            .field("secret", &self.secret)
+            .field("timeout", &self.timeout)
+            .field("response", &self.response)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,13 +1,9 @@
-//! Owns: the listening side of the control socket: who may connect, how long a request may take, and its file.
+//! Owns: the listening side of the control socket: who may connect, and how long a request may take.
 //! Does not: answer; each request goes to the daemon by a channel.
 
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Mode, chmodat, chownat};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
@@ -16,6 +12,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{LONGEST_REQUEST, Request, Response};
+use crate::host::socket::{Listening, SocketFile, is_owner};
 
 /// A client must have sent its request by then.
 const REQUEST_TIME: Duration = Duration::from_secs(2);
@@ -34,31 +31,11 @@ pub struct Call {
     pub answer: oneshot::Sender<Response>,
 }
 
-/// Why nothing listens.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    #[error("control socket {}: another process listens there; name another control_socket", .0.display())]
-    Taken(PathBuf),
-    #[error("control socket {}: a file that is no socket stands there; remove it or name another control_socket", .0.display())]
-    NoSocket(PathBuf),
-    #[error("control socket {}: {cause}{}", path.display(), advice(cause))]
-    Io { path: PathBuf, cause: io::Error },
-}
-
-fn advice(cause: &io::Error) -> &'static str {
-    match cause.kind() {
-        io::ErrorKind::NotFound => ": its folder is missing, and renewd creates none",
-        io::ErrorKind::PermissionDenied => ": this user may not create files there; set control_socket",
-        _ => "",
-    }
-}
-
-/// The socket's file, removed when this is dropped if it is still the same.
+/// What listens, for as long as it is kept.
 pub struct Server {
-    path: PathBuf,
-    inode: u64,
     task: tokio::task::JoinHandle<()>,
     room: Arc<Semaphore>,
+    _file: Option<SocketFile>,
 }
 
 /// The connections of a [`Server`], which may outlive it.
@@ -81,58 +58,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode) {
-            // Left behind, it is replaced at the next start.
-            let _ = std::fs::remove_file(&self.path);
-        }
     }
 }
 
-/// Listens at `path` (mode 0600, or 0660 for `group`) and sends each request to `calls`.
-///
-/// # Errors
-/// See [`ControlError`].
-pub fn listen(path: &Path, group: Option<u32>, calls: mpsc::Sender<Call>) -> Result<Server, ControlError> {
-    let failed = |cause: io::Error| ControlError::Io { path: path.to_path_buf(), cause };
-    make_way(path)?;
-    // Bound under another name: whoever finds the socket at its place finds it with its mode and group.
-    // A short one: a socket's path has little room (unix(7), sun_path).
-    let draft = path.with_file_name(format!(".{:x}", std::process::id()));
-    // A draft of a dead process with our number.
-    let _ = std::fs::remove_file(&draft);
-    let listener = UnixListener::bind(&draft).map_err(failed)?;
-    let placed = place(&draft, path, group);
-    if placed.is_err() {
-        let _ = std::fs::remove_file(&draft);
-    }
-    placed.map_err(failed)?;
-    let inode = std::fs::symlink_metadata(path).map_err(failed)?.ino();
+/// Serves a socket, and sends each request to `calls`.
+pub fn serve(socket: Listening, calls: mpsc::Sender<Call>) -> Server {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let task = tokio::spawn(accept(listener, calls, room.clone()));
-    Ok(Server { path: path.to_path_buf(), inode, task, room })
-}
-
-/// A socket that nobody listens at any more is replaced; a live one, or another file, is not.
-fn make_way(path: &Path) -> Result<(), ControlError> {
-    use std::os::unix::fs::FileTypeExt;
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
-    if !meta.file_type().is_socket() {
-        return Err(ControlError::NoSocket(path.to_path_buf()));
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Err(ControlError::Taken(path.to_path_buf())),
-        Err(_) => Ok(()),
-    }
-}
-
-fn place(draft: &Path, path: &Path, group: Option<u32>) -> io::Result<()> {
-    let here = rustix::fs::CWD;
-    if let Some(group) = group {
-        chownat(here, draft, None, Some(rustix::fs::Gid::from_raw(group)), AtFlags::SYMLINK_NOFOLLOW)?;
-    }
-    let mode = if group.is_some() { 0o660 } else { 0o600 };
-    chmodat(here, draft, Mode::from_raw_mode(mode), AtFlags::empty())?;
-    std::fs::rename(draft, path)
+    let task = tokio::spawn(accept(socket.listener, calls, room.clone()));
+    Server { task, room, _file: socket.file }
 }
 
 async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, room: Arc<Semaphore>) {
@@ -149,7 +82,7 @@ async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, room: Arc<Sem
         let Ok(place) = room.clone().try_acquire_owned() else { continue };
         let calls = calls.clone();
         tokio::spawn(async move {
-            serve(stream, calls).await;
+            answer_one(stream, calls).await;
             drop(place);
         });
     }
@@ -168,9 +101,8 @@ async fn hung_up(read: &mut (impl AsyncReadExt + Unpin), write: &OwnedWriteHalf)
 }
 
 /// One connection, from its request to its answer. Whatever goes wrong with it is its own loss.
-async fn serve(stream: UnixStream, calls: mpsc::Sender<Call>) {
-    let Ok(peer) = stream.peer_cred() else { return };
-    let is_owner = peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw();
+async fn answer_one(stream: UnixStream, calls: mpsc::Sender<Call>) {
+    let Ok(is_owner) = is_owner(&stream) else { return };
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST as u64));
     let mut line = Vec::new();

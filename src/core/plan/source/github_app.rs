@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 
-use super::super::credential::Form;
 use super::Making;
 use crate::core::config::RawGithubApp;
 use crate::core::key::Algorithm;
@@ -11,7 +10,7 @@ use crate::core::settings::{GithubAppSettings, Installation};
 
 pub(super) fn plan<'r>(raw: &'r RawGithubApp, making: &mut Making<'_, 'r>) -> Option<GithubAppSettings> {
     let credential = raw.private_key.as_ref();
-    let key = credential.and_then(|key| making.key("private key", key, Form::PrivateKey, Algorithm::RS256, false));
+    let key = credential.and_then(|key| making.rsa_key("private key", key, Algorithm::RS256));
     let reach = making.reach(&raw.reach);
     Some(GithubAppSettings {
         app: raw.app.clone()?,

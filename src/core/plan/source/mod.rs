@@ -145,6 +145,16 @@ impl<'r> Making<'_, 'r> {
         }
     }
 
+    /// The key of a source that signs by one algorithm only.
+    fn rsa_key(&mut self, what: &'static str, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
+        let fits =
+            |ready: &Ready| suits(ready, algorithm, false).map_err(|problem| problem.with_help("use an RSA key"));
+        match self.credential(what, raw, Form::PrivateKey, fits)?.made {
+            Made::Key(key) => Some(key),
+            Made::Text(_) | Made::Bytes(_) => None,
+        }
+    }
+
     fn text(&mut self, what: &'static str, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
         let ready = self.credential(what, raw, Form::Text, |_| Ok(()))?;
         match ready.made {

@@ -111,6 +111,8 @@ fn of_client(raw: &RawOAuth2, assertion: &Arc<AssertionSettings>) -> Arc<Asserti
 fn by_client_secret<'r>(raw: &'r RawOAuth2, making: &mut Making<'_, 'r>) -> Option<AssertionSettings> {
     let own = raw.assertion.as_ref().filter(|_| raw.grant != Some(GrantKind::JwtBearer));
     let algorithm = own.and_then(|own| own.algorithm).map_or(Algorithm::HS256, |algorithm| algorithm.value);
+    // The wrong kind was told already.
+    algorithm.min_secret_bytes()?;
     let secret = raw.client_secret.as_ref()?;
     let key = making.key("client secret", secret, Form::Secret(secret.encoding), algorithm, raw.allow_weak_secret)?;
     Some(AssertionSettings {
@@ -125,7 +127,7 @@ fn by_client_secret<'r>(raw: &'r RawOAuth2, making: &mut Making<'_, 'r>) -> Opti
 /// Entra knows a client's key by the digest of its certificate (RFC 7515 4.1.8).
 fn by_certificate<'r>(raw: &'r RawOAuth2, making: &mut Making<'_, 'r>) -> Option<AssertionSettings> {
     let certificate = making.bytes("client certificate", raw.client_cert.as_ref()?, Form::Certificates, |_| Ok(()));
-    let key = making.key("client key", raw.client_key.as_ref()?, Form::PrivateKey, Algorithm::PS256, false);
+    let key = making.rsa_key("client key", raw.client_key.as_ref()?, Algorithm::PS256);
     let first = pem::certificates(certificate?.expose()).ok()?.into_iter().next()?;
     let mut header = Map::new();
     header.insert("x5t#S256".into(), thumbprint(&first).into());

@@ -1,0 +1,66 @@
+//! Owns: what a wish at the credential socket means: whether the unit may read the token, and the one line that the log
+//! tells of it.
+//! Does not: decide whether the token must be obtained; the engine does.
+
+use super::runner::Runner;
+use crate::core::engine::Answer;
+use crate::core::finding::quote;
+use crate::core::settings::TokenName;
+use crate::host::credentials::{Request, Wish};
+
+/// Takes a wish up; a task answers it when the engine has answered. Dropping the request refuses it.
+pub(super) fn take(runner: &mut Runner, request: Request) {
+    let Request { wish, mut answer } = request;
+    let name = match may_read(runner, &wish) {
+        Ok(name) => name,
+        Err(why) => {
+            tracing::error!("credential {} for unit {}: refused: {why}", quote(&wish.credential), quote(&wish.unit));
+            return;
+        }
+    };
+    let timeout = runner.plan.daemon.credential_timeout;
+    let receiver = runner.ask_patiently(name.clone(), timeout);
+    tokio::spawn(async move {
+        let unit = quote(&wish.unit);
+        let answered = tokio::select! {
+            answered = receiver => answered,
+            () = answer.closed() => {
+                tracing::warn!("token {name} for unit {unit}: the client hung up before it was at hand");
+                return;
+            }
+        };
+        match answered {
+            Ok(Ok(held)) => match answer.send(held.token) {
+                Ok(()) => tracing::info!("token {name} for unit {unit}: handed over"),
+                Err(_) => tracing::warn!("token {name} for unit {unit}: the client hung up"),
+            },
+            Ok(Err(refused)) => {
+                let why = reason(refused);
+                tracing::error!("token {name} for unit {unit}: refused, the unit gets an empty credential: {why}");
+            }
+            Err(_) => tracing::warn!("token {name} for unit {unit}: refused: renewd is stopping"),
+        }
+    });
+}
+
+fn may_read(runner: &Runner, wish: &Wish) -> Result<TokenName, String> {
+    let Some(name) = TokenName::new(&wish.credential) else {
+        return Err("it is no token's name; LoadCredential=NAME:PATH takes the token's".into());
+    };
+    let Some(token) = runner.token(&name) else {
+        return Err("there is no such token in the config".into());
+    };
+    if !token.serves(&wish.unit) {
+        return Err(format!("the unit is not among `units` of [token.{name}]"));
+    }
+    Ok(name)
+}
+
+fn reason(answer: Answer) -> String {
+    match answer {
+        Answer::Failed(lines) | Answer::NotNow(lines) if !lines.is_empty() => {
+            lines.into_iter().map(|(_, why)| why.to_string()).collect::<Vec<_>>().join("; ")
+        }
+        _ => "renewd is stopping".into(),
+    }
+}

@@ -1,0 +1,150 @@
+//! Owns: the credential socket, from which the service manager reads what LoadCredential= names (systemd.exec(5)): who
+//! asks, for which unit and credential, and the bytes of the answer.
+//! Does not: decide who may read what; each request goes to the daemon by a channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::socket::{Listening, SocketFile, is_owner};
+use crate::core::secret::Secret;
+
+/// A client must have taken the token by then.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// Connections at a time; further ones wait in the kernel's queue: one that was closed would be an empty credential.
+const CONNECTIONS: usize = 512;
+/// unix(7): no address is longer.
+const LONGEST_NAME: usize = 107;
+
+/// Which unit asks for which credential.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wish {
+    pub unit: String,
+    pub credential: String,
+}
+
+/// A wish, and where the token goes. Dropped without one, the client sees the end of the stream: it is refused.
+pub struct Request {
+    pub wish: Wish,
+    pub answer: oneshot::Sender<Secret<String>>,
+}
+
+impl Wish {
+    /// From the abstract address that the service manager connects from: it ends in `/unit/UNIT/CREDENTIAL`.
+    fn parse(address: &[u8]) -> Option<Self> {
+        let address = std::str::from_utf8(address).ok().filter(|address| address.len() <= LONGEST_NAME)?;
+        let mut parts = address.rsplit('/');
+        let (credential, unit, word) = (parts.next()?, parts.next()?, parts.next()?);
+        let told = word == "unit" && parts.next().is_some() && !unit.is_empty() && !credential.is_empty();
+        told.then(|| Self { unit: unit.to_owned(), credential: credential.to_owned() })
+    }
+}
+
+/// What listens, for as long as it is kept.
+pub struct Server {
+    task: tokio::task::JoinHandle<()>,
+    _file: Option<SocketFile>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Serves a socket, and sends each wish to `requests`.
+pub fn serve(socket: Listening, requests: mpsc::Sender<Request>) -> Server {
+    Server { task: tokio::spawn(accept(socket.listener, requests)), _file: socket.file }
+}
+
+async fn accept(listener: UnixListener, requests: mpsc::Sender<Request>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        // It fails only where the semaphore was closed, which nobody does.
+        let Ok(place) = room.clone().acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors: those of others close by and by.
+                tracing::warn!("credential socket: {error}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        let requests = requests.clone();
+        tokio::spawn(async move {
+            answer_one(stream, requests).await;
+            drop(place);
+        });
+    }
+}
+
+/// One connection, from its address to its end. Whatever goes wrong with it is its own loss.
+async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<Request>) {
+    match is_owner(&stream) {
+        Ok(true) => {}
+        Ok(false) => {
+            let uid = stream.peer_cred().map(|peer| peer.uid()).unwrap_or(u32::MAX);
+            tracing::warn!("credential socket: refused: uid {uid} is neither root nor the daemon's own user");
+            return;
+        }
+        Err(error) => {
+            tracing::warn!("credential socket: refused: nobody tells who asks: {error}");
+            return;
+        }
+    }
+    let address = stream.peer_addr().ok();
+    let Some(wish) = address.as_ref().and_then(|address| Wish::parse(address.as_abstract_name()?)) else {
+        tracing::warn!(
+            "credential socket: refused: the client is not a service manager (its address names no unit); \
+             `renewd token NAME` prints a token"
+        );
+        return;
+    };
+    let (answer, mut token) = oneshot::channel();
+    if requests.send(Request { wish, answer }).await.is_err() {
+        return;
+    }
+    let (mut read, mut write) = stream.split();
+    let token = tokio::select! {
+        token = &mut token => token,
+        () = hung_up(&mut read) => return,
+    };
+    if let Ok(token) = token {
+        // A client that does not read loses its answer.
+        let _ = timeout(ANSWER_TIME, write.write_all(token.expose().as_bytes())).await;
+    }
+}
+
+/// Returns when the client is gone. The service manager shuts its sending side at once, which says nothing.
+async fn hung_up(read: &mut tokio::net::unix::ReadHalf<'_>) {
+    let stream: &UnixStream = read.as_ref();
+    loop {
+        match stream.ready(tokio::io::Interest::WRITABLE).await {
+            Ok(ready) if !ready.is_write_closed() => tokio::time::sleep(Duration::from_secs(1)).await,
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_address_of_a_service_manager_names_a_unit() {
+        let wish = |address: &str| Wish::parse(address.as_bytes()).map(|wish| (wish.unit, wish.credential));
+        let told = |unit: &str, credential: &str| Some((unit.to_owned(), credential.to_owned()));
+        assert_eq!(wish("9f4e/unit/job.service/sunbird"), told("job.service", "sunbird"));
+        assert_eq!(wish("1/unit/batch@a\\x2db.service/a.b"), told("batch@a\\x2db.service", "a.b"));
+        for other in ["", "sunbird", "unit/job.service/sunbird", "9f/unit//sunbird", "9f/unit/job.service/"] {
+            assert_eq!(wish(other), None, "{other}");
+        }
+        assert_eq!(Wish::parse(b"9f/unit/job.service/\xff"), None);
+        assert_eq!(wish(&format!("{}/unit/a.service/b", "x".repeat(107))), None);
+    }
+}
