@@ -64,7 +64,7 @@ impl Running {
         reading: impl Future<Output = ()>,
     ) -> End {
         tokio::pin!(reading);
-        let ended = self.to_its_end(limit, stop);
+        let ended = self.finish(limit, stop);
         tokio::pin!(ended);
         let mut silent = false;
         let end = loop {
@@ -80,7 +80,7 @@ impl Running {
         end
     }
 
-    async fn to_its_end(&mut self, limit: Duration, stop: impl Future<Output = ()>) -> End {
+    async fn finish(&mut self, limit: Duration, stop: impl Future<Output = ()>) -> End {
         let end = wait(&mut self.child, limit, stop).await;
         if !matches!(end, End::Exited(_)) {
             self.group.signal(Signal::TERM);

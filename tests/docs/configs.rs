@@ -6,6 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa;
+
 use super::{binary, pages, renewd, root, said};
 
 /// RFC 8037 A.1 and RFC 7515 A.3.1: published keys.
@@ -27,6 +30,8 @@ fn machine() -> tempfile::TempDir {
         ("etc/api.secret", SECRET.to_string()),
         ("etc/p256.pem", P256.to_string()),
         ("etc/ed25519.pem", ED25519.to_string()),
+        ("etc/app.pem", rsa_key()),
+        ("etc/login.password", SECRET.to_string()),
         ("etc/netrc.tmpl", "machine api.example password {{ token }}\n".to_string()),
         ("etc/config.d/more.toml", included),
     ];
@@ -35,6 +40,13 @@ fn machine() -> tempfile::TempDir {
         std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o600)).expect("chmod");
     }
     machine
+}
+
+/// As GitHub hands one out, but PKCS#8.
+fn rsa_key() -> String {
+    let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).expect("a key");
+    let der: Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
+    pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_ref()))
 }
 
 #[test]
@@ -52,6 +64,10 @@ fn every_config_checks_out() {
                 .replace("\"/var/lib/renewd\"", &format!("\"{folder}/state\""))
                 .replace("\"/usr/local/bin/tell-orders\"", "\"true\"")
                 .replace("\"/usr/local/bin/page\"", "\"true\"")
+                .replace("\"/usr/local/bin/get-token\"", "\"true\"")
+                .replace("\"/usr/local/bin/login\"", "\"true\"")
+                .replace("[\"az\"", "[\"true\"")
+                .replace("[\"aws\"", "[\"true\"")
                 .replace("\"jobs\"", &format!("\"{group}\""));
             let config = machine.path().join("etc/config.toml");
             std::fs::write(&config, &text).expect("the config");
