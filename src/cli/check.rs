@@ -13,8 +13,8 @@ use crate::host::load::{find_config, load};
 /// Validate the config, with its secrets, folders and users
 ///
 /// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked without --online.
-/// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed (--online), or UNIT may read nothing; 78 it is wrong,
-/// missing, or the machine lacks something.
+/// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed, or UNIT may read nothing; 78 it is wrong, missing,
+/// or the machine lacks something.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Try each token's endpoint too: obtain a token and throw it away
@@ -31,21 +31,19 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     let (mut out, mut err) = (io::stdout(), io::stderr());
-    let checked = check(around.config.as_deref(), &around.env, &mut out, &mut err, coloured(&around.env));
-    let plan = match checked {
-        Ok(Some(plan)) => plan,
-        Ok(None) => return Exit::WrongConfig,
-        Err(_) => return Exit::Failed,
-    };
-    let listed = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err));
-    let tried = if args.online { online::check(&plan, &mut out) } else { Ok(true) };
-    match (listed, tried) {
-        (Ok(true), Ok(true)) => Exit::Done,
-        _ => Exit::Failed,
-    }
+    let styled = coloured(&around.env);
+    let checked = check(around.config.as_deref(), &around.env, &mut out, &mut err, styled);
+    let looked = checked.and_then(|plan| {
+        let Some(plan) = plan else { return Ok(Exit::WrongConfig) };
+        let readable = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err))?;
+        let there = !args.online || online::check(&plan, &mut out)?;
+        Ok(if readable && there { Exit::Done } else { Exit::Failed })
+    });
+    looked.unwrap_or(Exit::Failed)
 }
 
-/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; `None` if it is wrong.
+/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; the plan of a config
+/// that is right.
 fn check(
     config: Option<&Path>,
     env: &Environment,

@@ -2,14 +2,16 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use renewd::core::engine::Reason;
-use renewd::core::settings::{ClientAuth, OAuth2Settings, Reach};
+use renewd::core::settings::{ClientAuth, OAuth2Settings, Reach, SourcePlan, TokenEndpoint};
 
 use crate::pki::{CLIENT, HERE, Pki};
 use crate::server::{Act, Server, json};
-use crate::setting::{Try, oauth2, reach, refused};
+use crate::setting::{Try, block, oauth2, reach, refused};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":60}"#;
 
@@ -79,10 +81,25 @@ fn a_client_proves_itself_by_its_certificate() {
     assert_eq!(seen.field("client_id").as_deref(), Some("jobs"));
     assert_eq!((seen.header("authorization"), seen.field("client_secret")), (None, None));
 
-    // Two clients of one network do not share a certificate.
+    // While one is under way, another of the same network does not go out under its certificate.
+    let slow =
+        Server::at("127.0.0.1:0", Some(pki.server("here", Some("ca"))), |_| json(GOOD).after(Duration::from_secs(1)));
     let both = Try::new();
-    both.oauth2(certified).unwrap();
-    let error = both.oauth2(settings.clone()).unwrap_err();
+    let plan = |settings: &OAuth2Settings| {
+        let endpoint = TokenEndpoint::Url(slow.url("/token"));
+        SourcePlan::OAuth2(Arc::new(OAuth2Settings { endpoint, ..settings.clone() }))
+    };
+    let (proven, error) = block(async {
+        let uncertified = async {
+            while slow.seen().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            both.of(plan(&settings)).await
+        };
+        join(both.of(plan(&certified)), uncertified).await
+    });
+    proven.unwrap();
+    let error = error.unwrap_err();
     assert!(error.message.contains("client_cert"), "{error}");
 
     pki.issue("other", "2", CLIENT);

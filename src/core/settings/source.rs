@@ -73,7 +73,7 @@ pub type SecretText = Arc<Secret<String>>;
 pub struct Reach {
     /// PEM certificates that are trusted beside the system's roots.
     pub ca: Option<Arc<[u8]>>,
-    /// Of a whole try, connecting included.
+    /// Of one request, connecting included; the wait for a turn at the host is not part of it.
     pub timeout: Duration,
     /// Plain http is taken beyond loopback too.
     pub allow_http: bool,

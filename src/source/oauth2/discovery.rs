@@ -94,10 +94,9 @@ pub(super) async fn endpoints(network: &Arc<Network>, issuer: &str, way: Way<'_>
         Err(asking) => asking,
     };
     let told = asking.await;
-    let mut entries = network.discovered.entries();
-    match &told {
-        Ok(endpoints) => drop(entries.insert(key, Entry::Known(Instant::now(), endpoints.clone()))),
-        Err(_) => drop(entries.remove(&key)),
+    // A question that failed is gone with the last who waited for it.
+    if let Ok(endpoints) = &told {
+        network.discovered.entries().insert(key, Entry::Known(Instant::now(), endpoints.clone()));
     }
     told
 }
