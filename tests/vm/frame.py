@@ -10,6 +10,7 @@
         return "what was seen, in a few words"                 # stands at the end of the case's line
 """
 import json
+import os
 import pathlib
 import shlex
 import shutil
@@ -133,7 +134,9 @@ class Guest(VM):
         return self.check(f"set -eu\n{script}", timeout)
 
     def write(self, files):
-        """Writes {path: text}; or {path: (text, mode)}, by default 0644, in folders that are there."""
+        """Writes {path: text}; or {path: (text, mode)}, by default 0644. Folders are made where they are missing."""
+        if files:
+            self.sh("mkdir -p " + " ".join(shlex.quote(os.path.dirname(path)) for path in files))
         for path, text in files.items():
             text, mode = text if isinstance(text, tuple) else (text, 0o644)
             self.put(text.encode(), path, mode)
