@@ -26,7 +26,7 @@ def late_mount(guest):
     told = []
     for kind, before, dropin in [
         ("the folder is missing at the start", "", "[Service]\nReadWritePaths=-/srv\n"),
-        ("the mount point is there", "install -d /srv/late", "[Service]\nReadWritePaths=/srv/late\n"),
+        ("the mount point is there", "install -d /srv/late", "[Service]\nReadWritePaths=/srv/late\nNoExecPaths=/srv/late\n"),
     ]:
         guest.begin(CONFIG.format(ready="2s", more="", path="/srv/late/a.token"), {"a.secret": A}, dropin=dropin, before=before)
         first = guest.status()["tokens"]["a"]

@@ -23,19 +23,24 @@ def cuts(guest):
         "/etc/systemd/system/renewd.service.d/power.conf": "[Service]\nReadWritePaths=/var/tokens\n"},
         before="""install -d -o renewd /var/tokens /var/tokens/json
             python3 /share/guest/cuts.py config > /etc/renewd/config.toml; sync""")
-    told, leftovers, starting, faults = [], 0, 0, []
+    told, seen, leftovers, starting, faults = [], 0, 0, 0, []
     for number in range(rounds + 1):
         if number:
             guest.start()
         before, after, *errors = guest.sh(START, 180).splitlines()
         before, after = json.loads(before), json.loads(after)
         leftovers += before["leftovers"]
+        seen += before["good"]
+        if number and number % 10 == 0:
+            print(f"     power.cuts: {number} of {rounds} cuts, {len(faults)} faults", flush=True)
         faults += [f"after cut {number}, as it lay on the disk: {fault}" for fault in before["faults"]]
         faults += [f"after cut {number}, with renewd running: {fault}" for fault in after["faults"]]
-        faults += [f"after cut {number}, its log: {line}" for line in errors]
+        # That the short-lived ones expired while the power was off is no fault of its.
+        faults += [f"after cut {number}, its log: {line}" for line in errors if "has expired and no new one is at hand" not in line]
         # What `renewd rotate` said is on disk is there, or something newer.
-        if number and before["jti"] is None or before["jti"] in told[:-1]:
-            faults.append(f"after cut {number}: a token that was said to be on disk is not: {told.index(before['jti']) if before['jti'] in told else 'none'} of {len(told)}")
+        if number and (before["jti"] is None or before["jti"] in told[:-1]):
+            there = told.index(before["jti"]) + 1 if before["jti"] in told else "none"
+            faults.append(f"after cut {number}: of {len(told)} tokens that were said to be on disk the last is not, there is: {there}")
         if number == rounds:
             break
         told = [after["jti"]]
@@ -49,7 +54,8 @@ def cuts(guest):
             rotate_until_cut(guest, told, dice.uniform(0.5, 4), dice.uniform(0, 0.3))
         guest.power_cut()
     expect(not faults, "\n".join([f"seed {guest.options.seed}, {rounds} cuts:", *faults]))
-    return f"{rounds} cuts, {starting} of them in a start; {leftovers} temporary files found by a cut and swept; {after['good']} tokens each time; seed {guest.options.seed}"
+    return (f"{rounds} cuts, {starting} of them in a start; {seen} tokens looked at as they lay, {leftovers} temporary files found and swept; "
+            f"{after['good']} tokens good each time it ran again; seed {guest.options.seed}")
 
 
 def rotate_until_cut(guest, told, after, later):
