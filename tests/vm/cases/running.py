@@ -19,7 +19,7 @@ path = "/run/renewd/a.token"
 
 @case("a hung daemon is restarted by the watchdog, and a reader never lacks a valid token")
 def watchdog(guest):
-    guest.begin(CONFIG.format(lifetime="40s"), {"a.secret": A}, dropin="[Service]\nWatchdogSec=4\nRestartSec=500ms\n")
+    guest.begin(CONFIG.format(lifetime="80s"), {"a.secret": A}, dropin="[Service]\nWatchdogSec=4\nRestartSec=500ms\n")
     guest.read_always({FILE: NAME}, mode="0600")
     guest.sh("kill -STOP $(systemctl show -P MainPID renewd)")
     took = guest.until('[ "$(systemctl show -P NRestarts renewd)" = 1 ] && systemctl is-active -q renewd', 40)
