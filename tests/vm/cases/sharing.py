@@ -74,8 +74,8 @@ def cron_and_timer(guest):
             "/run/systemd/system/job.timer": "[Timer]\nOnActiveSec=1s\nAccuracySec=100ms\n",
         })
     guest.write({"/etc/cron.d/job": f"* * * * * job {work}={NAME} > /srv/out/cron 2>&1\n"})
-    # cron looks once a minute: start it just before one.
-    guest.sh("systemctl start job.timer; date -s @$(( ($(date +%s) / 60 + 1) * 60 - 2 )) >/dev/null; systemctl restart cron")
+    # cron looks once a minute, begun at its start: start it just before one.
+    guest.sh("systemctl stop cron; systemctl start job.timer; date -s @$(( ($(date +%s) / 60 + 1) * 60 - 3 )) >/dev/null; systemctl start cron")
     guest.until("test -s /srv/out/cron && test -s /srv/out/timer", 75)
     out = guest.sh("cat /srv/out/cron /srv/out/timer").splitlines()
     expect(len(out) == 2 and all("good" in line for line in out), out)
