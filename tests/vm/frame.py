@@ -4,12 +4,13 @@
 
     @case("a stop and a start keep the tokens")
     def keeps(guest):
-        guest.begin(CONFIG, secrets={"a.secret": SECRET})      # a clean renewd with this config, started
+        guest.begin(CONFIG, secrets={"a.secret": secret("mine")})      # a clean renewd with this config, started
         ...
         expect(before == after, "the token changed")
         return "what was seen, in a few words"                 # stands at the end of the case's line
 """
 import json
+import os
 import pathlib
 import shlex
 import shutil
@@ -20,6 +21,8 @@ from dataclasses import dataclass, field
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 sys.path.insert(0, str(HERE / "rig"))
+sys.path.append(str(HERE / "guest"))
+from tokens import secret  # noqa: E402, F401
 from vm import VM, CommandFailed, VMError  # noqa: E402, F401
 
 # What a package puts where; a source that the repository does not have is left out. The binary comes by --bin.
@@ -35,15 +38,6 @@ PACKAGE = [
     ("packaging/systemd/renewd.sysusers", "usr/lib/sysusers.d/renewd.conf"),
     ("packaging/systemd/renewd.tmpfiles", "usr/lib/tmpfiles.d/renewd.conf"),
 ]
-
-# Begins every secret of a case, so that the journal can be searched for all of them at once.
-MARK = "VMSECRET"
-
-
-def secret(name):
-    """A secret of 40 bytes that no other case has."""
-    return f"{MARK}-{name}-".ljust(40, "x")[:40]
-
 
 class Skip(Exception):
     """The case cannot run here; its text says why. It is counted and printed."""
@@ -140,7 +134,9 @@ class Guest(VM):
         return self.check(f"set -eu\n{script}", timeout)
 
     def write(self, files):
-        """Writes {path: text}; or {path: (text, mode)}, by default 0644, in folders that are there."""
+        """Writes {path: text}; or {path: (text, mode)}, by default 0644. Folders are made where they are missing."""
+        if files:
+            self.sh("mkdir -p " + " ".join(shlex.quote(os.path.dirname(path)) for path in files))
         for path, text in files.items():
             text, mode = text if isinstance(text, tuple) else (text, 0o644)
             self.put(text.encode(), path, mode)
@@ -171,7 +167,7 @@ class Guest(VM):
         return float(out.split()[-1])
 
     def read_always(self, files, **rules):
-        """Starts a reader that opens `files`, {path: secret}, all the time, until `read_enough`. A rule may be mode="0600"
+        """Starts a reader that opens `files`, {path: name of its secret}, all the time, until `read_enough`. A rule may be mode="0600"
         (octal), or expired=True: expired tokens are no fault."""
         what = json.dumps({"files": files, **rules})
         self.sh(f"systemd-run -q --unit=reader -p Type=notify -p NotifyAccess=all python3 /share/guest/reader.py {shlex.quote(what)}")

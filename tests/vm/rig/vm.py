@@ -29,6 +29,17 @@ RIG = pathlib.Path(__file__).resolve().parent
 IMAGES = pathlib.Path(os.environ.get("RENEWD_VM_DIR") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "renewd-vm")
 
 
+# What udev and systemd would load and start without being asked: in software emulation half of the boot.
+UNUSED_MODULES = ["kvm", "kvm_amd", "kvm_intel", "powernow_k8", "floppy", "ata_piix", "ata_generic", "libata", "aesni_intel", "cryptd",
+                  "ghash_clmulni_intel", "sha512_ssse3", "sha256_ssse3", "sha1_ssse3", "crc32_pclmul", "crct10dif_pclmul", "serio_raw",
+                  "evdev", "qemu_fw_cfg", "efi_pstore", "dm_mod", "fuse"]
+UNUSED_UNITS = ["serial-getty@ttyS0.service", "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "proc-sys-fs-binfmt_misc.mount",
+                "sys-fs-fuse-connections.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount",
+                "modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service", "modprobe@efi_pstore.service",
+                "modprobe@fuse.service", "modprobe@loop.service", "sys-kernel-config.mount", "systemd-update-utmp.service",
+                "systemd-update-utmp-runlevel.service", "systemd-random-seed.service", "systemd-pstore.service"]
+
+
 def images(suite=None):
     """The folder of the image of a Debian suite, by default of the host's; build-image makes it."""
     return IMAGES / (suite or re.search(r"^VERSION_CODENAME=(\S+)", pathlib.Path("/etc/os-release").read_text(), re.M)[1])
@@ -97,7 +108,8 @@ class VM:
         began = time.monotonic()
         for name in ("agent", "qmp"):
             (self.dir / name).unlink(missing_ok=True)
-        append = "console=ttyS0 root=/dev/vda rw quiet loglevel=3 panic=-1 systemd.show_status=0 no_console_suspend modprobe.blacklist=kvm,kvm_amd,kvm_intel,powernow_k8,floppy,ata_piix"
+        append = ("console=ttyS0 root=/dev/vda rw quiet loglevel=3 panic=-1 systemd.show_status=0 no_console_suspend"
+                  f" modprobe.blacklist={','.join(UNUSED_MODULES)} {' '.join('systemd.mask=' + unit for unit in UNUSED_UNITS)}")
         if self.rootflags:
             append += f" vm.rootflags={self.rootflags}"
         log = open(self.dir / "console.log", "ab")
