@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::core::engine::{
-    Action, Answer, Event, HookKind, Issued, Mode, Persist, Reason, State, TokenWire, Want, Wiring, step,
+    Action, Answer, Event, HookKind, Issued, Mode, Note, Persist, Reason, Restored, State, TokenWire, Want, Wiring,
+    step,
 };
 use renewd::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Schedule, TargetPath, TargetPlan, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
@@ -182,4 +183,19 @@ fn a_stop_waits_for_no_source_whose_credential_is_not_spent() {
     assert!(script.exited);
     // Its answer comes too late and changes nothing.
     script.obtained(asked);
+}
+
+/// An hour that passed while the daemon was down is nobody's fault: the token is renewed, or its failure is told.
+#[test]
+fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
+    let was = Script::at(0).wall;
+    let issued =
+        Issued { issued_at: was, expires_at: Some(was.plus(Duration::from_secs(60))), sha256: Fingerprint([1; 16]) };
+    let restored = Restored { name: name(), generation: 1, made_from: Fingerprint([1; 16]), issued, obtained_at: was };
+    let now = Script::at(3600);
+    let mut state = State::new(Mode::Daemon, 1, vec![restored], Vec::new(), now);
+    let actions = step(&mut state, wiring(true, 1, None), now);
+    assert!(actions.iter().any(|action| matches!(action, Action::Obtain { .. })), "{actions:?}");
+    let complaints = actions.iter().filter(|action| matches!(action, Action::Note(Note::Expired { .. })));
+    assert_eq!(complaints.count(), 0, "{actions:?}");
 }

@@ -96,7 +96,9 @@ impl State {
         let old = token.view;
         if view != old {
             self.count(old, view);
-            if view.state == TokenState::Expired && old.state != TokenState::Expired && view.counted {
+            // One that was not valid before was renewed meanwhile, or its failure was told.
+            let was_valid = matches!(old.state, TokenState::Valid | TokenState::Retrying);
+            if view.state == TokenState::Expired && was_valid && view.counted {
                 out.push(Action::Note(Note::Expired { name: name.clone() }));
             }
         }
