@@ -82,9 +82,9 @@ fn every_config_checks_out() {
         for block in page.blocks().iter().filter(|block| block.info == "toml check") {
             let text = block
                 .text
+                .replace("\"/tmp/", &format!("\"{folder}/run/"))
                 .replace("\"/run/renewd/", &format!("\"{folder}/run/"))
                 .replace("\"$XDG_RUNTIME_DIR/", &format!("\"{folder}/run/"))
-                .replace("\"/tmp/", &format!("\"{folder}/run/"))
                 .replace("\"/etc/renewd/", &format!("\"{folder}/etc/"))
                 .replace("\"/var/lib/renewd\"", &format!("\"{folder}/state\""))
                 .replace("\"/usr/local/bin/tell-orders\"", "\"true\"")
