@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::issuers::{Issuers, text};
 use crate::job::Job;
 use crate::page::{Part, part};
-use crate::support::{Daemon, Jwt, Sandbox, openssl};
+use crate::support::{Daemon, Jwt, Sandbox};
 use crate::venv::{Venv, venv};
 
 /// A daemon with a config of the page, and the endpoints of a cloud.
@@ -22,9 +22,7 @@ struct Cloud<'a> {
 impl<'a> Cloud<'a> {
     fn of(name: &'static str, test: &str, sandbox: &'a Sandbox) -> Option<Self> {
         let (venv, part) = (venv(test)?, part(name));
-        let key = text(sandbox.path("app.pem"));
-        openssl(&["genpkey", "-algorithm", "RSA", "-out", &key], b"");
-        let issuers = Issuers::start(&venv, sandbox, &part, &key);
+        let issuers = Issuers::start(&venv, sandbox, &part);
         sandbox.config(part.config(sandbox));
         Some(Self { part, name, sandbox, venv, issuers, daemon: sandbox.start() })
     }

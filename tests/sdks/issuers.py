@@ -1,7 +1,7 @@
 """Owns: the endpoints at which SDKs exchange our token, over TLS, each in the manner of its cloud: AWS STS, Entra, Google STS.
 
 They believe a token as those do: signature by the key that kid names, iss, aud, times. argv: CERTIFICATE KEY RULE, the
-last a file of JSON: public_key, kid, issuer, audience. stdout: the port, then a line of JSON for each exchange.
+last a file of JSON: keys (a JWK set), issuer, audience. stdout: the port, then a line of JSON for each exchange.
 It ends when stdin does.
 """
 
@@ -52,12 +52,12 @@ class Issuers(http.server.BaseHTTPRequestHandler):
         if len(tokens) != 1:
             return f"{len(tokens)} tokens"
         try:
-            kid = jwt.get_unverified_header(tokens[0]).get("kid")
-            jwt.decode(tokens[0], self.rule["public_key"], algorithms=["RS256"], audience=self.rule["audience"],
+            key = jwt.PyJWKSet.from_dict(self.rule["keys"])[jwt.get_unverified_header(tokens[0]).get("kid")]
+            jwt.decode(tokens[0], key, algorithms=["RS256"], audience=self.rule["audience"],
                        issuer=self.rule["issuer"], options={"require": ["exp", "iat", "sub", "aud", "iss"]})
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, KeyError) as error:
             return f"{type(error).__name__}: {error}"
-        return None if kid == self.rule["kid"] else f"no key is called {kid}"
+        return None
 
     def answer(self, status, kind, text):
         body = text.encode()

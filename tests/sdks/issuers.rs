@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::page::Part;
+use crate::page::{self, Part};
 use crate::support::{PATIENCE, Sandbox, eventually, openssl};
 use crate::venv::Venv;
 
@@ -21,13 +21,11 @@ pub struct Issuers {
 }
 
 impl Issuers {
-    /// Endpoints that believe tokens of the page's config alone, signed with `key`.
-    pub fn start(venv: &Venv, sandbox: &Sandbox, part: &Part, key: &str) -> Self {
+    /// Endpoints that trust the page's issuer, and want the audience of its config.
+    pub fn start(venv: &Venv, sandbox: &Sandbox, part: &Part) -> Self {
         let (ca, certificate, own_key) = certificates(sandbox);
-        let rule = json!({
-            "public_key": String::from_utf8(openssl(&["pkey", "-in", key, "-pubout"], b"")).expect("PEM"),
-            "kid": part.value("kid"), "issuer": part.value("key"), "audience": part.value("aud"),
-        });
+        let (metadata, keys) = page::issuer(sandbox);
+        let rule = json!({"keys": keys, "issuer": metadata["issuer"], "audience": part.value("aud")});
         let rule = sandbox.put("rule.json", rule.to_string());
         let said = sandbox.path("issuers.said");
         let mut command = venv.command("issuers.py", &sandbox.path("home"));

@@ -1,7 +1,11 @@
 //! Owns: docs/src/how-to/federated.md as its reader follows it: a token's config, and what stands in the job's unit.
-//! Does not: run anything.
+//! The commands that make an issuer's key are run.
+//! Does not: run renewd or a job.
 
 use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
 
 use crate::support::Sandbox;
 
@@ -11,10 +15,30 @@ pub struct Part {
     rest: String,
 }
 
+fn page() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/how-to/federated.md");
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// An issuer as the page has it made: `app.pem` in the sandbox, and what is published, its metadata and its JWK set.
+pub fn issuer(sandbox: &Sandbox) -> (Value, Value) {
+    let page = page();
+    let (_, section) = page.split_once("\n## Who signs\n").expect("the heading");
+    let block = |language: &str| {
+        let (_, rest) = section.split_once(&format!("\n```{language}\n")).expect("a block");
+        rest.split("```").next().unwrap_or_default()
+    };
+    let mut sh = Command::new("sh");
+    let ran = sh.args(["-euc", block("sh")]).current_dir(sandbox.dir()).output().expect("sh starts");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let set = std::fs::read_to_string(sandbox.path("jwks.json")).expect("the JWK set");
+    let read = |text: &str| serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    (read(block("json")), read(&set))
+}
+
 /// The config that defines `[token.NAME]`, and what follows it up to the next heading.
 pub fn part(name: &str) -> Part {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/how-to/federated.md");
-    let page = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let page = page();
     let (before, after) = page.split_once(&format!("[token.{name}]")).unwrap_or_else(|| panic!("no token {name}"));
     assert!(before.ends_with("```toml check\n"), "{name} opens its block");
     let (config, rest) = after.split_once("```\n").expect("the block's end");
