@@ -32,6 +32,8 @@ fn machine() -> tempfile::TempDir {
         ("etc/ed25519.pem", ED25519.to_string()),
         ("etc/app.pem", rsa_key()),
         ("etc/login.password", SECRET.to_string()),
+        ("etc/user.refresh", SECRET.to_string()),
+        ("etc/service-account.json", service_account()),
         ("etc/netrc.tmpl", "machine api.example password {{ token }}\n".to_string()),
         ("etc/config.d/more.toml", included),
     ];
@@ -39,7 +41,28 @@ fn machine() -> tempfile::TempDir {
         std::fs::write(at(name), text).expect("a file");
         std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o600)).expect("chmod");
     }
+    certificate(&at("etc/client.crt"), &at("etc/client.key"));
+    std::fs::copy(at("etc/client.crt"), at("etc/example-ca.pem")).expect("a copy");
     machine
+}
+
+/// As Google hands one out.
+fn service_account() -> String {
+    serde_json::json!({
+        "type": "service_account",
+        "private_key_id": "k1",
+        "private_key": rsa_key(),
+        "client_email": "jobs@project.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    })
+    .to_string()
+}
+
+fn certificate(certificate: &Path, key: &Path) {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=jobs"]);
+    let made = openssl.arg("-keyout").arg(key).arg("-out").arg(certificate).output().expect("openssl");
+    assert!(made.status.success(), "{}", said(&made));
 }
 
 /// As GitHub hands one out, but PKCS#8.
@@ -59,7 +82,9 @@ fn every_config_checks_out() {
         for block in page.blocks().iter().filter(|block| block.info == "toml check") {
             let text = block
                 .text
+                .replace("\"/tmp/", &format!("\"{folder}/run/"))
                 .replace("\"/run/renewd/", &format!("\"{folder}/run/"))
+                .replace("\"$XDG_RUNTIME_DIR/", &format!("\"{folder}/run/"))
                 .replace("\"/etc/renewd/", &format!("\"{folder}/etc/"))
                 .replace("\"/var/lib/renewd\"", &format!("\"{folder}/state\""))
                 .replace("\"/usr/local/bin/tell-orders\"", "\"true\"")

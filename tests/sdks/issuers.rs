@@ -1,0 +1,80 @@
+//! Owns: the running endpoints of `issuers.py`, with a certificate of a private CA, and what they were sent.
+//! Does not: judge tokens; that is done over there, by PyJWT.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::page::{self, Part};
+use crate::support::{PATIENCE, Sandbox, eventually, openssl};
+use crate::venv::Venv;
+
+/// Endpoints on loopback; they end with this.
+pub struct Issuers {
+    child: Child,
+    said: PathBuf,
+    pub url: String,
+    /// The CA's certificate.
+    pub ca: String,
+}
+
+impl Issuers {
+    /// Endpoints that trust the page's issuer, and want the audience of its config.
+    pub fn start(venv: &Venv, sandbox: &Sandbox, part: &Part) -> Self {
+        let (ca, certificate, own_key) = certificates(sandbox);
+        let (metadata, keys) = page::issuer(sandbox);
+        let rule = json!({"keys": keys, "issuer": metadata["issuer"], "audience": part.value("aud")});
+        let rule = sandbox.put("rule.json", rule.to_string());
+        let said = sandbox.path("issuers.said");
+        let mut command = venv.command("issuers.py", &sandbox.path("home"));
+        command.args([&certificate, &own_key]).arg(rule);
+        let stdout = File::create(&said).expect("a file");
+        let child = command.stdin(Stdio::piped()).stdout(stdout).spawn().expect("the issuers start");
+        let mut issuers = Self { child, said, url: String::new(), ca };
+        let port = eventually(PATIENCE, "the issuers' port", || issuers.lines().first().cloned());
+        issuers.url = format!("https://localhost:{port}");
+        issuers
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.said).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(str::to_owned).collect()
+    }
+
+    /// All exchanges until now.
+    #[track_caller]
+    pub fn exchanges(&self) -> Vec<Value> {
+        self.lines().iter().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+impl Drop for Issuers {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A CA's certificate, and certificate and key of `localhost` that it has signed.
+fn certificates(sandbox: &Sandbox) -> (String, String, String) {
+    let at = |name: &str| text(sandbox.path(name));
+    let (ca, ca_key, certificate, key, request) = (at("ca.crt"), at("ca.key"), at("tls.crt"), at("tls.key"), at("csr"));
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let of_ca = ["req", "-x509", "-days", "2", "-subj", "/CN=a CA of the tests", "-keyout", &ca_key, "-out", &ca];
+    openssl(&[&of_ca[..], &curve, &["-addext", "keyUsage=critical,keyCertSign"]].concat(), b"");
+    let asked = ["req", "-subj", "/CN=localhost", "-keyout", &key, "-out", &request];
+    openssl(&[&asked[..], &curve].concat(), b"");
+    let extensions = "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n\
+                      subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
+    let extensions = text(sandbox.put("tls.ext", extensions));
+    let signed = ["x509", "-req", "-days", "2", "-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial", "-in", &request];
+    openssl(&[&signed[..], &["-extfile", &extensions, "-out", &certificate]].concat(), b"");
+    (ca, certificate, key)
+}
+
+pub fn text(path: PathBuf) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
