@@ -76,7 +76,7 @@ def deb(guest):
     configure(guest)
 
     # An upgrade: another process, the same token.
-    guest.read_always({"/run/renewd/a.token": A}, mode="0600")
+    guest.read_always({"/run/renewd/a.token": "packages"}, mode="0600")
     was = guest.sh(STATE).splitlines()
     guest.sh(f"{INSTALL} install /root/new.deb 2>&1", 600)
     now = guest.sh(f"{STATE}; systemctl is-active renewd; dpkg-query -W -f '${{Version}}' renewd").splitlines()
@@ -150,7 +150,7 @@ def rpm(guest):
                     "/etc/renewd/config.toml 640 root renewd", "/run/renewd 755 renewd renewd"], f"{said}{seen}")
     configure(guest)
 
-    guest.read_always({"/run/renewd/a.token": A}, mode="0600")
+    guest.read_always({"/run/renewd/a.token": "packages"}, mode="0600")
     was = guest.sh(STATE).splitlines()
     said = guest.sh(f"{rpm} -U /root/new.rpm 2>&1", 300)
     now = guest.sh(STATE + "; systemctl is-active renewd; rpm -q --qf '%{NAME}-%{VERSION}-%{RELEASE}' renewd").splitlines()
