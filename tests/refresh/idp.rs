@@ -68,7 +68,6 @@ struct Inner {
     seen: Vec<String>,
     under_way: usize,
     most_at_once: usize,
-    answered_at: Option<Instant>,
     slow: Duration,
 }
 
@@ -174,11 +173,6 @@ impl Idp {
         self.lock().most_at_once
     }
 
-    /// When the last answer was written in full.
-    pub fn answered_at(&self) -> Option<Instant> {
-        self.lock().answered_at
-    }
-
     fn hold(&self, step: Step, path: &str) -> bool {
         let mut inner = self.lock();
         let is_meant = match &inner.mischief {
@@ -222,7 +216,8 @@ impl Idp {
         if self.hold(Step::Received, path) {
             return;
         }
-        std::thread::sleep(self.lock().slow);
+        let slow = self.lock().slow;
+        std::thread::sleep(slow);
         let (status, body) = self.process(path, token);
         let mischief = self.lock().mischief.clone();
         let (status, body) = match mischief {
@@ -249,7 +244,6 @@ impl Idp {
             return;
         }
         let _ = stream.write_all(second);
-        self.lock().answered_at = Some(Instant::now());
         let _ = stream.shutdown(Shutdown::Both);
         self.hold(Step::Answered, path);
     }

@@ -102,9 +102,7 @@ fn what_is_delivered_is_kept() {
         assert_eq!(portal.delivered().as_deref(), Some(format!("access.portal.{}", number - 1).as_str()), "{before}");
         let rotating = portal.rotate_beside();
         let wanted = format!("access.portal.{number}");
-        eventually(crate::support::PATIENCE, "it is delivered", || {
-            (portal.delivered()? == wanted).then_some(())
-        });
+        eventually(crate::support::PATIENCE, "it is delivered", || (portal.delivered()? == wanted).then_some(()));
         daemon.kill9();
         rotating.join().expect("the one who asked");
         assert!(portal.state_holds(&refresh_token(FAMILY, number)));

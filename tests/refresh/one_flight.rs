@@ -53,9 +53,8 @@ fn processes_take_turns() {
             let rotating = portal.rotate_beside();
             let once = scope.spawn(|| portal.sandbox.ours(&["once", "--ahead", "2h"]));
             let token = scope.spawn(|| portal.sandbox.ours(&["token", FAMILY, "--min-valid", "59m 59s"]));
-            let alone = scope.spawn(|| {
-                portal.sandbox.ours(&["token", FAMILY, "--min-valid", "2h", "--socket", elsewhere])
-            });
+            let alone =
+                scope.spawn(|| portal.sandbox.ours(&["token", FAMILY, "--min-valid", "2h", "--socket", elsewhere]));
             let exec = scope.spawn(|| portal.sandbox.ours(&["exec", FAMILY, "--", "true"]));
             rotating.join().unwrap();
             let once = once.join().unwrap();
@@ -105,7 +104,11 @@ fn a_restart_goes_on_with_the_stored_successor() {
             portal.assert_alive(&daemon);
             daemon.stop();
         }
-        assert_eq!(portal.idp.seen(), ["portal.0", "portal.1", "portal.2", "portal.3"], "none is obtained by a restart");
+        assert_eq!(
+            portal.idp.seen(),
+            ["portal.0", "portal.1", "portal.2", "portal.3"],
+            "none is obtained by a restart"
+        );
         // The first one is gone from the file's folder as well as from use: only a change of it counts.
         let ran = portal.sandbox.ours(&["once", "--ahead", "2h"]).expect(0);
         assert_eq!(portal.idp.seen().last().unwrap(), "portal.4", "{ran:#?}");

@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::idp::{Grace, Idp};
 use crate::support::{Daemon, PATIENCE, Sandbox, eventually, names_in};
@@ -101,5 +104,34 @@ impl Portal {
             let token = daemon.token(FAMILY);
             (token["failures"].as_u64()? > 0).then_some(token)
         })
+    }
+}
+
+/// Whether strace is there and may trace; says so where a test has to be skipped.
+pub fn may_trace(test: &str) -> bool {
+    let may = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|s| s.success());
+    if !may {
+        println!("{test}: skipped 1, needs strace, and the right to trace");
+    }
+    may
+}
+
+/// The daemon that strace runs. It would outlive strace: it is killed when the test lets go of it.
+pub struct Traced(pub Pid);
+
+impl Traced {
+    pub fn below(strace: &Daemon<'_>) -> Self {
+        let pid = strace.pid();
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        Self(eventually(PATIENCE, "strace's child", || {
+            let text = fs::read_to_string(&children).ok()?;
+            Pid::from_raw(text.split_whitespace().next()?.parse().ok()?)
+        }))
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::KILL);
     }
 }

@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::idp::{Grace, Idp, Step, refresh_token};
-use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal};
+use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal, Traced, may_trace};
 use crate::support::{Daemon, PATIENCE, Sandbox, eventually, openssl, until};
 
 const SOON: Duration = Duration::from_secs(2);
@@ -30,7 +30,8 @@ fn an_exchange_that_spends_nothing_is_left() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     sandbox.put("subject", "subject");
     let (token, issuer, api) = (idp.url("plain"), idp.url("issuer"), idp.url("api"));
-    let client = "client_id = \"jobs\"\nclient_auth = \"none\"";
+    sandbox.put("client.secret", "hunter2hunter2");
+    let client = "client_id = \"jobs\"\nclient_secret.file = \"client.secret\"";
     let oauth2 = |rest: &str| format!("source = \"oauth2\"\n{client}\n{rest}");
     let app = format!("source = \"github-app\"\napp_id = \"1\"\nprivate_key.file = \"key.pem\"\napi_url = \"{api}\"");
     let cases = [
@@ -54,7 +55,9 @@ fn an_exchange_that_spends_nothing_is_left() {
         ),
         (
             "http",
-            format!("source = \"http\"\nurl = \"{token}\"\nmethod = \"POST\"\nresponse = {{ token = \"/access_token\" }}"),
+            format!(
+                "source = \"http\"\nurl = \"{token}\"\nmethod = \"POST\"\nresponse = {{ token = \"/access_token\" }}"
+            ),
             "plain",
         ),
         ("github-app, the lookup", format!("{app}\ninstallation_owner = \"acme\""), "/orgs/acme"),
@@ -129,7 +132,11 @@ fn an_exchange_that_spends_is_waited_for() {
 /// Commands that obtain without a daemon wait, too.
 #[test]
 fn commands_finish_an_exchange_that_spends() {
-    for args in [&["once", "--ahead", "2h"][..], &["token", FAMILY, "--min-valid", "59m 59s"], &["exec", FAMILY, "--min-valid", "59m 59s", "--", "true"]] {
+    for args in [
+        &["once", "--ahead", "2h"][..],
+        &["token", FAMILY, "--min-valid", "59m 59s"],
+        &["exec", FAMILY, "--min-valid", "59m 59s", "--", "true"],
+    ] {
         let portal = Portal::new(Kind::OAuth2, Grace::None);
         portal.sandbox.ours(&["once"]).expect(0);
         portal.idp.be_slow(Duration::from_millis(3500));
@@ -185,8 +192,7 @@ fn the_wait_is_as_long_as_the_tokens_own_timeout_allows() {
 /// A refresh token in the config is no reason to wait where none is being spent.
 #[test]
 fn a_write_that_hangs_is_left_beside_a_refresh_token_at_rest() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        println!("a_write_that_hangs_is_left_beside_a_refresh_token_at_rest: skipped 1, needs strace");
+    if !may_trace("a_write_that_hangs_is_left_beside_a_refresh_token_at_rest") {
         return;
     }
     let portal = Portal::new(Kind::OAuth2, Grace::None);
@@ -194,28 +200,19 @@ fn a_write_that_hangs_is_left_beside_a_refresh_token_at_rest() {
     portal.sandbox.config(format!("{}{other}", portal.entry("")));
     portal.sandbox.ours(&["once"]).expect(0);
     let path = portal.sandbox.path("out");
-    let hang = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", path.to_str().unwrap(), "-e", "inject=fsync:delay_enter=20s"];
+    let hang =
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-P", path.to_str().unwrap(), "-e", "inject=fsync:delay_enter=20s"];
     let mut daemon = portal.sandbox.daemon().under(&hang).ready();
+    let traced = Traced::below(&daemon);
     let socket = portal.sandbox.path("control.sock");
     let mut command = portal.sandbox.command(&[]);
     command.args(["rotate", "--force", "other", "--socket"]).arg(socket);
     let mut rotating = portal.sandbox.detached(command);
     until("the write hangs", || portal.sandbox.try_jwt("other").is_some());
     let began = Instant::now();
-    // strace ends when the daemon does.
-    let pid = daemon_below(daemon.pid());
-    kill_process(pid, Signal::TERM).unwrap();
-    until("it has ended", || is_gone(pid) || !daemon.alive());
+    kill_process(traced.0, Signal::TERM).unwrap();
+    until("it has ended", || is_gone(traced.0) || !daemon.alive());
     assert!(began.elapsed() < SOON * 2, "{:?}", began.elapsed());
     let _ = rotating.kill();
     let _ = rotating.wait();
-}
-
-/// The one process that strace runs.
-fn daemon_below(strace: u32) -> Pid {
-    let children = format!("/proc/{strace}/task/{strace}/children");
-    eventually(PATIENCE, "strace's child", || {
-        let text = fs::read_to_string(&children).ok()?;
-        Pid::from_raw(text.split_whitespace().next()?.parse().ok()?)
-    })
 }
