@@ -134,8 +134,8 @@ fn an_exchange_that_spends_is_waited_for() {
 fn commands_finish_an_exchange_that_spends() {
     for args in [
         &["once", "--ahead", "2h"][..],
-        &["token", FAMILY, "--min-valid", "59m 59s"],
-        &["exec", FAMILY, "--min-valid", "59m 59s", "--", "true"],
+        &["token", FAMILY, "--min-valid", "2h"],
+        &["exec", FAMILY, "--min-valid", "2h", "--", "true"],
     ] {
         let portal = Portal::new(Kind::OAuth2, Grace::None);
         portal.sandbox.ours(&["once"]).expect(0);
