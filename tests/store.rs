@@ -15,7 +15,7 @@ use renewd::core::credential::RefreshToken;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
-use renewd::host::store::{Kept, KeptLine, KeptTarget, KeptToken, Record, Store, StoreError};
+use renewd::host::store::{Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
 const STATE: &str = "RENEWD_TEST_STATE";
@@ -514,6 +514,11 @@ fn some_record() -> impl Strategy<Value = Record> {
             Record::Target(KeptTarget { path, digests, lines })
         }),
         1 => path.prop_map(Record::TargetGone),
+        2 => ("[a-e]", any::<Option<String>>(), any::<bool>()).prop_map(|(text, next, begun)| {
+            let next = next.map(|token| RefreshToken { token: Secret::new(token), first: Fingerprint([9; 16]) });
+            Record::Refresh(KeptRefresh { name: name(&text), next, begun })
+        }),
+        1 => "[a-e]".prop_map(|text| Record::RefreshGone(name(&text))),
     ]
 }
 
@@ -529,6 +534,7 @@ proptest! {
         let mut seed = 7;
         let mut tokens = BTreeMap::new();
         let mut targets = BTreeMap::new();
+        let mut refreshes = BTreeMap::new();
         for batch in batches {
             store.append(&batch, false).unwrap();
             for record in batch {
@@ -538,6 +544,8 @@ proptest! {
                     Record::TokenGone(name) => drop(tokens.remove(&name)),
                     Record::Target(kept) => drop(targets.insert(kept.path.clone(), kept)),
                     Record::TargetGone(path) => drop(targets.remove(&path)),
+                    Record::Refresh(kept) => drop(refreshes.insert(kept.name.clone(), kept)),
+                    Record::RefreshGone(name) => drop(refreshes.remove(&name)),
                 }
             }
         }
@@ -546,5 +554,6 @@ proptest! {
         prop_assert_eq!((kept.seed, kept.damaged), (seed, None));
         prop_assert_eq!(kept.tokens, tokens);
         prop_assert_eq!(kept.targets, targets);
+        prop_assert_eq!(kept.refreshes, refreshes);
     }
 }

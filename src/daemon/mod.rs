@@ -13,6 +13,7 @@ mod requests;
 mod run;
 mod runner;
 mod saving;
+mod spending;
 mod start;
 mod telling;
 mod vault;

@@ -82,7 +82,12 @@ async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
                 runner.push(Event::Wake);
             }
             _ = futures_util::StreamExt::next(&mut signals), if stop_at.is_none() => {
-                stop_at = Some(now.boot.plus(STOP));
+                let spending = runner.spending();
+                if let Some(most) = spending {
+                    let most = most.as_secs();
+                    tracing::info!("stopping once a refresh token is exchanged, within {most} s");
+                }
+                stop_at = Some(now.boot.plus(spending.unwrap_or(STOP)));
                 runner.push(Event::Shutdown);
             }
         }

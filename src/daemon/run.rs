@@ -34,8 +34,6 @@ use crate::host::watch::{Mark, Watcher};
 const LONGEST_SLEEP: Duration = Duration::from_millis(29_500);
 /// After SIGTERM, a write under way may take this long.
 const STOP: Duration = Duration::from_millis(1500);
-/// ... and an exchange of a single-use credential this long.
-const STOP_SPENDING: Duration = Duration::from_secs(35);
 /// Hooks under way are ended within this.
 const STOP_HOOKS: Duration = Duration::from_millis(400);
 /// What a reload changed is on disk within this, or the reload is over all the same.
@@ -131,6 +129,8 @@ struct Daemon {
     /// A reading is being carried out; its end is told by then.
     settle_by: Option<Boot>,
     stop_at: Option<Boot>,
+    /// The stop waits for an exchange that spends a refresh token.
+    stop_spends: bool,
 }
 
 impl Daemon {
@@ -158,6 +158,7 @@ impl Daemon {
             polled: now.boot,
             settle_by: None,
             stop_at: None,
+            stop_spends: false,
         }
     }
 
@@ -166,6 +167,7 @@ impl Daemon {
         loop {
             self.runner.work();
             self.settle();
+            self.hasten_stop();
             if std::mem::take(&mut self.runner.reread) {
                 self.read_config(false);
             }
@@ -217,15 +219,24 @@ impl Daemon {
             SIGHUP => self.watcher.ask(),
             SIGUSR1 => notes::log_status(&self.runner.state, clock::now()),
             _ if self.stop_at.is_none() => {
-                let spends = self.runner.plan.tokens.iter().any(|token| token.single_use);
-                let most = if spends { STOP_SPENDING } else { STOP };
-                self.stop_at = Some(clock::now().boot.plus(most));
-                self.telling.stopping();
+                let spending = self.runner.spending();
+                self.stop_spends = spending.is_some();
+                self.stop_at = Some(clock::now().boot.plus(spending.unwrap_or(STOP)));
+                self.telling.stopping(spending);
                 self.listeners.close();
                 self.reload.give_up();
                 self.runner.push(Event::Shutdown);
             }
             _ => {}
+        }
+    }
+
+    /// Once what was being spent is kept, the rest of a stop is as short as any.
+    fn hasten_stop(&mut self) {
+        if self.stop_spends && self.runner.spending().is_none() {
+            self.stop_spends = false;
+            let soon = clock::now().boot.plus(STOP);
+            self.stop_at = self.stop_at.map(|at| at.min(soon));
         }
     }
 

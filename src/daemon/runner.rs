@@ -28,9 +28,9 @@ use crate::source::{self, Cost, Given, Source, SourceError};
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
 
-struct ToObtain {
-    name: TokenName,
-    generation: u64,
+pub(super) struct ToObtain {
+    pub name: TokenName,
+    pub generation: u64,
     source: Arc<dyn Source>,
     parents: Vec<(TokenName, u64)>,
 }
@@ -73,7 +73,7 @@ pub(super) struct Runner {
     pub vault: Vault,
     pub files: Files,
     pub hooks: Hooks,
-    saving: Saving,
+    pub(super) saving: Saving,
     messages: Messages,
     network: Arc<Network>,
     queue: VecDeque<Event>,
@@ -214,8 +214,9 @@ impl Runner {
             Action::Obtain { name, generation, parents } => self.queue_obtaining(name, generation, parents),
             Action::Persist(token) => self.saving.push_token(token),
             Action::Forget { name } => {
-                self.vault.forget(&name);
+                let left = self.vault.forget(&name);
                 self.saving.push(Record::TokenGone(name));
+                left.into_iter().for_each(|left| self.saving.push(Record::Refresh(left)));
             }
             Action::Discard { name, generation } => self.vault.discard(&name, generation),
             Action::Deliver { path, op, spec, lines, verify } => {
@@ -250,14 +251,15 @@ impl Runner {
 
     /// Signatures of microseconds are made here, slower ones on threads; what waits is a task of its own.
     fn obtain(&mut self) {
-        let (mut instant, mut computing) = (Vec::new(), Vec::new());
+        let (mut instant, mut computing, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
         for one in std::mem::take(&mut self.to_obtain) {
             match one.source.cost() {
                 Cost::Instant => instant.push(one),
                 Cost::Computing => computing.push(one),
-                Cost::Waiting => self.wait_for(one),
+                Cost::Waiting => waiting.push(one),
             }
         }
+        self.start_waiting(waiting);
         for answered in sign_all(instant, &self.network) {
             self.obtained(answered);
         }
@@ -272,7 +274,7 @@ impl Runner {
         }
     }
 
-    fn wait_for(&self, one: ToObtain) {
+    pub(super) fn wait_for(&self, one: ToObtain) {
         let parents = one.parents.iter().filter_map(|(name, generation)| {
             self.vault.get(name, *generation).map(|stored| (name.clone(), stored.token.clone()))
         });
@@ -312,6 +314,9 @@ impl Runner {
             }
             Err(error) => error,
         };
+        if let Some(next) = error.successor {
+            self.keep_successor(&name, *next);
+        }
         let message = error.message.into();
         let refused = parents.into_iter().find(|(parent, _)| Some(parent) == error.refused_parent.as_ref());
         self.queue.push_back(match refused {

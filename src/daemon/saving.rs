@@ -9,7 +9,7 @@ use super::vault::{Stored, Vault};
 use crate::core::engine::{Event, Persist};
 use crate::core::time::Boot;
 use crate::host::clock;
-use crate::host::store::{KeptToken, Record, Store, StoreError};
+use crate::host::store::{KeptRefresh, KeptToken, Record, Store, StoreError};
 
 /// A state that could not be written is tried again in the first round after this.
 const SAVE_AGAIN: Duration = Duration::from_secs(10);
@@ -18,6 +18,8 @@ pub(super) struct Saving {
     store: Store,
     records: Vec<Record>,
     tokens: Vec<Persist>,
+    /// One of the records must be durable.
+    sync: bool,
     /// What a state that could not be written lacks, and when it is tried again.
     unsaved: Vec<Record>,
     save_again: Boot,
@@ -25,11 +27,29 @@ pub(super) struct Saving {
 
 impl Saving {
     pub fn new(store: Store) -> Self {
-        Self { store, records: Vec::new(), tokens: Vec::new(), unsaved: Vec::new(), save_again: Boot(0) }
+        Self { store, records: Vec::new(), tokens: Vec::new(), sync: false, unsaved: Vec::new(), save_again: Boot(0) }
     }
 
     pub fn push(&mut self, record: Record) {
         self.records.push(record);
+    }
+
+    /// A successor that came without a token: what it was made from is spent.
+    pub fn push_successor(&mut self, kept: KeptRefresh) {
+        self.records.push(Record::Refresh(kept));
+        self.sync = true;
+    }
+
+    /// Makes durable that exchanges are begun, before anything is sent: where that fails, nothing is to be spent.
+    pub fn begin(&mut self, begun: &[KeptRefresh]) -> Result<(), StoreError> {
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let mut records = self.unsaved.clone();
+        records.extend(begun.iter().cloned().map(Record::Refresh));
+        self.store.append(&records, true)?;
+        self.unsaved.clear();
+        Ok(())
     }
 
     pub fn push_token(&mut self, token: Persist) {
@@ -47,8 +67,8 @@ impl Saving {
         }
         let mut records = std::mem::take(&mut self.unsaved);
         records.extend(fresh);
-        let sync = tokens.iter().any(|token| token.sync);
-        records.extend(tokens.iter().filter_map(|token| kept(token, vault)));
+        let sync = std::mem::take(&mut self.sync) || tokens.iter().any(|token| token.sync);
+        tokens.iter().for_each(|token| keep(token, vault, &mut records));
         let failed = self.store.append(&records, sync).err();
         if let (Some(error), true) = (&failed, tokens.is_empty() && !is_idle) {
             tracing::warn!("{error}; tokens in use are not affected");
@@ -73,9 +93,10 @@ impl Saving {
     }
 }
 
-fn kept(token: &Persist, vault: &Vault) -> Option<Record> {
-    let Stored { token: bytes, refresh_token, .. } = vault.get(&token.name, token.generation)?;
-    Some(Record::Token(KeptToken {
+fn keep(token: &Persist, vault: &Vault, records: &mut Vec<Record>) {
+    let Some(stored) = vault.get(&token.name, token.generation) else { return };
+    let Stored { token: bytes, refresh_token, .. } = stored;
+    records.push(Record::Token(KeptToken {
         name: token.name.clone(),
         generation: token.generation,
         made_from: token.made_from,
@@ -84,7 +105,10 @@ fn kept(token: &Persist, vault: &Vault) -> Option<Record> {
         obtained_at: token.obtained_at,
         token: bytes.clone(),
         refresh_token: refresh_token.clone(),
-    }))
+    }));
+    if refresh_token.is_some() {
+        records.push(Record::RefreshGone(token.name.clone()));
+    }
 }
 
 /// The last record of each subject, in their order.

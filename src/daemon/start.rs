@@ -36,6 +36,7 @@ pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runne
         tracing::error!("{damaged}");
     }
     let mut vault = Vault::default();
+    kept.refreshes.into_values().for_each(|refresh| vault.restore_refresh(refresh));
     let mut restored = Vec::with_capacity(kept.tokens.len());
     for token in kept.tokens.into_values() {
         let sha256 = Fingerprint::of(token.token.expose().as_bytes());
@@ -45,6 +46,7 @@ pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runne
             made_from: token.made_from,
             issued: Issued { issued_at: token.issued_at, expires_at: token.expires_at, sha256 },
             obtained_at: token.obtained_at,
+            unsettled: vault.is_unsettled(&token.name),
         });
         let stored = Stored {
             token: token.token,

@@ -47,8 +47,14 @@ impl Telling {
         }
     }
 
-    pub fn stopping(&mut self) {
-        self.notifier.stopping("stopping");
+    /// `spending`: how long an exchange that spends a refresh token is waited for.
+    pub fn stopping(&mut self, spending: Option<Duration>) {
+        let Some(most) = spending else { return self.notifier.stopping("stopping") };
+        let told = format!("stopping once a refresh token is exchanged, within {} s", most.as_secs());
+        tracing::info!("{told}");
+        self.notifier.stopping(&told);
+        // TimeoutStopSec= is not made for an endpoint that hangs.
+        self.notifier.extend_timeout(most.saturating_add(PATIENCE));
     }
 
     /// What there is to say after a round.

@@ -1,4 +1,5 @@
-//! Owns: the bytes of the tokens at hand, by name and generation. The engine says when one is not needed any more.
+//! Owns: the bytes of the tokens at hand, by name and generation, and what each is obtained with next. The engine says
+//! when one is not needed any more.
 //! Does not: decide anything, or show a token in `Debug`.
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use crate::core::engine::Issued;
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TokenName};
 use crate::core::time::Wall;
+use crate::host::store::KeptRefresh;
 use crate::source::Obtained;
 
 /// A token's bytes and times.
@@ -22,6 +24,8 @@ pub(crate) struct Stored {
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
     stored: BTreeMap<(TokenName, u64), Stored>,
+    /// Where the newest token does not tell what is used next, or it is being spent: as the state has it.
+    refreshes: BTreeMap<TokenName, KeptRefresh>,
 }
 
 impl Vault {
@@ -38,6 +42,7 @@ impl Vault {
             issued_at: obtained.issued_at,
             expires_at: obtained.expires_at,
         };
+        self.refreshes.remove(&name);
         self.stored.insert((name, generation), stored);
         issued
     }
@@ -50,8 +55,26 @@ impl Vault {
         self.stored.get(&(name.clone(), generation))
     }
 
-    /// What the newest token that has one left to refresh with.
+    pub fn restore_refresh(&mut self, kept: KeptRefresh) {
+        self.refreshes.insert(kept.name.clone(), kept);
+    }
+
+    /// An exchange was begun in an earlier run, and how it ended is not known.
+    pub fn is_unsettled(&self, name: &TokenName) -> bool {
+        self.refreshes.get(name).is_some_and(|kept| kept.begun)
+    }
+
+    /// What is to be in the state before the refresh token is sent; `None` where it is there already.
+    pub fn to_begin(&self, name: &TokenName) -> Option<KeptRefresh> {
+        let next = self.refreshes.get(name).and_then(|kept| kept.next.clone());
+        (!self.is_unsettled(name)).then(|| KeptRefresh { name: name.clone(), next, begun: true })
+    }
+
+    /// What it is obtained with next: what an answer brought that was of no use, or what the newest token that has one left.
     pub fn refresh_token(&self, name: &TokenName) -> Option<&RefreshToken> {
+        if let Some(next) = self.refreshes.get(name).and_then(|kept| kept.next.as_ref()) {
+            return Some(next);
+        }
         let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         all.rev().find_map(|(_, stored)| stored.refresh_token.as_ref())
     }
@@ -60,11 +83,18 @@ impl Vault {
         self.stored.remove(&(name.clone(), generation));
     }
 
-    pub fn forget(&mut self, name: &TokenName) {
+    /// Lets go of all its tokens. What it is obtained with next stays: the one in the config is spent, should the entry
+    /// come back.
+    pub fn forget(&mut self, name: &TokenName) -> Option<KeptRefresh> {
+        let next = self.refresh_token(name).cloned();
         let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         let all: Vec<(TokenName, u64)> = all.map(|(key, _)| key.clone()).collect();
         for key in all {
             self.stored.remove(&key);
         }
+        self.refreshes.remove(name);
+        let left = KeptRefresh { name: name.clone(), next: Some(next?), begun: false };
+        self.refreshes.insert(name.clone(), left.clone());
+        Some(left)
     }
 }

@@ -4,6 +4,7 @@
 
 mod draft;
 mod place;
+mod reader;
 mod record;
 mod scan;
 
@@ -24,7 +25,7 @@ use self::scan::{Newer, Scan, Span};
 use super::walk::Owner;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
-pub use self::record::{KeptLine, KeptTarget, KeptToken, Record};
+pub use self::record::{KeptLine, KeptRefresh, KeptTarget, KeptToken, Record};
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
 const COMPACT_FROM: u64 = 64 << 10;
@@ -90,6 +91,7 @@ pub struct Kept {
     pub seed: u64,
     pub tokens: BTreeMap<TokenName, KeptToken>,
     pub targets: BTreeMap<TargetPath, KeptTarget>,
+    pub refreshes: BTreeMap<TokenName, KeptRefresh>,
     /// Set where the state was damaged: one line that says so, and where it was put.
     pub damaged: Option<String>,
 }
@@ -138,6 +140,7 @@ impl Store {
             seed: begun.scan.seed.unwrap_or(seed_if_new),
             tokens: begun.scan.tokens,
             targets: begun.scan.targets,
+            refreshes: begun.scan.refreshes,
             damaged: begun.damaged,
         };
         let Draft { log, live, end } = begun.draft;

@@ -107,7 +107,7 @@ impl Document {
     }
 
     /// A refresh token: anything that can be sent back in a form or JSON (RFC 6749 A.17). An empty one is none.
-    fn refresh_token(&self, pointer: &str) -> Result<Option<Secret<String>>, AnswerError> {
+    pub fn refresh_token(&self, pointer: &str) -> Result<Option<Secret<String>>, AnswerError> {
         let Some(text) = self.text(pointer)?.filter(|text| !text.is_empty()) else { return Ok(None) };
         let problem = match text {
             _ if text.len() > MAX_TOKEN => TokenError::TooLong(text.len()),

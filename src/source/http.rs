@@ -58,29 +58,31 @@ async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, S
         once => once,
     };
     let answer = answered?;
-    let answered = match Answered::read(&answer.body, &settings.response) {
+    let read = read(settings, &given, &answer, &filling, used.clone());
+    let at = settings.response.refresh_token.as_deref();
+    read.map_err(|error| refresh::salvage(error, used.clone(), &answer, at))
+}
+
+fn read(
+    settings: &HttpSettings,
+    given: &Given,
+    answer: &Answer,
+    filling: &Filling<'_>,
+    used: Option<RefreshToken>,
+) -> Result<Obtained, SourceError> {
+    let mut answered = match Answered::read(&answer.body, &settings.response) {
         Ok(answered) if answer.status.is_success() => answered,
         read => {
             let refusal = match read {
-                Err(problem) if answer.status.is_success() => match Refusal::of_success(&answer, &filling.secrets()) {
+                Err(problem) if answer.status.is_success() => match Refusal::of_success(answer, &filling.secrets()) {
                     Some(refusal) => refusal,
                     None => return Err(answer.unread(&problem)),
                 },
-                _ => Refusal::of(&answer, &filling.secrets()),
+                _ => Refusal::of(answer, &filling.secrets()),
             };
-            return Err(refused(settings, &answer, refusal.error));
+            return Err(refused(settings, answer, refusal.error));
         }
     };
-    obtained(settings, &given, answer, answered, used.clone())
-}
-
-fn obtained(
-    settings: &HttpSettings,
-    given: &Given,
-    answer: Answer,
-    mut answered: Answered,
-    used: Option<RefreshToken>,
-) -> Result<Obtained, SourceError> {
     let next = used.map(|used| refresh::next(used, answered.refresh_token.take()));
     let read = answered.obtained(settings.reach.ttl, answer.sent_at, (given.now)(), next);
     read.map_err(|problem| answer.failure(&problem.to_string()))
@@ -91,7 +93,11 @@ fn obtained(
 fn refused(settings: &HttpSettings, answer: &Answer, error: SourceError) -> SourceError {
     let blamed = answer.status.as_u16() == 401 && error.retry_after.is_none();
     let parent = settings.bearer.clone().or_else(|| first_parent(settings));
-    SourceError { refused_parent: parent.filter(|_| blamed), ..error }
+    let mut error = SourceError { refused_parent: parent.filter(|_| blamed), ..error };
+    if settings.refresh_token.is_some() && error.reason == Reason::Rejected && error.refused_parent.is_none() {
+        error.message.push_str("; if its refresh token is spent, a new first one is needed in refresh_token");
+    }
+    error
 }
 
 fn first_parent(settings: &HttpSettings) -> Option<TokenName> {

@@ -49,11 +49,13 @@ pub struct SourceError {
     pub retry_after: Option<Duration>,
     /// The endpoint refused this parent token (401), and not what is the token's own.
     pub refused_parent: Option<TokenName>,
+    /// The answer was of no use, but what was sent is spent: this is its successor.
+    pub successor: Option<Box<RefreshToken>>,
 }
 
 impl SourceError {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None, refused_parent: None }
+        Self { reason, message: message.into(), retry_after: None, refused_parent: None, successor: None }
     }
 }
 

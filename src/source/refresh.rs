@@ -1,6 +1,9 @@
 //! Owns: which refresh token is used: the stored successor, or the config's first one where the operator replaced it.
 //! Does not: keep one, or exchange it.
 
+use super::SourceError;
+use super::answer::Document;
+use super::net::Answer;
 use crate::core::credential::RefreshToken;
 use crate::core::secret::Secret;
 use crate::core::settings::FirstRefresh;
@@ -14,6 +17,15 @@ pub fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> RefreshTok
 /// What is to be sent next time: the new one, or the one that was used where the server keeps it (RFC 6749 6).
 pub fn next(used: RefreshToken, new: Option<Secret<String>>) -> RefreshToken {
     RefreshToken { token: new.unwrap_or(used.token), first: used.first }
+}
+
+/// An answer that was no success of ours may be one of the server's: it spent what was sent, and its successor must not
+/// be lost with the rest.
+pub fn salvage(error: SourceError, used: Option<RefreshToken>, answer: &Answer, at: Option<&str>) -> SourceError {
+    let (Some(used), Some(at), true) = (used, at, answer.status.is_success()) else { return error };
+    let document = Document::parse(&answer.body).ok();
+    let successor = document.and_then(|document| document.refresh_token(at).ok().flatten());
+    SourceError { successor: successor.map(|new| Box::new(next(used, Some(new)))), ..error }
 }
 
 #[cfg(test)]

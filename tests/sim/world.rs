@@ -361,7 +361,8 @@ impl World {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
-                let restored = Restored { name: name.clone(), generation, made_from, issued, obtained_at };
+                let restored =
+                    Restored { name: name.clone(), generation, made_from, issued, obtained_at, unsettled: false };
                 self.log.insert(name.clone(), Stored { restored });
                 self.later(20, Event::Persisted { name, generation });
             }
@@ -393,6 +394,10 @@ impl World {
     }
 
     fn obtain(&mut self, name: TokenName, generation: u64, parents: Vec<(TokenName, u64)>) {
+        let spends = self.plan.tokens.iter().any(|wire| wire.name == name && wire.single_use);
+        if let Some(stored) = self.log.get_mut(&name).filter(|_| spends) {
+            stored.restored.unsettled = true;
+        }
         if self.faults.hanging.contains(&name) {
             let message = "no answer in time".into();
             let event =

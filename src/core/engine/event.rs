@@ -99,6 +99,9 @@ pub struct Restored {
     pub made_from: Fingerprint,
     pub issued: Issued,
     pub obtained_at: Wall,
+    /// An exchange for the next one was begun, and how it ended is not known: the server may take what was sent once more,
+    /// for a moment.
+    pub unsettled: bool,
 }
 
 /// A file that an earlier run wrote.

@@ -173,6 +173,10 @@ impl State {
             due: Due::Never,
             hold_until: now.boot,
         });
+        if restored.unsettled {
+            token.wanted = restored.generation + 1;
+            token.forced = true;
+        }
         self.tokens.insert(restored.name, Box::new(token));
     }
 

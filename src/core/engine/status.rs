@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::Reason;
-use super::record::TokenState;
+use super::record::{Token, TokenState};
 use super::state::Readiness;
 use crate::core::schedule::Due;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
@@ -108,6 +108,15 @@ impl State {
     /// Nothing is being obtained, persisted or written.
     pub fn is_at_rest(&self) -> bool {
         self.busy == 0
+    }
+
+    /// Tokens that an exchange of a single-use credential is under way for, or whose successor is not kept yet.
+    pub fn spending(&self) -> impl Iterator<Item = &TokenName> {
+        let spends = |token: &Token| {
+            let incoming = token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
+            incoming || (token.wire.single_use && token.flight.is_some())
+        };
+        self.tokens.iter().filter(move |(_, token)| spends(token)).map(|(name, _)| name)
     }
 
     /// Paths with an operation under way, for the log at shutdown.

@@ -36,7 +36,7 @@ impl State {
             return;
         }
         let waits = target.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now.boot);
-        if waits || !self.planned || self.stopping {
+        if waits || !self.planned || (self.stopping && !self.awaits_spent(target)) {
             return;
         }
         let Some(target) = self.targets.get(path) else { return };
@@ -61,6 +61,13 @@ impl State {
             return;
         }
         self.write(path, shall, now, out);
+    }
+
+    /// Whether a stop waited for what this file is to hold: a refresh token was spent for it, and the older one that stands
+    /// there may be good no more.
+    fn awaits_spent(&self, target: &Target) -> bool {
+        let mut tokens = target.lines.iter().filter_map(|line| self.tokens.get(&line.token));
+        tokens.any(|token| token.owes_hook && token.wire.single_use)
     }
 
     /// `once NAME` touches no file of others.

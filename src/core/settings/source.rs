@@ -63,6 +63,18 @@ impl SourcePlan {
             Self::Lacking(kind) => *kind,
         }
     }
+
+    /// How long an exchange of a refresh token takes at most: it is sent twice where the first answer is lost, and an
+    /// issuer is asked before at two places.
+    pub fn longest_exchange(&self) -> Duration {
+        let (reach, tries) = match self {
+            Self::OAuth2(settings) if matches!(settings.endpoint, TokenEndpoint::Issuer(_)) => (&settings.reach, 4),
+            Self::OAuth2(settings) => (&settings.reach, 2),
+            Self::Http(settings) => (&settings.reach, 2),
+            _ => return Duration::ZERO,
+        };
+        reach.timeout.saturating_mul(tries)
+    }
 }
 
 /// A secret that is text: a client secret, a refresh token. Tokens of the same file share it.

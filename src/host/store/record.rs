@@ -1,11 +1,10 @@
 //! Owns: the records of the state and their bytes: marker, length, checksum, and a versioned body, all little-endian.
 //! Does not: read or write files, or judge which record counts.
 
-use std::ffi::OsString;
 use std::ops::Range;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
 
+use super::reader::Reader;
 use crate::core::credential::RefreshToken;
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
@@ -33,6 +32,17 @@ pub struct KeptToken {
     pub obtained_at: Wall,
     pub token: Secret<String>,
     pub refresh_token: Option<RefreshToken>,
+}
+
+/// What a token is obtained with next, where its own record does not tell: it has none any more, or an answer brought a
+/// successor and no token; or it is being spent just now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptRefresh {
+    pub name: TokenName,
+    /// `None`: what the token's record or the config has.
+    pub next: Option<RefreshToken>,
+    /// An exchange was begun, and its end is not known.
+    pub begun: bool,
 }
 
 /// A file that renewd wrote, or was about to write.
@@ -85,6 +95,8 @@ pub enum Record {
     TokenGone(TokenName),
     Target(KeptTarget),
     TargetGone(TargetPath),
+    Refresh(KeptRefresh),
+    RefreshGone(TokenName),
 }
 
 const SEED: u8 = 1;
@@ -92,6 +104,8 @@ const TOKEN: u8 = 2;
 const TOKEN_GONE: u8 = 3;
 const TARGET: u8 = 4;
 const TARGET_GONE: u8 = 5;
+const REFRESH: u8 = 6;
+const REFRESH_GONE: u8 = 7;
 
 impl Record {
     /// What the record is about: a later record of the same subject replaces this one.
@@ -102,12 +116,15 @@ impl Record {
             Self::Target(KeptTarget { path, .. }) | Self::TargetGone(path) => {
                 subject(TARGET, path.as_os_str().as_bytes())
             }
+            Self::Refresh(KeptRefresh { name, .. }) | Self::RefreshGone(name) => {
+                subject(REFRESH, name.as_str().as_bytes())
+            }
         }
     }
 
     /// Whether it only ends its subject, and need not be kept itself.
     pub(super) fn ends(&self) -> bool {
-        matches!(self, Self::TokenGone(_) | Self::TargetGone(_))
+        matches!(self, Self::TokenGone(_) | Self::TargetGone(_) | Self::RefreshGone(_))
     }
 
     /// Appends the record's frame to `out`; `None`, and `out` as it was, where the record is too long.
@@ -158,6 +175,16 @@ impl Record {
                 out.push(TARGET_GONE);
                 put_bytes(out, path.as_os_str().as_bytes());
             }
+            Self::Refresh(kept) => {
+                out.push(REFRESH);
+                put_bytes(out, kept.name.as_str().as_bytes());
+                put_refresh_token(out, kept.next.as_ref());
+                out.push(u8::from(kept.begun));
+            }
+            Self::RefreshGone(name) => {
+                out.push(REFRESH_GONE);
+                put_bytes(out, name.as_str().as_bytes());
+            }
         }
     }
 
@@ -173,7 +200,10 @@ impl Record {
                         + kept.token.expose().len()
                         + refresh.map_or(0, |refresh| refresh.token.expose().len())
                 }
-                Self::TokenGone(name) => name.as_str().len(),
+                Self::Refresh(KeptRefresh { name, next, .. }) => {
+                    name.as_str().len() + next.as_ref().map_or(0, |next| next.token.expose().len())
+                }
+                Self::TokenGone(name) | Self::RefreshGone(name) => name.as_str().len(),
                 Self::Target(kept) => {
                     kept.path.as_os_str().len()
                         + 16 * kept.digests.len()
@@ -199,6 +229,12 @@ impl Record {
                 lines: rest.many(KeptLine::decode)?,
             }),
             TARGET_GONE => Self::TargetGone(rest.path()?),
+            REFRESH => Self::Refresh(KeptRefresh {
+                name: rest.name()?,
+                next: rest.optional(Reader::refresh_token)?,
+                begun: rest.optional(|_| Some(()))?.is_some(),
+            }),
+            REFRESH_GONE => Self::RefreshGone(rest.name()?),
             _ => return None,
         };
         rest.0.is_empty().then_some(record)
@@ -259,8 +295,12 @@ fn encode_token(kept: &KeptToken, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&kept.obtained_at.0.to_le_bytes());
     put_bytes(out, kept.token.expose().as_bytes());
-    out.push(u8::from(kept.refresh_token.is_some()));
-    if let Some(refresh) = &kept.refresh_token {
+    put_refresh_token(out, kept.refresh_token.as_ref());
+}
+
+fn put_refresh_token(out: &mut Vec<u8>, refresh: Option<&RefreshToken>) {
+    out.push(u8::from(refresh.is_some()));
+    if let Some(refresh) = refresh {
         put_bytes(out, refresh.token.expose().as_bytes());
         out.extend_from_slice(&refresh.first.0);
     }
@@ -275,8 +315,7 @@ fn decode_token(rest: &mut Reader<'_>) -> Option<KeptToken> {
         expires_at: rest.optional(Reader::wall)?,
         obtained_at: rest.wall()?,
         token: rest.secret()?,
-        refresh_token: rest
-            .optional(|rest| Some(RefreshToken { token: rest.secret()?, first: rest.fingerprint()? }))?,
+        refresh_token: rest.optional(Reader::refresh_token)?,
     })
 }
 
@@ -289,77 +328,4 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_count(out, bytes.len());
     out.extend_from_slice(bytes);
-}
-
-/// Takes values off the front; `None` where they are not there.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn wall(&mut self) -> Option<Wall> {
-        self.array().map(|bytes| Wall(i64::from_le_bytes(bytes)))
-    }
-
-    fn fingerprint(&mut self) -> Option<Fingerprint> {
-        self.array().map(Fingerprint)
-    }
-
-    fn count(&mut self) -> Option<usize> {
-        usize::try_from(self.array().map(u32::from_le_bytes)?).ok()
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let count = self.count()?;
-        let (first, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(first)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.bytes()?).ok()
-    }
-
-    fn name(&mut self) -> Option<TokenName> {
-        TokenName::new(self.text()?)
-    }
-
-    fn secret(&mut self) -> Option<Secret<String>> {
-        Some(Secret::new(self.text()?.to_owned()))
-    }
-
-    fn path(&mut self) -> Option<TargetPath> {
-        let path = OsString::from_vec(self.bytes()?.to_vec());
-        Path::new(&path).is_absolute().then(|| PathBuf::from(path).into())
-    }
-
-    fn optional<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.byte()? {
-            0 => Some(None),
-            1 => Some(Some(take(self)?)),
-            _ => None,
-        }
-    }
-
-    fn many<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let count = self.count()?;
-        // The count may be a lie: each item takes a byte at least.
-        let mut items = Vec::with_capacity(count.min(self.0.len() / 5));
-        for _ in 0..count {
-            items.push(take(self)?);
-        }
-        Some(items)
-    }
 }

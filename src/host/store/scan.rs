@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::record::{self, FRAME, KeptTarget, KeptToken, MARK, Record, VERSION};
+use super::record::{self, FRAME, KeptRefresh, KeptTarget, KeptToken, MARK, Record, VERSION};
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 const MAGIC: [u8; 8] = *b"renewd\0s";
@@ -23,6 +23,7 @@ pub(super) struct Scan {
     pub(super) seed: Option<u64>,
     pub(super) tokens: BTreeMap<TokenName, KeptToken>,
     pub(super) targets: BTreeMap<TargetPath, KeptTarget>,
+    pub(super) refreshes: BTreeMap<TokenName, KeptRefresh>,
     pub(super) live: HashMap<Fingerprint, Span>,
     /// The end of the last good record.
     pub(super) end: usize,
@@ -111,6 +112,12 @@ impl Scan {
             Record::TargetGone(path) => {
                 self.targets.remove(&path);
             }
+            Record::Refresh(kept) => {
+                self.refreshes.insert(kept.name.clone(), kept);
+            }
+            Record::RefreshGone(name) => {
+                self.refreshes.remove(&name);
+            }
         }
     }
 
@@ -118,6 +125,9 @@ impl Scan {
         self.damaged_at.get_or_insert(at);
         for name in std::mem::take(&mut self.tokens).into_keys() {
             self.live.remove(&Record::TokenGone(name).subject());
+        }
+        for name in std::mem::take(&mut self.refreshes).into_keys() {
+            self.live.remove(&Record::RefreshGone(name).subject());
         }
         self.end = next_record(bytes, at).unwrap_or(bytes.len());
     }

@@ -101,7 +101,8 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Obtained,
             return Err(error.into());
         }
     };
-    exchange.read(answer)
+    let read = exchange.read(&answer);
+    read.map_err(|error| refresh::salvage(error, exchange.refresh_token, &answer, Some("/refresh_token")))
 }
 
 impl Exchange<'_> {
@@ -152,9 +153,9 @@ impl Exchange<'_> {
         }
     }
 
-    fn read(self, answer: Answer) -> Result<Obtained, SourceError> {
+    fn read(&self, answer: &Answer) -> Result<Obtained, SourceError> {
         if !answer.status.is_success() {
-            return Err(self.refused(&answer, Refusal::of(&answer, &self.sent())));
+            return Err(self.refused(answer, Refusal::of(answer, &self.sent())));
         }
         let answered = match &self.settings.grant {
             Grant::JwtBearer(assertion) if asks_for_an_id_token(assertion) => Answered::read(&answer.body, &id_token()),
@@ -163,12 +164,13 @@ impl Exchange<'_> {
         let answered = match answered {
             Ok(answered) => answered,
             Err(problem) => {
-                let refusal = Refusal::of_success(&answer, &self.sent());
-                return Err(refusal.map_or_else(|| answer.unread(&problem), |refusal| self.refused(&answer, refusal)));
+                let refusal = Refusal::of_success(answer, &self.sent());
+                return Err(refusal.map_or_else(|| answer.unread(&problem), |refusal| self.refused(answer, refusal)));
             }
         };
         let mut answered = answered;
-        let next = self.refresh_token.map(|used| refresh::next(used, answered.refresh_token.take()));
+        let used = self.refresh_token.clone();
+        let next = used.map(|used| refresh::next(used, answered.refresh_token.take()));
         let (ttl, now) = (self.settings.reach.ttl, (self.given.now)());
         answered.obtained(ttl, answer.sent_at, now, next).map_err(|problem| answer.failure(&problem.to_string()))
     }

@@ -1,0 +1,54 @@
+//! Owns: exchanges that spend what they are made with: said in the state before anything is sent, the successor kept where
+//! nothing else came, and how long a stop waits for one.
+//! Does not: exchange (the sources do), or decide when (the engine does).
+
+use std::time::Duration;
+
+use super::runner::{Runner, ToObtain};
+use crate::core::credential::RefreshToken;
+use crate::core::engine::{Event, Reason};
+use crate::core::settings::TokenName;
+use crate::host::store::KeptRefresh;
+
+/// For one whose entry is gone meanwhile: two tries of the default `timeout`.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The rest of a stop once an answer is there.
+const AFTER: Duration = Duration::from_secs(2);
+
+impl Runner {
+    /// Starts what waits for an endpoint or a program. A refresh token is sent only when the state says so: a restart then
+    /// knows of an exchange that was cut, and repeats it while the server may still take what was sent.
+    pub(super) fn start_waiting(&mut self, waiting: Vec<ToObtain>) {
+        let spends = |one: &ToObtain| self.token(&one.name).is_some_and(|token| token.single_use);
+        let (spending, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(spends);
+        others.into_iter().for_each(|one| self.wait_for(one));
+        let begun: Vec<KeptRefresh> = spending.iter().filter_map(|one| self.vault.to_begin(&one.name)).collect();
+        if let Err(error) = self.saving.begin(&begun) {
+            let message = format!("its refresh token is not sent, since the successor could not be kept: {error}");
+            let failed = |ToObtain { name, generation, .. }| Event::ObtainFailed {
+                name,
+                generation,
+                reason: Reason::Delivery,
+                message: message.as_str().into(),
+                retry_after: None,
+            };
+            self.extend(spending.into_iter().map(failed).collect());
+            return;
+        }
+        begun.into_iter().for_each(|kept| self.vault.restore_refresh(kept));
+        spending.into_iter().for_each(|one| self.wait_for(one));
+    }
+
+    /// An answer of no use brought the successor of what was sent.
+    pub(super) fn keep_successor(&mut self, name: &TokenName, next: RefreshToken) {
+        let kept = KeptRefresh { name: name.clone(), next: Some(next), begun: false };
+        self.vault.restore_refresh(kept.clone());
+        self.saving.push_successor(kept);
+    }
+
+    /// How long a stop waits at most for what is being spent; `None` where nothing is.
+    pub(super) fn spending(&self) -> Option<Duration> {
+        let longest = |name| self.token(name).map_or(LONGEST, |token| token.source.longest_exchange());
+        self.state.spending().map(longest).max().map(|longest| longest.saturating_add(AFTER))
+    }
+}

@@ -1,0 +1,88 @@
+//! Owns: taking a record's values off its bytes, whatever they claim.
+//! Does not: know records.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use crate::core::credential::RefreshToken;
+use crate::core::secret::Secret;
+use crate::core::settings::{Fingerprint, TargetPath, TokenName};
+use crate::core::time::Wall;
+
+/// Takes values off the front; `None` where they are not there.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub(super) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(super) fn wall(&mut self) -> Option<Wall> {
+        self.array().map(|bytes| Wall(i64::from_le_bytes(bytes)))
+    }
+
+    pub(super) fn fingerprint(&mut self) -> Option<Fingerprint> {
+        self.array().map(Fingerprint)
+    }
+
+    fn count(&mut self) -> Option<usize> {
+        usize::try_from(self.array().map(u32::from_le_bytes)?).ok()
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let count = self.count()?;
+        let (first, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    pub(super) fn name(&mut self) -> Option<TokenName> {
+        TokenName::new(self.text()?)
+    }
+
+    pub(super) fn secret(&mut self) -> Option<Secret<String>> {
+        Some(Secret::new(self.text()?.to_owned()))
+    }
+
+    pub(super) fn refresh_token(&mut self) -> Option<RefreshToken> {
+        Some(RefreshToken { token: self.secret()?, first: self.fingerprint()? })
+    }
+
+    pub(super) fn path(&mut self) -> Option<TargetPath> {
+        let path = OsString::from_vec(self.bytes()?.to_vec());
+        Path::new(&path).is_absolute().then(|| PathBuf::from(path).into())
+    }
+
+    pub(super) fn optional<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => Some(Some(take(self)?)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn many<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let count = self.count()?;
+        // The count may be a lie: each item takes a byte at least.
+        let mut items = Vec::with_capacity(count.min(self.0.len() / 5));
+        for _ in 0..count {
+            items.push(take(self)?);
+        }
+        Some(items)
+    }
+}

@@ -1,0 +1,327 @@
+//! Owns: an authorization server on loopback that rotates refresh tokens: each is good once, and one that comes back
+//! revokes the whole family (RFC 9700 4.14.2). With a grace, the one that was used last is good again for a while.
+//! It can be held at any step of an exchange, so that a test can end the other side there.
+//! Does not: know anything of renewd.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::support::PATIENCE;
+
+/// A step of an exchange, as the server sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The connection stands, nothing is read.
+    Connected,
+    /// The request is read in full, and nothing is done about it.
+    Received,
+    /// The token is spent and its successor made; nothing is answered.
+    Processed,
+    /// Half of the answer is written.
+    HalfAnswered,
+    /// All of it is written, and the connection closed.
+    Answered,
+}
+
+/// What becomes of a refresh token that comes again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Grace {
+    None,
+    /// The last one that was used is taken again so long, and answered with the successor that was made.
+    SameSuccessor(Duration),
+    /// ... and answered with a further one; the one that was made first is not good any more.
+    NewSuccessor(Duration),
+}
+
+#[derive(Debug)]
+struct Family {
+    number: u32,
+    used: Option<(String, Instant)>,
+    revoked: bool,
+}
+
+/// How the exchange that comes next is to be disturbed.
+#[derive(Clone, Debug)]
+enum Mischief {
+    /// Stops there until it is let go; then the connection is closed as it is.
+    Hold(Step),
+    /// Stops when a request for such a path is read in full.
+    HoldPath(String),
+    /// The connection is reset once the token is spent.
+    Reset,
+    /// This stands in the place of an answer; the token is spent.
+    Say(u16, String),
+}
+
+#[derive(Default)]
+struct Inner {
+    families: BTreeMap<String, Family>,
+    grace: Option<Grace>,
+    mischief: Option<Mischief>,
+    /// Where the exchange that is held stands.
+    reached: Option<Step>,
+    /// Counted up by `let_go`; who is held waits for it to change.
+    let_go: u64,
+    seen: Vec<String>,
+    under_way: usize,
+    most_at_once: usize,
+    slow: Duration,
+}
+
+#[derive(Clone)]
+pub struct Idp {
+    address: SocketAddr,
+    shared: Arc<(Mutex<Inner>, Condvar)>,
+}
+
+impl Idp {
+    pub fn start(grace: Grace) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let inner = Inner { grace: Some(grace), ..Inner::default() };
+        let idp = Self {
+            address: listener.local_addr().expect("an address"),
+            shared: Arc::new((Mutex::new(inner), Condvar::new())),
+        };
+        let serving = idp.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let idp = serving.clone();
+                std::thread::spawn(move || idp.serve(&stream));
+            }
+        });
+        idp
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.shared.0.lock().expect("the server's state")
+    }
+
+    /// A new family; its first refresh token.
+    pub fn family(&self, name: &str) -> String {
+        self.lock().families.insert(name.into(), Family { number: 0, used: None, revoked: false });
+        refresh_token(name, 0)
+    }
+
+    /// The refresh token that is good now.
+    pub fn current(&self, family: &str) -> String {
+        refresh_token(family, self.lock().families[family].number)
+    }
+
+    pub fn is_revoked(&self, family: &str) -> bool {
+        self.lock().families[family].revoked
+    }
+
+    /// The next exchange stops at this step.
+    pub fn hold_at(&self, step: Step) {
+        let mut inner = self.lock();
+        (inner.mischief, inner.reached) = (Some(Mischief::Hold(step)), None);
+    }
+
+    /// The next request whose path holds this stops when it is read.
+    pub fn hold_path(&self, part: &str) {
+        let mut inner = self.lock();
+        (inner.mischief, inner.reached) = (Some(Mischief::HoldPath(part.into())), None);
+    }
+
+    /// The next answer is lost: its connection is reset once the token is spent.
+    pub fn reset_next(&self) {
+        self.lock().mischief = Some(Mischief::Reset);
+    }
+
+    /// The next answer is this one, and the token is spent. `{next}` becomes its successor.
+    pub fn say_next(&self, status: u16, body: &str) {
+        self.lock().mischief = Some(Mischief::Say(status, body.into()));
+    }
+
+    /// Each exchange takes so long.
+    pub fn be_slow(&self, slow: Duration) {
+        self.lock().slow = slow;
+    }
+
+    /// Waits until the exchange that is held is there.
+    #[track_caller]
+    pub fn wait_held(&self) {
+        let inner = self.lock();
+        let held = self.shared.1.wait_timeout_while(inner, PATIENCE, |inner| inner.reached.is_none());
+        assert!(held.expect("the server's state").0.reached.is_some(), "no exchange came to the step");
+    }
+
+    /// Whoever is held goes on: its connection is closed as it is.
+    pub fn let_go(&self) {
+        self.lock().let_go += 1;
+        self.shared.1.notify_all();
+    }
+
+    /// The refresh tokens that came, in their order.
+    pub fn seen(&self) -> Vec<String> {
+        self.lock().seen.clone()
+    }
+
+    pub fn forget(&self) {
+        self.lock().seen.clear();
+    }
+
+    /// How many exchanges of one family were under way at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.lock().most_at_once
+    }
+
+    fn hold(&self, step: Step, path: &str) -> bool {
+        let mut inner = self.lock();
+        let is_meant = match &inner.mischief {
+            Some(Mischief::Hold(at)) => *at == step,
+            Some(Mischief::HoldPath(part)) => step == Step::Received && path.contains(part.as_str()),
+            _ => false,
+        };
+        if !is_meant {
+            return false;
+        }
+        inner.mischief = None;
+        inner.reached = Some(step);
+        self.shared.1.notify_all();
+        let number = inner.let_go;
+        let waited = self.shared.1.wait_timeout_while(inner, PATIENCE * 3, |inner| inner.let_go == number);
+        drop(waited.expect("the server's state"));
+        true
+    }
+
+    fn serve(&self, stream: &TcpStream) {
+        if self.hold(Step::Connected, "") {
+            return;
+        }
+        let Some((path, body)) = read(stream) else { return };
+        let field = |name: &str| {
+            let fields = body.split('&').filter_map(|field| field.split_once('='));
+            fields.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+        };
+        let token = field("refresh_token").unwrap_or_default();
+        {
+            let mut inner = self.lock();
+            inner.seen.push(token.clone());
+            inner.under_way += 1;
+            inner.most_at_once = inner.most_at_once.max(inner.under_way);
+        }
+        self.exchange(stream, &path, &token);
+        self.lock().under_way -= 1;
+    }
+
+    fn exchange(&self, mut stream: &TcpStream, path: &str, token: &str) {
+        if self.hold(Step::Received, path) {
+            return;
+        }
+        let slow = self.lock().slow;
+        std::thread::sleep(slow);
+        let (status, body) = self.process(path, token);
+        let mischief = self.lock().mischief.clone();
+        let (status, body) = match mischief {
+            Some(Mischief::Reset) => {
+                self.lock().mischief = None;
+                reset(stream);
+                return;
+            }
+            Some(Mischief::Say(status, said)) => {
+                self.lock().mischief = None;
+                (status, said.replace("{next}", &self.current(token.split('.').next().unwrap_or_default())))
+            }
+            _ => (status, body),
+        };
+        if self.hold(Step::Processed, path) {
+            return;
+        }
+        let kind = "Content-Type: application/json\r\nCache-Control: no-store\r\nConnection: close";
+        let answer = format!("HTTP/1.1 {status} X\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let (first, second) = answer.as_bytes().split_at(answer.len() - body.len() / 2);
+        // The other side may be gone: that is what is tested.
+        let _ = stream.write_all(first);
+        if self.hold(Step::HalfAnswered, path) {
+            return;
+        }
+        let _ = stream.write_all(second);
+        let _ = stream.shutdown(Shutdown::Both);
+        self.hold(Step::Answered, path);
+    }
+
+    fn process(&self, path: &str, token: &str) -> (u16, String) {
+        if path != "/token" && path != "/portal" {
+            let plain = r#"{"access_token":"plain","expires_in":3600,"id":1}"#;
+            return (200, plain.into());
+        }
+        let mut inner = self.lock();
+        let refused = (400, r#"{"error":"invalid_grant","error_description":"The refresh token is spent"}"#.into());
+        let (name, number) = token.split_once('.').unwrap_or_default();
+        let grace = inner.grace;
+        let Some(family) = inner.families.get_mut(name).filter(|family| !family.revoked) else { return refused };
+        let is_current = number.parse() == Ok(family.number);
+        let (again, same) = match (&family.used, grace) {
+            (Some((used, at)), Some(Grace::SameSuccessor(grace))) => (used == token && at.elapsed() < grace, true),
+            (Some((used, at)), Some(Grace::NewSuccessor(grace))) => (used == token && at.elapsed() < grace, false),
+            _ => (false, false),
+        };
+        if is_current {
+            family.number += 1;
+            family.used = Some((token.into(), Instant::now()));
+        } else if again && !same {
+            family.number += 1;
+        } else if !again {
+            family.revoked = true;
+            return refused;
+        }
+        let next = refresh_token(name, family.number);
+        let access = format!("access.{name}.{}", family.number);
+        match path {
+            "/portal" => {
+                let result = format!(r#""access_token":"{access}","expires_in":3600,"refresh_token":"{next}""#);
+                (200, format!(r#"{{"result":{{{result}}}}}"#))
+            }
+            _ => (
+                200,
+                format!(
+                    r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":3600,"refresh_token":"{next}"}}"#
+                ),
+            ),
+        }
+    }
+}
+
+pub fn refresh_token(family: &str, number: u32) -> String {
+    format!("{family}.{number}")
+}
+
+/// The path, and the body.
+fn read(stream: &TcpStream) -> Option<(String, String)> {
+    let mut reader = BufReader::new(stream);
+    let (mut path, mut length) = (None, 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        if path.is_none() {
+            path = line.split(' ').nth(1).map(str::to_owned);
+        }
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((path?, String::from_utf8(body).ok()?))
+}
+
+/// Closes with RST: what is not read on either side is thrown away.
+fn reset(stream: &TcpStream) {
+    let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+}

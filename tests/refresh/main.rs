@@ -1,0 +1,17 @@
+//! Single-use refresh tokens, on the real binary: killed at every step of an exchange, over processes, over a changed
+//! config, on a full disk, and stopped in the middle. The server rotates them, and revokes the family of one that comes
+//! back.
+#![forbid(unsafe_code)]
+
+// Shared with the contract tests; nobody but them needs all of it.
+#[expect(dead_code, unused_imports)]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod config;
+mod idp;
+mod kill;
+mod one_flight;
+mod portal;
+mod stop;
+mod syscalls;
