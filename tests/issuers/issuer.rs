@@ -1,0 +1,152 @@
+//! Owns: a real authorization server that runs on loopback: its installation, its absence told aloud, and what it has seen.
+//! Does not: issue tokens; that is done over there.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, Sandbox};
+
+static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// One on loopback; it ends with this.
+pub struct Issuer {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    pages: u16,
+    /// What its metadata calls it.
+    pub issuer: String,
+    pub token_url: String,
+}
+
+/// Certificates for one that speaks TLS.
+pub struct Tls<'a> {
+    pub cert: &'a Path,
+    pub key: &'a Path,
+    pub ca: &'a Path,
+}
+
+impl Issuer {
+    /// The OpenID provider with these clients (metadata of OpenID Connect Registration). `None`: `test` has to be skipped.
+    pub fn oidc(test: &str, sandbox: &Sandbox, clients: &Value, tls: Option<&Tls<'_>>) -> Option<Self> {
+        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let folder = installed(test, &INSTALLED, "oidc")?;
+        let tls_files = tls.map(|tls| json!({"cert": tls.cert, "key": tls.key, "ca": tls.ca}));
+        let config = sandbox.put("provider.json", json!({"clients": clients, "tls": tls_files}).to_string());
+        let mut node = Command::new("node");
+        node.arg(script("provider.mjs")).arg(folder.join("node_modules")).arg(config).env_remove("NODE_OPTIONS");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        Some(Self::start(node, |port| {
+            let issuer = format!("{scheme}://localhost:{port}");
+            let token_url = format!("{issuer}/token");
+            (issuer, token_url)
+        }))
+    }
+
+    /// The server of Authlib with these clients (see `server.py`). `None`: `test` has to be skipped.
+    pub fn authlib(test: &str, sandbox: &Sandbox, clients: &Value) -> Option<Self> {
+        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let folder = installed(test, &INSTALLED, "authlib")?;
+        let config = sandbox.put("server.json", json!({"clients": clients}).to_string());
+        let mut python = Command::new(folder.join("bin/python"));
+        python.arg("-I").arg(script("server.py")).arg(config);
+        Some(Self::start(python, |port| {
+            let issuer = format!("http://127.0.0.1:{port}/tenant");
+            let token_url = format!("{issuer}/token");
+            (issuer, token_url)
+        }))
+    }
+
+    fn start(mut command: Command, addresses: impl Fn(u16) -> (String, String)) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the issuer starts");
+        let stdin = child.stdin.take();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("the issuer's ports");
+        let ports: Vec<u16> = line.split_whitespace().filter_map(|port| port.parse().ok()).collect();
+        let [port, pages] = ports[..] else { panic!("the issuer did not start: {line:?}") };
+        let (issuer, token_url) = addresses(port);
+        Self { child, stdin, pages, issuer, token_url }
+    }
+
+    /// `token`: the requests to its token endpoint; `discovered`: how often its metadata was asked for.
+    pub fn seen(&self) -> Value {
+        self.page("GET", "/-/seen")
+    }
+
+    /// The requests of one client to its token endpoint, in order.
+    pub fn asked_by(&self, client: &str) -> Vec<Value> {
+        let seen = self.seen()["token"].take();
+        seen.as_array().into_iter().flatten().filter(|asked| asked["client"] == client).cloned().collect()
+    }
+
+    /// A refresh token, as a login would have given it.
+    pub fn first_refresh_token(&self, client: &str) -> String {
+        let answer = self.page("POST", &format!("/-/first?client={client}"));
+        answer["refresh_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    fn page(&self, method: &str, path: &str) -> Value {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.pages)).expect("the issuer listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            .expect("the issuer reads");
+        let mut reader = BufReader::new(stream);
+        let mut length = None;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).expect("the issuer answers");
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok(),
+                None if line.trim_end().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length.expect("a length")];
+        reader.read_exact(&mut body).expect("a body");
+        serde_json::from_slice(&body).expect("JSON")
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/issuers").join(name)
+}
+
+/// Where a peer is, installed at the first call. Its absence is said on stderr, not captured.
+fn installed(test: &str, once: &OnceLock<Result<PathBuf, String>>, peer: &str) -> Option<PathBuf> {
+    match once.get_or_init(|| install(peer)) {
+        Ok(folder) => Some(folder.clone()),
+        Err(why) => {
+            let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+            assert!(std::env::var_os("RENEWD_NEED_PEERS").is_none(), "{test} would be skipped: {why}");
+            let _ = writeln!(std::io::stderr(), "issuers: skipped {count}: {test}: {why}");
+            None
+        }
+    }
+}
+
+fn install(peer: &str) -> Result<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("peers");
+    let done = Command::new(root.join("tests/peers/install"))
+        .args([folder.as_os_str(), peer.as_ref()])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("tests/peers/install: {e}"))?;
+    match done.status.code() {
+        Some(0) => Ok(folder.join(peer)),
+        Some(75) => Err(String::from_utf8_lossy(&done.stderr).lines().last().unwrap_or("it said nothing").to_owned()),
+        _ => panic!("tests/peers/install: {done:#?}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! An issuer with a private CA, and a client that proves itself by its certificate (RFC 8705).
+
+use serde_json::json;
+
+use crate::host::token;
+use crate::issuer::{Issuer, Tls};
+use crate::keys;
+use crate::support::{Sandbox, until};
+
+#[test]
+fn a_private_ca_and_a_client_certificate() {
+    let sandbox = Sandbox::new();
+    let ca = keys::authority(&sandbox, "ca");
+    keys::authority(&sandbox, "other-ca");
+    let cert = keys::certificate(&sandbox, "ca", "server", "DNS:localhost,IP:127.0.0.1");
+    let key = sandbox.path("server.key");
+    keys::certificate(&sandbox, "ca", "jobs", "DNS:jobs.example");
+    keys::certificate(&sandbox, "ca", "stranger", "DNS:stranger.example");
+    keys::certificate(&sandbox, "other-ca", "forged", "DNS:jobs.example");
+    let clients = json!([
+        {"client_id": "jobs", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "jobs.example",
+            "grant_types": ["client_credentials"], "redirect_uris": [], "response_types": []},
+        {"client_id": "secret", "client_secret": "a-secret-of-thirty-two-characters",
+            "grant_types": ["client_credentials"], "redirect_uris": [], "response_types": []},
+    ]);
+    let tls = Tls { cert: &cert, key: &key, ca: &ca };
+    let test = "a_private_ca_and_a_client_certificate";
+    let Some(idp) = Issuer::oidc(test, &sandbox, &clients, Some(&tls)) else { return };
+    sandbox.put("client.secret", "a-secret-of-thirty-two-characters");
+    let oauth2 = |client: &str, more: &str| {
+        let issuer = &idp.issuer;
+        format!(
+            "source = \"oauth2\"\nissuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"{client}\"\n{more}"
+        )
+    };
+    let by = |name: &str| {
+        oauth2(
+            "jobs",
+            &format!("ca_file = \"ca.crt\"\nclient_cert.file = \"{name}.crt\"\nclient_key.file = \"{name}.key\""),
+        )
+    };
+    let secret = "client_secret.file = \"client.secret\"";
+    sandbox.config(
+        [
+            token("good", &by("jobs")),
+            token("stranger", &by("stranger")),
+            token("forged", &by("forged")),
+            token("secret", &oauth2("secret", &format!("ca_file = \"ca.crt\"\n{secret}"))),
+            token("untrusting", &oauth2("secret", secret)),
+        ]
+        .concat(),
+    );
+    let daemon = sandbox.daemon().spawn();
+    let token = |name: &str| daemon.token(name);
+    for name in ["good", "secret"] {
+        until("a token", || sandbox.path("control.sock").exists() && token(name)["state"] == "valid");
+    }
+    for (name, reason, words) in [
+        ("stranger", "rejected", "certificate subject value does not match the registered one"),
+        ("forged", "rejected", "client certificate was not verified"),
+        ("untrusting", "unreachable", "ca_file"),
+    ] {
+        until("a failure", || token(name)["failures"] != 0);
+        assert_eq!(token(name)["reason"], reason, "{name}: {}", token(name));
+        assert!(token(name)["last_error"].as_str().is_some_and(|e| e.contains(words)), "{}", token(name));
+    }
+    assert_eq!(idp.asked_by("jobs").iter().filter(|asked| asked["status"] == 200).count(), 1);
+    daemon.stop();
+}
