@@ -146,6 +146,11 @@ impl Token {
     pub fn is_usable(&self, now: Wall) -> bool {
         self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.made_from == self.wire.made_from)
     }
+
+    /// Usable for another token: no newer one is wanted in its place.
+    pub fn is_at_hand(&self, now: Wall) -> bool {
+        self.is_usable(now) && self.wanted <= self.generation()
+    }
 }
 
 /// `state` of `status --json`.

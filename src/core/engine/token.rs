@@ -112,7 +112,7 @@ impl State {
         let mut all = true;
         for parent in parents {
             match self.tokens.get_mut(parent) {
-                Some(token) if token.is_usable(now.wall) && token.wanted <= token.generation() => {
+                Some(token) if token.is_at_hand(now.wall) => {
                     at_hand.push((parent.clone(), token.generation()));
                 }
                 Some(token) => {
@@ -331,7 +331,7 @@ impl State {
 
     fn is_waiting_for_parent(&self, child: &TokenName, now: Now) -> bool {
         let Some(token) = self.tokens.get(child) else { return false };
-        let lacks_one = token.wire.parents.iter().any(|p| self.tokens.get(p).is_none_or(|p| !p.is_usable(now.wall)));
+        let lacks_one = token.wire.parents.iter().any(|p| self.tokens.get(p).is_none_or(|p| !p.is_at_hand(now.wall)));
         lacks_one && self.may_obtain(token) && self.blocked_until(token, now) <= now.boot
     }
 
