@@ -356,7 +356,12 @@ impl State {
             _ => schedule::backoff(retry, failures, left, drawn),
         };
         let not_before = retry_after.map_or(Boot(0), |wait| now.boot.plus(wait));
-        let retry_at = if self.is_once() { Boot(u64::MAX) } else { now.boot.plus(wait).max(not_before) };
+        // A server tells all who ask the same moment: the pause is drawn anew behind it, or they would come at once.
+        let retry_at = match reason {
+            _ if self.is_once() => Boot(u64::MAX),
+            Reason::Rejected => now.boot.plus(wait).max(not_before),
+            _ => now.boot.max(not_before).plus(wait),
+        };
         Trouble { failures, reason, message: message.clone(), retry_at, not_before }
     }
 
