@@ -9,7 +9,7 @@ use crate::core::engine::Reason;
 use crate::core::secret::Secret;
 use crate::core::settings::{ClientAuth, OAuth2Settings};
 use crate::source::SourceError;
-use crate::source::form::{Form, encoded};
+use crate::source::form::{Form, percent};
 use crate::source::net::header::{AUTHORIZATION, HeaderMap};
 use crate::source::net::secret_value;
 
@@ -44,9 +44,10 @@ pub(super) fn add(
     Ok(())
 }
 
-/// RFC 6749 2.3.1: each is form-urlencoded before they are joined, for a colon in the id would end it.
+/// RFC 6749 2.3.1: each is form-urlencoded before they are joined, for a colon in the id would end it. A space becomes %20 and
+/// no plus: that is undone alike by servers that decode forms and by those that know percent-encoding alone (Authlib).
 fn basic(id: &str, secret: &Secret<String>) -> Secret<String> {
-    let (id, secret) = (encoded(id), encoded(secret.expose()));
+    let (id, secret) = (percent(id), percent(secret.expose()));
     let mut pair = Zeroizing::new(String::with_capacity(id.len() + secret.len() + 1));
     pair.push_str(&id);
     pair.push(':');
@@ -65,6 +66,6 @@ mod tests {
     fn id_and_secret_are_encoded_before_they_are_joined() {
         let value = basic("a:b", &Secret::new("p @+ü".into()));
         let text = value.expose().strip_prefix("Basic ").unwrap();
-        assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), b"a%3Ab:p+%40%2B%C3%BC");
+        assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), b"a%3Ab:p%20%40%2B%C3%BC");
     }
 }
