@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::endpoint::{Asked, Endpoint, Reply, json};
+use crate::endpoint::{Asked, Endpoint, Reply, json, refusal};
 use crate::host::{hidden, token};
 use crate::support::{Daemon, Sandbox, until};
 
@@ -112,7 +112,7 @@ fn a_parent_that_rotates_leaves_its_children_alone() {
 #[test]
 fn a_refused_child_has_its_parent_obtained_once_more() {
     let endpoint = family(|asked| match asked.bearer() {
-        "p-1" => Reply(401, "", r#"{"error":"invalid_token"}"#.into()),
+        "p-1" => refusal(401, r#"{"error":"invalid_token"}"#),
         good => fresh(&format!("by-{good}")),
     });
     let sandbox = Sandbox::new();
@@ -125,7 +125,7 @@ fn a_refused_child_has_its_parent_obtained_once_more() {
 #[test]
 fn two_refused_children_cost_one_parent() {
     let endpoint = family(|asked| match asked.bearer() {
-        "p-1" => Reply(401, "", "{}".into()),
+        "p-1" => refusal(401, "{}"),
         good => fresh(&format!("by-{good}")),
     });
     let sandbox = Sandbox::new();
@@ -144,7 +144,7 @@ fn two_refused_children_cost_one_parent() {
 
 #[test]
 fn a_second_refusal_is_the_childs_own() {
-    let endpoint = family(|_| Reply(401, "", r#"{"error":"access_denied"}"#.into()));
+    let endpoint = family(|_| refusal(401, r#"{"error":"access_denied"}"#));
     let sandbox = Sandbox::new();
     sandbox.config(parent_and_child(&endpoint));
     let ran = sandbox.ours(&["once"]).expect(1);
@@ -165,7 +165,7 @@ fn a_parent_that_cannot_be_had_fails_its_children_by_name() {
     let up = Arc::new(AtomicBool::new(false));
     let lever = up.clone();
     let endpoint = Endpoint::start(move |asked| match asked.path.as_str() {
-        "/parent" if !lever.load(Ordering::SeqCst) => Reply(503, "", r#"{"error":"maintenance"}"#.into()),
+        "/parent" if !lever.load(Ordering::SeqCst) => refusal(503, r#"{"error":"maintenance"}"#),
         "/parent" => fresh("p"),
         _ => fresh(&format!("by-{}", asked.bearer())),
     });
@@ -189,9 +189,9 @@ fn a_parent_that_cannot_be_had_fails_its_children_by_name() {
 fn a_refused_parent_that_cannot_be_had_again_is_told_of_the_child() {
     let count = AtomicUsize::new(0);
     let endpoint = Endpoint::start(move |asked| match asked.path.as_str() {
-        "/parent" if count.fetch_add(1, Ordering::SeqCst) > 0 => Reply(503, "", r#"{"error":"maintenance"}"#.into()),
+        "/parent" if count.fetch_add(1, Ordering::SeqCst) > 0 => refusal(503, r#"{"error":"maintenance"}"#),
         "/parent" => fresh("p"),
-        _ => Reply(401, "", "{}".into()),
+        _ => refusal(401, "{}"),
     });
     let sandbox = Sandbox::new();
     sandbox.config(parent_and_child(&endpoint));

@@ -42,11 +42,16 @@ impl Asked {
 }
 
 /// Status, further header lines (each ended), and the body.
-pub struct Reply(pub u16, pub &'static str, pub String);
+pub struct Reply(pub u16, pub String, pub String);
+
+/// An answer that is no success.
+pub fn refusal(status: u16, body: &str) -> Reply {
+    Reply(status, String::new(), body.to_owned())
+}
 
 /// A successful answer.
 pub fn json(body: &Value) -> Reply {
-    Reply(200, "", body.to_string())
+    Reply(200, String::new(), body.to_string())
 }
 
 struct Inner {

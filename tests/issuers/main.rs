@@ -11,6 +11,7 @@ mod support;
 
 mod chains;
 mod clients;
+mod crowd;
 mod endpoint;
 mod grants;
 mod host;

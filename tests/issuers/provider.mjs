@@ -97,6 +97,8 @@ provider.registerGrantType(EXCHANGE, async (ctx) => {
 }, ['subject_token', 'subject_token_type', 'audience', 'scope', 'resource']);
 
 const seen = [];
+// What the client is not told of a refusal.
+provider.on('grant.error', (ctx, error) => { ctx.why = error.error_detail; });
 let discovered = 0;
 provider.use(async (ctx, next) => {
   await next();
@@ -111,6 +113,7 @@ provider.use(async (ctx, next) => {
       authorization: ctx.headers.authorization,
       agent: ctx.headers['user-agent'],
       status: ctx.status,
+      why: ctx.why,
       // Whose answer it was, without the token itself.
       sha256: ctx.body?.access_token && createHash('sha256').update(ctx.body.access_token).digest('hex'),
     });

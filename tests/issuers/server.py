@@ -23,7 +23,11 @@ from authlib.oauth2.rfc6749 import ClientMixin, InvalidRequestError, OAuth2Paylo
 from authlib.oauth2.rfc6749.grants import BaseGrant, ClientCredentialsGrant, RefreshTokenGrant, TokenEndpointMixin
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion, JWTBearerGrant
+from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+
+# Its own default is three of them.
+jws.JWSRegistry.recommended.extend(["HS512", "PS256", "EdDSA"])
 
 METHODS = ["client_secret_basic", "client_secret_post", "client_assertion_jwt", "none"]
 KEYS = {"RS": RSAKey, "PS": RSAKey, "ES": ECKey, "Ed": OKPKey}

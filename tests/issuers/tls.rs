@@ -56,14 +56,22 @@ fn a_private_ca_and_a_client_certificate() {
         until("a token", || sandbox.path("control.sock").exists() && token(name)["state"] == "valid");
     }
     for (name, reason, words) in [
-        ("stranger", "rejected", "certificate subject value does not match the registered one"),
-        ("forged", "rejected", "client certificate was not verified"),
+        ("stranger", "rejected", "invalid_client"),
+        ("forged", "rejected", "invalid_client"),
         ("untrusting", "unreachable", "ca_file"),
     ] {
         until("a failure", || token(name)["failures"] != 0);
         assert_eq!(token(name)["reason"], reason, "{name}: {}", token(name));
         assert!(token(name)["last_error"].as_str().is_some_and(|e| e.contains(words)), "{}", token(name));
     }
+    let mut why: Vec<String> = idp.asked_by("jobs").iter().map(|asked| asked["why"].to_string()).collect();
+    why.sort();
+    let wanted = [
+        "\"certificate subject value does not match the registered one\"",
+        "\"client certificate was not verified\"",
+        "null",
+    ];
+    assert_eq!(why, wanted);
     assert_eq!(idp.asked_by("jobs").iter().filter(|asked| asked["status"] == 200).count(), 1);
     daemon.stop();
 }
