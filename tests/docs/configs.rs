@@ -31,6 +31,7 @@ fn machine() -> tempfile::TempDir {
         ("etc/p256.pem", P256.to_string()),
         ("etc/ed25519.pem", ED25519.to_string()),
         ("etc/app.pem", rsa_key()),
+        ("etc/portal.refresh", SECRET.to_string()),
         ("etc/login.password", SECRET.to_string()),
         ("etc/user.refresh", SECRET.to_string()),
         ("etc/service-account.json", service_account()),

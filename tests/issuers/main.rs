@@ -18,4 +18,5 @@ mod host;
 mod issuer;
 mod keys;
 mod rejected;
+mod sunbird;
 mod tls;
