@@ -138,7 +138,10 @@ fn the_wait_is_bounded_and_the_refusal_told() {
 fn it_is_served_while_hooks_run() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir().display();
-    let hook = sandbox.script("hook", &format!("touch {dir}/begun; for i in $(seq 600); do [ -e {dir}/go ] && exit; sleep 0.05; done"));
+    let hook = sandbox.script(
+        "hook",
+        &format!("touch {dir}/begun; for i in $(seq 600); do [ -e {dir}/go ] && exit; sleep 0.05; done"),
+    );
     let lines = format!("command = [\"{}\"]\ntimeout = \"50s\"", hook.display());
     let waits = token("a").line("units = [\"job.service\"]").hook("after_rotate", &lines);
     with_socket(&sandbox, "", waits);
