@@ -191,7 +191,14 @@ fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
     let was = Script::at(0).wall;
     let issued =
         Issued { issued_at: was, expires_at: Some(was.plus(Duration::from_secs(60))), sha256: Fingerprint([1; 16]) };
-    let restored = Restored { name: name(), generation: 1, made_from: Fingerprint([1; 16]), issued, obtained_at: was };
+    let restored = Restored {
+        name: name(),
+        generation: 1,
+        made_from: Fingerprint([1; 16]),
+        issued,
+        obtained_at: was,
+        unsettled: false,
+    };
     let now = Script::at(3600);
     let mut state = State::new(Mode::Daemon, 1, vec![restored], Vec::new(), now);
     let actions = step(&mut state, wiring(true, 1, None), now);
