@@ -204,11 +204,13 @@ fn a_write_that_hangs_is_left_beside_a_refresh_token_at_rest() {
         ["strace", "-f", "-qq", "-o", "/dev/null", "-P", path.to_str().unwrap(), "-e", "inject=fsync:delay_enter=20s"];
     let mut daemon = portal.sandbox.daemon().under(&hang).ready();
     let traced = Traced::below(&daemon);
+    let before = portal.sandbox.read("other.token");
     let socket = portal.sandbox.path("control.sock");
     let mut command = portal.sandbox.command(&[]);
     command.args(["rotate", "--force", "other", "--socket"]).arg(socket);
     let mut rotating = portal.sandbox.detached(command);
-    until("the write hangs", || portal.sandbox.try_jwt("other").is_some());
+    // It is renamed in, and the folder's fsync does not come back.
+    until("the write hangs", || portal.sandbox.read("other.token") != before);
     let began = Instant::now();
     kill_process(traced.0, Signal::TERM).unwrap();
     until("it has ended", || is_gone(traced.0) || !daemon.alive());
