@@ -247,7 +247,7 @@ impl Invariants {
         {
             return Err(format!("{name} is tried again after {:?}", now.boot.since(last)));
         }
-        // "A restart keeps what is valid, made from the same settings, and not due."
+        // "A restart keeps what is valid, made from the same settings, and not due", unless an exchange was under way.
         if let Some(stored) = self.kept.remove(name)
             && self.restarted_at.is_some_and(|at| now.boot.since(at) < Duration::from_secs(1))
         {
@@ -260,7 +260,8 @@ impl Invariants {
             };
             let is_due = schedule::due(&wire.schedule, life, 1.0).is_past(now.wall);
             let of_now = issued.issued_at <= now.wall;
-            if !is_due && of_now && stored.restored.made_from == wire.made_from {
+            let is_settled = !stored.restored.unsettled;
+            if !is_due && of_now && is_settled && stored.restored.made_from == wire.made_from {
                 return Err(format!("{name} is obtained again after a restart, {old:?} old"));
             }
         }
