@@ -45,7 +45,7 @@ fn client_credentials_with_a_secret_in_the_header_or_the_form() {
     };
     let seen = sent(settings, &server, &Try::new());
     let basic = seen.header("authorization").unwrap().strip_prefix("Basic ").unwrap();
-    assert_eq!(BASE64.decode(basic.as_bytes()).unwrap(), b"a%3Ab:p+w%2B%25");
+    assert_eq!(BASE64.decode(basic.as_bytes()).unwrap(), b"a%3Ab:p%20w%2B%25");
     let wanted = [
         ("grant_type", "client_credentials"),
         ("scope", "read write"),
