@@ -298,12 +298,21 @@ fn explain(error: &notify::Error, path: &Path) -> String {
 mod tests {
     use std::fs::{self, File};
     use std::io::Write;
+    use std::process::Command;
     use std::time::Duration;
 
     use super::*;
 
     fn set(paths: &[&Path]) -> BTreeSet<PathBuf> {
         paths.iter().map(|path| path.to_path_buf()).collect()
+    }
+
+    /// Makes the files by a process that is gone then: a program that another test starts meanwhile inherits what this one
+    /// has open, and a file would be closed once more when it begins.
+    fn make(files: &[&Path]) {
+        let script = "for file; do printf x >\"$file\"; done";
+        let made = Command::new("/bin/sh").args(["-c", script, "sh"]).args(files).status().unwrap();
+        assert!(made.success());
     }
 
     /// Waits until inotify's events up to here were handled: a file that is being written is seen to be.
@@ -320,9 +329,7 @@ mod tests {
         let at = folder.path().canonicalize().unwrap();
         let (config, fence) = (at.join("config.toml"), at.join("fence"));
         let token = at.join("sunbird.token");
-        for file in [&config, &fence, &token] {
-            fs::write(file, "x").unwrap();
-        }
+        make(&[&config, &fence, &token]);
         let mut watcher = Watcher::new();
         watcher.set(&set(&[&config, &fence]), &set(&[&at.join("*.toml")]), Mark::now());
         watcher.shared.lock().tell();
@@ -343,8 +350,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().canonicalize().unwrap();
         let (config, fence) = (at.join("config.toml"), at.join("fence"));
-        fs::write(&config, "x").unwrap();
-        fs::write(&fence, "x").unwrap();
+        make(&[&config, &fence]);
         let mut watcher = Watcher::new();
         watcher.set(&set(&[&config, &fence]), &BTreeSet::new(), Mark::now());
         watcher.shared.lock().tell();

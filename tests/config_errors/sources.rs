@@ -153,6 +153,11 @@ told! {
     oauth2_secret_inline_of_two_lines: oauth2(&["client_secret"], "client_secret.value = \"hunter2\\nhunter3\"\n");
     oauth2_refresh_token_with_another_grant: oauth2(&[], "refresh_token.file = \"good.secret\"\n");
     oauth2_refresh_token_absent: oauth2(&["grant"], "grant = \"refresh_token\"\n");
+    // A warning: there are issuers that do not rotate them.
+    oauth2_refresh_token_shared: {
+        let one = oauth2(&["grant", "client_secret"], "grant = \"refresh_token\"\nrefresh_token.file = \"good.secret\"\n");
+        format!("{one}{}", one.replace("api]", "second]"))
+    };
     oauth2_subject_token_absent: oauth2(&["grant"], "grant = \"token_exchange\"\n");
     oauth2_subject_token_wrong: oauth2(&["grant"], "grant = \"token_exchange\"\nsubject_token = { file = \"a\", token = \"b\", type = \"jwt\" }\n");
     oauth2_subject_token_nowhere: oauth2(&["grant"], "grant = \"token_exchange\"\nsubject_token = { type = \"urn:x:y\" }\n");

@@ -59,6 +59,15 @@ impl RawSource {
         all.into_iter().flatten()
     }
 
+    /// The first refresh token, where it is obtained with one.
+    pub fn refresh_token(&self) -> Option<&RawCredential> {
+        match self {
+            Self::OAuth2(oauth2) => oauth2.refresh_token.as_ref(),
+            Self::Http(http) => http.refresh_token.as_ref(),
+            Self::Jwt(_) | Self::GithubApp(_) | Self::Command(_) => None,
+        }
+    }
+
     /// How its endpoint is reached, where it has one.
     pub fn reach(&self) -> Option<&RawReach> {
         match self {

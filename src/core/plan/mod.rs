@@ -5,6 +5,7 @@
 mod chain;
 mod credential;
 mod daemon;
+mod families;
 mod files;
 mod lacks;
 mod pem;
@@ -40,6 +41,7 @@ pub(crate) fn plan(path: &Path, raw: &Raw, found: Vec<Finding>, facts: &Facts, e
     files::judge(raw, facts, &mut ledger);
     let daemon = daemon::plan(raw, facts, env, &mut ledger);
     chain::check(&raw.tokens, &mut ledger);
+    families::check(raw, &mut ledger);
     let tokens = token::plan_all(raw, facts, env, &mut ledger);
     let targets = targets::plan_all(raw, facts, &mut ledger);
     let (findings, lacks) = ledger.into_parts();
