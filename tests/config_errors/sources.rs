@@ -223,7 +223,7 @@ fn every_source_is_taken() {
         entra(&[], ""),
         entra(&["client_secret"], "client_cert.file = \"cert.pem\"\nclient_key.file = \"rsa.pem\"\n").replace("token.e]", "token.e2]"),
         http(&[], "bearer.token = \"api\"\nheaders = { accept = \"application/json\", x-other = \"{{ token.gh }}\" }\n"),
-        http(&["form", "secret", "response"], "json = { a = [\"{{ refresh_token }}\", 1] }\nrefresh_token.file = \"good.secret\"\nresponse = { token = \"/t\", expires_at = \"/e\", refresh_token = \"/r\" }\nurl = \"http://api.example/token\"\nallow_http = true\n").replace("url = \"https://api.example/token\"\n", "").replace("portal]", "renewing]"),
+        http(&["form", "secret", "response"], "json = { a = [\"{{ refresh_token }}\", 1] }\nrefresh_token.value = \"first\"\nresponse = { token = \"/t\", expires_at = \"/e\", refresh_token = \"/r\" }\nurl = \"http://api.example/token\"\nallow_http = true\n").replace("url = \"https://api.example/token\"\n", "").replace("portal]", "renewing]"),
         http(&["form"], "headers = { x-key = \"{{ secret }}\" }\n").replace("portal]", "get]"),
         github(&["app_id", "installation_id"], "app_id = 12345\nrepository = \"acme/jobs\"\npermissions = { contents = \"read\" }\nrepositories = [\"jobs\"]\napi_url = \"https://ghe.example/api/v3/\"\nowner = \"root\"\n"),
         command(&[], "env = { A = \"{{ secret }}\", B = \"{{ token.api }}\" }\nsecret.file = \"good.secret\"\nresponse = { token = \"/t\" }\nttl = \"1h\"\n"),
