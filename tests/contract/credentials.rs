@@ -9,18 +9,20 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with};
 
 use crate::support::{SECRET, Sandbox, is_root, token, until};
 
 /// Connects from an abstract address, as the service manager does (systemd.exec(5)); `None` where nobody listens.
 fn connected(path: &Path, from: Option<&str>) -> Option<UnixStream> {
-    let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+    static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+    let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
     if let Some(name) = from {
-        let unique = format!("{:x}{name}", std::process::id() as usize + fd.as_raw_fd() as usize);
+        let unique = format!("{:x}-{:x}{name}", std::process::id(), CONNECTIONS.fetch_add(1, Ordering::Relaxed));
         bind(&fd, &SocketAddrUnix::new_abstract_name(unique.as_bytes()).expect("a name")).expect("bind");
     }
     connect(&fd, &SocketAddrUnix::new(path).expect("a path")).ok()?;
