@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::core::engine::Reason;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::host::clock;
@@ -63,8 +62,7 @@ async fn all(plan: &Plan) -> Tried {
 
 async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result<Shown, SourceError> {
     let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)
-        .map_err(|error| SourceError::new(Reason::Machine, format!("the system gives no random numbers: {error}")))?;
+    getrandom::fill(&mut nonce).map_err(SourceError::no_random_numbers)?;
     let given = Given {
         name: token.name.clone(),
         at: clock::now().wall,

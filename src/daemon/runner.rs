@@ -293,7 +293,7 @@ impl Runner {
         tokio::spawn(async move {
             let ToObtain { name, generation, source, parents } = one;
             let asked = async {
-                drawn.map_err(no_random_numbers)?;
+                drawn.map_err(SourceError::no_random_numbers)?;
                 source.obtain(given).await
             };
             // A panic must not leave the token waiting for ever.
@@ -378,16 +378,12 @@ fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answered> {
         };
         let result = match drawn {
             Ok(()) => one.source.obtain(given).now_or_never().unwrap_or_else(|| Err(broken())),
-            Err(error) => Err(no_random_numbers(error)),
+            Err(error) => Err(SourceError::no_random_numbers(error)),
         };
         Answered { name: one.name, generation: one.generation, parents: one.parents, result }
     };
     let (nonces, _) = random.as_chunks::<16>();
     batch.into_iter().zip(nonces).map(one).collect()
-}
-
-fn no_random_numbers(error: getrandom::Error) -> SourceError {
-    SourceError::new(Reason::Machine, format!("the system gives no random numbers: {error}"))
 }
 
 fn broken() -> SourceError {

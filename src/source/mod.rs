@@ -57,6 +57,11 @@ impl SourceError {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None, refused_parent: None, successor: None }
     }
+
+    /// There is no nonce to begin with.
+    pub fn no_random_numbers(error: getrandom::Error) -> Self {
+        Self::new(Reason::Machine, format!("the system gives no random numbers: {error}"))
+    }
 }
 
 /// What an attempt is given.

@@ -8,7 +8,7 @@ use super::net::Host;
 use super::{Given, Obtained, SourceError, of};
 use crate::core::engine::Reason;
 use crate::core::secret::Secret;
-use crate::core::settings::{Grant, SourcePlan, TokenPlan};
+use crate::core::settings::{SourcePlan, TokenPlan};
 
 /// What a try showed.
 pub enum Shown {
@@ -26,18 +26,16 @@ pub enum Shown {
 /// It cannot be obtained, or its endpoint is not reached.
 pub async fn probe(token: &TokenPlan, given: Given) -> Result<Shown, SourceError> {
     let missing = token.parents.iter().find(|wanted| !given.parents.iter().any(|(name, _)| name == *wanted)).cloned();
-    let only_reached = match &token.source {
+    match &token.source {
         SourcePlan::Command(_) => return Ok(Shown::Left("a command is not run".into())),
         SourcePlan::Lacking(_) => {
             let lack = token.lack.as_ref().map_or("the machine lacks something", |lack| &lack.message);
             return Ok(Shown::Left(lack.to_owned()));
         }
-        SourcePlan::OAuth2(settings) => matches!(settings.grant, Grant::RefreshToken(_)),
-        SourcePlan::Http(settings) => settings.refresh_token.is_some(),
-        SourcePlan::Jwt(_) | SourcePlan::GithubApp(_) => false,
-    };
+        SourcePlan::Jwt(_) | SourcePlan::OAuth2(_) | SourcePlan::Http(_) | SourcePlan::GithubApp(_) => {}
+    }
     let why = match missing {
-        _ if only_reached => "its refresh token was not spent".into(),
+        _ if token.single_use => "its refresh token was not spent".into(),
         Some(parent) => format!("the token {parent}, which it takes, was not obtained"),
         None => return obtain(token, given).await,
     };
