@@ -1,12 +1,13 @@
 //! Owns: how a command finds and asks the running daemon, and how its answer becomes an exit code.
 //! Does not: know what the commands are about.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{Exit, Surroundings};
 use crate::host::control::{ClientError, NO_PERMISSION, Request, Response, call};
+use crate::host::keeper::{self, Meeting};
 use crate::host::load;
 
 /// Longer than the daemon itself waits for anything that has no timeout of its own.
@@ -21,23 +22,32 @@ pub(crate) struct SocketArgs {
 }
 
 impl SocketArgs {
-    /// The places to look at, in order.
-    pub fn places(&self, around: &Surroundings) -> Vec<PathBuf> {
+    /// The places to look at, in order, and the config whose daemon is looked for. Without one, any daemon will do.
+    fn places(&self, around: &Surroundings) -> (Vec<Meeting>, Option<PathBuf>) {
         if let Some(socket) = &self.socket {
-            return vec![socket.clone()];
+            return (vec![Meeting { socket: socket.clone(), is_named: true }], None);
         }
         match load::find_config(around.config.as_deref(), &around.env) {
-            Ok(config) => load::control_sockets(&config, &around.env),
-            Err(_) => load::default_control_sockets(&around.env),
+            Ok(config) => (keeper::meetings(&config, &around.env), Some(around.env.absolute_path(&config))),
+            Err(_) => {
+                let sockets = load::default_control_sockets(&around.env);
+                (sockets.into_iter().map(|socket| Meeting { socket, is_named: false }).collect(), None)
+            }
         }
     }
 
-    /// Asks the first daemon that is there.
+    /// Asks the first daemon that is there and keeps this config.
     pub fn ask(&self, around: &Surroundings, request: &Request, patience: Duration) -> Result<Response, ClientError> {
+        let (places, config) = self.places(around);
         let mut first = None;
-        for place in self.places(around) {
-            match call(&place, request, patience) {
-                Err(error @ ClientError::NotThere { .. }) => first = first.or(Some(error)),
+        for place in places {
+            let answer = stranger(&place, config.as_deref()).and_then(|()| call(&place.socket, request, patience));
+            match answer {
+                Err(error @ (ClientError::NotThere { .. } | ClientError::Stranger { .. })) => {
+                    // A daemon that keeps something else tells more than a place where there is none.
+                    let tells = matches!(error, ClientError::Stranger { .. });
+                    first = if tells { Some(error) } else { first.or(Some(error)) };
+                }
                 other => return other,
             }
         }
@@ -48,10 +58,23 @@ impl SocketArgs {
     }
 }
 
+/// Whether the daemon at a usual place keeps another config than the one that is meant.
+fn stranger(place: &Meeting, config: Option<&Path>) -> Result<(), ClientError> {
+    let Some(config) = config.filter(|_| !place.is_named) else { return Ok(()) };
+    match keeper::introduce(&place.socket)? {
+        Some(about) if !keeper::is_same(&about.config, config) => {
+            let path = place.socket.clone();
+            Err(ClientError::Stranger { path, pid: about.pid, keeps: about.config, config: config.into() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Says what went wrong on the way to the daemon.
 pub(crate) fn complain(error: &ClientError) -> Exit {
     eprintln!("error: {error}");
     match error {
+        ClientError::Stranger { .. } => Exit::NoDaemon,
         ClientError::NotThere { .. } => {
             eprintln!("is it running? start it with `renewd run`, or name its socket with --socket");
             Exit::NoDaemon

@@ -2,17 +2,21 @@
 //! Does not: find any; it takes the road every command takes. Endpoints are asked in `online.rs`.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
+use super::acting::Home;
 use super::{Exit, Surroundings, online, units};
 use crate::core::environment::Environment;
-use crate::core::finding::{Report, Severity};
+use crate::core::finding::{Report, Severity, quote};
 use crate::core::settings::Plan;
-use crate::host::load::{find_config, load};
+use crate::host::account::Account;
+use crate::host::keeper::ACTING;
+use crate::host::load::load;
 
 /// Validate the config, with its secrets, folders and users
 ///
 /// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked without --online.
+/// As root it judges as the user whom the config's daemon runs as: that of a daemon that answers, of the service's User=,
+/// or the owner of the state.
 /// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed, or UNIT may read nothing; 78 it is wrong, missing,
 /// or the machine lacks something.
 #[derive(clap::Args)]
@@ -24,15 +28,23 @@ pub(crate) struct Args {
     #[arg(long)]
     online: bool,
 
+    /// Judge as this user, with his groups (as root)
+    #[arg(long = "as", value_name = "USER")]
+    user: Option<String>,
+
     /// List what this systemd unit may read from the credential socket
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
+    let home = match Home::of(around).and_then(|home| judge_as(args, &home).map(|()| home)) {
+        Ok(home) => home,
+        Err(exit) => return exit,
+    };
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let styled = coloured(&around.env);
-    let checked = check(around.config.as_deref(), &around.env, &mut out, &mut err, styled);
+    let checked = check(&home, &mut out, &mut err, styled);
     let looked = checked.and_then(|plan| {
         let Some(plan) = plan else { return Ok(Exit::WrongConfig) };
         let readable = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err))?;
@@ -42,31 +54,37 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     looked.unwrap_or(Exit::Failed)
 }
 
-/// Checks the config that `config` or the environment names. Findings go to `err`, "ok: ..." to `out`; the plan of a config
-/// that is right.
-fn check(
-    config: Option<&Path>,
-    env: &Environment,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-    styled: bool,
-) -> io::Result<Option<Plan>> {
-    let path = match find_config(config, env) {
-        Ok(path) => path,
-        Err(none) => {
-            writeln!(err, "error: {none}\n\nName one with -c FILE.")?;
-            return Ok(None);
-        }
+/// Becomes whom the config is judged for, as far as this process is not that user already.
+fn judge_as(args: &Args, home: &Home) -> Result<(), Exit> {
+    let Some(name) = &args.user else { return home.act() };
+    let Some(account) = Account::named(name) else {
+        eprintln!("error: there is no user {}", quote(name));
+        return Err(Exit::Usage);
     };
-    let loaded = load(&path, env);
+    let own = rustix::process::geteuid();
+    if account.uid == own.as_raw() {
+        return Ok(());
+    }
+    if !own.is_root() {
+        eprintln!("error: only root can judge as somebody else; run this as root, or as {}", account.shown());
+        return Err(Exit::Usage);
+    }
+    Err(home.act_as(&home.with_service_groups(account), "--as"))
+}
+
+/// Checks a config. Findings go to `err`, "ok: ..." to `out`; the plan of a config that is right.
+fn check(home: &Home, out: &mut dyn Write, err: &mut dyn Write, styled: bool) -> io::Result<Option<Plan>> {
+    let loaded = load(&home.config, &home.env);
     err.write_all(loaded.report.render(styled).as_bytes())?;
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
-            writeln!(out, "ok: {}", summary(&plan, &loaded.report))?;
+            let whom = home.env.variable(ACTING).map(|whom| format!(", for the user {}", whom.display()));
+            let whom = whom.unwrap_or_default();
+            writeln!(out, "ok: {}{whom}", summary(&plan, &loaded.report))?;
             Ok(Some(plan))
         }
         _ => {
-            writeln!(err, "{}: {}", path.display(), counted(&loaded.report))?;
+            writeln!(err, "{}: {}", home.config.display(), counted(&loaded.report))?;
             Ok(None)
         }
     }

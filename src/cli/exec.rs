@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use super::ask::SocketArgs;
 use super::{Surroundings, input, token};
+use crate::core::plan::Purpose;
 use crate::core::settings::Plan;
-use crate::host::load::{find_config, load};
+use crate::host::keeper::Keeper;
+use crate::host::load::{find_config, load_for};
 
 /// Run a command with a fresh token in its environment
 ///
@@ -51,7 +53,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
         Ok(usable) => usable,
         Err(exit) => return exit.into(),
     };
-    let plan = find_config(around.config.as_deref(), &around.env).ok().and_then(|path| load(&path, &around.env).plan);
+    let config = find_config(around.config.as_deref(), &around.env).ok();
+    let plan = config.and_then(|path| {
+        let env = Keeper::of(&path, &around.env).environment(&around.env);
+        load_for(&path, &env, Purpose::Command).plan
+    });
     let told = args.variable.as_ref().or(usable.variable.as_ref());
     let variable = told.cloned().unwrap_or_else(|| usual_variable(&args.name, plan.as_ref()));
     let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(64) };

@@ -1,6 +1,7 @@
 //! Owns: the command line: which command runs, and the exit code.
 //! Does not: do a command's work; each has a file of its own.
 
+mod acting;
 mod ask;
 mod check;
 mod completions;

@@ -2,13 +2,15 @@
 //! Does not: decide what is due; it is the daemon's own loop.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
+use super::acting::Home;
 use super::{Exit, Surroundings, check, input};
+use crate::core::plan::Purpose;
 use crate::core::settings::{Plan, TokenName};
 use crate::daemon::{self, Once};
-use crate::host::load::load;
+use crate::host::control::About;
+use crate::host::load::load_for;
 use crate::host::{hardening, log};
 
 /// Try each token that is due once, deliver, wait for its hooks, and exit
@@ -21,6 +23,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = input::duration)]
     ahead: Duration,
 
+    /// Renew all (or each NAME) now, due or not; min_interval and Retry-After are not waited for
+    #[arg(long)]
+    force: bool,
+
     /// Only these tokens; nothing is removed then
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -28,17 +34,23 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     log::init();
-    hardening::harden(around.env.variable(hardening::ALLOW_NEW_PRIVILEGES));
     match try_run(args, around) {
         Ok(exit) | Err(exit) => exit,
     }
 }
 
 fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
-    let plan = plan(&around.config()?, around)?;
+    let home = Home::of(around)?;
+    if let Some(about) = home.daemon() {
+        return Err(refuse(about));
+    }
+    home.act()?;
+    hardening::harden(around.env.variable(hardening::ALLOW_NEW_PRIVILEGES));
+    let plan = plan(&home, around)?;
     let names = named(&plan, &args.names)?;
     let lacks = lacks(&plan, &names);
-    let end = daemon::once(plan, Once { names, ahead: args.ahead, token: None }).map_err(|error| {
+    let what = Once { names, ahead: args.ahead, force: args.force, token: None };
+    let end = daemon::once(plan, what).map_err(|error| {
         eprintln!("error: {error}");
         Exit::Failed
     })?;
@@ -49,9 +61,20 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     })
 }
 
+/// Two that work on one state would spend one refresh token twice.
+fn refuse(about: &About) -> Exit {
+    eprintln!(
+        "error: a daemon keeps the tokens of {} (process {}, state in {}): use `renewd rotate`, or stop it first",
+        about.config.display(),
+        about.pid,
+        about.state_dir.display()
+    );
+    Exit::Failed
+}
+
 /// The plan of a config; its findings go to standard error.
-fn plan(config: &Path, around: &Surroundings) -> Result<Plan, Exit> {
-    let loaded = load(config, &around.env);
+fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Exit> {
+    let loaded = load_for(&home.config, &home.env, Purpose::Command);
     eprint!("{}", loaded.report.render(check::coloured(&around.env)));
     loaded.plan.ok_or(Exit::WrongConfig)
 }

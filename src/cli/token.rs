@@ -1,22 +1,25 @@
 //! Owns: `renewd token`, and how a command gets a token: from the daemon where one runs, else from config and state.
 //! Does not: decide whether it must be obtained; the engine does, in either case.
 
+use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use zeroize::Zeroizing;
 
+use super::acting::Home;
 use super::ask::{PATIENCE, SocketArgs, complain};
 use super::{Exit, Surroundings, check, input, once};
 use crate::core::render::{Rendered, render};
 use crate::core::secret::Secret;
+use crate::core::plan::Purpose;
 use crate::core::settings::{Format, Plan, TokenName};
 use crate::core::time::Wall;
 use crate::daemon::{self, Once};
 use crate::host::control::{ClientError, NO_PERMISSION, Request, Response};
-use crate::host::load::load;
+use crate::host::load::load_for;
 
 /// Print a token, obtained first where it has too little life left
 ///
@@ -102,7 +105,9 @@ pub(crate) fn usable(
         // A daemon of somebody else, which serves its own user and root alone, is as good as none.
         Ok(response) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
         Ok(response) => from_daemon(name, response),
-        Err(ClientError::NotThere { .. } | ClientError::Refused { .. }) => from_state(name, min_valid, around),
+        Err(ClientError::NotThere { .. } | ClientError::Stranger { .. } | ClientError::Refused { .. }) => {
+            from_state(name, min_valid, around)
+        }
         Err(error) => {
             complain(&error);
             Err(Exit::NotNow)
@@ -127,24 +132,36 @@ fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
 }
 
 /// The plan alone: warnings of a config that will do are not for the standard error of somebody's command.
-fn plan(config: &Path, around: &Surroundings) -> Result<Plan, Exit> {
-    let loaded = load(config, &around.env);
+fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Exit> {
+    let loaded = load_for(&home.config, &home.env, Purpose::Command);
     loaded.plan.ok_or_else(|| {
         eprint!("{}", loaded.report.render(check::coloured(&around.env)));
         Exit::WrongConfig
     })
 }
 
-/// Without a daemon: the same engine, for this token alone, under the state's lock.
+/// Without a daemon that serves us: the same engine, for this token alone, under the state's lock.
 fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<Usable, Exit> {
     let not_now = |why: String| {
         eprintln!("error: {why}");
         Exit::NotNow
     };
-    let plan = plan(&around.config()?, around)?;
+    let home = Home::of(around)?;
+    if let Some(about) = home.daemon() {
+        return Err(not_now(format!(
+            "the daemon of {} (process {}) hands tokens to root and its own user alone: run this as one of them",
+            about.config.display(),
+            about.pid
+        )));
+    }
+    if let Some(answer) = from_own_user(&home, name, min_valid) {
+        return answer;
+    }
+    let plan = plan(&home, around)?;
     let names = once::named(&plan, &[name.to_owned()])?;
     let Some(name) = names.first().cloned() else { return Err(Exit::Usage) };
-    let what = Once { names, ahead: Duration::ZERO, token: Some((name.clone(), min_valid)) };
+    let variable = plan.env_variable(name.as_str()).map(str::to_owned);
+    let what = Once { names, ahead: Duration::ZERO, force: false, token: Some((name.clone(), min_valid)) };
     let end = daemon::once(plan, what).map_err(|error| not_now(error.to_string()))?;
     match end.held {
         Some(Ok(held)) => Ok(Usable {
@@ -152,9 +169,50 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
             token: held.token,
             issued_at: held.issued_at,
             expires_at: held.expires_at,
-            variable: None,
+            variable,
         }),
         Some(Err(why)) => Err(not_now(why)),
         None => Err(not_now(format!("token {name} is not at hand"))),
     }
+}
+
+/// As root: the config's own user is asked for it, by this program. `None`: this process is that user.
+fn from_own_user(home: &Home, name: &str, min_valid: Duration) -> Option<Result<Usable, Exit>> {
+    let min_valid = humantime::format_duration(min_valid).to_string();
+    let words = ["token", name, "--min-valid", &min_valid, "--format", "json"].map(OsStr::new);
+    let output = match home.output_of(&words)? {
+        Ok(output) => output,
+        Err(exit) => return Some(Err(exit)),
+    };
+    let printed = Zeroizing::new(output.stdout);
+    let answer = printed_token(&printed).filter(|_| output.status.success());
+    Some(answer.ok_or(match output.status.code() {
+        Some(64) => Exit::Usage,
+        Some(78) => Exit::WrongConfig,
+        _ => Exit::NotNow,
+    }))
+}
+
+/// What `token --format json` prints.
+fn printed_token(printed: &[u8]) -> Option<Usable> {
+    #[derive(serde::Deserialize)]
+    struct Printed {
+        name: String,
+        token: Zeroizing<String>,
+        issued_at: String,
+        expires_at: Option<String>,
+    }
+    let printed: Printed = serde_json::from_slice(printed).ok()?;
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| Wall(at.as_millisecond()));
+    let expires_at = match &printed.expires_at {
+        Some(text) => Some(time(text)?),
+        None => None,
+    };
+    Some(Usable {
+        name: TokenName::new(&printed.name)?,
+        token: Secret::new(printed.token.to_string()),
+        issued_at: time(&printed.issued_at)?,
+        expires_at,
+        variable: None,
+    })
 }

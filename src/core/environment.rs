@@ -79,6 +79,14 @@ impl Environment {
         Self { variables: variables.into_iter().collect(), working_folder, account_home }
     }
 
+    /// The same with one variable set.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &OsStr) -> Self {
+        let mut changed = self.clone();
+        changed.variables.insert(name.into(), value.into());
+        changed
+    }
+
     /// A variable's value; an empty one too.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)

@@ -6,9 +6,21 @@ use std::path::PathBuf;
 
 use super::secret::Secret;
 
+/// Whom the files are written and read as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Myself {
+    pub name: String,
+    pub uid: u32,
+    pub groups: Vec<u32>,
+    /// Files may be given to anybody (CAP_CHOWN, capabilities(7)).
+    pub may_chown: bool,
+}
+
 /// Answers, each by what was asked for. What is not in here was not asked.
 #[derive(Default)]
 pub struct Facts {
+    /// `None`: not asked.
+    pub myself: Option<Myself>,
     /// `None`: there is no such user.
     pub users: HashMap<String, Option<u32>>,
     /// `None`: there is no such group.

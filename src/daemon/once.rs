@@ -11,7 +11,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::Message;
 use super::runner::{Held, Runner};
 use super::start::{StartError, start};
-use crate::core::engine::{Answer, Event, Mode, Wiring};
+use crate::core::engine::{Answer, Event, Mode, Want, Wiring};
 use crate::core::settings::{Plan, TokenName};
 use crate::host::clock;
 
@@ -23,7 +23,10 @@ pub(crate) struct Once {
     /// Empty: all.
     pub names: BTreeSet<TokenName>,
     pub ahead: Duration,
-    /// A token that must come out of it, with so much life left.
+    /// Due or not.
+    pub force: bool,
+    /// A token that must come out of it, with so much life left. Then no file is touched and no hook is run: who asks for a
+    /// token is no rotation.
     pub token: Option<(TokenName, Duration)>,
 }
 
@@ -54,14 +57,17 @@ async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
         ahead: what.ahead,
         removes: what.names.is_empty(),
     };
-    let wiring = Arc::new(Wiring::of(&plan));
-    let mut runner = start(plan, mode, &messages)?;
-    runner.push(Event::Plan(wiring));
+    let delivers = what.token.is_none();
+    let wiring = if delivers { Wiring::of(&plan) } else { Wiring::of(&plan).without_files() };
+    let mut runner = start(plan, mode, delivers, &messages)?;
+    runner.push(Event::Plan(Arc::new(wiring)));
     let patience = Duration::from_secs(600);
     let asked = what.token.map(|(name, min_valid)| {
         let answer = runner.ask_token(name.clone(), min_valid, patience);
         (name, answer)
     });
+    // Its answer says no more than the failures that are counted anyway, but somebody must want it.
+    let forced = what.force.then(|| runner.ask(Want::Rotate { names: what.names, force: true }, patience));
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])?;
     let mut stop_at = None;
     let mut alarm = clock::Alarm::new()?;
@@ -92,6 +98,7 @@ async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
             }
         }
     }
+    drop(forced);
     runner.save_rest();
     runner.hooks.end(Duration::from_secs(1)).await;
     let held = match asked {

@@ -13,7 +13,7 @@ use crate::core::engine::{Answer, TokenState, TokenStatus, Want};
 use crate::core::settings::{Plan, TokenName};
 use crate::core::time::Wall;
 use crate::host::clock;
-use crate::host::control::{Call, NO_PERMISSION, Request, Response, TokenAnswer};
+use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, TokenAnswer};
 
 /// sysexits.h.
 const FAILED: u8 = 1;
@@ -34,7 +34,7 @@ pub(super) struct About {
 pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf: &[String], call: Call) -> bool {
     let Call { request, is_owner, answer } = call;
     let unknown = unknown_name(runner, &request);
-    if !is_owner && !matches!(request, Request::Status { .. } | Request::Wait { .. }) {
+    if !is_owner && !matches!(request, Request::About | Request::Status { .. } | Request::Wait { .. }) {
         reply(answer, Response::failed(NO_PERMISSION, vec!["only root and the daemon's own user may do this".into()]));
         return false;
     }
@@ -44,6 +44,10 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
         return false;
     }
     match request {
+        Request::About => {
+            reply(answer, Response { about: Some(introduction(runner)), ..Response::done() });
+            false
+        }
         Request::Status { names } => {
             reply(answer, status(runner, about, deaf, &names));
             false
@@ -80,6 +84,15 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
     }
 }
 
+fn introduction(runner: &Runner) -> control::About {
+    control::About {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        config: runner.plan.path.clone(),
+        state_dir: runner.plan.daemon.state_dir.clone(),
+    }
+}
+
 fn reply(answer: oneshot::Sender<Response>, response: Response) {
     // A client that is gone needs no answer.
     let _ = answer.send(response);
@@ -93,7 +106,7 @@ fn unknown_name(runner: &Runner, request: &Request) -> Option<String> {
     let names = match request {
         Request::Status { names } | Request::Rotate { names, .. } | Request::Wait { names, .. } => names.clone(),
         Request::Token { name, .. } => vec![name.clone()],
-        Request::Reload => Vec::new(),
+        Request::About | Request::Reload => Vec::new(),
     };
     let known = |name: &str| runner.plan.tokens.iter().any(|token| token.name.as_str() == name);
     names.into_iter().find(|name| !known(name))

@@ -96,7 +96,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     let env = Arc::new(env);
     let reload = Reload::new(config, env, &messages);
     let wiring = Arc::new(Wiring::of(&plan));
-    let started = start(plan, Mode::Daemon, &messages).and_then(|runner| {
+    let started = start(plan, Mode::Daemon, true, &messages).and_then(|runner| {
         [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;
         Ok((runner, Alarm::new()?))
     });

@@ -27,8 +27,9 @@ pub(crate) enum StartError {
     Random(getrandom::Error),
 }
 
-/// Opens the state and makes the runner. The plan itself comes to it as its first event.
-pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runner, StartError> {
+/// Opens the state and makes the runner. The plan itself comes to it as its first event. `sweeps`: what a crash left beside
+/// the files of this config is removed.
+pub(super) fn start(plan: Plan, mode: Mode, sweeps: bool, messages: &Messages) -> Result<Runner, StartError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(StartError::Random)?;
     let (store, kept) = Store::open(&plan.daemon.state_dir, &plan.path, u64::from_le_bytes(seed))?;
@@ -59,7 +60,9 @@ pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runne
     let known: Vec<TargetPath> = kept.targets.keys().cloned().collect();
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
-    sweep(&plan, &known);
+    if sweeps {
+        sweep(&plan, &known);
+    }
     let state = State::new(mode, kept.seed, restored, targets, clock::now());
     Ok(Runner::new(state, Arc::new(plan), vault, files, store, messages))
 }

@@ -20,6 +20,8 @@ pub const LONGEST_REQUEST: usize = 1 << 20;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
+    /// Who listens: answered to whoever may connect.
+    About,
     Status {
         #[serde(default)]
         names: Vec<String>,
@@ -58,6 +60,18 @@ pub struct Response {
     pub status: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenAnswer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
+}
+
+/// Who a daemon is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct About {
+    pub version: String,
+    pub pid: u32,
+    /// Absolute, as it was given.
+    pub config: std::path::PathBuf,
+    pub state_dir: std::path::PathBuf,
 }
 
 /// A token on its way to its owner's own process. Its bytes are wiped on drop, and it has no `Debug`.

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use uzers::os::unix::UserExt;
 use zeroize::Zeroizing;
 
+use super::account::{self, Account};
 use super::walk::{WalkError, open_folder};
 use crate::core::config::Wants;
 use crate::core::environment::Environment;
-use crate::core::facts::{Facts, FileFact, FileId, FolderFact, FolderProblem, Standing};
+use crate::core::facts::{Facts, FileFact, FileId, FolderFact, FolderProblem, Myself, Standing};
 use crate::core::secret::Secret;
 
 /// A secret, key or template is at most this large.
@@ -23,7 +24,9 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// Asks the machine.
 pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
+    let own = Account::own();
     Facts {
+        myself: Some(Myself { name: own.shown(), uid: own.uid, groups: own.groups, may_chown: own.may_chown }),
         users: answers(&wants.users, |name| uzers::get_user_by_name(name).map(|user| user.uid())),
         groups: answers(&wants.groups, |name| uzers::get_group_by_name(name).map(|group| group.gid())),
         folders: wants.folders.iter().map(|path| (path.to_path_buf(), folder_fact(path))).collect(),
@@ -194,7 +197,10 @@ fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<
 fn why(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "does not exist".into(),
-        ErrorKind::PermissionDenied => "cannot be read: permission denied".into(),
+        ErrorKind::PermissionDenied => {
+            let me = account::user_name(uzers::get_effective_uid());
+            format!("cannot be read: permission denied for the user {me}")
+        }
         ErrorKind::NotADirectory => "does not exist: a part of its path is not a folder".into(),
         _ => format!("cannot be read: {error}"),
     }

@@ -11,11 +11,11 @@ use crate::core::config::{self, FileRead, Raw, Role, Wants};
 use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts};
 use crate::core::finding::{Finding, Place, Report, SourceText};
-use crate::core::plan;
+use crate::core::plan::{self, Purpose};
 use crate::core::settings::Plan;
 
 /// A config file is at most this large: 100,000 tokens fit.
-const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
+pub(super) const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
 
 /// A config that was read.
 #[derive(Debug)]
@@ -68,22 +68,15 @@ pub fn find_config(cli: Option<&Path>, env: &Environment) -> Result<PathBuf, NoC
     let home = env.absolute("XDG_CONFIG_HOME").or_else(|| env.home().map(|home| home.join(".config")));
     let mut places: Vec<PathBuf> = home.into_iter().map(|folder| folder.join("renewd/config.toml")).collect();
     places.push("/etc/renewd/config.toml".into());
-    match places.iter().find(|path| path.symlink_metadata().is_ok()) {
+    // One that this user may not even look at is there all the same: the error is to name it.
+    let is_there = |path: &&PathBuf| match path.symlink_metadata() {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    };
+    match places.iter().find(is_there) {
         Some(path) => Ok(path.clone()),
         None => Err(NoConfig(places)),
     }
-}
-
-/// Where the daemon of a config listens, as far as it can be made out: of a broken config too. Without a word in the
-/// config, the default places in order.
-pub fn control_sockets(path: &Path, env: &Environment) -> Vec<PathBuf> {
-    let path = env.absolute_path(path);
-    let base = path.parent().unwrap_or(Path::new("/"));
-    let text = facts::read_config(&path, LARGEST_CONFIG).map(|file| String::from_utf8_lossy(&file.bytes).into_owned());
-    if let Some(socket) = text.ok().and_then(|text| config::control_socket(&text, base, env)) {
-        return vec![socket];
-    }
-    default_control_sockets(env)
 }
 
 /// The default places of a daemon's control socket, in order.
@@ -94,6 +87,11 @@ pub fn default_control_sockets(env: &Environment) -> Vec<PathBuf> {
 
 /// Reads a config and all it names.
 pub fn load(path: &Path, env: &Environment) -> Loaded {
+    load_for(path, env, Purpose::Daemon)
+}
+
+/// The same for a command that works by itself and listens nowhere: where a daemon would is not looked at.
+pub fn load_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
     let mut reading = Reading::default();
     let main = env.absolute_path(path);
     let shown = path.display().to_string();
@@ -107,7 +105,7 @@ pub fn load(path: &Path, env: &Environment) -> Loaded {
         ),
     }
     reading.includes(&main, env);
-    reading.finish(&main, env)
+    reading.finish(&main, env, purpose)
 }
 
 /// What was read so far.
@@ -182,7 +180,7 @@ impl Reading {
         self.raw.include = globs;
     }
 
-    fn finish(mut self, main: &Path, env: &Environment) -> Loaded {
+    fn finish(mut self, main: &Path, env: &Environment, purpose: Purpose) -> Loaded {
         let findings = std::mem::take(&mut self.findings);
         let config_files = std::mem::take(&mut self.config_files);
         // Of a main file that cannot be read nothing is known: nothing further is asked.
@@ -190,7 +188,7 @@ impl Reading {
         let wants = if readable { Wants::of(&self.raw, env) } else { Wants::default() };
         let facts = Facts { config_files, ..facts::gather(wants, env) };
         let (plan, findings) = if readable {
-            let planned = plan::plan(main, &self.raw, findings, &facts, env);
+            let planned = plan::plan(main, &self.raw, findings, &facts, env, purpose);
             (planned.plan, planned.findings)
         } else {
             (None, findings)
@@ -211,7 +209,14 @@ impl Reading {
 }
 
 fn mend<'h>(problem: &str, otherwise: &'h str) -> &'h str {
-    if problem.starts_with("is larger") { "split it into several files with `include`" } else { otherwise }
+    if problem.starts_with("is larger") {
+        "split it into several files with `include`"
+    } else if problem.contains("permission denied") {
+        "run this as root or as the user whom the daemon runs as; if that is who you are, give it the right to read the \
+         file (chgrp and chmod g+r) and to enter the folders above it"
+    } else {
+        otherwise
+    }
 }
 
 /// The text, and where it stops being UTF-8.

@@ -1,5 +1,6 @@
 //! The machine: one file each. It carries out what core decided and reports what it saw.
 
+pub mod account;
 pub mod clock;
 pub mod control;
 pub mod credentials;
@@ -7,10 +8,12 @@ pub mod deliver;
 pub mod facts;
 pub mod hardening;
 pub mod hook;
+pub mod keeper;
 pub mod load;
 pub mod log;
 pub mod socket;
 pub mod store;
 pub mod systemd;
+pub mod unit;
 pub mod walk;
 pub mod watch;

@@ -45,7 +45,10 @@ pub enum StoreError {
         known = record::VERSION
     )]
     Newer { log: PathBuf, version: u32 },
-    #[error("state_dir {folder:?} belongs to {owner}, renewd runs as {user}: chown it, or name another")]
+    #[error(
+        "the state in {folder:?} belongs to the user {owner}, and this runs as {user}: run it as {owner} or as root; if {user} is \
+         whom the daemon is to run as, chown the folder, or name another state_dir"
+    )]
     Foreign { folder: PathBuf, owner: Owner, user: Owner },
     #[error(
         "state_dir {folder:?} is open to others (mode {mode:04o}) and holds more than state: name a folder of its own, or \

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// Variables that are meant for this process alone: programs it runs must not have them.
-pub(crate) const OWN_VARIABLES: [&str; 13] = [
+pub(crate) const OWN_VARIABLES: [&str; 14] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -26,6 +26,7 @@ pub(crate) const OWN_VARIABLES: [&str; 13] = [
     "MANAGERPIDFDID",
     "SYSTEMD_EXEC_PID",
     "FDSTORE",
+    super::keeper::ACTING,
 ];
 
 /// A STATUS= text is cut after this many bytes.

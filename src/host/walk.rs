@@ -11,6 +11,8 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::account;
+
 /// As many links as the kernel itself follows for one path (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
@@ -48,16 +50,13 @@ pub enum WalkError {
     Io { folder: PathBuf, at: PathBuf, errno: Errno },
 }
 
-/// A user number as messages show it.
+/// A user as messages show it: by name, where it has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner(pub u32);
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            0 => f.write_str("root"),
-            uid => write!(f, "uid {uid}"),
-        }
+        f.write_str(&account::user_name(self.0))
     }
 }
 

@@ -175,13 +175,22 @@ fn read_daemon(cx: &mut Reader<'_>, daemon: &Section<'_, '_>) -> RawDaemon {
 
 /// The control socket that a config names, as far as it can be made out: of a broken config too.
 pub fn control_socket(text: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
+    daemon_path(text, "control_socket", base, env)
+}
+
+/// The same for `state_dir`.
+pub fn state_dir(text: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
+    daemon_path(text, "state_dir", base, env)
+}
+
+fn daemon_path(text: &str, key: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
     let (table, _) = DeTable::parse_recoverable(text);
     let daemon = table.get_ref().get("daemon")?.get_ref();
-    let socket = match daemon {
-        DeValue::Table(daemon) => daemon.get("control_socket")?.get_ref().as_str()?,
+    let path = match daemon {
+        DeValue::Table(daemon) => daemon.get(key)?.get_ref().as_str()?,
         _ => return None,
     };
-    env.resolve(socket, base).ok()
+    env.resolve(path, base).ok()
 }
 
 impl Section<'_, '_> {

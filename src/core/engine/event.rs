@@ -81,6 +81,16 @@ impl Wiring {
             lacks: !plan.lacks.is_empty(),
         }
     }
+
+    /// For who wants a token and nothing else: no file is delivered to, and no hook is run.
+    #[must_use]
+    pub fn without_files(mut self) -> Self {
+        self.targets.clear();
+        for token in &mut self.tokens {
+            token.after_rotate = false;
+        }
+        self
+    }
 }
 
 /// Times and fingerprint of a token that was obtained.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Purpose;
 use super::lacks::Ledger;
 use super::spec::number_of;
 use crate::core::config::{Raw, RawDaemon};
@@ -15,9 +16,17 @@ use crate::core::settings::DaemonPlan;
 /// unix(7): sun_path holds 108 bytes, the last one NUL.
 const LONGEST_SOCKET: usize = 107;
 
-pub(super) fn plan(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Option<DaemonPlan> {
+pub(super) fn plan(
+    path: &Path,
+    raw: &Raw,
+    facts: &Facts,
+    env: &Environment,
+    purpose: Purpose,
+    ledger: &mut Ledger,
+) -> Option<DaemonPlan> {
     let daemon = &raw.daemon;
-    let state_dir = daemon.state_dir.as_ref().map(|path| path.value.clone()).or_else(|| default_state_dir(env));
+    let said = daemon.state_dir.as_ref().map(|folder| folder.value.clone());
+    let state_dir = said.or_else(|| default_state_dir(path, env));
     if state_dir.is_none() {
         ledger.push(
             Finding::error("there is no place for the state")
@@ -40,7 +49,7 @@ pub(super) fn plan(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Led
             .ok()
     });
     Some(DaemonPlan {
-        control_socket: control_socket(daemon, facts, env, ledger),
+        control_socket: control_socket(daemon, facts, env, purpose, ledger),
         control_group,
         state_dir: state_dir?,
         ready_timeout: daemon.ready_timeout.map_or(Duration::from_secs(60), |span| span.value),
@@ -50,12 +59,18 @@ pub(super) fn plan(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Led
     })
 }
 
-fn control_socket(daemon: &RawDaemon, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Option<PathBuf> {
+fn control_socket(
+    daemon: &RawDaemon,
+    facts: &Facts,
+    env: &Environment,
+    purpose: Purpose,
+    ledger: &mut Ledger,
+) -> Option<PathBuf> {
     if let Some(socket) = &daemon.control_socket {
         return socket_of("control socket", socket, facts, ledger);
     }
     let socket = default_control_socket(env).filter(|socket| !too_long(socket));
-    if socket.is_none() {
+    if socket.is_none() && purpose == Purpose::Daemon {
         ledger.push(
             Finding::warning(
                 "there is no place for a control socket: status, rotate and reload will not find the daemon",
@@ -113,10 +128,35 @@ pub fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBu
     runtime.into_iter().chain(session)
 }
 
-/// $STATE_DIRECTORY, else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.
-fn default_state_dir(env: &Environment) -> Option<PathBuf> {
-    env.folder("STATE_DIRECTORY")
-        .ok()
-        .or_else(|| env.absolute("XDG_STATE_HOME").map(|folder| folder.join("renewd")))
-        .or_else(|| env.home().map(|home| home.join(".local/state/renewd")))
+/// $STATE_DIRECTORY; else /var/lib/renewd for a config under /etc or /usr, whoever asks; else $XDG_STATE_HOME/renewd, else
+/// ~/.local/state/renewd. `config` is its absolute path.
+pub fn default_state_dir(config: &Path, env: &Environment) -> Option<PathBuf> {
+    let systems = ["/etc", "/usr"].iter().any(|place| config.starts_with(place));
+    let system = || systems.then(|| PathBuf::from("/var/lib/renewd"));
+    let state_home = || env.absolute("XDG_STATE_HOME").map(|folder| folder.join("renewd"));
+    let home = || env.home().map(|home| home.join(".local/state/renewd"));
+    env.folder("STATE_DIRECTORY").ok().or_else(system).or_else(state_home).or_else(home)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_has_one_state_whoever_asks() {
+        let env = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.into(), value.into()));
+            Environment::new(pairs, "/".into(), Some("/home/account".into()))
+        };
+        let at = |config: &str, pairs: &[(&str, &str)]| default_state_dir(Path::new(config), &env(pairs));
+        let root = [("HOME", "/root"), ("XDG_STATE_HOME", "/root/state")];
+        assert_eq!(at("/etc/renewd/config.toml", &root), Some("/var/lib/renewd".into()));
+        assert_eq!(at("/etc/renewd/config.toml", &[]), Some("/var/lib/renewd".into()));
+        assert_eq!(at("/usr/share/renewd/config.toml", &[]), Some("/var/lib/renewd".into()));
+        assert_eq!(at("/etcetera/config.toml", &root), Some("/root/state/renewd".into()));
+        assert_eq!(at("/srv/config.toml", &[("HOME", "/home/me")]), Some("/home/me/.local/state/renewd".into()));
+        assert_eq!(at("/srv/config.toml", &[]), Some("/home/account/.local/state/renewd".into()));
+        let service = [("STATE_DIRECTORY", "/var/lib/blue:/var/lib/more")];
+        assert_eq!(at("/etc/renewd/blue.toml", &service), Some("/var/lib/blue".into()));
+    }
 }

@@ -25,7 +25,7 @@ use super::finding::{Finding, Severity};
 use super::settings::Plan;
 use lacks::Ledger;
 
-pub use daemon::default_control_sockets;
+pub use daemon::{default_control_sockets, default_state_dir};
 
 /// A plan, or the mistakes that stand in its way; warnings and lacks beside a plan too.
 pub(crate) struct Planned {
@@ -34,12 +34,28 @@ pub(crate) struct Planned {
     pub findings: Vec<Finding>,
 }
 
+/// What a config is read for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To keep its tokens: others must find the daemon.
+    Daemon,
+    /// For one command, which listens nowhere.
+    Command,
+}
+
 /// Makes the plan of a config. `path` is the main file, absolute as it was given; `found` what reading it already told:
 /// with a mistake among it there is no plan, but the rest is told all the same.
-pub(crate) fn plan(path: &Path, raw: &Raw, found: Vec<Finding>, facts: &Facts, env: &Environment) -> Planned {
+pub(crate) fn plan(
+    path: &Path,
+    raw: &Raw,
+    found: Vec<Finding>,
+    facts: &Facts,
+    env: &Environment,
+    purpose: Purpose,
+) -> Planned {
     let mut ledger = Ledger::new(found);
     files::judge(raw, facts, &mut ledger);
-    let daemon = daemon::plan(raw, facts, env, &mut ledger);
+    let daemon = daemon::plan(path, raw, facts, env, purpose, &mut ledger);
     chain::check(&raw.tokens, &mut ledger);
     families::check(raw, &mut ledger);
     let tokens = token::plan_all(raw, facts, env, &mut ledger);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::core::config::{Account, RawFile};
-use crate::core::facts::Facts;
+use crate::core::facts::{Facts, Myself};
 use crate::core::finding::{At, Place};
 use crate::core::settings::{FileSpec, Mode};
 
@@ -48,6 +48,33 @@ impl<'r> Spec<'r> {
             group,
             unknown,
         }
+    }
+
+    /// Why a file of this kind cannot be made by who runs renewd (chown(2)): where, what, and what to do.
+    pub fn denied(&self, myself: &Myself) -> Option<(Place, String, String)> {
+        if myself.may_chown {
+            return None;
+        }
+        let name = |account: &At<Account>| match &account.value {
+            Account::Name(name) => name.clone(),
+            Account::Number(number) => number.to_string(),
+        };
+        let me = &myself.name;
+        if let (Some(uid), Some(owner)) = (self.spec.uid, self.owner)
+            && uid != myself.uid
+        {
+            let problem = format!("the user {me} may not give a file to the user {}", name(owner));
+            let help = "share it by `group` and `mode` instead, or let the unit have CAP_CHOWN (drop-in chown.conf)";
+            return Some((owner.place, problem, help.into()));
+        }
+        let (gid, group) = (self.spec.gid?, self.group?);
+        if myself.groups.contains(&gid) {
+            return None;
+        }
+        let group_name = name(group);
+        let problem = format!("the user {me} is not in the group {group_name}, and may not give a file to it");
+        let help = format!("add SupplementaryGroups={group_name} to the unit (drop-in group.conf), or {me} to the group");
+        Some((group.place, problem, help))
     }
 
     /// The key in which two outputs of one file differ. Unknown accounts are told apart by name.

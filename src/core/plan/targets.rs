@@ -108,6 +108,9 @@ impl<'r> Targets<'r> {
         for (place, who) in &spec.unknown {
             lack(*place, format!("{who} does not exist"), "create the account, or name another one");
         }
+        if let Some((place, problem, help)) = self.facts.myself.as_ref().and_then(|myself| spec.denied(myself)) {
+            lack(place, problem, &help);
+        }
         if let Some(Standing::File(id)) = self.facts.outputs.get(path)
             && let Some(input) = self.inputs.get(id)
         {

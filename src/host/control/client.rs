@@ -18,8 +18,19 @@ const LONGEST_ANSWER: u64 = 256 << 20;
 pub enum ClientError {
     #[error("no daemon listens at {}: {cause}", path.display())]
     NotThere { path: PathBuf, cause: std::io::Error },
-    #[error("{} refuses you: {cause}; run this as root or as the daemon's own user", path.display())]
+    #[error(
+        "{} refuses you: {cause}; run this as root or as the daemon's own user. To let a group read the status, name it as \
+         control_group in [daemon]",
+        path.display()
+    )]
     Refused { path: PathBuf, cause: std::io::Error },
+    #[error(
+        "no daemon of {} answers: the one at {} (process {pid}) keeps {}",
+        config.display(),
+        path.display(),
+        keeps.display()
+    )]
+    Stranger { path: PathBuf, pid: u32, keeps: PathBuf, config: PathBuf },
     #[error("the daemon at {} gave no whole answer: {what}", path.display())]
     Broken { path: PathBuf, what: String },
 }

@@ -36,10 +36,9 @@ impl Place {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let io = |doing| move |error| StoreError::io(path, doing, error);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("making"))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| io("opening")(errno.into()))?;
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| io("opening")(errno.into()))?;
         let me = rustix::process::geteuid();
+        // Asked before it is opened: somebody else's is closed to us, and whose it is says what to do.
+        let stat = rustix::fs::stat(path).map_err(|errno| io("opening")(errno.into()))?;
         if stat.st_uid != me.as_raw() && !me.is_root() {
             return Err(StoreError::Foreign {
                 folder: path.into(),
@@ -47,6 +46,9 @@ impl Place {
                 user: Owner(me.as_raw()),
             });
         }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| io("opening")(errno.into()))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| io("opening")(errno.into()))?;
         let place = Self {
             path: path.into(),
             fd,

@@ -1,0 +1,86 @@
+//! Owns: commands that work on a config and its state by themselves: they do it as the user whom the daemon runs as, in the
+//! environment that he has there, so that one config has one state, whoever types.
+//! Does not: find out who that is (`host::keeper`), or become that user (`host::account`).
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Surroundings};
+use crate::core::environment::Environment;
+use crate::host::account::Account;
+use crate::host::control::About;
+use crate::host::keeper::{Keeper, ToldBy};
+
+/// A config, and where it is at home.
+pub(crate) struct Home {
+    pub config: PathBuf,
+    pub env: Environment,
+    keeper: Keeper,
+}
+
+impl Home {
+    /// Of the config that `-c` or the search finds; says so where there is none.
+    pub fn of(around: &Surroundings) -> Result<Self, Exit> {
+        let config = around.config()?;
+        let keeper = Keeper::of(&config, &around.env);
+        let env = keeper.environment(&around.env);
+        Ok(Self { config, env, keeper })
+    }
+
+    /// The daemon of this config, where one answers.
+    pub fn daemon(&self) -> Option<&About> {
+        self.keeper.daemon.as_ref()
+    }
+
+    /// Whom this process, which is root, is to work as. `None`: as it does.
+    fn account(&self) -> Option<&(Account, ToldBy)> {
+        let (account, _) = self.keeper.account.as_ref()?;
+        let is_root = rustix::process::geteuid().is_root();
+        self.keeper.account.as_ref().filter(|_| is_root && !account.is_root())
+    }
+
+    /// As root: begins anew as the config's own user, in place of this process. To be called by the only thread.
+    pub fn act(&self) -> Result<(), Exit> {
+        match self.account() {
+            Some((account, told_by)) => Err(self.act_as(account, &told_by.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// The account with what the service that runs as it gives to it beyond its own groups.
+    pub fn with_service_groups(&self, account: Account) -> Account {
+        match self.keeper.account.as_ref() {
+            Some((own, _)) if own.uid == account.uid => own.clone(),
+            _ => account,
+        }
+    }
+
+    /// The same as this account; it returns only where that cannot be done, which it says.
+    pub fn act_as(&self, account: &Account, why: &str) -> Exit {
+        let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
+        let variables = self.keeper.variables(account);
+        let error = account.replace_process(&words, &borrowed(&variables));
+        complain(account, why, &error)
+    }
+
+    /// As root: what this program prints with these words as the config's own user. `None`: this process is that user.
+    pub fn output_of(&self, words: &[&OsStr]) -> Option<Result<std::process::Output, Exit>> {
+        let (account, told_by) = self.account()?;
+        let variables = self.keeper.variables(account);
+        let output = account.output_of(words, &borrowed(&variables));
+        Some(output.map_err(|error| complain(account, &told_by.to_string(), &error)))
+    }
+}
+
+fn borrowed<'v>(variables: &'v [(&'static str, Option<PathBuf>)]) -> Vec<(&'static str, Option<&'v Path>)> {
+    variables.iter().map(|(name, value)| (*name, value.as_deref())).collect()
+}
+
+fn complain(account: &Account, why: &str, error: &std::io::Error) -> Exit {
+    eprintln!(
+        "error: this cannot be done as {}, whose tokens these are ({why}): {error}; run it as that user",
+        account.shown()
+    );
+    Exit::Failed
+}

@@ -1,0 +1,236 @@
+//! Owns: user accounts: their names for messages, their groups, and working as one of them instead of as root.
+//! Does not: decide whose a config is (`keeper` does).
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Gid, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use uzers::os::unix::UserExt;
+
+/// A user that a process can run as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    pub uid: u32,
+    pub gid: u32,
+    /// All of them, the first one included.
+    pub groups: Vec<u32>,
+    /// `None`: a number without a name.
+    pub name: Option<String>,
+    pub home: Option<PathBuf>,
+    /// It may give files to others (CAP_CHOWN, capabilities(7)).
+    pub may_chown: bool,
+}
+
+impl Account {
+    /// The account of a user number; one that has no name is only in `gid`.
+    pub fn of_uid(uid: u32, gid: u32) -> Self {
+        match uzers::get_user_by_uid(uid) {
+            Some(user) => Self::of(&user),
+            None => {
+                Self { uid, gid, groups: vec![gid], name: None, home: None, may_chown: uid == 0 }
+            }
+        }
+    }
+
+    /// The account of a name, or of a number in digits.
+    pub fn named(name: &str) -> Option<Self> {
+        let user = uzers::get_user_by_name(name).or_else(|| uzers::get_user_by_uid(name.parse().ok()?));
+        user.map(|user| Self::of(&user))
+    }
+
+    fn of(user: &uzers::User) -> Self {
+        let (uid, gid) = (user.uid(), user.primary_group_id());
+        let mut groups: Vec<u32> =
+            uzers::get_user_groups(user.name(), gid).into_iter().flatten().map(|group| group.gid()).collect();
+        if !groups.contains(&gid) {
+            groups.insert(0, gid);
+        }
+        let home = Some(user.home_dir().to_path_buf()).filter(|home| home.is_absolute());
+        let name = Some(user.name().to_string_lossy().into_owned());
+        Self { uid, gid, groups, name, home, may_chown: uid == 0 }
+    }
+
+    /// Whom a running process works as, with its groups and rights (proc_pid_status(5)).
+    pub fn of_process(pid: u32) -> Option<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        // Real, effective, saved, and of the file system.
+        let effective = |name: &str| field(name)?.split_whitespace().nth(1)?.parse::<u32>().ok();
+        let (uid, gid) = (effective("Uid")?, effective("Gid")?);
+        let listed = field("Groups")?.split_whitespace().filter_map(|group| group.parse().ok());
+        let mut groups: Vec<u32> = std::iter::once(gid).chain(listed).collect();
+        groups.dedup();
+        let capabilities = u64::from_str_radix(field("CapEff")?.trim(), 16).ok()?;
+        let may_chown = CapabilitySet::from_bits_retain(capabilities).contains(CapabilitySet::CHOWN);
+        Some(Self { groups, gid, may_chown, ..Self::of_uid(uid, gid) })
+    }
+
+    /// Whom this process works as.
+    pub fn own() -> Self {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let listed = rustix::process::getgroups().unwrap_or_default();
+        let mut groups: Vec<u32> = std::iter::once(gid).chain(listed.into_iter().map(|group| group.as_raw())).collect();
+        groups.dedup();
+        let may_chown =
+            rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::CHOWN));
+        Self { gid, groups, may_chown, ..Self::of_uid(uid, gid) }
+    }
+
+    /// The same with further groups.
+    #[must_use]
+    pub fn with_groups(mut self, more: impl IntoIterator<Item = u32>) -> Self {
+        for group in more {
+            if !self.groups.contains(&group) {
+                self.groups.push(group);
+            }
+        }
+        self
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+
+    /// As messages show it: its name, else its number.
+    pub fn shown(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("uid {}", self.uid))
+    }
+
+    /// Makes the calling thread this account, for good. Threads and processes that it starts later are this account too.
+    fn assume(&self) -> io::Result<()> {
+        if self.may_chown {
+            rustix::thread::set_keep_capabilities(true)?;
+        }
+        let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
+        rustix::thread::set_thread_groups(&groups)?;
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+        if self.may_chown {
+            let chown = CapabilitySet::CHOWN;
+            let sets = CapabilitySets { effective: chown, permitted: chown, inheritable: chown };
+            rustix::thread::set_capabilities(None, sets)?;
+            // It outlives execve(2) by this alone.
+            rustix::thread::configure_capability_in_ambient_set(chown, true)?;
+        }
+        Ok(())
+    }
+
+    /// This program, with these words after its name, in the environment that a process of this account has.
+    fn command(&self, program: &File, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> Command {
+        // Through the descriptor: the account may not enter the folder that the program lies in.
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+        command.arg0("renewd").args(words);
+        for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(name);
+        }
+        match &self.home {
+            Some(home) => command.env("HOME", home),
+            None => command.env_remove("HOME"),
+        };
+        for name in ["USER", "LOGNAME"] {
+            match &self.name {
+                Some(own) => command.env(name, own),
+                None => command.env_remove(name),
+            };
+        }
+        for (name, value) in env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    }
+
+    /// Runs this program anew as this account, in place of this process. To be called by the only thread.
+    ///
+    /// # Errors
+    /// Why it could not be done; it returns in no other case.
+    pub fn replace_process(&self, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> io::Error {
+        let program = match File::open("/proc/self/exe") {
+            Ok(program) => program,
+            Err(error) => return error,
+        };
+        let mut command = self.command(&program, words, env);
+        match self.assume() {
+            Ok(()) => command.exec(),
+            Err(error) => error,
+        }
+    }
+
+    /// Runs this program as this account to its end; what it prints to standard output comes back, standard error is ours.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn output_of(&self, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> io::Result<Output> {
+        let program = File::open("/proc/self/exe")?;
+        let mut command = self.command(&program, words, env);
+        command.stdin(Stdio::null()).stderr(Stdio::inherit());
+        // Credentials are a thread's own (credentials(7), "C library/kernel differences"): this one alone gives them up.
+        std::thread::scope(|scope| {
+            let run = move || {
+                self.assume()?;
+                command.output()
+            };
+            let thread = std::thread::Builder::new().spawn_scoped(scope, run)?;
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that ran it broke off")))
+        })
+    }
+}
+
+/// A user number as messages show it: by its name, where it has one.
+pub fn user_name(uid: u32) -> String {
+    if uid == 0 {
+        return "root".into();
+    }
+    match uzers::get_user_by_uid(uid) {
+        Some(user) => user.name().to_string_lossy().into_owned(),
+        None => format!("uid {uid}"),
+    }
+}
+
+/// A group number as messages show it.
+pub fn group_name(gid: u32) -> String {
+    match uzers::get_group_by_gid(gid) {
+        Some(group) => group.name().to_string_lossy().into_owned(),
+        None => format!("gid {gid}"),
+    }
+}
+
+/// Whose home folder a path lies in, whoever asks: the nearest folder above it that is the home of its own owner.
+pub fn owner_of_home(path: &Path) -> Option<Account> {
+    use std::os::unix::fs::MetadataExt;
+    path.ancestors().skip(1).find_map(|folder| {
+        let uid = folder.metadata().ok()?.uid();
+        let user = uzers::get_user_by_uid(uid)?;
+        (user.home_dir() == folder && folder != Path::new("/")).then(|| Account::of(&user))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_whom_the_kernel_says() {
+        let own = Account::own();
+        let seen = Account::of_process(std::process::id()).unwrap();
+        assert_eq!((own.uid, own.gid, own.may_chown), (seen.uid, seen.gid, seen.may_chown));
+        assert!(own.groups.contains(&own.gid));
+    }
+
+    #[test]
+    fn names_stand_for_numbers() {
+        assert_eq!(user_name(0), "root");
+        assert_eq!(user_name(4_000_000_123), "uid 4000000123");
+        assert_eq!(Account::named("0").and_then(|account| account.name), Account::named("root").unwrap().name);
+        assert_eq!(Account::named("no such user"), None);
+    }
+}

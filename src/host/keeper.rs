@@ -1,0 +1,210 @@
+//! Owns: who keeps a config's tokens, whoever asks: a daemon that answers, the service that runs it, the owner of its state,
+//! or the owner of the home folder it lies in; and what of the environment follows from that.
+//! Does not: read the config beyond `[daemon]`, or work as that user (`account` does).
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::account::{self, Account};
+use super::control::{About, ClientError, Request, call};
+use super::unit::{self, Service};
+use super::{facts, load};
+use crate::core::config;
+use crate::core::environment::Environment;
+use crate::core::plan;
+
+/// A daemon says who it is within this.
+const INTRODUCTION: Duration = Duration::from_secs(2);
+
+/// Set in a process that works as somebody else than who started it.
+pub const ACTING: &str = "RENEWD_ACTING_AS";
+
+/// A place where a config's daemon may listen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Meeting {
+    pub socket: PathBuf,
+    /// The config names it: whoever listens there is meant.
+    pub is_named: bool,
+}
+
+/// How it is known whom a config's daemon runs as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ToldBy {
+    /// It runs, as this process.
+    Daemon(u32),
+    Service(String),
+    /// The folder of its state is his.
+    State(PathBuf),
+    /// The config lies in his home.
+    Home(PathBuf),
+}
+
+impl std::fmt::Display for ToldBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Daemon(pid) => write!(f, "its daemon, process {pid}, runs as that user"),
+            Self::Service(name) => write!(f, "{name} runs as that user"),
+            Self::State(path) => write!(f, "its state in {} belongs to that user", path.display()),
+            Self::Home(path) => write!(f, "the config lies in {}", path.display()),
+        }
+    }
+}
+
+/// Who keeps a config.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Absolute, as it was given.
+    pub config: PathBuf,
+    /// The daemon of this config, where one answers.
+    pub daemon: Option<About>,
+    service: Option<Service>,
+    /// `None`: nothing tells; whoever asks may be it.
+    pub account: Option<(Account, ToldBy)>,
+}
+
+impl Keeper {
+    /// Looks for the keeper of the config at `path`.
+    pub fn of(path: &Path, env: &Environment) -> Self {
+        let config = env.absolute_path(path);
+        let service = unit::service_of(&config);
+        let daemon = places(&config, env, service.as_ref()).iter().find_map(|place| met(place, &config));
+        let mut keeper = Self { config, daemon, service, account: None };
+        keeper.account = keeper.find_account(env);
+        keeper
+    }
+
+    fn find_account(&self, env: &Environment) -> Option<(Account, ToldBy)> {
+        let by_daemon = || {
+            let pid = self.daemon.as_ref()?.pid;
+            Some((Account::of_process(pid)?, ToldBy::Daemon(pid)))
+        };
+        let by_service = || {
+            let service = self.service.as_ref()?;
+            Some((service.account()?, ToldBy::Service(service.name.clone())))
+        };
+        let by_state = || {
+            let folder = self.state_dir(env)?;
+            let meta = folder.metadata().ok()?;
+            // Where anybody may make folders, one proves nothing of whose it is.
+            let is_proof = folder.parent()?.ancestors().all(|above| is_roots_alone(above, meta.uid()));
+            is_proof.then(|| (Account::of_uid(meta.uid(), meta.gid()), ToldBy::State(folder)))
+        };
+        let by_home = || {
+            let account = account::owner_of_home(&self.config)?;
+            let home = account.home.clone()?;
+            Some((account, ToldBy::Home(home)))
+        };
+        by_daemon().or_else(by_service).or_else(by_state).or_else(by_home)
+    }
+
+    /// Where the state is, as far as it can be told without reading the config whole.
+    fn state_dir(&self, env: &Environment) -> Option<PathBuf> {
+        let env = self.environment(env);
+        let base = self.config.parent().unwrap_or(Path::new("/"));
+        let said = daemon_table(&self.config).and_then(|text| config::state_dir(&text, base, &env));
+        said.or_else(|| plan::default_state_dir(&self.config, &env))
+    }
+
+    /// The environment that the config is read in: what systemd gives to its service and to nobody else, and the home of
+    /// whom it belongs to.
+    pub fn environment(&self, env: &Environment) -> Environment {
+        let mut env = env.clone();
+        for (name, folder) in self.folders() {
+            if env.non_empty(name).is_none() {
+                env = env.with(name, folder.as_os_str());
+            }
+        }
+        // The state of a config in somebody's home is there, whoever asks.
+        let own = env.home();
+        if let Some(home) = account::owner_of_home(&self.config).and_then(|account| account.home)
+            && own.as_ref() != Some(&home)
+        {
+            env = env.with("XDG_STATE_HOME", home.join(".local/state").as_os_str());
+        }
+        env
+    }
+
+    /// Folders of its service.
+    fn folders(&self) -> Vec<(&'static str, PathBuf)> {
+        let Some(service) = &self.service else { return Vec::new() };
+        let credentials = Path::new("/run/credentials").join(&service.name);
+        let all = [
+            ("RUNTIME_DIRECTORY", service.runtime.clone()),
+            ("STATE_DIRECTORY", service.state.clone()),
+            ("CREDENTIALS_DIRECTORY", Some(credentials).filter(|folder| folder.is_dir())),
+        ];
+        all.into_iter().filter_map(|(name, folder)| Some((name, folder?))).collect()
+    }
+
+    /// Variables with which this program works on the config as that account.
+    pub fn variables(&self, account: &Account) -> Vec<(&'static str, Option<PathBuf>)> {
+        let mut all: Vec<_> = self.folders().into_iter().map(|(name, folder)| (name, Some(folder))).collect();
+        let session = Path::new("/run/user").join(account.uid.to_string());
+        all.push(("XDG_RUNTIME_DIR", Some(session).filter(|folder| folder.is_dir())));
+        all.push(("RENEWD_CONFIG", Some(self.config.clone())));
+        all.push((ACTING, Some(PathBuf::from(account.shown()))));
+        all
+    }
+}
+
+/// Whether nobody but root, and that user, can put something else in the place of this folder.
+fn is_roots_alone(folder: &Path, uid: u32) -> bool {
+    folder.metadata().is_ok_and(|meta| (meta.uid() == 0 || meta.uid() == uid) && meta.mode() & 0o022 == 0)
+}
+
+fn daemon_table(config: &Path) -> Option<String> {
+    let file = facts::read_config(config, load::LARGEST_CONFIG).ok()?;
+    Some(String::from_utf8_lossy(&file.bytes).into_owned())
+}
+
+/// Where the daemon of a config may listen, in order; of a broken config too.
+pub fn meetings(config: &Path, env: &Environment) -> Vec<Meeting> {
+    let config = env.absolute_path(config);
+    places(&config, env, unit::service_of(&config).as_ref())
+}
+
+fn places(config: &Path, env: &Environment, service: Option<&Service>) -> Vec<Meeting> {
+    let runtime = service.and_then(|service| service.runtime.clone());
+    let in_service = match &runtime {
+        Some(folder) => env.with("RUNTIME_DIRECTORY", folder.as_os_str()),
+        None => env.clone(),
+    };
+    let base = config.parent().unwrap_or(Path::new("/"));
+    let text = daemon_table(config);
+    // A caller in a unit has a $RUNTIME_DIRECTORY of its own: the daemon's own is as likely.
+    let named = [env, &in_service].map(|env| text.as_ref().and_then(|text| config::control_socket(text, base, env)));
+    let mut named: Vec<PathBuf> = named.into_iter().flatten().collect();
+    named.dedup();
+    if !named.is_empty() {
+        return named.into_iter().map(|socket| Meeting { socket, is_named: true }).collect();
+    }
+    let session = account::owner_of_home(config).map(|account| format!("/run/user/{}/renewd/control.sock", account.uid));
+    let mut sockets: Vec<PathBuf> = load::default_control_sockets(env);
+    let usual = sockets.pop();
+    sockets.extend(runtime.map(|folder| folder.join("control.sock")));
+    sockets.extend(session.map(PathBuf::from));
+    sockets.extend(usual);
+    let mut seen = std::collections::HashSet::new();
+    sockets.retain(|socket| seen.insert(socket.clone()));
+    sockets.into_iter().map(|socket| Meeting { socket, is_named: false }).collect()
+}
+
+fn met(place: &Meeting, config: &Path) -> Option<About> {
+    let about = introduce(&place.socket).ok()??;
+    is_same(&about.config, config).then_some(about)
+}
+
+/// Who listens there. `None`: a daemon that is too old to say.
+///
+/// # Errors
+/// Nobody does, or the caller may not ask.
+pub fn introduce(socket: &Path) -> Result<Option<About>, ClientError> {
+    Ok(call(socket, &Request::About, INTRODUCTION)?.about)
+}
+
+/// Whether two paths name one config: the same words, or the same file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    one == other || id(one).is_some_and(|one| Some(one) == id(other))
+}
