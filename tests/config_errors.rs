@@ -663,14 +663,15 @@ fn a_broken_config_is_not_lost() {
     let home = Home::new();
     home.file("config.toml", "[daemon]\ncontrol_socket = \"c.sock\"\n[token.a\n");
     let config = home.path.join("config.toml");
-    assert_eq!(renewd::host::load::control_sockets(&config, &home.environment()), [home.path.join("c.sock")]);
+    let meetings = |config: &Path| -> Vec<_> {
+        let places = renewd::host::keeper::meetings(config, &home.environment());
+        places.into_iter().map(|place| (place.socket, place.is_named)).collect()
+    };
+    assert_eq!(meetings(&config), [(home.path.join("c.sock"), true)]);
     let loaded = home.load();
     assert!(loaded.plan.is_none());
     assert!(loaded.watched_files().contains(&config));
-    assert_eq!(
-        renewd::host::load::control_sockets(Path::new("/nowhere/config.toml"), &home.environment()),
-        [Path::new("/run/renewd/control.sock"), Path::new("/run/renewd/control.sock")]
-    );
+    assert_eq!(meetings(Path::new("/nowhere/config.toml")), [("/run/renewd/control.sock".into(), false)]);
 }
 
 /// The config of the contract, as far as it is built, is a good one.

@@ -1,0 +1,204 @@
+//! The promise: one config has one state, whoever asks, from whatever environment. Beside its daemon others work through it or
+//! refuse; without it root works as the user whom the daemon runs as. `token` and `exec` touch no file. `check` judges for the
+//! user who will run it, and names users and groups.
+
+use std::fs;
+
+use crate::machine::{ALICE, JOBS, Machine, PERSON, RENEWD, ROOT, SERVICE, SERVICE_IN_JOBS, owner_of};
+use crate::support::{Jwt, SECRET, until};
+
+const CONFIG: &str = "/etc/renewd/config.toml";
+
+fn config(path: &str, more: &str) -> String {
+    format!(
+        "[token.a]\nsource = \"jwt\"\nalgorithm = \"HS256\"\nkey = \"k\"\nsecret.file = \"secret\"\n{more}\n\
+         [[token.a.output]]\nformat = \"token\"\npath = \"{path}\"\n"
+    )
+}
+
+/// A machine with the shipped config's places: readable for the service alone.
+fn machine(test: &str, text: &str) -> Option<Machine> {
+    let machine = Machine::new(test)?;
+    machine.put("/etc/renewd/secret", SECRET, 0o600, RENEWD);
+    machine.put(CONFIG, text, 0o640, RENEWD);
+    Some(machine)
+}
+
+fn unit(machine: &Machine, name: &str, lines: &str) {
+    machine.folder("/etc/systemd/system", 0o755, 0);
+    machine.put(&format!("/etc/systemd/system/{name}"), &format!("[Service]\n{lines}"), 0o644, 0);
+}
+
+#[test]
+fn beside_its_daemon_root_works_through_it_and_without_it_as_its_user() {
+    let Some(machine) = machine("root beside the daemon", &config("/run/renewd/a", "")) else { return };
+    let service = machine.service(SERVICE, CONFIG, "renewd");
+    until("the token is there", || machine.at("/run/renewd/a").exists());
+    let first = machine.read("/run/renewd/a");
+    let once = machine.run(ROOT, &["once", "a"]).expect(1);
+    assert!(once.stderr.contains(&service.pid()) && once.stderr.contains("/var/lib/renewd"), "{once:#?}");
+    assert_eq!(machine.run(ROOT, &["token", "a"]).expect(0).stdout.trim(), first);
+    machine.run(ROOT, &["rotate", "a"]).expect(0);
+    let second = machine.read("/run/renewd/a");
+    assert_ne!(first, second);
+    service.stop();
+
+    // From the state, though that is in somebody else's folder: the same one, and its file is not touched.
+    let written = fs::metadata(machine.at("/run/renewd/a")).and_then(|meta| meta.modified()).expect("stat");
+    assert_eq!(machine.run(ROOT, &["token", "a"]).expect(0).stdout.trim(), second);
+    // A fresh one for who asked is no rotation either.
+    let longer = machine.run(ROOT, &["token", "a", "--min-valid", "59m 59s"]).expect(0);
+    assert!(Jwt::signed_with(longer.stdout.trim(), SECRET.as_bytes()).is_ok(), "{longer:#?}");
+    assert_eq!(machine.read("/run/renewd/a"), second);
+    assert_eq!(fs::metadata(machine.at("/run/renewd/a")).and_then(|meta| meta.modified()).expect("stat"), written);
+    // The command of `exec` is root's own.
+    let ran = machine.run(ROOT, &["exec", "a", "--", "sh", "-c", "id -u; echo $HOME; test -n \"$A_TOKEN\""]).expect(0);
+    assert_eq!(ran.stdout, "0\n/root\n");
+
+    machine.run(ROOT, &["once", "--force"]).expect(0);
+    assert_ne!(machine.read("/run/renewd/a"), second);
+    assert_eq!(owner_of(&machine.at("/run/renewd/a")), RENEWD);
+    for entry in fs::read_dir(machine.at("/var/lib/renewd")).expect("the state").flatten() {
+        assert_eq!(owner_of(&entry.path()), RENEWD, "{}", entry.path().display());
+    }
+    let at_home: Vec<_> = fs::read_dir(machine.at("/root")).expect("root's home").flatten().collect();
+    assert!(at_home.is_empty(), "{at_home:?}");
+}
+
+#[test]
+fn cron_needs_no_environment() {
+    let Some(machine) = machine("once from cron", &config("/run/renewd/a", "")) else { return };
+    machine.folder("/var/lib/renewd", 0o700, RENEWD);
+    let once = machine.run(SERVICE, &["once"]).expect(0);
+    assert!(!once.stderr.contains("warning") && !once.stderr.contains("control socket"), "{once:#?}");
+    let first = machine.read("/run/renewd/a");
+    machine.run(ROOT, &["once"]).expect(0);
+    assert_eq!(machine.read("/run/renewd/a"), first, "root made another one");
+}
+
+#[test]
+fn a_service_with_folders_of_its_own_is_found_by_its_unit() {
+    let Some(machine) = machine("a template's instance", "") else { return };
+    let blue = "/etc/renewd/blue.toml";
+    machine.put(blue, &config("$RUNTIME_DIRECTORY/a", ""), 0o640, RENEWD);
+    unit(
+        &machine,
+        "renewd@.service",
+        "User=renewd\nExecStart=/usr/bin/renewd run -c /etc/renewd/%i.toml\nRuntimeDirectory=renewd-%i\nStateDirectory=renewd-%i\n",
+    );
+    let service = machine.service(SERVICE, blue, "renewd-blue");
+    until("the token is there", || machine.at("/run/renewd-blue/a").exists());
+    let status = machine.run(ROOT, &["status", "-c", blue]).expect(0);
+    assert!(status.stdout.contains("valid"), "{status:#?}");
+    let once = machine.run(ROOT, &["once", "-c", blue]).expect(1);
+    assert!(once.stderr.contains(&service.pid()), "{once:#?}");
+    let first = machine.read("/run/renewd-blue/a");
+    service.stop();
+    assert_eq!(machine.run(ROOT, &["token", "a", "-c", blue]).expect(0).stdout.trim(), first);
+    machine.run(ROOT, &["once", "-c", blue, "--force"]).expect(0);
+    assert_eq!(owner_of(&machine.at("/run/renewd-blue/a")), RENEWD);
+    assert!(!machine.at("/var/lib/renewd").exists(), "a second state was made");
+}
+
+/// A relative path, a path through a link and the path itself: all are this daemon's config.
+#[test]
+fn a_config_by_another_name_is_the_daemons_too() {
+    let Some(machine) = machine("another name of the config", &config("/run/renewd/a", "")) else { return };
+    std::os::unix::fs::symlink(CONFIG, machine.at("/root/link.toml")).expect("ln -s");
+    let service = machine.service(SERVICE, CONFIG, "renewd");
+    until("the token is there", || machine.at("/run/renewd/a").exists());
+    for path in ["etc/renewd/config.toml", "/root/link.toml"] {
+        let once = machine.run(ROOT, &["once", "-c", path]).expect(1);
+        assert!(once.stderr.contains(&service.pid()), "{path}: {once:#?}");
+    }
+}
+
+#[test]
+fn the_daemon_of_another_config_is_not_asked() {
+    let Some(machine) = machine("another config's daemon", &config("/run/renewd/a", "")) else { return };
+    machine.put("/etc/renewd/other.toml", &config("/run/renewd/b", ""), 0o640, RENEWD);
+    let service = machine.service(SERVICE, CONFIG, "renewd");
+    until("the token is there", || machine.at("/run/renewd/a").exists());
+    let first = machine.read("/run/renewd/a");
+    for command in ["rotate", "reload"] {
+        let ran = machine.run(ROOT, &[command, "-c", "/etc/renewd/other.toml"]).expect(69);
+        assert!(ran.stderr.contains(CONFIG) && ran.stderr.contains(&service.pid()), "{ran:#?}");
+    }
+    assert_eq!(machine.read("/run/renewd/a"), first);
+    // Who names the socket means it.
+    machine.run(ROOT, &["rotate", "-c", "/etc/renewd/other.toml", "--socket", "/run/renewd/control.sock"]).expect(0);
+    assert_ne!(machine.read("/run/renewd/a"), first);
+}
+
+#[test]
+fn a_config_in_a_home_has_its_state_there_and_root_works_as_its_owner() {
+    let Some(machine) = Machine::new("a config in a home") else { return };
+    machine.folder("/home/alice/.config/renewd", 0o700, ALICE);
+    machine.folder("/home/alice/out", 0o700, ALICE);
+    let own = "/home/alice/.config/renewd/config.toml";
+    machine.put("/home/alice/.config/renewd/secret", SECRET, 0o600, ALICE);
+    machine.put(own, &config("~/out/a", ""), 0o600, ALICE);
+    machine.run(ROOT, &["once", "-c", own]).expect(0);
+    assert_eq!(owner_of(&machine.at("/home/alice/out/a")), ALICE);
+    assert_eq!(owner_of(&machine.at("/home/alice/.local/state/renewd")), ALICE);
+    let first = machine.read("/home/alice/out/a");
+    assert_eq!(machine.run(PERSON, &["token", "a"]).expect(0).stdout.trim(), first);
+    machine.run(PERSON, &["once"]).expect(0);
+    assert_eq!(machine.read("/home/alice/out/a"), first);
+}
+
+#[test]
+fn other_users_are_told_what_helps_them() {
+    let Some(machine) = machine("other users", &config("/run/renewd/a", "")) else { return };
+    let told = machine.run(PERSON, &["check"]).expect(78);
+    assert!(told.stderr.contains(CONFIG) && told.stderr.contains("permission denied"), "{told:#?}");
+    assert!(!told.stderr.contains("there is no config"), "{told:#?}");
+    let service = machine.service(SERVICE, CONFIG, "renewd");
+    let refused = machine.run(PERSON, &["status"]).expect(1);
+    assert!(refused.stderr.contains("control_group"), "{refused:#?}");
+    service.stop();
+    // A config that she may read; the state is not hers.
+    machine.folder("/etc/renewd", 0o755, 0);
+    machine.put(CONFIG, &config("/run/renewd/a", ""), 0o644, RENEWD);
+    machine.put("/etc/renewd/secret", SECRET, 0o644, RENEWD);
+    let own = machine.run(PERSON, &["token", "a"]).expect(75);
+    assert!(own.stderr.contains("belongs to the user renewd, and this runs as alice"), "{own:#?}");
+}
+
+#[test]
+fn check_judges_for_the_user_who_will_run_it() {
+    let text = config("/run/renewd/a", "").replace("format =", "mode = \"0640\"\ngroup = \"jobs\"\nformat =");
+    let Some(machine) = machine("check for another user", &text) else { return };
+    // Nothing tells whose it is: root judges for itself.
+    machine.run(ROOT, &["check"]).expect(0);
+    let named = machine.run(ROOT, &["check", "--as", "renewd"]).expect(78);
+    assert!(named.stderr.contains("the user renewd is not in the group jobs"), "{named:#?}");
+    unit(&machine, "tokens.service", "User=renewd\nExecStart=/usr/bin/renewd run -c /etc/renewd/config.toml\n");
+    let by_unit = machine.run(ROOT, &["check"]).expect(78);
+    assert!(by_unit.stderr.contains("the user renewd is not in the group jobs"), "{by_unit:#?}");
+    assert!(!by_unit.stderr.contains(&JOBS.to_string()) && !by_unit.stderr.contains(&RENEWD.to_string()), "{by_unit:#?}");
+    machine.folder("/etc/systemd/system/tokens.service.d", 0o755, 0);
+    machine.put(
+        "/etc/systemd/system/tokens.service.d/group.conf",
+        "[Service]\nSupplementaryGroups=jobs\n",
+        0o644,
+        0,
+    );
+    let ok = machine.run(ROOT, &["check"]).expect(0);
+    assert!(ok.stdout.contains("for the user renewd"), "{ok:#?}");
+    machine.put("/etc/renewd/secret", SECRET, 0o600, 0);
+    let secret = machine.run(ROOT, &["check"]).expect(78);
+    assert!(secret.stderr.contains("permission denied for the user renewd"), "{secret:#?}");
+    machine.run(PERSON, &["check", "--as", "renewd"]).expect(64);
+}
+
+/// What its daemon can do counts, not what a file says of its user: it runs with a group that nobody knows of.
+#[test]
+fn check_judges_by_the_groups_of_a_daemon_that_runs() {
+    let text = config("/run/renewd/a", "").replace("format =", "mode = \"0640\"\ngroup = \"jobs\"\nformat =");
+    let Some(machine) = machine("check beside a daemon", &text) else { return };
+    machine.run(ROOT, &["check", "--as", "renewd"]).expect(78);
+    let service = machine.service(SERVICE_IN_JOBS, CONFIG, "renewd");
+    machine.run(ROOT, &["check"]).expect(0);
+    service.stop();
+}
