@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::acting::Home;
+use super::progress::Progress;
 use super::{Exit, Surroundings, online, units};
 use crate::core::environment::Environment;
 use crate::core::finding::{Report, Severity, quote};
@@ -44,11 +45,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     };
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let styled = coloured(&around.env);
-    let checked = check(&home, &mut out, &mut err, styled);
+    let checked = check(&home, around, &mut out, &mut err, styled);
     let looked = checked.and_then(|plan| {
         let Some(plan) = plan else { return Ok(Exit::WrongConfig) };
         let readable = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err))?;
-        let there = !args.online || online::check(&plan, &mut out)?;
+        let there = !args.online || online::check(&plan, around, &mut out)?;
         Ok(if readable && there { Exit::Done } else { Exit::Failed })
     });
     looked.unwrap_or(Exit::Failed)
@@ -73,14 +74,24 @@ fn judge_as(args: &Args, home: &Home) -> Result<(), Exit> {
 }
 
 /// Checks a config. Findings go to `err`, "ok: ..." to `out`; the plan of a config that is right.
-fn check(home: &Home, out: &mut dyn Write, err: &mut dyn Write, styled: bool) -> io::Result<Option<Plan>> {
+fn check(
+    home: &Home,
+    around: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    styled: bool,
+) -> io::Result<Option<Plan>> {
+    let reading = Progress::of(around, "reading the config and what it names", 0);
     let loaded = load(&home.config, &home.env);
+    drop(reading);
     err.write_all(loaded.report.render(styled).as_bytes())?;
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
             let whom = home.env.variable(ACTING).map(|whom| format!(", for the user {}", whom.display()));
             let whom = whom.unwrap_or_default();
-            writeln!(out, "ok: {}{whom}", summary(&plan, &loaded.report))?;
+            if !around.is_quiet() {
+                writeln!(out, "ok: {}{whom}", summary(&plan, &loaded.report))?;
+            }
             Ok(Some(plan))
         }
         _ => {

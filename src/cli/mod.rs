@@ -11,6 +11,7 @@ mod input;
 mod inspect;
 mod once;
 mod online;
+mod progress;
 mod refresh;
 mod reload;
 mod rotate;
@@ -26,10 +27,11 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
 
 use crate::core::environment::Environment;
 use crate::core::finding::looks_opaque;
-use crate::host::load;
+use crate::host::{load, log};
 
 /// Keeps short-lived tokens fresh in files.
 ///
@@ -41,6 +43,14 @@ struct Cli {
     /// The config; default: $RENEWD_CONFIG, $XDG_CONFIG_HOME/renewd/config.toml, /etc/renewd/config.toml
     #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+
+    /// Say only what is wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Say more: log lines of the level debug
+    #[arg(short, long, global = true)]
+    verbose: bool,
 
     #[command(subcommand)]
     command: Command,
@@ -81,13 +91,35 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What every command may look at: `-c` and the process's environment.
+/// How much is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Volume {
+    Quiet,
+    Usual,
+    Verbose,
+}
+
+/// What every command may look at: `-c`, `-q`, `-v` and the process's environment.
 pub(crate) struct Surroundings {
     pub config: Option<PathBuf>,
     pub env: Environment,
+    pub volume: Volume,
 }
 
 impl Surroundings {
+    pub fn is_quiet(&self) -> bool {
+        self.volume == Volume::Quiet
+    }
+
+    /// Begins the log of a command that has one.
+    pub fn begin_log(&self) {
+        log::init(match self.volume {
+            Volume::Quiet => Some(LevelFilter::ERROR),
+            Volume::Usual => None,
+            Volume::Verbose => Some(LevelFilter::DEBUG),
+        });
+    }
+
     /// The config's path; says that there is none where there is none.
     pub fn config(&self) -> Result<PathBuf, Exit> {
         load::find_config(self.config.as_deref(), &self.env).map_err(|none| {
@@ -99,11 +131,16 @@ impl Surroundings {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let Cli { config, command } = match Cli::try_parse() {
+    let Cli { config, quiet, verbose, command } = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
     };
-    let around = Surroundings { config, env: load::environment() };
+    let volume = match (quiet, verbose) {
+        (true, _) => Volume::Quiet,
+        (_, true) => Volume::Verbose,
+        _ => Volume::Usual,
+    };
+    let around = Surroundings { config, env: load::environment(), volume };
     let exit = match command {
         Command::Run(args) => return run::run(&args, around),
         Command::Exec(args) => return exec::run(&args, &around),

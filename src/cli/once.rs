@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::acting::Home;
+use super::progress::Progress;
 use super::{Exit, Surroundings, check, input};
 use crate::core::plan::Purpose;
 use crate::core::settings::{Plan, TokenName};
 use crate::daemon::{self, Once};
 use crate::host::control::About;
+use crate::host::hardening;
 use crate::host::load::load_for;
-use crate::host::{hardening, log};
 
 /// Try each token that is due once, deliver, wait for its hooks, and exit
 ///
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
-    log::init();
+    around.begin_log();
     match try_run(args, around) {
         Ok(exit) | Err(exit) => exit,
     }
@@ -50,7 +51,8 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     let names = named(&plan, &args.names)?;
     let lacks = lacks(&plan, &names);
     let what = Once { names, ahead: args.ahead, force: args.force, token: None };
-    let end = daemon::once(plan, what).map_err(|error| {
+    let progress = Progress::of(around, "tokens", 0);
+    let end = daemon::once(plan, what, &|done, all| progress.set(done, all)).map_err(|error| {
         eprintln!("error: {error}");
         Exit::Failed
     })?;

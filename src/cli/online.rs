@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use super::Surroundings;
+use super::progress::Progress;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::host::clock;
@@ -17,12 +19,15 @@ use crate::source::{Given, SourceError};
 type Tried = BTreeMap<TokenName, Result<Shown, SourceError>>;
 
 /// Tries all tokens of a plan; true if none failed.
-pub(super) fn check(plan: &Plan, out: &mut dyn Write) -> io::Result<bool> {
+pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tried = runtime.block_on(all(plan));
+    let progress = Progress::of(around, "tokens tried", plan.tokens.len());
+    let tried = runtime.block_on(all(plan, &progress));
+    drop(progress);
     // A name that is still looked up is not waited for.
     runtime.shutdown_background();
-    for token in &plan.tokens {
+    let is_told = |token: &&TokenPlan| !around.is_quiet() || tried.get(&token.name).is_none_or(Result::is_err);
+    for token in plan.tokens.iter().filter(is_told) {
         let said = tried.get(&token.name).map_or_else(|| "was not tried".into(), said);
         writeln!(out, "{}: {said}", token.name)?;
     }
@@ -43,7 +48,7 @@ fn said(tried: &Result<Shown, SourceError>) -> String {
 }
 
 /// In rounds: those whose parents were tried go together.
-async fn all(plan: &Plan) -> Tried {
+async fn all(plan: &Plan, progress: &Progress) -> Tried {
     let network = Arc::new(Network::new(|| clock::now().wall));
     let mut tried = Tried::new();
     loop {
@@ -54,7 +59,11 @@ async fn all(plan: &Plan) -> Tried {
         if round.is_empty() {
             return tried;
         }
-        let asked = round.iter().map(|token| one(token, &tried, &network));
+        let asked = round.iter().map(|token| async {
+            let answer = one(token, &tried, &network).await;
+            progress.step();
+            answer
+        });
         let answered = join_all(asked).await;
         tried.extend(round.iter().map(|token| token.name.clone()).zip(answered));
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::Surroundings;
 use super::ask::{PATIENCE, SocketArgs, finish};
+use super::progress::Progress;
 use crate::host::control::Request;
 
 /// Have the daemon read its config again, and wait for the verdict
@@ -17,5 +18,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
-    finish(args.socket.ask(around, &Request::Reload, PATIENCE))
+    let progress = Progress::of(around, "waiting for the verdict on the config", 0);
+    let answer = args.socket.ask(around, &Request::Reload, PATIENCE);
+    drop(progress);
+    finish(answer)
 }

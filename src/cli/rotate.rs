@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::Surroundings;
 use super::ask::{PATIENCE, SocketArgs, finish};
+use super::progress::Progress;
 use crate::host::control::Request;
 
 /// Have the daemon renew tokens now; returns when they are on disk
@@ -27,5 +28,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let request = Request::Rotate { names: args.names.clone(), force: args.force };
-    finish(args.socket.ask(around, &request, PATIENCE))
+    let progress = Progress::of(around, "waiting until the new tokens are on disk", 0);
+    let answer = args.socket.ask(around, &request, PATIENCE);
+    drop(progress);
+    finish(answer)
 }

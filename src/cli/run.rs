@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::Surroundings;
 use crate::daemon;
-use crate::host::{hardening, log};
+use crate::host::hardening;
 
 /// Keep the tokens of the config fresh, in the foreground
 ///
@@ -14,7 +14,7 @@ use crate::host::{hardening, log};
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args, around: Surroundings) -> ExitCode {
-    log::init();
+    around.begin_log();
     let config = match around.config() {
         Ok(config) => config,
         Err(exit) => return exit.into(),

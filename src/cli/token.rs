@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 use super::acting::Home;
 use super::ask::{PATIENCE, SocketArgs, complain};
 use super::{Exit, Surroundings, check, input, once};
+use crate::core::plan::Purpose;
 use crate::core::render::{Rendered, render};
 use crate::core::secret::Secret;
-use crate::core::plan::Purpose;
 use crate::core::settings::{Format, Plan, TokenName};
 use crate::core::time::Wall;
 use crate::daemon::{self, Once};
@@ -162,15 +162,11 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
     let Some(name) = names.first().cloned() else { return Err(Exit::Usage) };
     let variable = plan.env_variable(name.as_str()).map(str::to_owned);
     let what = Once { names, ahead: Duration::ZERO, force: false, token: Some((name.clone(), min_valid)) };
-    let end = daemon::once(plan, what).map_err(|error| not_now(error.to_string()))?;
+    let end = daemon::once(plan, what, &|_, _| ()).map_err(|error| not_now(error.to_string()))?;
     match end.held {
-        Some(Ok(held)) => Ok(Usable {
-            name,
-            token: held.token,
-            issued_at: held.issued_at,
-            expires_at: held.expires_at,
-            variable,
-        }),
+        Some(Ok(held)) => {
+            Ok(Usable { name, token: held.token, issued_at: held.issued_at, expires_at: held.expires_at, variable })
+        }
         Some(Err(why)) => Err(not_now(why)),
         None => Err(not_now(format!("token {name} is not at hand"))),
     }

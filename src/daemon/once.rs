@@ -18,6 +18,9 @@ use crate::host::clock;
 /// After SIGTERM, what is under way may take this long.
 const STOP: Duration = Duration::from_millis(1800);
 
+/// How far it is, is told so often.
+const TELL: Duration = Duration::from_millis(200);
+
 /// What is to be done once.
 pub(crate) struct Once {
     /// Empty: all.
@@ -38,19 +41,22 @@ pub(crate) struct OnceEnd {
     pub held: Option<Result<Held, String>>,
 }
 
+/// Who is told how many tokens are done, and of how many.
+pub(crate) type Told<'t> = &'t dyn Fn(usize, usize);
+
 /// Does it.
 ///
 /// # Errors
 /// The state cannot be opened: a daemon has it, or the machine refuses.
-pub(crate) fn once(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
+pub(crate) fn once(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(all(plan, what));
+    let end = runtime.block_on(all(plan, what, told));
     // A write that hangs is not waited for.
     runtime.shutdown_background();
     end
 }
 
-async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
+async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartError> {
     let (messages, mut inbox) = unbounded_channel();
     let mode = Mode::Once {
         only: (!what.names.is_empty()).then(|| what.names.clone()),
@@ -71,12 +77,18 @@ async fn all(plan: Plan, what: Once) -> Result<OnceEnd, StartError> {
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])?;
     let mut stop_at = None;
     let mut alarm = clock::Alarm::new()?;
+    let mut told_at = clock::now().boot;
     loop {
         runner.work();
         if runner.finished {
             break;
         }
         let now = clock::now();
+        if now.boot >= told_at {
+            let (done, all) = runner.state.progress();
+            told(done, all);
+            told_at = now.boot.plus(TELL);
+        }
         let wake = runner.wake.into_iter().chain(stop_at).min().unwrap_or(now.boot.plus(Duration::from_secs(30)));
         tokio::select! {
             message = inbox.recv() => message.into_iter().for_each(|message| take(&mut runner, message)),

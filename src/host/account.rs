@@ -32,9 +32,7 @@ impl Account {
     pub fn of_uid(uid: u32, gid: u32) -> Self {
         match uzers::get_user_by_uid(uid) {
             Some(user) => Self::of(&user),
-            None => {
-                Self { uid, gid, groups: vec![gid], name: None, home: None, may_chown: uid == 0 }
-            }
+            None => Self { uid, gid, groups: vec![gid], name: None, home: None, may_chown: uid == 0 },
         }
     }
 

@@ -179,7 +179,8 @@ fn places(config: &Path, env: &Environment, service: Option<&Service>) -> Vec<Me
     if !named.is_empty() {
         return named.into_iter().map(|socket| Meeting { socket, is_named: true }).collect();
     }
-    let session = account::owner_of_home(config).map(|account| format!("/run/user/{}/renewd/control.sock", account.uid));
+    let session =
+        account::owner_of_home(config).map(|account| format!("/run/user/{}/renewd/control.sock", account.uid));
     let mut sockets: Vec<PathBuf> = load::default_control_sockets(env);
     let usual = sockets.pop();
     sockets.extend(runtime.map(|folder| folder.join("control.sock")));

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -77,8 +78,12 @@ fn is_journal(journal_stream: Option<&OsStr>, out: BorrowedFd<'_>) -> bool {
 }
 
 /// Sends every `tracing` event of this process to standard error, as the environment asks. To be called once, first.
-pub fn init() {
-    let options = Options::from_env(|name| std::env::var_os(name), io::stderr().as_fd());
+/// `level` is what the command line asks for, which counts more.
+pub fn init(level: Option<LevelFilter>) {
+    let mut options = Options::from_env(|name| std::env::var_os(name), io::stderr().as_fd());
+    if let Some(level) = level {
+        (options.level, options.level_is_unknown) = (level, false);
+    }
     let subscriber = subscriber(options, Stderr);
     if tracing::subscriber::set_global_default(subscriber).is_ok() && options.level_is_unknown {
         tracing::warn!("RENEWD_LOG holds no level (error, warn, info, debug, trace or off): logging at info");
@@ -175,6 +180,16 @@ impl Visit for Text {
     }
 }
 
+/// Whatever is drawn on the terminal steps aside while a line is written.
+type Curtain = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+static CURTAIN: OnceLock<Curtain> = OnceLock::new();
+
+/// From now on each line is written inside `curtain`, which calls what it is given once. The first one stays.
+pub fn draw_curtain(curtain: Curtain) {
+    let _ = CURTAIN.set(curtain);
+}
+
 /// Standard error, which may be full, or closed at its other end.
 struct Stderr;
 
@@ -200,6 +215,15 @@ impl<F: AsFd> Patient<F> {
     const PIECE: usize = 4096;
 
     fn try_write(&self, text: &[u8]) -> bool {
+        let mut is_written = false;
+        match CURTAIN.get() {
+            Some(curtain) => curtain(&mut || is_written = self.try_write_bare(text)),
+            None => is_written = self.try_write_bare(text),
+        }
+        is_written
+    }
+
+    fn try_write_bare(&self, text: &[u8]) -> bool {
         let patience = match self.lost.load(Ordering::Relaxed) {
             0 => Self::PATIENCE_NANOS,
             _ => 0,

@@ -176,14 +176,12 @@ fn check_judges_for_the_user_who_will_run_it() {
     unit(&machine, "tokens.service", "User=renewd\nExecStart=/usr/bin/renewd run -c /etc/renewd/config.toml\n");
     let by_unit = machine.run(ROOT, &["check"]).expect(78);
     assert!(by_unit.stderr.contains("the user renewd is not in the group jobs"), "{by_unit:#?}");
-    assert!(!by_unit.stderr.contains(&JOBS.to_string()) && !by_unit.stderr.contains(&RENEWD.to_string()), "{by_unit:#?}");
-    machine.folder("/etc/systemd/system/tokens.service.d", 0o755, 0);
-    machine.put(
-        "/etc/systemd/system/tokens.service.d/group.conf",
-        "[Service]\nSupplementaryGroups=jobs\n",
-        0o644,
-        0,
+    assert!(
+        !by_unit.stderr.contains(&JOBS.to_string()) && !by_unit.stderr.contains(&RENEWD.to_string()),
+        "{by_unit:#?}"
     );
+    machine.folder("/etc/systemd/system/tokens.service.d", 0o755, 0);
+    machine.put("/etc/systemd/system/tokens.service.d/group.conf", "[Service]\nSupplementaryGroups=jobs\n", 0o644, 0);
     let ok = machine.run(ROOT, &["check"]).expect(0);
     assert!(ok.stdout.contains("for the user renewd"), "{ok:#?}");
     machine.put("/etc/renewd/secret", SECRET, 0o600, 0);

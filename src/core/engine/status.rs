@@ -105,6 +105,16 @@ impl State {
         }
     }
 
+    /// How many of the tokens that this run is about are done, well or not, and how many there are.
+    pub fn progress(&self) -> (usize, usize) {
+        let meant = self.tokens.iter().filter(|(name, token)| token.leaving.is_none() && self.is_selected(name));
+        meant.fold((0, 0), |(done, all), (_, token)| {
+            let is_under_way = token.flight.is_some() || token.incoming.is_some();
+            let is_done = !is_under_way && (token.view.delivered || self.failing(token).is_some());
+            (done + usize::from(is_done), all + 1)
+        })
+    }
+
     /// Nothing is being obtained, persisted or written.
     pub fn is_at_rest(&self) -> bool {
         self.busy == 0

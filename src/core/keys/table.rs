@@ -49,7 +49,7 @@ const DAEMON: Keys = &[&[
         "state_dir",
         Kind::Path,
         r#""/var/lib/renewd""#,
-        "Where the state is kept, tokens included (0700). Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.",
+        "Where the state is kept, tokens included (0700). Default: $STATE_DIRECTORY; else /var/lib/renewd for a config under /etc or /usr; else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.",
     ),
     Key::new("ready_timeout", Kind::Duration, r#""1m""#, "READY=1 waits this long at most for the required tokens.")
         .default(r#""1m""#),

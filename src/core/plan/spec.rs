@@ -73,7 +73,8 @@ impl<'r> Spec<'r> {
         }
         let group_name = name(group);
         let problem = format!("the user {me} is not in the group {group_name}, and may not give a file to it");
-        let help = format!("add SupplementaryGroups={group_name} to the unit (drop-in group.conf), or {me} to the group");
+        let help =
+            format!("add SupplementaryGroups={group_name} to the unit (drop-in group.conf), or {me} to the group");
         Some((group.place, problem, help))
     }
 
