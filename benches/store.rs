@@ -7,7 +7,7 @@ use std::time::Instant;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TokenName};
 use renewd::core::time::Wall;
-use renewd::host::store::{KeptToken, Record, Store};
+use renewd::host::store::{KeptToken, Record, Store, Worker};
 
 fn main() {
     let folder = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).map_or_else(std::env::temp_dir, Into::into);
@@ -32,7 +32,7 @@ fn main() {
 }
 
 fn open(at: &Path) -> (Store, renewd::host::store::Kept) {
-    Store::open(at, Path::new("/etc/renewd/config.toml"), 1).expect("the state")
+    Store::open(at, Path::new("/etc/renewd/config.toml"), 1, Worker::Daemon).expect("the state")
 }
 
 fn timed<T>(label: &str, work: impl FnOnce() -> T) -> T {

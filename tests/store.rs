@@ -15,7 +15,7 @@ use renewd::core::credential::RefreshToken;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
-use renewd::host::store::{Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError};
+use renewd::host::store::{glimpse, Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError, Worker};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
 const STATE: &str = "RENEWD_TEST_STATE";
@@ -25,7 +25,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn open(at: &Path) -> (Store, Kept) {
-    Store::open(at, Path::new(CONFIG), 7).unwrap()
+    Store::open(at, Path::new(CONFIG), 7, Worker::Daemon).unwrap()
 }
 
 /// Opens, looks, and lets go again.
@@ -115,7 +115,7 @@ fn what_was_appended_is_there_again() {
         .unwrap();
     store.append(&[], true).unwrap();
     drop(store);
-    let kept = Store::open(at.path(), Path::new(CONFIG), 8).unwrap().1;
+    let kept = Store::open(at.path(), Path::new(CONFIG), 8, Worker::Daemon).unwrap().1;
     assert_eq!(kept.seed, 7);
     assert_eq!(tokens_of(&kept), [token("a", 2), token("b", 6)]);
     assert_eq!(kept.targets.into_values().collect::<Vec<_>>(), [target("/run/a", &["a", "b"]), odd_target]);
@@ -139,7 +139,7 @@ fn the_folder_and_its_files_are_for_the_owner_only() {
     // A folder of other things is not renewd's to close.
     fs::write(state.join("notes"), "").unwrap();
     fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
-    let error = Store::open(&state, Path::new(CONFIG), 7).unwrap_err();
+    let error = Store::open(&state, Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
     assert!(matches!(error, StoreError::Exposed { .. }), "{error}");
     assert_eq!(mode(&state), 0o755);
     // A linked state_dir is what DynamicUser= makes.
@@ -172,7 +172,7 @@ fn two_configs_have_two_states() {
     let at = folder();
     let (mut one, _) = open(at.path());
     one.append(&[Record::Token(token("a", 1))], false).unwrap();
-    let (two, kept) = Store::open(at.path(), Path::new("/etc/other.toml"), 9).unwrap();
+    let (two, kept) = Store::open(at.path(), Path::new("/etc/other.toml"), 9, Worker::Daemon).unwrap();
     assert_eq!((kept.seed, kept.tokens.len()), (9, 0));
     drop((one, two));
     assert_eq!(look(at.path()).tokens.len(), 1);
@@ -239,7 +239,7 @@ fn a_holder_that_has_not_signed_yet_is_waited_for() {
 }
 
 fn assert_locked_by(at: &Path, holder: u32) {
-    let error = Store::open(at, Path::new(CONFIG), 7).unwrap_err();
+    let error = Store::open(at, Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
     assert!(error.to_string().contains(&format!("process {holder}")), "{error}");
     assert!(error.to_string().contains(CONFIG), "{error}");
     assert!(matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == holder));
@@ -342,10 +342,10 @@ fn garbage_is_told_and_put_aside_each_time_under_a_new_name() {
     let log = log_of(at.path());
     for round in 1..=3 {
         fs::write(&log, [b'x'; 1000]).unwrap();
-        let kept = Store::open(at.path(), Path::new(CONFIG), 70 + round).unwrap().1;
+        let kept = Store::open(at.path(), Path::new(CONFIG), 70 + round, Worker::Daemon).unwrap().1;
         assert_eq!((kept.seed, kept.tokens.len()), (70 + round, 0));
         assert!(kept.damaged.unwrap().contains(&format!("damaged-{round}")));
-        assert_eq!(Store::open(at.path(), Path::new(CONFIG), 1).unwrap().1.seed, 70 + round);
+        assert_eq!(Store::open(at.path(), Path::new(CONFIG), 1, Worker::Daemon).unwrap().1.seed, 70 + round);
     }
 }
 
@@ -360,7 +360,7 @@ fn a_newer_format_is_an_error_that_loses_nothing() {
     crc.update(&newer[..8]);
     newer[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
     fs::write(log_of(at.path()), &newer).unwrap();
-    let error = Store::open(at.path(), Path::new(CONFIG), 7).unwrap_err();
+    let error = Store::open(at.path(), Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
     assert!(matches!(error, StoreError::Newer { version: 2, .. }), "{error}");
     assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
 }
@@ -556,4 +556,32 @@ proptest! {
         prop_assert_eq!(kept.targets, targets);
         prop_assert_eq!(kept.refreshes, refreshes);
     }
+}
+
+/// Who keeps the tokens stays known when somebody else has had a look; and looking changes nothing.
+#[test]
+fn a_glimpse_tells_what_is_there_and_who_kept_it() {
+    let at = folder();
+    let seen = || glimpse(at.path(), Path::new(CONFIG)).unwrap();
+    assert!(seen().is_none());
+    let work = |worker| {
+        let (mut store, _) = Store::open(at.path(), Path::new(CONFIG), 7, worker).unwrap();
+        store.append(&[Record::Token(token("a", 1))], true).unwrap();
+        store
+    };
+    let store = work(Worker::Once);
+    let held = seen().unwrap();
+    assert_eq!(held.holder, Some(std::process::id()));
+    assert_eq!(tokens_of(&held.kept), [token("a", 1)]);
+    drop(store);
+    drop(work(Worker::Passing));
+    assert_eq!(seen().unwrap().keeper, Some(Worker::Once));
+    drop(work(Worker::Daemon));
+    assert_eq!(seen().unwrap().keeper, Some(Worker::Daemon));
+    let log = log_of(at.path());
+    // What a crash tore is left as it is.
+    let torn = [fs::read(&log).unwrap(), b"rnw".to_vec()].concat();
+    fs::write(&log, &torn).unwrap();
+    assert_eq!(tokens_of(&seen().unwrap().kept), [token("a", 1)]);
+    assert_eq!(fs::read(&log).unwrap(), torn);
 }

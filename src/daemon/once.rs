@@ -14,6 +14,7 @@ use super::start::{StartError, start};
 use crate::core::engine::{Answer, Event, Mode, Want, Wiring};
 use crate::core::settings::{Plan, TokenName};
 use crate::host::clock;
+use crate::host::store::Worker;
 
 /// After SIGTERM, what is under way may take this long.
 const STOP: Duration = Duration::from_millis(1800);
@@ -65,7 +66,7 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
     };
     let delivers = what.token.is_none();
     let wiring = if delivers { Wiring::of(&plan) } else { Wiring::of(&plan).without_files() };
-    let mut runner = start(plan, mode, delivers, &messages)?;
+    let mut runner = start(plan, mode, if delivers { Worker::Once } else { Worker::Passing }, &messages)?;
     runner.push(Event::Plan(Arc::new(wiring)));
     let patience = Duration::from_secs(600);
     let asked = what.token.map(|(name, min_valid)| {

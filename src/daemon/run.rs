@@ -27,6 +27,7 @@ use crate::core::time::{Boot, Now};
 use crate::host::clock::{self, Alarm, StepWatch, Woken};
 use crate::host::control::Call;
 use crate::host::load::{Loaded, load};
+use crate::host::store::Worker;
 use crate::host::systemd::Notifier;
 use crate::host::watch::{Mark, Watcher};
 
@@ -96,7 +97,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     let env = Arc::new(env);
     let reload = Reload::new(config, env, &messages);
     let wiring = Arc::new(Wiring::of(&plan));
-    let started = start(plan, Mode::Daemon, true, &messages).and_then(|runner| {
+    let started = start(plan, Mode::Daemon, Worker::Daemon, &messages).and_then(|runner| {
         [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;
         Ok((runner, Alarm::new()?))
     });

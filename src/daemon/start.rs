@@ -14,7 +14,7 @@ use crate::core::engine::{Issued, Mode, Restored, State};
 use crate::core::settings::{Fingerprint, Plan, TargetPath};
 use crate::host::clock;
 use crate::host::deliver;
-use crate::host::store::{Store, StoreError};
+use crate::host::store::{Store, StoreError, Worker};
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +27,11 @@ pub(crate) enum StartError {
     Random(getrandom::Error),
 }
 
-/// Opens the state and makes the runner. The plan itself comes to it as its first event. `sweeps`: what a crash left beside
-/// the files of this config is removed.
-pub(super) fn start(plan: Plan, mode: Mode, sweeps: bool, messages: &Messages) -> Result<Runner, StartError> {
+/// Opens the state and makes the runner. The plan itself comes to it as its first event.
+pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages) -> Result<Runner, StartError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(StartError::Random)?;
-    let (store, kept) = Store::open(&plan.daemon.state_dir, &plan.path, u64::from_le_bytes(seed))?;
+    let (store, kept) = Store::open(&plan.daemon.state_dir, &plan.path, u64::from_le_bytes(seed), worker)?;
     if let Some(damaged) = &kept.damaged {
         tracing::error!("{damaged}");
     }
@@ -60,7 +59,7 @@ pub(super) fn start(plan: Plan, mode: Mode, sweeps: bool, messages: &Messages) -
     let known: Vec<TargetPath> = kept.targets.keys().cloned().collect();
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
-    if sweeps {
+    if worker != Worker::Passing {
         sweep(&plan, &known);
     }
     let state = State::new(mode, kept.seed, restored, targets, clock::now());

@@ -3,6 +3,7 @@
 //! Does not: decide what is kept, or when a record must be durable.
 
 mod draft;
+mod glimpse;
 mod place;
 mod reader;
 mod record;
@@ -25,6 +26,8 @@ use self::scan::{Newer, Scan, Span};
 use super::walk::Owner;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
+pub use self::glimpse::{Glimpse, glimpse};
+pub use self::place::Worker;
 pub use self::record::{KeptLine, KeptRefresh, KeptTarget, KeptToken, Record};
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
@@ -122,10 +125,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another process has it open. Nothing that is there is lost by any of the errors.
-    pub fn open(state_dir: &Path, config: &Path, seed_if_new: u64) -> Result<(Self, Kept), StoreError> {
+    pub fn open(state_dir: &Path, config: &Path, seed_if_new: u64, worker: Worker) -> Result<(Self, Kept), StoreError> {
         let place = Place::open(state_dir)?;
         let name = name_of(config);
-        let lock = place.lock(&format!("{name}.lock"), config)?;
+        let lock = place.lock(&format!("{name}.lock"), config, worker)?;
         let log_name = format!("{name}.log");
         let found = match place.file(&log_name, OFlags::empty()) {
             Err(Errno::NOENT) => None,

@@ -109,7 +109,7 @@ impl Place {
     }
 
     /// Takes the lock for the life of the file that is returned.
-    pub(super) fn lock(&self, name: &str, config: &Path) -> Result<File, StoreError> {
+    pub(super) fn lock(&self, name: &str, config: &Path, worker: Worker) -> Result<File, StoreError> {
         let io = |errno: Errno| StoreError::io(&self.path.join(name), "locking", errno.into());
         let file = self.file(name, OFlags::CREATE).map_err(io)?;
         let mut holder = None;
@@ -117,13 +117,13 @@ impl Place {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
                     // The lock holds without it too: a full disk must not keep the daemon from starting.
-                    let _ = sign(&file);
+                    let _ = sign(&file, worker);
                     return Ok(file);
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {}
                 Err(errno) => return Err(io(errno)),
             }
-            holder = read_holder(&file);
+            holder = read_signature(&file).pid;
             if tried >= TRIES && holder.is_some_and(is_alive) {
                 break;
             }
@@ -139,21 +139,54 @@ fn is_state(name: &[u8]) -> bool {
         .is_some_and(|(hex, rest)| hex.iter().all(u8::is_ascii_hexdigit) && rest.first() == Some(&b'.'))
 }
 
-/// The first line counts: it is whole at any moment.
-fn sign(file: &File) -> io::Result<()> {
-    let line = format!("{}\n", std::process::id());
-    file.write_all_at(line.as_bytes(), 0)?;
-    file.set_len(line.len() as u64)
+/// Who works on a state, as its lock tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Worker {
+    /// `run`.
+    Daemon,
+    /// `once`: by a timer or cron.
+    Once,
+    /// `token`, `exec`: who keeps the tokens is somebody else, and stays so.
+    Passing,
 }
 
-fn read_holder(file: &File) -> Option<u32> {
-    let mut bytes = [0; 16];
-    let count = file.read_at(&mut bytes, 0).ok()?;
-    let text = std::str::from_utf8(bytes.get(..count)?).ok()?;
-    text.split_once('\n')?.0.parse().ok()
+/// What is written in a lock: the process that has or had it, and who kept the tokens last.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Signature {
+    pub(super) pid: Option<u32>,
+    pub(super) keeper: Option<Worker>,
 }
 
-fn is_alive(pid: u32) -> bool {
+/// The first line counts for the lock: it is whole at any moment.
+fn sign(file: &File, worker: Worker) -> io::Result<()> {
+    let keeper = match worker {
+        Worker::Passing => read_signature(file).keeper,
+        other => Some(other),
+    };
+    let word = match keeper {
+        Some(Worker::Daemon) => "run\n",
+        Some(Worker::Once) => "once\n",
+        _ => "",
+    };
+    let lines = format!("{}\n{word}", std::process::id());
+    file.write_all_at(lines.as_bytes(), 0)?;
+    file.set_len(lines.len() as u64)
+}
+
+pub(super) fn read_signature(file: &File) -> Signature {
+    let mut bytes = [0; 32];
+    let count = file.read_at(&mut bytes, 0).unwrap_or(0);
+    let text = bytes.get(..count).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    let Some((pid, rest)) = text.split_once('\n') else { return Signature::default() };
+    let keeper = match rest.lines().next() {
+        Some("run") => Some(Worker::Daemon),
+        Some("once") => Some(Worker::Once),
+        _ => None,
+    };
+    Signature { pid: pid.parse().ok(), keeper }
+}
+
+pub(super) fn is_alive(pid: u32) -> bool {
     i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw)
