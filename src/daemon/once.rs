@@ -114,11 +114,14 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
     drop(forced);
     runner.save_rest();
     runner.hooks.end(Duration::from_secs(1)).await;
+    let ok = !runner.state.has_failed() && stop_at.is_none();
+    // Nobody answers any more: who still waits is told by that.
+    drop(runner);
     let held = match asked {
         Some((name, answer)) => Some(held(&name, answer.await.ok())),
         None => None,
     };
-    Ok(OnceEnd { ok: !runner.state.has_failed() && stop_at.is_none(), held })
+    Ok(OnceEnd { ok, held })
 }
 
 /// What a thread or task tells.

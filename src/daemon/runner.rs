@@ -195,6 +195,8 @@ impl Runner {
         loop {
             while let Some(event) = self.queue.pop_front() {
                 let now = clock::now();
+                // Whoever wants something has it before the end.
+                self.finished &= !matches!(event, Event::Wanted { .. });
                 for action in step(&mut self.state, event, now) {
                     self.carry_out(action, now);
                 }
