@@ -108,7 +108,7 @@ impl Try {
             first_sent: self.first_sent,
             answer_lost: {
                 let lost = self.lost.clone();
-                Arc::new(move || drop(lost.fetch_add(1, Ordering::SeqCst)))
+                Arc::new(move || _ = lost.fetch_add(1, Ordering::SeqCst))
             },
             network: self.network.clone(),
             now,
