@@ -16,7 +16,9 @@ use renewd::core::engine::Doubt;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
-use renewd::host::store::{FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError};
+use renewd::host::store::{
+    FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError,
+};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
 const STATE: &str = "RENEWD_TEST_STATE";
@@ -71,10 +73,10 @@ fn token(text: &str, generation: u64) -> KeptToken {
         expires_at: generation.is_multiple_of(2).then_some(Wall(1_600_003_600_123)),
         obtained_at: Wall(1_600_000_000_456),
         token: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
-        refresh_token: generation
-            .is_multiple_of(3)
-            .then(|| refresh(&format!("refresh-{text}"), (generation % 4 == 0).then_some(Wall(1_600_086_400_000)))),
-        scope: (generation % 5 == 0).then(|| "read write".into()),
+        refresh_token: generation.is_multiple_of(3).then(|| {
+            refresh(&format!("refresh-{text}"), generation.is_multiple_of(4).then_some(Wall(1_600_086_400_000)))
+        }),
+        scope: generation.is_multiple_of(5).then(|| "read write".into()),
     }
 }
 
@@ -461,13 +463,8 @@ fn of_version_1(kept: &Kept) {
         refresh_token: Some(refresh("refresh-a", None)),
         scope: None,
     };
-    let b = KeptRefresh {
-        name: name("b"),
-        next: Some(refresh("refresh-b", None)),
-        begun: true,
-        sent: None,
-        doubt: None,
-    };
+    let b =
+        KeptRefresh { name: name("b"), next: Some(refresh("refresh-b", None)), begun: true, sent: None, doubt: None };
     let lines = vec![KeptLine { token: name("a"), env: None }];
     let target = KeptTarget { path: PathBuf::from("/run/a").into(), digests: vec![Fingerprint([8; 16])], lines };
     assert_eq!((kept.seed, &kept.damaged), (77, &None));

@@ -190,7 +190,8 @@ fn outputs(plan: &Plan) -> Outputs<'_> {
 }
 
 fn document(row: &TokenStatus, outputs: &Outputs<'_>, runner: &Runner) -> Value {
-    let source = runner.plan.tokens.iter().find(|token| token.name == row.name).map(|token| token.source.kind().as_str());
+    let source =
+        runner.plan.tokens.iter().find(|token| token.name == row.name).map(|token| token.source.kind().as_str());
     json!({
         "name": row.name.as_str(),
         "source": source,

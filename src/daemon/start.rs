@@ -72,7 +72,11 @@ pub(super) fn start(plan: Plan, mode: Mode, messages: &Messages) -> Result<Runne
 }
 
 /// Scopes that an earlier run has said to be missing: of tokens that were made from the settings of now.
-fn told_before(plan: &Plan, vault: &Vault, made_from: &BTreeMap<TokenName, Fingerprint>) -> BTreeMap<TokenName, Vec<String>> {
+fn told_before(
+    plan: &Plan,
+    vault: &Vault,
+    made_from: &BTreeMap<TokenName, Fingerprint>,
+) -> BTreeMap<TokenName, Vec<String>> {
     let kept = plan.tokens.iter().filter(|token| made_from.get(&token.name) == Some(&token.made_from));
     let missing = kept.map(|token| {
         let scope = vault.newest(&token.name).and_then(|stored| stored.scope.as_deref());

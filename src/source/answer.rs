@@ -373,7 +373,9 @@ mod tests {
         for nothing in ["0", "null", "-1", "\"soon\"", "{}", "1e300"] {
             assert_eq!(oauth2(&format!(r#","refresh_expires_in":{nothing}"#)), None, "{nothing}");
         }
-        let http = read(r#"{"refresh_expires_in":1,"result":{"access_token":"a","refresh_token":"r","refresh_expires_in":9}}"#);
+        let http = read(
+            r#"{"refresh_expires_in":1,"result":{"access_token":"a","refresh_token":"r","refresh_expires_in":9}}"#,
+        );
         assert_eq!(http.unwrap().refresh_expires_in, seconds(9));
     }
 

@@ -15,11 +15,7 @@ use crate::core::time::Wall;
 /// What is sent. A stored one counts only as long as it descends from the one in the config.
 pub fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> RefreshToken {
     let descends = stored.filter(|stored| stored.first == first.digest);
-    descends.unwrap_or_else(|| RefreshToken {
-        token: (*first.token).clone(),
-        first: first.digest,
-        expires_at: None,
-    })
+    descends.unwrap_or_else(|| RefreshToken { token: (*first.token).clone(), first: first.digest, expires_at: None })
 }
 
 /// What is to be sent next time: the new one, or the one that was used where the server keeps it (RFC 6749 6). `ends` is what
@@ -49,7 +45,10 @@ where
     let mut is_open = false;
     let answered = match send(0).await {
         Err(NetError { error, fate: Fate::Lost(at) }) if spends => {
-            tracing::warn!("token {}: an answer was lost, and the refresh token is sent once more: {error}", given.name);
+            tracing::warn!(
+                "token {}: an answer was lost, and the refresh token is sent once more: {error}",
+                given.name
+            );
             (given.answer_lost)();
             is_open = true;
             first_sent = first_sent.or(Some(at));

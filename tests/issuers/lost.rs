@@ -98,7 +98,8 @@ fn a_grace_of_django_makes_no_token_live_longer() {
     assert_eq!(asked.as_array().map(Vec::len), Some(2), "{asked:#}");
     let book = server.good(&sandbox.read("t.token"));
     assert_eq!(book["good"], true);
-    let told: jiff::Timestamp = daemon.token("t")["expires_at"].as_str().and_then(|at| at.parse().ok()).expect("a time");
+    let told: jiff::Timestamp =
+        daemon.token("t")["expires_at"].as_str().and_then(|at| at.parse().ok()).expect("a time");
     let ends = book["ends"].as_f64().expect("a time");
     assert!(told.as_second() as f64 <= ends + 1.0, "{told} is {:.1} s beyond its end", told.as_second() as f64 - ends);
     assert!(told.as_second() as f64 >= ends - 10.0, "{told} is {:.1} s before its end", ends - told.as_second() as f64);
@@ -127,7 +128,8 @@ fn a_misspelt_scope_is_told_of_an_openid_provider_and_an_authorization_server() 
             + &of("good", &idp.token_url, "write read"),
     );
     let told = |text: &str, name: &str| {
-        text.lines().any(|line| line.contains(&format!("{name}: ")) && line.contains("did not grant the scope \"wriet\""))
+        text.lines()
+            .any(|line| line.contains(&format!("{name}: ")) && line.contains("did not grant the scope \"wriet\""))
     };
     let checked = sandbox.ours(&["check", "--online"]).expect(0).stdout;
     let ran = sandbox.ours(&["once"]).expect(0).stderr;

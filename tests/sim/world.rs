@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Doubt, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring,
-    step,
+    Action, Doubt, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want,
+    Wiring, step,
 };
 use renewd::core::settings::{
     FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPath, TargetPlan,
@@ -361,8 +361,15 @@ impl World {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
-                let restored =
-                    Restored { name: name.clone(), generation, made_from, issued, obtained_at, unsettled: false, doubt: None };
+                let restored = Restored {
+                    name: name.clone(),
+                    generation,
+                    made_from,
+                    issued,
+                    obtained_at,
+                    unsettled: false,
+                    doubt: None,
+                };
                 self.log.insert(name.clone(), Stored { restored });
                 self.later(20, Event::Persisted { name, generation });
             }

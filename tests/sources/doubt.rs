@@ -113,7 +113,8 @@ fn a_token_whose_family_may_be_revoked_is_doubted_until_another_is_there() {
         });
         is_doubted(&daemon, "no answer tells whether it was exchanged");
         let end = daemon.token("t")["expires_at"].as_str().expect("an end").to_owned();
-        let said = format!("may have been revoked by the issuer with its family; by its time it would be good until {end}");
+        let said =
+            format!("may have been revoked by the issuer with its family; by its time it would be good until {end}");
         assert!(daemon.log().contains(&said), "{said}: {}", daemon.log());
 
         // Refused after that, it looks like theft over there.

@@ -225,11 +225,21 @@ fn a_refresh_that_failed_says_what_may_have_become_of_the_token_in_place() {
     const JSON: &str = "application/json";
     type Case = (fn() -> Act, Reason, Option<Doubt>, &'static str);
     let cases: [Case; 20] = [
-        (|| answer(400, JSON, r#"{"error":"invalid_grant"}"#), Reason::Rejected, Some(Doubt::Refused), "first one is needed"),
+        (
+            || answer(400, JSON, r#"{"error":"invalid_grant"}"#),
+            Reason::Rejected,
+            Some(Doubt::Refused),
+            "first one is needed",
+        ),
         // glewlwyd, and others that say no more.
         (|| answer(400, JSON, ""), Reason::Rejected, Some(Doubt::Refused), "most likely its refresh token"),
         (|| answer(400, "text/html", "<p>no"), Reason::Rejected, Some(Doubt::Refused), "most likely its refresh token"),
-        (|| answer(400, JSON, r#"{"message":"old"}"#), Reason::Rejected, Some(Doubt::Refused), "most likely its refresh"),
+        (
+            || answer(400, JSON, r#"{"message":"old"}"#),
+            Reason::Rejected,
+            Some(Doubt::Refused),
+            "most likely its refresh",
+        ),
         (|| json(r#"{"error":{"code":7}}"#), Reason::Rejected, Some(Doubt::Refused), "most likely its refresh token"),
         // lemonldap-ng.
         (|| answer(400, JSON, r#"{"error":"invalid_request"}"#), Reason::Rejected, Some(Doubt::Refused), "most likely"),
@@ -254,7 +264,8 @@ fn a_refresh_that_failed_says_what_may_have_become_of_the_token_in_place() {
         assert_eq!((of_refresh.reason, of_refresh.doubt), (reason, doubt), "{of_refresh}");
         assert!(of_refresh.message.contains(words), "{words}: {of_refresh}");
         assert_eq!(refused(oauth2(&server.url("/"))).doubt, None, "no refresh token was sent");
-        let of_http = Try::new().http(HttpSettings { refresh_token: Some(first("first-1")), ..portal(&server.url("/")) });
+        let of_http =
+            Try::new().http(HttpSettings { refresh_token: Some(first("first-1")), ..portal(&server.url("/")) });
         let of_http = of_http.unwrap_err();
         assert_eq!((of_http.reason, of_http.doubt), (reason, doubt), "http: {of_http}");
         clean(&of_http);
@@ -443,13 +454,28 @@ fn each_place_of_the_metadata_is_told_with_what_it_said() {
     let no = |status| answer(status, "text/plain", "");
     type Acts = (Box<dyn Fn() -> Act + Send + Sync>, Box<dyn Fn() -> Act + Send + Sync>);
     let cases: [(Acts, Reason, &str, &str); 7] = [
-        ((Box::new(move || no(401)), Box::new(other)), Reason::InvalidAnswer, "answered 401", "calls itself https://other"),
-        ((Box::new(move || no(503)), Box::new(other)), Reason::InvalidAnswer, "answered 503", "calls itself https://other"),
+        (
+            (Box::new(move || no(401)), Box::new(other)),
+            Reason::InvalidAnswer,
+            "answered 401",
+            "calls itself https://other",
+        ),
+        (
+            (Box::new(move || no(503)), Box::new(other)),
+            Reason::InvalidAnswer,
+            "answered 503",
+            "calls itself https://other",
+        ),
         ((Box::new(other), Box::new(move || no(403))), Reason::InvalidAnswer, "calls itself", "answered 403"),
         ((Box::new(move || no(401)), Box::new(move || no(404))), Reason::InvalidAnswer, "answered 401", "answered 404"),
         ((Box::new(move || no(404)), Box::new(move || no(502))), Reason::Unreachable, "answered 404", "answered 502"),
         ((Box::new(move || no(302)), Box::new(move || no(404))), Reason::InvalidAnswer, "answered 302", "answered 404"),
-        ((Box::new(|| answer(200, "text/html", "<html>")), Box::new(other)), Reason::InvalidAnswer, "HTML", "calls itself"),
+        (
+            (Box::new(|| answer(200, "text/html", "<html>")), Box::new(other)),
+            Reason::InvalidAnswer,
+            "HTML",
+            "calls itself",
+        ),
     ];
     for ((one, two), reason, first, second) in cases {
         let server = issuer(None, move |path, _| match path {

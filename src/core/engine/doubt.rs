@@ -71,7 +71,9 @@ pub enum Standing {
     Gone,
     Valid,
     /// Its issuer may have revoked it; by its time it would be good until then (`None`: for good).
-    Doubtful { until: Option<Wall> },
+    Doubtful {
+        until: Option<Wall>,
+    },
 }
 
 impl State {
@@ -86,8 +88,7 @@ impl State {
 
     /// An exchange that failed leaves what was doubtful before as it was, or worse.
     pub(super) fn settle_exchange(&mut self, name: &TokenName, doubt: Option<Doubt>, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get_mut(name).filter(|token| token.wire.single_use || doubt.is_some())
-        else {
+        let Some(token) = self.tokens.get_mut(name).filter(|token| token.wire.single_use || doubt.is_some()) else {
             return;
         };
         token.doubt = token.doubt.map_or(doubt, |before| Some(before.and(doubt)));

@@ -326,8 +326,16 @@ pub enum Action {
 /// What the log tells of decisions; rendered at the edge.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Note {
-    Rotated { name: TokenName, expires_at: Option<Wall>, next: Option<Wall> },
-    Kept { name: TokenName, expires_at: Option<Wall>, doubt: Option<Doubt> },
+    Rotated {
+        name: TokenName,
+        expires_at: Option<Wall>,
+        next: Option<Wall>,
+    },
+    Kept {
+        name: TokenName,
+        expires_at: Option<Wall>,
+        doubt: Option<Doubt>,
+    },
     ObtainFailed {
         name: TokenName,
         reason: Reason,
@@ -336,9 +344,24 @@ pub enum Note {
         retry_in: Duration,
         standing: Standing,
     },
-    DeliverFailed { path: TargetPath, message: Arc<str>, failures: u32, retry_in: Duration },
-    PersistFailed { name: TokenName, message: Arc<str> },
-    Recovered { name: TokenName },
-    Expired { name: TokenName },
-    RemovalFailed { path: TargetPath, message: Arc<str> },
+    DeliverFailed {
+        path: TargetPath,
+        message: Arc<str>,
+        failures: u32,
+        retry_in: Duration,
+    },
+    PersistFailed {
+        name: TokenName,
+        message: Arc<str>,
+    },
+    Recovered {
+        name: TokenName,
+    },
+    Expired {
+        name: TokenName,
+    },
+    RemovalFailed {
+        path: TargetPath,
+        message: Arc<str>,
+    },
 }
