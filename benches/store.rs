@@ -52,5 +52,6 @@ fn record(i: u64) -> Record {
         obtained_at: Wall(0),
         token: Secret::new("x".repeat(300)),
         refresh_token: None,
+        scope: None,
     })
 }

@@ -12,13 +12,26 @@ use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use renewd::core::credential::RefreshToken;
+use renewd::core::engine::Doubt;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
-use renewd::host::store::{glimpse, Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError, Worker};
+use renewd::host::store::{
+    FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError, Worker, glimpse,
+};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
 const STATE: &str = "RENEWD_TEST_STATE";
+
+const DOUBTS: [Option<Doubt>; 7] = [
+    None,
+    Some(Doubt::Cut),
+    Some(Doubt::Lost),
+    Some(Doubt::Unread),
+    Some(Doubt::Stale),
+    Some(Doubt::Refused),
+    Some(Doubt::Reused),
+];
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -60,10 +73,15 @@ fn token(text: &str, generation: u64) -> KeptToken {
         expires_at: generation.is_multiple_of(2).then_some(Wall(1_600_003_600_123)),
         obtained_at: Wall(1_600_000_000_456),
         token: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
-        refresh_token: generation
-            .is_multiple_of(3)
-            .then(|| RefreshToken { token: Secret::new(format!("refresh-{text}")), first: Fingerprint([3; 16]) }),
+        refresh_token: generation.is_multiple_of(3).then(|| {
+            refresh(&format!("refresh-{text}"), generation.is_multiple_of(4).then_some(Wall(1_600_086_400_000)))
+        }),
+        scope: generation.is_multiple_of(5).then(|| "read write".into()),
     }
+}
+
+fn refresh(text: &str, expires_at: Option<Wall>) -> RefreshToken {
+    RefreshToken { token: Secret::new(text.to_owned()), first: Fingerprint([3; 16]), expires_at }
 }
 
 fn line(token: &str) -> KeptLine {
@@ -354,15 +372,184 @@ fn a_newer_format_is_an_error_that_loses_nothing() {
     let at = folder();
     let (bytes, _) = small_log(at.path());
     let mut newer = bytes.clone();
-    newer[8] = 2;
+    newer[8] = 3;
     let mut crc = crc32fast::Hasher::new();
     crc.update(&newer[8..12]);
     crc.update(&newer[..8]);
     newer[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
     fs::write(log_of(at.path()), &newer).unwrap();
     let error = Store::open(at.path(), Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { version: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { version: 3, .. }), "{error}");
     assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
+}
+
+/// What renewd 0.1.0 wrote, byte for byte.
+mod version_1 {
+    pub fn log(bodies: &[Vec<u8>]) -> Vec<u8> {
+        let mut log = b"renewd\0s".to_vec();
+        log.extend_from_slice(&1_u32.to_le_bytes());
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&1_u32.to_le_bytes());
+        crc.update(b"renewd\0s");
+        log.extend_from_slice(&crc.finalize().to_le_bytes());
+        for body in bodies {
+            let length = (body.len() as u32).to_le_bytes();
+            let mut crc = crc32fast::Hasher::new();
+            crc.update(&length);
+            crc.update(body);
+            log.extend_from_slice(b"rnw\xe5");
+            log.extend_from_slice(&length);
+            log.extend_from_slice(&crc.finalize().to_le_bytes());
+            log.extend_from_slice(body);
+        }
+        log
+    }
+
+    fn text(text: &str) -> Vec<u8> {
+        [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
+    }
+
+    fn refresh_token(token: &str) -> Vec<u8> {
+        [&[1_u8][..], &text(token), &[3; 16]].concat()
+    }
+
+    pub fn seed() -> Vec<u8> {
+        [&[1_u8, 1][..], &77_u64.to_le_bytes()].concat()
+    }
+
+    pub fn token(name: &str, token: &str, refresh: &str) -> Vec<u8> {
+        let times = [
+            &1_600_000_000_000_i64.to_le_bytes()[..],
+            &[1],
+            &1_600_003_600_000_i64.to_le_bytes(),
+            &1_600_000_000_456_i64.to_le_bytes(),
+        ];
+        let head = [&[1_u8, 2][..], &text(name), &6_u64.to_le_bytes(), &[5; 16]];
+        [&head.concat()[..], &times.concat(), &text(token), &refresh_token(refresh)].concat()
+    }
+
+    pub fn target(path: &str, token: &str) -> Vec<u8> {
+        let line = [&text(token)[..], &[0]].concat();
+        [&[1_u8, 4][..], &text(path), &1_u32.to_le_bytes(), &[8; 16], &1_u32.to_le_bytes(), &line].concat()
+    }
+
+    pub fn refresh(name: &str, next: &str) -> Vec<u8> {
+        [&[1_u8, 6][..], &text(name), &refresh_token(next), &[1]].concat()
+    }
+}
+
+/// A log of the version before, with all kinds of records, in the place of the one that is there.
+fn put_version_1(at: &Path) -> Vec<u8> {
+    drop(open(at));
+    let old = version_1::log(&[
+        version_1::seed(),
+        version_1::token("a", "access-a", "refresh-a"),
+        version_1::target("/run/a", "a"),
+        version_1::refresh("b", "refresh-b"),
+    ]);
+    fs::write(log_of(at), &old).unwrap();
+    old
+}
+
+fn of_version_1(kept: &Kept) {
+    let a = KeptToken {
+        name: name("a"),
+        generation: 6,
+        made_from: Fingerprint([5; 16]),
+        issued_at: Wall(1_600_000_000_000),
+        expires_at: Some(Wall(1_600_003_600_000)),
+        obtained_at: Wall(1_600_000_000_456),
+        token: Secret::new("access-a".into()),
+        refresh_token: Some(refresh("refresh-a", None)),
+        scope: None,
+    };
+    let b =
+        KeptRefresh { name: name("b"), next: Some(refresh("refresh-b", None)), begun: true, sent: None, doubt: None };
+    let lines = vec![KeptLine { token: name("a"), env: None }];
+    let target = KeptTarget { path: PathBuf::from("/run/a").into(), digests: vec![Fingerprint([8; 16])], lines };
+    assert_eq!((kept.seed, &kept.damaged), (77, &None));
+    assert_eq!(kept.tokens.values().collect::<Vec<_>>(), [&a]);
+    assert_eq!(kept.refreshes.values().collect::<Vec<_>>(), [&b]);
+    assert_eq!(kept.targets.values().collect::<Vec<_>>(), [&target]);
+}
+
+/// The version in the header, which every renewd reads before anything else.
+fn version_of(log: &[u8]) -> u32 {
+    assert_eq!(log.get(..8), Some(&b"renewd\0s"[..]));
+    u32::from_le_bytes(*log[8..].first_chunk().unwrap())
+}
+
+#[test]
+fn a_log_of_the_version_before_is_read_and_written_anew_before_anything_is_appended() {
+    let at = folder();
+    let old = put_version_1(at.path());
+    let (mut store, kept) = open(at.path());
+    of_version_1(&kept);
+    // The program of the version before refuses it by its header, and does not take what is new for damage.
+    let fresh = fs::read(log_of(at.path())).unwrap();
+    assert_eq!((version_of(&old), version_of(&fresh)), (1, 2));
+    let ends = refresh("refresh-a2", Some(Wall(1_600_086_400_000)));
+    let new = KeptToken { refresh_token: Some(ends), scope: Some("read".into()), ..token("a", 8) };
+    store.append(&[Record::Token(new.clone())], true).unwrap();
+    drop(store);
+    let kept = look(at.path());
+    assert_eq!((kept.seed, tokens_of(&kept), kept.damaged), (77, vec![new], None));
+    assert_eq!(kept.refreshes.len(), 1, "what stays in the words of the version before is read still");
+}
+
+#[test]
+fn a_log_of_the_version_before_that_was_cut_or_damaged_is_taken_as_one_of_this_version_is() {
+    let at = folder();
+    let old = put_version_1(at.path());
+    fs::write(log_of(at.path()), &old[..old.len() - 3]).unwrap();
+    let kept = look(at.path());
+    assert_eq!((kept.damaged, kept.tokens.len(), kept.refreshes.len()), (None, 1, 0));
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 2);
+
+    let mut bad = old;
+    bad[50] ^= 1;
+    fs::write(log_of(at.path()), &bad).unwrap();
+    let kept = look(at.path());
+    assert!(kept.damaged.is_some(), "it is told");
+    assert_eq!((kept.tokens.len(), kept.refreshes.len()), (0, 1), "what came after the damage counts");
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 2);
+}
+
+#[test]
+fn a_log_of_the_version_before_is_no_reason_not_to_start_on_a_full_disk() {
+    let at = folder();
+    if !mount_small(at.path()) {
+        return;
+    }
+    let _mounted = Unmount(at.path());
+    let old = put_version_1(at.path());
+    let filler = at.path().join("filler");
+    let _ = fs::write(&filler, vec![0; 256 << 10]);
+    let (mut store, kept) = open(at.path());
+    of_version_1(&kept);
+    let error = store.append(&[Record::Token(token("c", 1))], true).unwrap_err();
+    assert!(error.to_string().contains("free space"), "{error}");
+    assert_eq!(fs::read(log_of(at.path())).unwrap(), old, "nothing of this version is in it");
+    fs::remove_file(filler).unwrap();
+    store.append(&[Record::Token(token("c", 1))], true).unwrap();
+    drop(store);
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 2);
+    assert_eq!(look(at.path()).tokens.len(), 2);
+}
+
+#[test]
+fn an_exchange_that_was_begun_is_known_with_its_first_sending_and_its_doubt() {
+    let at = folder();
+    let (mut store, _) = open(at.path());
+    let sent = Some(FirstSending { at: Wall(1_600_000_000_777), token: Fingerprint([6; 16]) });
+    let all: Vec<KeptRefresh> = DOUBTS
+        .iter()
+        .zip(0..)
+        .map(|(doubt, i)| KeptRefresh { name: name(&format!("t{i}")), next: None, begun: true, sent, doubt: *doubt })
+        .collect();
+    store.append(&all.iter().cloned().map(Record::Refresh).collect::<Vec<_>>(), true).unwrap();
+    drop(store);
+    assert_eq!(look(at.path()).refreshes.into_values().collect::<Vec<_>>(), all);
 }
 
 #[test]
@@ -419,17 +606,24 @@ impl Drop for Unmount<'_> {
     }
 }
 
-#[test]
-fn a_full_disk_is_an_error_that_loses_nothing() {
-    let at = folder();
+/// A file system of 128 KiB at this place; false, and said, where that takes a right that is lacking.
+fn mount_small(at: &Path) -> bool {
     let mounted = rustix::process::geteuid().is_root()
         && Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=128k,mode=0700", "renewd-test"])
-            .arg(at.path())
+            .arg(at)
             .status()
             .is_ok_and(|status| status.success());
     if !mounted {
         println!("skipped 1: a full disk takes the right to mount");
+    }
+    mounted
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_loses_nothing() {
+    let at = folder();
+    if !mount_small(at.path()) {
         return;
     }
     let _mounted = Unmount(at.path());
@@ -483,9 +677,10 @@ fn some_token() -> impl Strategy<Value = KeptToken> {
         any::<Option<i64>>(),
         any::<i64>(),
         ".*",
+        any::<Option<(String, Option<i64>)>>(),
         any::<Option<String>>(),
     )
-        .prop_map(|(text, generation, from, issued, expires, obtained, secret, refresh)| KeptToken {
+        .prop_map(|(text, generation, from, issued, expires, obtained, secret, refresh, scope)| KeptToken {
             name: name(&text),
             generation,
             made_from: Fingerprint(from),
@@ -493,7 +688,12 @@ fn some_token() -> impl Strategy<Value = KeptToken> {
             expires_at: expires.map(Wall),
             obtained_at: Wall(obtained),
             token: Secret::new(secret),
-            refresh_token: refresh.map(|token| RefreshToken { token: Secret::new(token), first: Fingerprint(from) }),
+            refresh_token: refresh.map(|(token, end)| RefreshToken {
+                token: Secret::new(token),
+                first: Fingerprint(from),
+                expires_at: end.map(Wall),
+            }),
+            scope,
         })
 }
 
@@ -514,10 +714,13 @@ fn some_record() -> impl Strategy<Value = Record> {
             Record::Target(KeptTarget { path, digests, lines })
         }),
         1 => path.prop_map(Record::TargetGone),
-        2 => ("[a-e]", any::<Option<String>>(), any::<bool>()).prop_map(|(text, next, begun)| {
-            let next = next.map(|token| RefreshToken { token: Secret::new(token), first: Fingerprint([9; 16]) });
-            Record::Refresh(KeptRefresh { name: name(&text), next, begun })
-        }),
+        2 => ("[a-e]", any::<Option<String>>(), any::<bool>(), any::<Option<(i64, [u8; 16])>>(), 0..7_usize).prop_map(
+            |(text, next, begun, sent, doubt)| {
+                let next = next.map(|token| refresh(&token, Some(Wall(9))));
+                let sent = sent.map(|(at, token)| FirstSending { at: Wall(at), token: Fingerprint(token) });
+                Record::Refresh(KeptRefresh { name: name(&text), next, begun, sent, doubt: DOUBTS[doubt] })
+            }
+        ),
         1 => "[a-e]".prop_map(|text| Record::RefreshGone(name(&text))),
     ]
 }

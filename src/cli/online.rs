@@ -36,11 +36,15 @@ pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> 
 
 fn said(tried: &Result<Shown, SourceError>) -> String {
     match tried {
-        Ok(Shown::Obtained { left: Some(left), .. }) => {
-            let left = std::time::Duration::from_secs(left.as_secs());
-            format!("ok, obtained: good for {}, and thrown away", humantime::format_duration(left))
+        Ok(Shown::Obtained { left, missing, .. }) => {
+            let whole = |left: &std::time::Duration| std::time::Duration::from_secs(left.as_secs());
+            let good = match left {
+                Some(left) => format!("good for {}, and thrown away", humantime::format_duration(whole(left))),
+                None => "it never expires, and was thrown away".into(),
+            };
+            let warning = missing.as_ref().map(|missing| format!("; warning: {missing}")).unwrap_or_default();
+            format!("ok, obtained: {good}{warning}")
         }
-        Ok(Shown::Obtained { left: None, .. }) => "ok, obtained: it never expires, and was thrown away".into(),
         Ok(Shown::Reached(what)) => format!("ok, {what}"),
         Ok(Shown::Left(why)) => format!("not tried: {why}"),
         Err(error) => format!("failed, {}: {error}", error.reason.as_str()),
@@ -78,6 +82,8 @@ async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result
         nonce,
         parents: token.parents.iter().filter_map(|parent| at_hand(parent, tried)).collect(),
         refresh_token: None,
+        first_sent: None,
+        answer_lost: Arc::new(|| {}),
         network: network.clone(),
         now: || clock::now().wall,
     };

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 pub use super::key::SecretEncoding as Encoding;
 use super::secret::Secret;
 use super::settings::Fingerprint;
+use super::time::Wall;
 
 /// The bytes are not what the encoding says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -19,6 +20,8 @@ pub struct RefreshToken {
     pub token: Secret<String>,
     /// Of the one in the config that it descends from: another one there wins over it.
     pub first: Fingerprint,
+    /// Its end, where the issuer told it: then a person has to log in again.
+    pub expires_at: Option<Wall>,
 }
 
 impl Encoding {

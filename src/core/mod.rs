@@ -20,6 +20,7 @@ pub(crate) mod redact;
 pub mod render;
 pub mod schedule;
 pub mod schema;
+pub mod scope;
 pub mod secret;
 pub mod settings;
 pub mod time;

@@ -2,6 +2,7 @@
 //! runner under two loops; both start here.
 //! Does not: decide.
 
+mod answered;
 mod credentials;
 mod files;
 mod hooks;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::core::engine::{Counts, Note, State, TokenState};
+use crate::core::engine::{Counts, Note, Standing, State, TokenState};
 use crate::core::settings::Plan;
 use crate::core::time::{Now, Wall};
 
@@ -19,6 +19,18 @@ fn until(at: Option<Wall>) -> String {
     at.map_or_else(|| "for good".into(), |at| format!("until {}", at.rfc3339()))
 }
 
+/// What is known of the token in place, and no more.
+fn standing_in_words(standing: Standing) -> String {
+    match standing {
+        Standing::Gone => "there is no valid one".into(),
+        Standing::Valid => "the one in place is still valid".into(),
+        Standing::Doubtful { until: end } => format!(
+            "the one in place may have been revoked by the issuer with its family; by its time it would be good {}",
+            until(end)
+        ),
+    }
+}
+
 fn shown(plan: &Plan, path: &Path) -> String {
     let target = plan.targets.iter().find(|target| *target.path == *path);
     target.map_or(path, |target| &target.shown).display().to_string()
@@ -30,9 +42,14 @@ pub(super) fn log(note: &Note, plan: &Plan, now: Now) {
             let next = next.map(|next| format!(", next in {}", span(next.since(now.wall)))).unwrap_or_default();
             tracing::info!("token {name} is renewed, valid {}{next}", until(*expires_at));
         }
-        Note::Kept { name, expires_at } => tracing::debug!("token {name} is kept, valid {}", until(*expires_at)),
-        Note::ObtainFailed { name, reason, message, failures, retry_in, valid } => {
-            let still = if *valid { "the one in place is still valid" } else { "there is no valid one" };
+        Note::Kept { name, expires_at, doubt: None } => {
+            tracing::debug!("token {name} is kept, valid {}", until(*expires_at));
+        }
+        Note::Kept { name, expires_at, doubt: Some(doubt) } => {
+            tracing::warn!("token {name}: {}; by its time it would be good {}", doubt.why(), until(*expires_at));
+        }
+        Note::ObtainFailed { name, reason, message, failures, retry_in, standing } => {
+            let still = standing_in_words(*standing);
             let next = if *retry_in > Duration::from_secs(1 << 40) {
                 String::new()
             } else {
@@ -88,7 +105,8 @@ pub(super) fn log_status(state: &State, now: Now) {
         let left = |end: Wall| format!("{} left", span(end.since(now.wall)));
         let left = row.expires_at.map_or_else(|| "never expires".into(), left);
         let error = row.last_error.map(|error| format!("; {error}")).unwrap_or_default();
-        tracing::info!("token {}: {}, {left}{error}", row.name, row.state.as_str());
+        let doubt = row.uncertain.map(|doubt| format!("; {}", doubt.why())).unwrap_or_default();
+        tracing::info!("token {}: {}, {left}{error}{doubt}", row.name, row.state.as_str());
     }
 }
 

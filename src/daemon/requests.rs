@@ -167,7 +167,7 @@ fn status(runner: &Runner, about: &About, deaf: &[String], names: &[String]) -> 
     let is_valid = |row: &&TokenStatus| matches!(row.state, TokenState::Valid | TokenState::Retrying);
     let ill = rows.iter().filter(counts).any(|row| !is_valid(row));
     let outputs = outputs(&runner.plan);
-    let tokens: Vec<Value> = rows.iter().map(|row| document(row, &outputs, &runner.plan)).collect();
+    let tokens: Vec<Value> = rows.iter().map(|row| document(row, &outputs, runner)).collect();
     let status = json!({
         "version": 1,
         "config": {
@@ -202,8 +202,9 @@ fn outputs(plan: &Plan) -> Outputs<'_> {
     outputs
 }
 
-fn document(row: &TokenStatus, outputs: &Outputs<'_>, plan: &Plan) -> Value {
-    let source = plan.tokens.iter().find(|token| token.name == row.name).map(|token| token.source.kind().as_str());
+fn document(row: &TokenStatus, outputs: &Outputs<'_>, runner: &Runner) -> Value {
+    let source =
+        runner.plan.tokens.iter().find(|token| token.name == row.name).map(|token| token.source.kind().as_str());
     json!({
         "name": row.name.as_str(),
         "source": source,
@@ -218,5 +219,9 @@ fn document(row: &TokenStatus, outputs: &Outputs<'_>, plan: &Plan) -> Value {
         "failures": row.failures,
         "last_error": row.last_error.as_deref(),
         "reason": row.reason.map(|reason| reason.as_str()),
+        "certain": row.uncertain.is_none(),
+        "uncertain_why": row.uncertain.map(|doubt| doubt.why()),
+        "login_expires_at": runner.vault.login_expires_at(&row.name).map(Wall::rfc3339),
+        "scope": runner.vault.newest(&row.name).and_then(|stored| stored.scope.as_deref()),
     })
 }

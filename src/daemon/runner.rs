@@ -2,7 +2,7 @@
 //! batches (signatures, one write to the state, files by folder), and its answers are the next events.
 //! Does not: decide, or wait for anything.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,9 @@ pub(super) struct Runner {
     pub files: Files,
     pub hooks: Hooks,
     pub(super) saving: Saving,
-    messages: Messages,
+    /// What was asked for and is not granted, as it was told last.
+    pub(super) not_granted: BTreeMap<TokenName, Vec<String>>,
+    pub(super) messages: Messages,
     network: Arc<Network>,
     queue: VecDeque<Event>,
     to_obtain: Vec<ToObtain>,
@@ -99,6 +101,7 @@ impl Runner {
             files,
             hooks: Hooks::new(messages),
             saving: Saving::new(store),
+            not_granted: BTreeMap::new(),
             messages: messages.clone(),
             network: Arc::new(Network::new(|| clock::now().wall)),
             queue: VecDeque::new(),
@@ -215,6 +218,9 @@ impl Runner {
         match action {
             Action::Obtain { name, generation, parents } => self.queue_obtaining(name, generation, parents),
             Action::Persist(token) => self.saving.push_token(token),
+            Action::Settle { name, doubt } => {
+                self.vault.settle(&name, doubt).into_iter().for_each(|record| self.saving.push(record));
+            }
             Action::Forget { name } => {
                 let left = self.vault.forget(&name);
                 self.saving.push(Record::TokenGone(name));
@@ -276,7 +282,8 @@ impl Runner {
         }
     }
 
-    pub(super) fn wait_for(&self, one: ToObtain) {
+    /// `first_sent`: when its refresh token was first sent, by an attempt whose end is not known.
+    pub(super) fn wait_for(&self, one: ToObtain, first_sent: Option<Wall>) {
         let parents = one.parents.iter().filter_map(|(name, generation)| {
             self.vault.get(name, *generation).map(|stored| (name.clone(), stored.token.clone()))
         });
@@ -288,6 +295,8 @@ impl Runner {
             nonce,
             parents: parents.collect(),
             refresh_token: self.vault.refresh_token(&one.name).cloned(),
+            first_sent,
+            answer_lost: self.on_lost_answer(&one.name, one.generation),
             network: self.network.clone(),
             now: || clock::now().wall,
         };
@@ -302,33 +311,6 @@ impl Runner {
             let result = AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| Err(broken()));
             // The daemon is gone: nobody waits for the answer.
             let _ = messages.send(Message::Obtained(vec![Answered { name, generation, parents, result }]));
-        });
-    }
-
-    /// What a source answered, of whatever kind it is.
-    pub fn obtained(&mut self, answered: Answered) {
-        let Answered { name, generation, parents, result } = answered;
-        let error = match result {
-            Ok(obtained) => {
-                let issued = self.vault.put(name.clone(), generation, obtained);
-                self.queue.push_back(Event::Obtained { name, generation, issued });
-                return;
-            }
-            Err(error) => error,
-        };
-        if let Some(next) = error.successor {
-            self.keep_successor(&name, *next);
-        }
-        let message = error.message.into();
-        let refused = parents.into_iter().find(|(parent, _)| Some(parent) == error.refused_parent.as_ref());
-        self.queue.push_back(match refused {
-            Some((parent, parent_generation)) => {
-                Event::ParentRejected { name, generation, parent, parent_generation, message }
-            }
-            None => {
-                let (reason, retry_after) = (error.reason, error.retry_after);
-                Event::ObtainFailed { name, generation, reason, message, retry_after }
-            }
         });
     }
 
@@ -368,6 +350,7 @@ fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answered> {
     let mut random = vec![0; batch.len() * 16];
     let drawn = getrandom::fill(&mut random);
     let now = clock::now().wall;
+    let nobody: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
     let one = |(one, nonce): (ToObtain, &[u8; 16])| {
         let given = Given {
             name: one.name.clone(),
@@ -375,6 +358,8 @@ fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answered> {
             nonce: *nonce,
             parents: Vec::new(),
             refresh_token: None,
+            first_sent: None,
+            answer_lost: nobody.clone(),
             network: network.clone(),
             now: || clock::now().wall,
         };

@@ -95,7 +95,7 @@ impl Saving {
 
 fn keep(token: &Persist, vault: &Vault, records: &mut Vec<Record>) {
     let Some(stored) = vault.get(&token.name, token.generation) else { return };
-    let Stored { token: bytes, refresh_token, .. } = stored;
+    let Stored { token: bytes, refresh_token, scope, .. } = stored;
     records.push(Record::Token(KeptToken {
         name: token.name.clone(),
         generation: token.generation,
@@ -105,6 +105,7 @@ fn keep(token: &Persist, vault: &Vault, records: &mut Vec<Record>) {
         obtained_at: token.obtained_at,
         token: bytes.clone(),
         refresh_token: refresh_token.clone(),
+        scope: scope.clone(),
     }));
     if refresh_token.is_some() {
         records.push(Record::RefreshGone(token.name.clone()));

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::runner::{Runner, ToObtain};
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Event, Reason};
-use crate::core::settings::TokenName;
+use crate::core::engine::{Doubt, Event, Reason};
+use crate::core::settings::{Fingerprint, TokenName};
+use crate::host::clock;
 use crate::host::store::KeptRefresh;
+use crate::source;
 
 /// For one whose entry is gone meanwhile: two tries of the default `timeout`.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -21,8 +23,12 @@ impl Runner {
     pub(super) fn start_waiting(&mut self, waiting: Vec<ToObtain>) {
         let spends = |one: &ToObtain| self.token(&one.name).is_some_and(|token| token.single_use);
         let (spending, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(spends);
-        others.into_iter().for_each(|one| self.wait_for(one));
-        let begun: Vec<KeptRefresh> = spending.iter().filter_map(|one| self.vault.to_begin(&one.name)).collect();
+        others.into_iter().for_each(|one| self.wait_for(one, None));
+        let now = clock::now().wall;
+        let sending: Vec<Option<Fingerprint>> = spending.iter().map(|one| self.about_to_send(&one.name)).collect();
+        let begun = spending.iter().zip(&sending);
+        let begun: Vec<KeptRefresh> =
+            begun.filter_map(|(one, token)| self.vault.to_begin(&one.name, (*token)?, now)).collect();
         if let Err(error) = self.saving.begin(&begun) {
             let message = format!("its refresh token is not sent, since the successor could not be kept: {error}");
             let failed = |ToObtain { name, generation, .. }| Event::ObtainFailed {
@@ -31,17 +37,27 @@ impl Runner {
                 reason: Reason::Delivery,
                 message: message.as_str().into(),
                 retry_after: None,
+                doubt: None,
             };
             self.extend(spending.into_iter().map(failed).collect());
             return;
         }
+        let first = |(one, token): (&ToObtain, &Option<Fingerprint>)| self.vault.first_sent(&one.name, (*token)?);
+        let first_sent: Vec<_> = spending.iter().zip(&sending).map(first).collect();
         begun.into_iter().for_each(|kept| self.vault.restore_refresh(kept));
-        spending.into_iter().for_each(|one| self.wait_for(one));
+        spending.into_iter().zip(first_sent).for_each(|(one, first_sent)| self.wait_for(one, first_sent));
+    }
+
+    /// The refresh token that is going to be sent.
+    fn about_to_send(&self, name: &TokenName) -> Option<Fingerprint> {
+        let token = source::refresh_token(&self.token(name)?.source, self.vault.refresh_token(name))?;
+        Some(Fingerprint::of(token.token.expose().as_bytes()))
     }
 
     /// An answer of no use brought the successor of what was sent.
     pub(super) fn keep_successor(&mut self, name: &TokenName, next: RefreshToken) {
-        let kept = KeptRefresh { name: name.clone(), next: Some(next), begun: false };
+        let doubt = Some(Doubt::Unread);
+        let kept = KeptRefresh { name: name.clone(), next: Some(next), begun: false, sent: None, doubt };
         self.vault.restore_refresh(kept.clone());
         self.saving.push_successor(kept);
     }

@@ -11,10 +11,11 @@ use super::files::Files;
 use super::runner::Runner;
 use super::vault::{Stored, Vault};
 use crate::core::engine::{Issued, Mode, Restored, State};
-use crate::core::settings::{Fingerprint, Plan, TargetPath};
+use crate::core::settings::{Fingerprint, Plan, TargetPath, TokenName};
 use crate::host::clock;
 use crate::host::deliver;
 use crate::host::store::{Store, StoreError, Worker};
+use crate::source;
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,7 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
     let mut vault = Vault::default();
     kept.refreshes.into_values().for_each(|refresh| vault.restore_refresh(refresh));
     let mut restored = Vec::with_capacity(kept.tokens.len());
+    let made_from = kept.tokens.values().map(|token| (token.name.clone(), token.made_from)).collect();
     for token in kept.tokens.into_values() {
         let sha256 = Fingerprint::of(token.token.expose().as_bytes());
         restored.push(Restored {
@@ -47,12 +49,14 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
             issued: Issued { issued_at: token.issued_at, expires_at: token.expires_at, sha256 },
             obtained_at: token.obtained_at,
             unsettled: vault.is_unsettled(&token.name),
+            doubt: vault.doubt(&token.name),
         });
         let stored = Stored {
             token: token.token,
             refresh_token: token.refresh_token,
             issued_at: token.issued_at,
             expires_at: token.expires_at,
+            scope: token.scope,
         };
         vault.restore(token.name, token.generation, stored);
     }
@@ -63,7 +67,24 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
         sweep(&plan, &known);
     }
     let state = State::new(mode, kept.seed, restored, targets, clock::now());
-    Ok(Runner::new(state, Arc::new(plan), vault, files, store, messages))
+    let told = told_before(&plan, &vault, &made_from);
+    let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages);
+    runner.not_granted = told;
+    Ok(runner)
+}
+
+/// Scopes that an earlier run has said to be missing: of tokens that were made from the settings of now.
+fn told_before(
+    plan: &Plan,
+    vault: &Vault,
+    made_from: &BTreeMap<TokenName, Fingerprint>,
+) -> BTreeMap<TokenName, Vec<String>> {
+    let kept = plan.tokens.iter().filter(|token| made_from.get(&token.name) == Some(&token.made_from));
+    let missing = kept.map(|token| {
+        let scope = vault.newest(&token.name).and_then(|stored| stored.scope.as_deref());
+        (token.name.clone(), source::not_granted(&token.source, scope))
+    });
+    missing.filter(|(_, missing)| !missing.is_empty()).collect()
 }
 
 /// Removes what a crash left beside the files that are or were this config's.

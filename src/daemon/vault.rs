@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use crate::core::credential::RefreshToken;
-use crate::core::engine::Issued;
+use crate::core::engine::{Doubt, Issued};
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TokenName};
 use crate::core::time::Wall;
-use crate::host::store::KeptRefresh;
+use crate::host::store::{FirstSending, KeptRefresh, Record};
 use crate::source::Obtained;
 
 /// A token's bytes and times.
@@ -19,6 +19,8 @@ pub(crate) struct Stored {
     pub refresh_token: Option<RefreshToken>,
     pub issued_at: Wall,
     pub expires_at: Option<Wall>,
+    /// What the answer said that it is good for.
+    pub scope: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,7 @@ impl Vault {
             refresh_token: obtained.refresh_token,
             issued_at: obtained.issued_at,
             expires_at: obtained.expires_at,
+            scope: obtained.scope,
         };
         self.refreshes.remove(&name);
         self.stored.insert((name, generation), stored);
@@ -64,10 +67,61 @@ impl Vault {
         self.refreshes.get(name).is_some_and(|kept| kept.begun)
     }
 
+    /// What an earlier run knew to speak against the token in place.
+    pub fn doubt(&self, name: &TokenName) -> Option<Doubt> {
+        self.refreshes.get(name).and_then(|kept| kept.doubt)
+    }
+
+    /// When this refresh token was first sent, where no answer tells yet what became of it.
+    pub fn first_sent(&self, name: &TokenName, token: Fingerprint) -> Option<Wall> {
+        let sent = self.refreshes.get(name).filter(|kept| kept.begun).and_then(|kept| kept.sent);
+        sent.filter(|sent| sent.token == token).map(|sent| sent.at)
+    }
+
     /// What is to be in the state before the refresh token is sent; `None` where it is there already.
-    pub fn to_begin(&self, name: &TokenName) -> Option<KeptRefresh> {
-        let next = self.refreshes.get(name).and_then(|kept| kept.next.clone());
-        (!self.is_unsettled(name)).then(|| KeptRefresh { name: name.clone(), next, begun: true })
+    pub fn to_begin(&self, name: &TokenName, token: Fingerprint, now: Wall) -> Option<KeptRefresh> {
+        if self.first_sent(name, token).is_some() {
+            return None;
+        }
+        let kept = self.refreshes.get(name);
+        Some(KeptRefresh {
+            name: name.clone(),
+            next: kept.and_then(|kept| kept.next.clone()),
+            begun: true,
+            sent: Some(FirstSending { at: now, token }),
+            doubt: kept.and_then(|kept| kept.doubt),
+        })
+    }
+
+    /// An exchange failed: what the state is to say of it, where that is another thing than it says.
+    pub fn settle(&mut self, name: &TokenName, doubt: Option<Doubt>) -> Option<Record> {
+        let before = self.refreshes.get(name)?;
+        let after = match doubt {
+            Some(_) => KeptRefresh { doubt, ..before.clone() },
+            None => KeptRefresh { begun: false, sent: None, doubt, ..before.clone() },
+        };
+        if after == *before {
+            return None;
+        }
+        if after.next.is_none() && doubt.is_none() {
+            self.refreshes.remove(name);
+            return Some(Record::RefreshGone(name.clone()));
+        }
+        self.restore_refresh(after.clone());
+        Some(Record::Refresh(after))
+    }
+
+    /// The exchange was answered, if by nothing of use: another sending of the same refresh token is a new exchange.
+    pub fn answered(&mut self, name: &TokenName) {
+        if let Some(kept) = self.refreshes.get_mut(name) {
+            (kept.begun, kept.sent) = (false, None);
+        }
+    }
+
+    /// The newest token of this name.
+    pub fn newest(&self, name: &TokenName) -> Option<&Stored> {
+        let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
+        all.last().map(|(_, stored)| stored)
     }
 
     /// What it is obtained with next: what an answer brought that was of no use, or what the newest token that has one left.
@@ -77,6 +131,11 @@ impl Vault {
         }
         let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         all.rev().find_map(|(_, stored)| stored.refresh_token.as_ref())
+    }
+
+    /// The end of what it is obtained with next, where the issuer told it: then a person has to log in again.
+    pub fn login_expires_at(&self, name: &TokenName) -> Option<Wall> {
+        self.refresh_token(name)?.expires_at
     }
 
     pub fn discard(&mut self, name: &TokenName, generation: u64) {
@@ -93,7 +152,7 @@ impl Vault {
             self.stored.remove(&key);
         }
         self.refreshes.remove(name);
-        let left = KeptRefresh { name: name.clone(), next: Some(next?), begun: false };
+        let left = KeptRefresh { name: name.clone(), next: Some(next?), begun: false, sent: None, doubt: None };
         self.refreshes.insert(name.clone(), left.clone());
         Some(left)
     }

@@ -28,7 +28,7 @@ use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 pub use self::glimpse::{Glimpse, glimpse};
 pub use self::place::Worker;
-pub use self::record::{KeptLine, KeptRefresh, KeptTarget, KeptToken, Record};
+pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record};
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
 const COMPACT_FROM: u64 = 64 << 10;
@@ -112,6 +112,9 @@ pub struct Store {
     end: u64,
     live: HashMap<Fingerprint, Span>,
     live_bytes: u64,
+    /// The header is that of an older version, whose program would take a record of ours for damage: the log is written anew
+    /// before anything is appended.
+    outdated: bool,
     /// A failed write may have left something behind `end` that could not be cut off yet.
     torn: bool,
     /// Not before the log is so long: a compaction that failed is not tried at each append.
@@ -150,17 +153,22 @@ impl Store {
             damaged: begun.damaged,
         };
         let Draft { log, live, end } = begun.draft;
-        let store = Self {
+        let mut store = Self {
             place,
             name,
             log,
             end,
             live_bytes: live.values().map(|span| u64::from(span.len)).sum(),
             live,
+            outdated: begun.outdated,
             torn: false,
             compact_from: COMPACT_FROM,
             _lock: lock,
         };
+        if let Err(error) = store.bring_up_to_date() {
+            // A full disk must not keep the daemon from starting: what is there is read, and nothing is appended meanwhile.
+            tracing::warn!("{error}; it is tried again before anything is written");
+        }
         Ok((store, kept))
     }
 
@@ -176,6 +184,7 @@ impl Store {
             record.encode(&mut bytes).ok_or(StoreError::TooLong { bytes: record.room() })?;
             spans.push(at..bytes.len());
         }
+        self.bring_up_to_date()?;
         self.write(&bytes).map_err(|e| self.failed("writing", e))?;
         for (record, span) in records.iter().zip(spans) {
             self.count(record, self.end + span.start as u64, span.len());
@@ -219,20 +228,27 @@ impl Store {
 
     /// What was appended is safe without it: one that fails is told, and tried again when the log has doubled.
     fn compact(&mut self) {
-        let drafted = Draft::write(&self.place, &self.name, Some(&self.log), &self.live, None).and_then(|draft| {
-            publish(&self.place, &self.name)?;
-            Ok(draft)
-        });
-        match drafted {
-            Ok(Draft { log, live, end }) => {
-                (self.log, self.live, self.end) = (log, live, end);
-                (self.torn, self.compact_from) = (false, COMPACT_FROM);
-            }
-            Err(error) => {
-                self.compact_from = 2 * self.end;
-                tracing::warn!("{}", self.failed("compacting (it is tried again later)", error));
-            }
+        if let Err(error) = self.rewrite() {
+            self.compact_from = 2 * self.end;
+            tracing::warn!("{}", self.failed("compacting (it is tried again later)", error));
         }
+    }
+
+    /// Puts a log of this version, with what counts of the present one, in its place.
+    fn rewrite(&mut self) -> io::Result<()> {
+        let draft = Draft::write(&self.place, &self.name, Some(&self.log), &self.live, None)?;
+        publish(&self.place, &self.name)?;
+        let Draft { log, live, end } = draft;
+        (self.log, self.live, self.end) = (log, live, end);
+        (self.torn, self.outdated, self.compact_from) = (false, false, COMPACT_FROM);
+        Ok(())
+    }
+
+    fn bring_up_to_date(&mut self) -> Result<(), StoreError> {
+        if !self.outdated {
+            return Ok(());
+        }
+        self.rewrite().map_err(|error| self.failed("writing it anew in the format of this version", error))
     }
 
     fn failed(&self, doing: &'static str, cause: io::Error) -> StoreError {
@@ -244,6 +260,7 @@ impl Store {
 struct Begun {
     draft: Draft,
     scan: Scan,
+    outdated: bool,
     damaged: Option<String>,
 }
 
@@ -259,7 +276,8 @@ impl Begun {
                     log.set_len(end)?;
                 }
                 let live = std::mem::take(&mut scan.live);
-                return Ok(Self { draft: Draft { log, live, end }, scan, damaged: None });
+                let outdated = scan.outdated;
+                return Ok(Self { draft: Draft { log, live, end }, scan, outdated, damaged: None });
             }
             Some((log, scan)) => (Some(log), scan),
         };
@@ -278,7 +296,7 @@ impl Begun {
             }
         };
         publish(place, name)?;
-        Ok(Self { draft, scan, damaged })
+        Ok(Self { draft, scan, outdated: false, damaged })
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use super::expiry::{self, ExpiryError, Told};
+use super::net::cut;
 use super::{Obtained, SourceError};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
@@ -17,6 +18,9 @@ use crate::core::json::{self, JsonError};
 use crate::core::secret::Secret;
 use crate::core::settings::Pointers;
 use crate::core::time::Wall;
+
+/// Characters of a scope that are kept: more are of no use to anybody.
+const LONGEST_SCOPE: usize = 8192;
 
 /// Why an answer is of no use. Names where it is wrong, and never quotes it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -59,6 +63,9 @@ pub struct Answered {
     pub expires_in: Option<Duration>,
     pub expires_at: Option<Wall>,
     pub refresh_token: Option<Secret<String>>,
+    /// How long the refresh token is good for.
+    pub refresh_expires_in: Option<Duration>,
+    pub scope: Option<String>,
 }
 
 /// A JSON document with secrets somewhere in it: its texts are wiped when it is dropped.
@@ -106,6 +113,24 @@ impl Document {
         value.map(Option::flatten).map_err(|problem| AnswerError::Expiry { at: pointer.to_owned(), problem })
     }
 
+    /// How long a refresh token lasts that stands in the object at `parent`. No standard has a name for it: the first is
+    /// Microsoft's and GitHub's, the second Keycloak's. 0 is "for good" there, and what cannot be read says nothing: the token
+    /// itself is as good without it.
+    fn refresh_expires_in(&self, parent: &str) -> Option<Duration> {
+        let names = ["refresh_token_expires_in", "refresh_expires_in"];
+        names.iter().find_map(|name| self.span(&format!("{parent}/{name}")).ok().flatten())
+    }
+
+    /// The scope that was granted (RFC 6749 5.1): a text, or as some write it, a list of texts. Nothing else says anything.
+    fn scope(&self) -> Option<String> {
+        let text = match self.at("/scope")? {
+            Value::String(text) => text.clone(),
+            Value::Array(items) => items.iter().map(Value::as_str).collect::<Option<Vec<&str>>>()?.join(" "),
+            _ => return None,
+        };
+        Some(cut(&text, LONGEST_SCOPE))
+    }
+
     /// A refresh token: anything that can be sent back in a form or JSON (RFC 6749 A.17). An empty one is none.
     pub fn refresh_token(&self, pointer: &str) -> Result<Option<Secret<String>>, AnswerError> {
         let Some(text) = self.text(pointer)?.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -130,6 +155,9 @@ impl Answered {
             expires_in: pointers.expires_in.as_deref().map_or(Ok(None), |at| document.span(at))?,
             expires_at: pointers.expires_at.as_deref().map_or(Ok(None), |at| document.moment(at))?,
             refresh_token: pointers.refresh_token.as_deref().map_or(Ok(None), |at| document.refresh_token(at))?,
+            refresh_expires_in: (pointers.refresh_token.as_deref().and_then(|at| at.rsplit_once('/')))
+                .and_then(|(parent, _)| document.refresh_expires_in(parent)),
+            scope: None,
         })
     }
 
@@ -142,6 +170,8 @@ impl Answered {
             expires_in: document.span("/expires_in")?,
             expires_at: None,
             refresh_token: document.refresh_token("/refresh_token")?,
+            refresh_expires_in: document.refresh_expires_in(""),
+            scope: document.scope(),
         };
         match document.text("/token_type")? {
             None => Ok(answered),
@@ -160,7 +190,14 @@ impl Answered {
     ) -> Result<Obtained, ExpiryError> {
         let told = Told { expires_in: self.expires_in, expires_at: self.expires_at, ttl };
         let expires_at = expiry::of(self.token.expose(), told, sent, now)?;
-        Ok(Obtained { token: self.token, issued_at: sent, expires_at: Some(expires_at), refresh_token })
+        Ok(Obtained {
+            token: self.token,
+            issued_at: sent,
+            expires_at: Some(expires_at),
+            refresh_token,
+            scope: self.scope,
+            not_granted: Vec::new(),
+        })
     }
 }
 
@@ -252,6 +289,8 @@ mod tests {
             expires_in: None,
             expires_at: None,
             refresh_token: Some(Secret::new("next".into())),
+            refresh_expires_in: None,
+            scope: None,
         };
         assert_eq!(read(SUNBIRD), Ok(wanted.clone()));
         assert_eq!(read(&format!("\u{feff} {SUNBIRD}\r\n")), Ok(wanted));
@@ -318,6 +357,40 @@ mod tests {
             assert_eq!(read(&format!(r#","token_type":"{refused}""#)), Err(AnswerError::TokenType), "{refused}");
         }
         assert!(matches!(read(r#","token_type":7"#), Err(AnswerError::NoString { .. })));
+    }
+
+    #[test]
+    fn the_end_of_a_refresh_token_stands_beside_it_or_nowhere() {
+        let oauth2 = |rest: &str| {
+            let body = format!(r#"{{"access_token":"abc","refresh_token":"next"{rest}}}"#);
+            Answered::of_oauth2(body.as_bytes()).unwrap().refresh_expires_in
+        };
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(oauth2(r#","refresh_token_expires_in":15897600"#), seconds(15_897_600));
+        assert_eq!(oauth2(r#","refresh_expires_in":"1800""#), seconds(1800));
+        assert_eq!(oauth2(r#","refresh_token_expires_in":60,"refresh_expires_in":30"#), seconds(60));
+        // What says nothing is no reason to throw the token away.
+        for nothing in ["0", "null", "-1", "\"soon\"", "{}", "1e300"] {
+            assert_eq!(oauth2(&format!(r#","refresh_expires_in":{nothing}"#)), None, "{nothing}");
+        }
+        let http = read(
+            r#"{"refresh_expires_in":1,"result":{"access_token":"a","refresh_token":"r","refresh_expires_in":9}}"#,
+        );
+        assert_eq!(http.unwrap().refresh_expires_in, seconds(9));
+    }
+
+    #[test]
+    fn a_scope_is_a_text_or_a_list_of_texts_and_never_an_error() {
+        let scope = |scope: &str| {
+            let body = format!(r#"{{"access_token":"abc","scope":{scope}}}"#);
+            Answered::of_oauth2(body.as_bytes()).unwrap().scope
+        };
+        assert_eq!(scope(r#""read write""#).as_deref(), Some("read write"));
+        assert_eq!(scope(r#"["read","write"]"#).as_deref(), Some("read write"));
+        assert_eq!(scope(r#""""#).as_deref(), Some(""));
+        for nothing in ["null", "7", "{}", r#"["read",7]"#, "true"] {
+            assert_eq!(scope(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

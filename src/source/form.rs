@@ -20,9 +20,9 @@ impl Form {
         if !self.0.is_empty() {
             self.0.push('&');
         }
-        encode(name, "+", &mut self.0);
+        encode(name, Place::Form, &mut self.0);
         self.0.push('=');
-        encode(value, "+", &mut self.0);
+        encode(value, Place::Form, &mut self.0);
     }
 
     pub fn body(mut self) -> Zeroizing<Vec<u8>> {
@@ -32,25 +32,35 @@ impl Form {
 
 /// One value as it stands in a form.
 pub fn encoded(value: &str) -> Zeroizing<String> {
-    escaped(value, "+")
+    escaped(value, Place::Form)
 }
 
-/// One value as it stands in a path or a query (RFC 3986 2.1).
+/// One value as it stands in a path or a query: all but the unreserved characters is escaped, `~` is one of them (RFC 3986
+/// 2.1, 2.3).
 pub fn percent(value: &str) -> Zeroizing<String> {
-    escaped(value, "%20")
+    escaped(value, Place::Url)
 }
 
-fn escaped(value: &str, space: &str) -> Zeroizing<String> {
+/// Where a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A body: a space is `+`, and `~` is escaped (URL standard, application/x-www-form-urlencoded).
+    Form,
+    Url,
+}
+
+fn escaped(value: &str, place: Place) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(value.len() * 3));
-    encode(value, space, &mut text);
+    encode(value, place, &mut text);
     text
 }
 
-fn encode(value: &str, space: &str, into: &mut String) {
+fn encode(value: &str, place: Place, into: &mut String) {
     for byte in value.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => into.push(char::from(byte)),
-            b' ' => into.push_str(space),
+            b'~' if place == Place::Url => into.push('~'),
+            b' ' if place == Place::Form => into.push('+'),
             // Writing to a string can't fail.
             _ => drop(write!(into, "%{byte:02X}")),
         }
@@ -69,5 +79,6 @@ mod tests {
         assert_eq!(&form.body()[..], b"grant_type=a+b&%C3%BC=%26%3D%2B%25%7E%2A");
         assert_eq!(encoded("a:b c").as_str(), "a%3Ab+c");
         assert_eq!(percent("a/b c?").as_str(), "a%2Fb%20c%3F");
+        assert_eq!(percent("-._~!*'()").as_str(), "-._~%21%2A%27%28%29");
     }
 }

@@ -1,5 +1,5 @@
 //! Owns: `source = "http"`: one request as the config has it, its placeholders filled in, and the answer read by pointers.
-//! Does not: know what the endpoint is; an answer to a refresh token that was lost is the one thing asked for twice.
+//! Does not: know what the endpoint is, or send a refresh token twice by itself; `refresh` does.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use super::answer::{Answered, wipe};
 use super::form::{Form, percent};
 use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::net::{self, Answer, Method, NetError, Request, Url};
+use super::refresh::Exchanged;
 use super::refusal::Refusal;
 use super::{Cost, Given, Obtained, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
@@ -44,32 +45,24 @@ async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, S
     let stored = given.refresh_token.take();
     let used = settings.refresh_token.as_ref().map(|first| refresh::current(first, stored));
     let filling = Filling::of(settings, &given, used.as_ref());
-    let send = || async {
-        let request = filling.request(settings).map_err(|error| NetError { error, answer_lost: false })?;
+    let send = |_| async {
+        let request = filling.request(settings).map_err(NetError::unsent)?;
         given.network.send(request, &settings.reach).await
     };
-    let answered = match send().await {
-        // The token that was sent may be spent: some servers take it once more for a moment, and then only.
-        Err(lost) if lost.answer_lost && used.is_some() => {
-            let name = &given.name;
-            tracing::warn!("token {name}: an answer was lost, and the refresh token is sent once more: {}", lost.error);
-            send().await
-        }
-        once => once,
-    };
-    let answer = answered?;
-    let read = read(settings, &given, &answer, &filling, used.clone());
+    let exchanged = refresh::exchange(&given, used.is_some(), send).await?;
+    let read = read(settings, &given, &exchanged, &filling, used.clone());
     let at = settings.response.refresh_token.as_deref();
-    read.map_err(|error| refresh::salvage(error, used.clone(), &answer, at))
+    read.map_err(|error| refresh::salvage(error, used.clone(), &exchanged.answer, at))
 }
 
 fn read(
     settings: &HttpSettings,
     given: &Given,
-    answer: &Answer,
+    exchanged: &Exchanged,
     filling: &Filling<'_>,
     used: Option<RefreshToken>,
 ) -> Result<Obtained, SourceError> {
+    let answer = &exchanged.answer;
     let mut answered = match Answered::read(&answer.body, &settings.response) {
         Ok(answered) if answer.status.is_success() => answered,
         read => {
@@ -80,24 +73,26 @@ fn read(
                 },
                 _ => Refusal::of(answer, &filling.secrets()),
             };
-            return Err(refused(settings, answer, refusal.error));
+            return Err(refused(settings, answer, refusal));
         }
     };
-    let next = used.map(|used| refresh::next(used, answered.refresh_token.take()));
-    let read = answered.obtained(settings.reach.ttl, answer.sent_at, (given.now)(), next);
-    read.map_err(|problem| answer.failure(&problem.to_string()))
+    let from = exchanged.counts_from;
+    let ends = answered.refresh_expires_in.map(|span| from.plus(span));
+    let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
+    let read = answered.obtained(settings.reach.ttl, from, (given.now)(), next);
+    read.map_err(|problem| exchanged.unreliable(&problem))
 }
 
 /// A 401 answers to the token that was sent as bearer, or filled in. A server that asks to be left alone is not asked
 /// sooner with another one.
-fn refused(settings: &HttpSettings, answer: &Answer, error: SourceError) -> SourceError {
-    let blamed = answer.status.as_u16() == 401 && error.retry_after.is_none();
-    let parent = settings.bearer.clone().or_else(|| first_parent(settings));
-    let mut error = SourceError { refused_parent: parent.filter(|_| blamed), ..error };
-    if settings.refresh_token.is_some() && error.reason == Reason::Rejected && error.refused_parent.is_none() {
-        error.message.push_str("; if its refresh token is spent, a new first one is needed in refresh_token");
-    }
-    error
+fn refused(settings: &HttpSettings, answer: &Answer, refusal: Refusal) -> SourceError {
+    let blamed = answer.status.as_u16() == 401 && refusal.error.retry_after.is_none();
+    let parent = settings.bearer.clone().or_else(|| first_parent(settings)).filter(|_| blamed);
+    let refusal = match (&settings.refresh_token, &parent) {
+        (Some(_), None) => refusal.of_a_refresh_token(answer),
+        _ => refusal,
+    };
+    SourceError { refused_parent: parent, ..refusal.error }
 }
 
 fn first_parent(settings: &HttpSettings) -> Option<TokenName> {

@@ -35,7 +35,14 @@ pub fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<Obtained, Sou
     let header = claims::header(settings);
     let token = jose::seal(&settings.signing_key, settings.algorithm, &header, &payload.json)
         .map_err(|e| failed(format!("the token can't be signed: {e}")))?;
-    Ok(Obtained { token, issued_at: now.whole(), expires_at: payload.expires_at, refresh_token: None })
+    Ok(Obtained {
+        token,
+        issued_at: now.whole(),
+        expires_at: payload.expires_at,
+        refresh_token: None,
+        scope: None,
+        not_granted: Vec::new(),
+    })
 }
 
 fn failed(message: String) -> SourceError {

@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 
 use self::net::Network;
 use crate::core::credential::RefreshToken;
-use crate::core::engine::Reason;
+use crate::core::engine::{Doubt, Reason};
 use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenName};
 use crate::core::time::Wall;
@@ -36,6 +36,10 @@ pub struct Obtained {
     pub expires_at: Option<Wall>,
     /// What the next one is obtained with: the new one, or the old one where it stays good.
     pub refresh_token: Option<RefreshToken>,
+    /// What the answer says it is good for (RFC 6749 5.1); `None`: it does not say, and it is as asked.
+    pub scope: Option<String>,
+    /// What was asked for and is not in that.
+    pub not_granted: Vec<String>,
 }
 
 /// A failed try.
@@ -51,11 +55,14 @@ pub struct SourceError {
     pub refused_parent: Option<TokenName>,
     /// The answer was of no use, but what was sent is spent: this is its successor.
     pub successor: Option<Box<RefreshToken>>,
+    /// A refresh token was sent: why the token in place may be good no more.
+    pub doubt: Option<Doubt>,
 }
 
 impl SourceError {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None, refused_parent: None, successor: None }
+        let message = message.into();
+        Self { reason, message, retry_after: None, refused_parent: None, successor: None, doubt: None }
     }
 
     /// There is no nonce to begin with.
@@ -76,10 +83,27 @@ pub struct Given {
     pub parents: Vec<(TokenName, Secret<String>)>,
     /// What the last one left to refresh with.
     pub refresh_token: Option<RefreshToken>,
+    /// When the refresh token was first sent, where that was in an earlier attempt whose answer never came.
+    pub first_sent: Option<Wall>,
+    /// Told when an answer was lost, before the refresh token is sent once more.
+    pub answer_lost: Arc<dyn Fn() + Send + Sync>,
     /// The way to endpoints, shared by all.
     pub network: Arc<Network>,
     /// The wall clock, for sources that wait before they ask.
     pub now: fn() -> Wall,
+}
+
+/// The refresh token that an attempt is going to send; `stored` is what the last one left.
+pub fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) -> Option<RefreshToken> {
+    plan.first_refresh_token().map(|first| refresh::current(first, stored.cloned()))
+}
+
+/// What of the scope in the settings is not in the one that an answer named.
+pub fn not_granted(plan: &SourcePlan, scope: Option<&str>) -> Vec<String> {
+    match plan {
+        SourcePlan::OAuth2(settings) => settings.not_granted(scope),
+        _ => Vec::new(),
+    }
 }
 
 /// Where a source is run.

@@ -7,13 +7,19 @@ use std::time::Duration;
 use super::net::Host;
 use super::{Given, Obtained, SourceError, of};
 use crate::core::engine::Reason;
+use crate::core::scope;
 use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenPlan};
 
 /// What a try showed.
 pub enum Shown {
     /// A token came, and is good for so long; for ever where it says so.
-    Obtained { token: Secret<String>, left: Option<Duration> },
+    Obtained {
+        token: Secret<String>,
+        left: Option<Duration>,
+        /// What of the scope is missing, in words.
+        missing: Option<String>,
+    },
     /// Somebody is there, whose certificate is right; no token was asked for.
     Reached(String),
     /// Nothing was tried, and why.
@@ -45,8 +51,9 @@ pub async fn probe(token: &TokenPlan, given: Given) -> Result<Shown, SourceError
 async fn obtain(token: &TokenPlan, given: Given) -> Result<Shown, SourceError> {
     let now = given.now;
     let source = of(&token.source).ok_or_else(|| SourceError::new(Reason::Machine, "it has no source"))?;
-    let Obtained { token, expires_at, .. } = source.obtain(given).await?;
-    Ok(Shown::Obtained { token, left: expires_at.map(|at| at.since(now())) })
+    let Obtained { token, expires_at, scope: granted, not_granted, .. } = source.obtain(given).await?;
+    let missing = (!not_granted.is_empty()).then(|| scope::told(&not_granted, granted.as_deref().unwrap_or_default()));
+    Ok(Shown::Obtained { token, left: expires_at.map(|at| at.since(now())), missing })
 }
 
 async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {

@@ -6,13 +6,16 @@ use super::SourceError;
 use super::answer::Document;
 use super::form;
 use super::net::Answer;
-use crate::core::engine::Reason;
+use crate::core::engine::{Doubt, Reason};
 use crate::core::redact::peer_words;
 
 /// A shorter secret would mask half of the words.
 const SHORTEST: usize = 4;
 /// Where endpoints put their words.
 const WORDS: [&str; 4] = ["/error_description", "/error/message", "/message", "/detail"];
+
+/// Statuses by which a server says no to what it was sent, and not to where or how it was asked.
+const NO: [u16; 5] = [400, 401, 403, 409, 422];
 
 /// An error answer.
 pub struct Refusal {
@@ -50,6 +53,32 @@ impl Refusal {
         Some(Self::of(answer, sent))
     }
 
+    /// The same of an answer to a refresh token: what is refused without a code (glewlwyd), or by `invalid_request`
+    /// (lemonldap-ng), is most likely the refresh token, and no retry makes it good.
+    pub fn of_a_refresh_token(mut self, answer: &Answer) -> Self {
+        let status = answer.status.as_u16();
+        let says_no = answer.status.is_success() || NO.contains(&status);
+        let unnamed = says_no && (self.code.is_none() || self.is(&["invalid_request"]));
+        if self.error.reason == Reason::InvalidAnswer && unnamed {
+            self.error.reason = Reason::Rejected;
+        }
+        if self.error.reason != Reason::Rejected || self.is(&["invalid_client", "unauthorized_client"]) {
+            return self;
+        }
+        self.error.doubt = Some(Doubt::Refused);
+        self.error.message.push_str(match status {
+            _ if self.is(&["invalid_grant"]) => "; a new first one is needed in refresh_token",
+            401 | 403 => {
+                "; if the client's credential is right, its refresh token is spent or revoked, and a new first one is needed in \
+                 refresh_token"
+            }
+            _ => {
+                "; most likely its refresh token is spent, revoked or expired: then a new first one is needed in refresh_token"
+            }
+        });
+        self
+    }
+
     pub fn is(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
@@ -64,10 +93,11 @@ fn reason(answer: &Answer, code: Option<&str>) -> Reason {
     }
 }
 
-/// The text with all that was sent masked, as it is and as it stands in a form.
+/// The text with all that was sent masked, as it is and as it stands in a form, or in an address or Basic.
 fn without(text: &str, sent: &[&str]) -> String {
     let long = sent.iter().filter(|secret| secret.len() >= SHORTEST);
     long.fold(text.to_owned(), |text, secret| {
-        text.replace(secret, "[masked]").replace(form::encoded(secret).as_str(), "[masked]")
+        let encoded = [form::encoded(secret), form::percent(secret)];
+        encoded.iter().fold(text.replace(secret, "[masked]"), |text, one| text.replace(one.as_str(), "[masked]"))
     })
 }

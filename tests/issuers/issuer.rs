@@ -62,6 +62,24 @@ impl Issuer {
         }))
     }
 
+    /// The server of django-oauth-toolkit, with the client `jobs` of this secret, and so many seconds of grace for a refresh token
+    /// that comes again. `None`: `test` has to be skipped.
+    pub fn django(test: &str, sandbox: &Sandbox, secret: &str, grace: u32, reuse_protection: bool) -> Option<Self> {
+        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let folder = installed(test, &INSTALLED, "django")?;
+        let database = sandbox.path("django.sqlite");
+        let config = json!({"database": database, "id": "jobs", "secret": secret, "grace": grace,
+            "reuse_protection": reuse_protection});
+        let config = sandbox.put("django.json", config.to_string());
+        let mut python = Command::new(folder.join("bin/python"));
+        python.arg("-I").arg(script("django_server.py")).arg(config);
+        Some(Self::start(python, |port| {
+            let issuer = format!("http://127.0.0.1:{port}");
+            let token_url = format!("{issuer}/token");
+            (issuer, token_url)
+        }))
+    }
+
     fn start(mut command: Command, addresses: impl Fn(u16) -> (String, String)) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the issuer starts");
         let stdin = child.stdin.take();
@@ -88,6 +106,11 @@ impl Issuer {
     pub fn first_refresh_token(&self, client: &str) -> String {
         let answer = self.page("POST", &format!("/-/first?client={client}"));
         answer["refresh_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Whether it takes this access token (`good`), and until when by its own book (`ends`, Unix seconds).
+    pub fn good(&self, token: &str) -> Value {
+        self.page("GET", &format!("/-/good?token={token}"))
     }
 
     fn page(&self, method: &str, path: &str) -> Value {

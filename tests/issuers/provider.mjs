@@ -1,5 +1,5 @@
 // An OpenID provider (oidc-provider) on loopback, as far as machines ask it: who asks, proves itself and is answered is all
-// the package's own. Ours are the clients' list, a grant for RFC 8693 on its interfaces, and three pages for the tests.
+// the package's own. Ours are the clients' list, a grant for RFC 8693 on its interfaces, and pages for the tests.
 //
 //   node provider.mjs NODE_MODULES CONFIG
 //
@@ -8,6 +8,7 @@
 // pages, and ends when stdin does.
 //
 //   GET  /-/seen               what was asked: of the token endpoint each request, of the metadata how often
+//   GET  /-/good?token=T       whether an access token is good, and its end in Unix seconds
 //   POST /-/first?client=ID    a first refresh token, as a login would have given it
 import { createHash, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -133,12 +134,19 @@ async function firstRefreshToken(id) {
   return { refresh_token: await first.save() };
 }
 
+async function good(token) {
+  const found = await provider.AccessToken.find(token);
+  return { good: found !== undefined, ends: found?.exp ?? null };
+}
+
 const pages = http.createServer(async (request, answer) => {
   const at = new URL(request.url, issuer);
-  const body = at.pathname === '/-/seen'
-    ? { token: seen, discovered }
-    : await firstRefreshToken(at.searchParams.get('client'));
-  answer.end(JSON.stringify(body));
+  const body = {
+    '/-/seen': () => ({ token: seen, discovered }),
+    '/-/good': () => good(at.searchParams.get('token')),
+    '/-/first': () => firstRefreshToken(at.searchParams.get('client')),
+  }[at.pathname];
+  answer.end(JSON.stringify(await body()));
 });
 await new Promise((done) => pages.listen(0, '127.0.0.1', done));
 process.stdout.write(`${port} ${pages.address().port}\n`);

@@ -35,6 +35,8 @@ pub struct Invariants {
     written_off: BTreeSet<(TargetPath, TokenName, u64)>,
     restarted_at: Option<Boot>,
     required: BTreeSet<TokenName>,
+    /// Tokens that the issuer may have ended or revoked: a refresh token was sent, and no newer one is adopted since.
+    doubtful: BTreeSet<TokenName>,
 }
 
 fn lines_of<'a>(plan: &'a Wiring, path: &'a TargetPath) -> impl Iterator<Item = &'a TokenName> {
@@ -54,6 +56,7 @@ impl Invariants {
     }
 
     pub fn event(&mut self, event: &Event, now: Now) {
+        self.doubt(event);
         match event {
             Event::Plan(plan) => {
                 self.required = plan.tokens.iter().map(|token| token.name.clone()).collect();
@@ -78,6 +81,7 @@ impl Invariants {
                 self.op_of.remove(path);
             }
             Event::Persisted { name, generation } => {
+                self.doubtful.remove(name);
                 self.persisted.insert(name.clone(), *generation);
                 self.stir_others(name);
             }
@@ -87,6 +91,21 @@ impl Invariants {
             self.flights.entry(name.clone()).or_default().remove(generation);
         }
         let _ = now;
+    }
+
+    /// The world says what it knows before the engine does.
+    fn doubt(&mut self, event: &Event) {
+        let doubted = match event {
+            Event::AnswerLost { name, generation } => Some((name, generation)),
+            Event::ObtainFailed { name, generation, doubt: Some(_), .. } => Some((name, generation)),
+            _ => None,
+        };
+        // What comes too late is about an exchange that has ended.
+        if let Some((name, generation)) = doubted
+            && self.flights.get(name).is_some_and(|flights| flights.contains(generation))
+        {
+            self.doubtful.insert(name.clone());
+        }
     }
 
     fn write_off(&mut self, disk: &Disk, which: impl Fn(&TokenName) -> bool) {
@@ -152,6 +171,11 @@ impl Invariants {
             written_off: std::mem::take(&mut self.written_off),
             kept: log.clone(),
             restarted_at: Some(now.boot),
+            doubtful: log
+                .iter()
+                .filter(|(_, stored)| stored.restored.unsettled || stored.restored.doubt.is_some())
+                .map(|(name, _)| name.clone())
+                .collect(),
             ..Self::default()
         };
     }
@@ -184,6 +208,7 @@ impl Invariants {
                     return Err(format!("{name} is forgotten"));
                 }
                 self.write_off(disk, |token| token == name);
+                self.doubtful.remove(name);
                 Ok(())
             }
             Action::Hook { name, .. } => {
@@ -362,6 +387,14 @@ impl Invariants {
         let counted = [TokenState::Valid, TokenState::Retrying, TokenState::Expired, TokenState::Pending].map(count);
         if sums != counted {
             return Err(format!("sums {sums:?}, rows {counted:?}"));
+        }
+        // "What may have been revoked is not shown as certain until another one is adopted, and nothing else is doubted."
+        for row in state.statuses(now) {
+            let by_its_time = row.issued_at.is_some() && row.expires_at.is_none_or(|end| end > now.wall);
+            let doubtful = by_its_time && self.doubtful.contains(&row.name);
+            if row.uncertain.is_some() != doubtful {
+                return Err(format!("{} may be revoked: {doubtful}, is shown as {:?}", row.name, row.uncertain));
+            }
         }
         // "Once all is well for a while, no file holds an expired token, ever."
         let Some(calm) = self.calm_since else { return Ok(()) };

@@ -99,7 +99,7 @@ impl Script {
 
     fn failed(&mut self, generation: u64, reason: Reason) {
         let message = "no".into();
-        let failed = Event::ObtainFailed { name: name(), generation, reason, message, retry_after: None };
+        let failed = Event::ObtainFailed { name: name(), generation, reason, message, retry_after: None, doubt: None };
         assert_eq!(self.give(failed), None);
     }
 
@@ -198,6 +198,7 @@ fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
         issued,
         obtained_at: was,
         unsettled: false,
+        doubt: None,
     };
     let now = Script::at(3600);
     let mut state = State::new(Mode::Daemon, 1, vec![restored], Vec::new(), now);

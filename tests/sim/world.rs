@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want, Wiring,
-    step,
+    Action, Doubt, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want,
+    Wiring, step,
 };
 use renewd::core::settings::{
     FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPath, TargetPlan,
@@ -361,10 +361,23 @@ impl World {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
-                let restored =
-                    Restored { name: name.clone(), generation, made_from, issued, obtained_at, unsettled: false };
+                let restored = Restored {
+                    name: name.clone(),
+                    generation,
+                    made_from,
+                    issued,
+                    obtained_at,
+                    unsettled: false,
+                    doubt: None,
+                };
                 self.log.insert(name.clone(), Stored { restored });
                 self.later(20, Event::Persisted { name, generation });
+            }
+            Action::Settle { name, doubt } => {
+                if let Some(stored) = self.log.get_mut(&name).filter(|_| !self.faults.no_state) {
+                    stored.restored.unsettled &= doubt.is_some();
+                    stored.restored.doubt = doubt;
+                }
             }
             Action::Forget { name } => drop(self.log.remove(&name)),
             Action::Deliver { path, op, spec, lines, .. } => {
@@ -400,9 +413,17 @@ impl World {
         }
         if self.faults.hanging.contains(&name) {
             let message = "no answer in time".into();
-            let event =
-                Event::ObtainFailed { name, generation, reason: Reason::Unreachable, message, retry_after: None };
+            let doubt = spends.then_some(Doubt::Lost);
+            if spends && self.rng.bool() {
+                self.later(30_000, Event::AnswerLost { name: name.clone(), generation });
+            }
+            let reason = Reason::Unreachable;
+            let event = Event::ObtainFailed { name, generation, reason, message, retry_after: None, doubt };
             return self.later(60_000, event);
+        }
+        if spends && self.rng.u32(0..10) == 0 {
+            // The first answer is lost, and what comes to the second sending is as it is.
+            self.later(30, Event::AnswerLost { name: name.clone(), generation });
         }
         if self.faults.failing.contains(&name) {
             let (reason, retry_after) = match self.rng.u32(0..4) {
@@ -416,7 +437,9 @@ impl World {
                 let event = Event::ParentRejected { name, generation, parent, parent_generation, message };
                 return self.later(500, event);
             }
-            let event = Event::ObtainFailed { name, generation, reason, message: "refused".into(), retry_after };
+            let doubts = [None, Some(Doubt::Lost), Some(Doubt::Unread), Some(Doubt::Stale), Some(Doubt::Refused)];
+            let doubt = doubts[self.rng.usize(0..5)].filter(|_| spends);
+            let event = Event::ObtainFailed { name, generation, reason, message: "refused".into(), retry_after, doubt };
             return self.later(500, event);
         }
         let life = self.seen.lifetime(&name);

@@ -131,14 +131,19 @@ fn redirects_are_told_without_their_query_and_not_followed() {
 
 #[test]
 fn refused_and_out_of_order_are_told_apart() {
-    let cases: [(Answering, Reason); 14] = [
+    let cases: [(Answering, Reason); 18] = [
         (|| answer(400, "application/json", r#"{"error":"invalid_grant"}"#), Reason::Rejected),
         (|| answer(400, "application/json", r#"{"error":"invalid_client"}"#), Reason::Rejected),
         (|| answer(403, "application/json", r#"{"error":"unauthorized_client"}"#), Reason::Rejected),
         (|| json(r#"{"error":"invalid_grant"}"#), Reason::Rejected),
         (|| answer(401, "text/html", "no"), Reason::Rejected),
         (|| answer(400, "application/json", r#"{"error":"invalid_scope"}"#), Reason::InvalidAnswer),
-        (|| answer(403, "text/plain", "no"), Reason::InvalidAnswer),
+        (|| answer(403, "text/plain", "no"), Reason::Rejected),
+        (|| answer(403, "application/json", ""), Reason::Rejected),
+        (|| answer(403, "application/json", r#"{"error":"temporarily_unavailable"}"#), Reason::Unreachable),
+        // Without a refresh token nothing says that a credential is what is wrong.
+        (|| answer(400, "text/plain", ""), Reason::InvalidAnswer),
+        (|| answer(400, "application/json", r#"{"error":"invalid_request"}"#), Reason::InvalidAnswer),
         (|| answer(404, "text/plain", "no"), Reason::InvalidAnswer),
         (|| answer(400, "application/json", r#"{"error":"temporarily_unavailable"}"#), Reason::Unreachable),
         (|| answer(408, "text/plain", ""), Reason::Unreachable),

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use futures_util::future::join_all;
-use renewd::core::engine::Reason;
+use renewd::core::engine::{Doubt, Reason};
 use renewd::core::jose::Jws;
 use renewd::core::key::{Algorithm, SigningKey};
 use renewd::core::settings::*;
 
 use crate::pki::{CLIENT, HERE, Pki};
 use crate::server::{Act, Seen, Server, answer, json};
-use crate::setting::{Try, assertion, block, clean, first, name, now, oauth2, reach, refreshing, refused, secret};
+use crate::setting::{
+    Try, assertion, block, clean, first, name, now, oauth2, pattern, reach, refreshing, refused, secret,
+};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":60}"#;
 const SECRET: &[u8] = b"swordfish-swordfish-swordfish-00";
@@ -196,14 +198,17 @@ fn a_lost_answer_to_a_refresh_token_is_asked_for_once_more_at_once() {
             client_auth: ClientAuth::Jwt(hmac.clone()),
             ..refreshing(&server.url("/"), "first-1")
         };
-        Try::new().oauth2(settings).unwrap();
+        let one = Try::new();
+        one.oauth2(settings).unwrap();
+        assert_eq!(one.lost.load(Ordering::SeqCst), 1, "it is told before it is sent again");
         let seen = server.seen();
         assert_eq!(seen.len(), 2);
         assert!(seen.iter().all(|seen| seen.field("refresh_token").as_deref() == Some("first-1")));
         assert_ne!(seen[0].field("client_assertion"), seen[1].field("client_assertion"), "a fresh jti");
     }
     let server = Server::start(|_| Act::Close);
-    assert_eq!(refused(refreshing(&server.url("/"), "first-1")).reason, Reason::Unreachable);
+    let error = refused(refreshing(&server.url("/"), "first-1"));
+    assert_eq!((error.reason, error.doubt), (Reason::Unreachable, Some(Doubt::Lost)));
     assert_eq!(server.seen().len(), 2, "once more, and no more");
     let server = Server::start(|_| {
         answer(400, "application/json", r#"{"error":"invalid_grant","error_description":"hunter2-1 is spent"}"#)
@@ -212,6 +217,168 @@ fn a_lost_answer_to_a_refresh_token_is_asked_for_once_more_at_once() {
     assert_eq!(error.reason, Reason::Rejected);
     assert!(error.message.contains("[masked] is spent") && error.message.contains("refresh_token"), "{error}");
     assert_eq!(server.seen().len(), 1, "a refusal is an answer");
+}
+
+/// What a refresh token's exchange leaves unknown about the token in place, and what is asked of the person on call.
+#[test]
+fn a_refresh_that_failed_says_what_may_have_become_of_the_token_in_place() {
+    const JSON: &str = "application/json";
+    type Case = (fn() -> Act, Reason, Option<Doubt>, &'static str);
+    let cases: [Case; 20] = [
+        (
+            || answer(400, JSON, r#"{"error":"invalid_grant"}"#),
+            Reason::Rejected,
+            Some(Doubt::Refused),
+            "first one is needed",
+        ),
+        // glewlwyd, and others that say no more.
+        (|| answer(400, JSON, ""), Reason::Rejected, Some(Doubt::Refused), "most likely its refresh token"),
+        (|| answer(400, "text/html", "<p>no"), Reason::Rejected, Some(Doubt::Refused), "most likely its refresh token"),
+        (
+            || answer(400, JSON, r#"{"message":"old"}"#),
+            Reason::Rejected,
+            Some(Doubt::Refused),
+            "most likely its refresh",
+        ),
+        (|| json(r#"{"error":{"code":7}}"#), Reason::Rejected, Some(Doubt::Refused), "most likely its refresh token"),
+        // lemonldap-ng.
+        (|| answer(400, JSON, r#"{"error":"invalid_request"}"#), Reason::Rejected, Some(Doubt::Refused), "most likely"),
+        (|| answer(403, JSON, ""), Reason::Rejected, Some(Doubt::Refused), "if the client's credential is right"),
+        (|| answer(401, JSON, ""), Reason::Rejected, Some(Doubt::Refused), "if the client's credential is right"),
+        (|| answer(401, JSON, r#"{"error":"invalid_client"}"#), Reason::Rejected, None, "invalid_client"),
+        (|| answer(400, JSON, r#"{"error":"unauthorized_client"}"#), Reason::Rejected, None, "unauthorized_client"),
+        (|| answer(400, JSON, r#"{"error":"invalid_scope"}"#), Reason::InvalidAnswer, None, "invalid_scope"),
+        (|| answer(404, "text/plain", ""), Reason::InvalidAnswer, None, "404"),
+        (|| answer(405, "text/plain", ""), Reason::InvalidAnswer, None, "405"),
+        (|| answer(429, "text/plain", ""), Reason::Unreachable, None, "429"),
+        (|| answer(408, "text/plain", ""), Reason::Unreachable, Some(Doubt::Lost), "408"),
+        (|| answer(500, JSON, r#"{"error":"invalid_grant"}"#), Reason::Unreachable, Some(Doubt::Lost), "500"),
+        (|| answer(504, "text/html", ""), Reason::Unreachable, Some(Doubt::Lost), "504"),
+        (|| answer(302, "text/html", ""), Reason::InvalidAnswer, Some(Doubt::Unread), "302"),
+        (|| json(r#"{"access_token":"abc"}"#), Reason::InvalidAnswer, Some(Doubt::Unread), "ttl"),
+        (|| answer(200, "text/html", "<html>"), Reason::InvalidAnswer, Some(Doubt::Unread), "HTML"),
+    ];
+    for (act, reason, doubt, words) in cases {
+        let server = Server::start(move |_| act());
+        let of_refresh = refused(refreshing(&server.url("/"), "first-1"));
+        assert_eq!((of_refresh.reason, of_refresh.doubt), (reason, doubt), "{of_refresh}");
+        assert!(of_refresh.message.contains(words), "{words}: {of_refresh}");
+        assert_eq!(refused(oauth2(&server.url("/"))).doubt, None, "no refresh token was sent");
+        let of_http =
+            Try::new().http(HttpSettings { refresh_token: Some(first("first-1")), ..portal(&server.url("/")) });
+        let of_http = of_http.unwrap_err();
+        assert_eq!((of_http.reason, of_http.doubt), (reason, doubt), "http: {of_http}");
+        clean(&of_http);
+    }
+    let nobody = refused(refreshing("http://127.0.0.1:1/", "first-1"));
+    assert_eq!((nobody.reason, nobody.doubt), (Reason::Unreachable, None), "nothing was sent");
+}
+
+/// As oauth2 answers stand, in a request of its own.
+fn portal(url: &str) -> HttpSettings {
+    HttpSettings {
+        url: pattern(url),
+        method: "POST".into(),
+        headers: Vec::new(),
+        bearer: None,
+        body: Body::Form(vec![("refresh_token".into(), pattern("{{ refresh_token }}"))]),
+        secret: None,
+        refresh_token: None,
+        response: Pointers {
+            token: "/access_token".into(),
+            expires_in: Some("/expires_in".into()),
+            expires_at: None,
+            refresh_token: Some("/refresh_token".into()),
+        },
+        reach: reach(),
+    }
+}
+
+fn both(url: &str, token: &str, timeout: Duration) -> [SourcePlan; 2] {
+    let reach = Reach { timeout, ..reach() };
+    let oauth2 = OAuth2Settings { reach: reach.clone(), ..refreshing(url, token) };
+    let http = HttpSettings { refresh_token: Some(first(token)), reach, ..portal(url) };
+    [SourcePlan::OAuth2(Arc::new(oauth2)), SourcePlan::Http(Arc::new(http))]
+}
+
+const NEXT: &str = r#"{"access_token":"abc","expires_in":60,"refresh_token":"next-1","refresh_token_expires_in":3600}"#;
+
+/// A server with a grace answers a second exchange with what it made at the first, and some tell its whole lifetime again.
+#[test]
+fn a_repeated_exchange_counts_from_when_the_refresh_token_was_first_sent() {
+    let span = Duration::from_millis;
+    for number in 0..2 {
+        // In one attempt: the first answer is lost after its timeout.
+        let asked = AtomicUsize::new(0);
+        let server =
+            Server::start(move |_| if asked.fetch_add(1, Ordering::SeqCst) == 0 { Act::Hang } else { json(NEXT) });
+        let before = now();
+        let got = block(Try::new().of(both(&server.url("/"), "first-1", span(700))[number].clone())).unwrap();
+        assert!(now().since(before) >= span(700), "the first answer was waited for");
+        assert!(got.issued_at >= before && got.issued_at <= before.plus(span(600)), "{got:?}, begun at {before:?}");
+        assert_eq!(got.expires_at, Some(got.issued_at.plus(Duration::from_secs(60))));
+        let ends = got.refresh_token.and_then(|next| next.expires_at);
+        assert_eq!(ends, Some(got.issued_at.plus(Duration::from_secs(3600))));
+
+        // Over two attempts, with the time of the first from the state.
+        let server = Server::start(|_| json(NEXT));
+        let source = &both(&server.url("/"), "first-1", span(20_000))[number];
+        let first_sent = Some(now().minus(Duration::from_secs(20)));
+        let got = block(Try { first_sent, ..Try::new() }.of(source.clone())).unwrap();
+        assert_eq!(got.expires_at, first_sent.map(|at| at.plus(Duration::from_secs(60))));
+        // A clock that was set back meanwhile makes nothing live longer.
+        let first_sent = Some(now().plus(Duration::from_secs(3600)));
+        let got = block(Try { first_sent, ..Try::new() }.of(source.clone())).unwrap();
+        assert!(got.issued_at <= now(), "{got:?}");
+
+        // What may have ended is not used, and its successor is not lost.
+        let first_sent = Some(now().minus(Duration::from_secs(61)));
+        let error = block(Try { first_sent, ..Try::new() }.of(source.clone())).unwrap_err();
+        assert_eq!(error.doubt, Some(Doubt::Stale));
+        assert!(error.message.contains("when its refresh token was first sent"), "{error}");
+        assert_eq!(error.successor.unwrap().token.expose(), "next-1");
+    }
+    // Nothing else is repeated: it counts from its own sending.
+    let server = Server::start(|_| json(GOOD));
+    let first_sent = Some(now().minus(Duration::from_secs(20)));
+    let got = Try { first_sent, ..Try::new() }.oauth2(oauth2(&server.url("/"))).unwrap();
+    assert!(now().since(got.issued_at) < Duration::from_secs(15), "{got:?}");
+}
+
+#[test]
+fn a_scope_that_was_not_granted_is_told_of_grants_and_refreshes() {
+    for (asked, granted, missing) in [
+        (Some("read write"), Some("write read"), ""),
+        (Some("read wriet"), Some("read"), "wriet"),
+        (Some("read write"), Some(""), "read write"),
+        (Some("read write"), None, ""),
+        (None, Some("read"), ""),
+    ] {
+        let scope = granted.map(|granted| format!(r#","scope":"{granted}""#)).unwrap_or_default();
+        let body = format!(r#"{{"access_token":"abc","expires_in":60{scope}}}"#);
+        let server = Server::start(move |_| json(&body));
+        for settings in [oauth2(&server.url("/")), refreshing(&server.url("/"), "first-1")] {
+            let got = Try::new().oauth2(OAuth2Settings { scope: asked.map(Into::into), ..settings }).unwrap();
+            assert_eq!(got.not_granted.join(" "), missing, "{asked:?} {granted:?}");
+            assert_eq!(got.scope.as_deref(), granted);
+        }
+    }
+    // Who refreshes has what `offline_access` asks for; who does not, has not.
+    let server = Server::start(|_| json(r#"{"access_token":"abc","expires_in":60,"scope":"read"}"#));
+    let scope = Some("read offline_access".to_owned());
+    let of = |settings| Try::new().oauth2(OAuth2Settings { scope: scope.clone(), ..settings }).unwrap().not_granted;
+    assert!(of(refreshing(&server.url("/"), "first-1")).is_empty());
+    assert_eq!(of(oauth2(&server.url("/"))), ["offline_access"]);
+}
+
+#[test]
+fn what_needs_no_encoding_is_left_as_it_is_in_basic() {
+    let server = Server::start(|_| json(GOOD));
+    let client_auth = ClientAuth::Basic(secret("s-1._~x"));
+    let settings = OAuth2Settings { client_id: Some("a-1._~b".into()), client_auth, ..oauth2(&server.url("/")) };
+    let seen = sent(settings, &server, &Try::new());
+    let basic = seen.header("authorization").unwrap().strip_prefix("Basic ").unwrap();
+    assert_eq!(BASE64.decode(basic.as_bytes()).unwrap(), b"a-1._~b:s-1._~x");
 }
 
 /// An issuer whose documents are by path.
@@ -276,6 +443,67 @@ fn an_issuer_that_is_another_is_refused() {
     let error = refused(discovered(&nothing.url("")));
     assert!(error.message.contains("metadata") && error.message.contains("404"), "{error}");
     assert_eq!(nothing.seen().len(), 2);
+}
+
+/// Both places are named with what each said, whatever the first one was like; the class is that of what tells most.
+#[test]
+fn each_place_of_the_metadata_is_told_with_what_it_said() {
+    const FIRST: &str = "/.well-known/oauth-authorization-server";
+    const SECOND: &str = "/.well-known/openid-configuration";
+    let other = || json(r#"{"issuer":"https://other.example","token_endpoint":"https://other.example/token"}"#);
+    let no = |status| answer(status, "text/plain", "");
+    type Acts = (Box<dyn Fn() -> Act + Send + Sync>, Box<dyn Fn() -> Act + Send + Sync>);
+    let cases: [(Acts, Reason, &str, &str); 7] = [
+        (
+            (Box::new(move || no(401)), Box::new(other)),
+            Reason::InvalidAnswer,
+            "answered 401",
+            "calls itself https://other",
+        ),
+        (
+            (Box::new(move || no(503)), Box::new(other)),
+            Reason::InvalidAnswer,
+            "answered 503",
+            "calls itself https://other",
+        ),
+        ((Box::new(other), Box::new(move || no(403))), Reason::InvalidAnswer, "calls itself", "answered 403"),
+        ((Box::new(move || no(401)), Box::new(move || no(404))), Reason::InvalidAnswer, "answered 401", "answered 404"),
+        ((Box::new(move || no(404)), Box::new(move || no(502))), Reason::Unreachable, "answered 404", "answered 502"),
+        ((Box::new(move || no(302)), Box::new(move || no(404))), Reason::InvalidAnswer, "answered 302", "answered 404"),
+        (
+            (Box::new(|| answer(200, "text/html", "<html>")), Box::new(other)),
+            Reason::InvalidAnswer,
+            "HTML",
+            "calls itself",
+        ),
+    ];
+    for ((one, two), reason, first, second) in cases {
+        let server = issuer(None, move |path, _| match path {
+            FIRST => Some(one()),
+            SECOND => Some(two()),
+            _ => None,
+        });
+        let error = refused(discovered(&server.url("")));
+        assert_eq!(error.reason, reason, "{error}");
+        for (place, said) in [(FIRST, first), (SECOND, second)] {
+            let told = error.message.split("; ").find(|part| part.contains(place)).unwrap_or_else(|| panic!("{error}"));
+            assert!(told.contains(&server.url(place)) && told.contains(said), "{said}: {told}");
+        }
+        assert_eq!(server.seen().len(), 2, "no secret was sent");
+    }
+    // A place that is out of order keeps nobody from the other.
+    let server = issuer(None, move |path, own| match path {
+        FIRST => Some(no(500)),
+        SECOND => Some(json(format!(r#"{{"issuer":"{own}","token_endpoint":"{own}/token"}}"#))),
+        "/token" => Some(json(GOOD)),
+        _ => None,
+    });
+    Try::new().oauth2(discovered(&server.url(""))).unwrap();
+    // Who asks to be left alone is.
+    let server = issuer(None, move |_, _| Some(no(429).header("Retry-After", "9")));
+    let error = refused(discovered(&server.url("")));
+    assert_eq!((error.reason, error.retry_after), (Reason::Unreachable, Some(Duration::from_secs(9))));
+    assert_eq!(server.seen().len(), 1);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod support;
 
 mod answers;
 mod binary;
+mod doubt;
 mod exchange;
 mod limits;
 mod peers;

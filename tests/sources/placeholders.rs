@@ -98,7 +98,7 @@ fn a_401_is_blamed_on_the_token_that_was_sent() {
     let busy = error(&one, portal(&server.url("/busy")));
     assert_eq!((busy.reason, busy.refused_parent.clone()), (Reason::Rejected, None));
     let forbidden = error(&one, portal(&server.url("/forbidden")));
-    assert_eq!((forbidden.reason, forbidden.refused_parent.clone()), (Reason::InvalidAnswer, None));
+    assert_eq!((forbidden.reason, forbidden.refused_parent.clone()), (Reason::Rejected, None));
     let filled =
         HttpSettings { headers: vec![("x".into(), pattern("{{ token.sunbird }}"))], ..plain(&server.url("/")) };
     assert_eq!(error(&one, filled).refused_parent, Some(name("sunbird")));

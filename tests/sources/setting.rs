@@ -2,6 +2,7 @@
 //! Does not: assert anything.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use renewd::core::credential::RefreshToken;
@@ -72,11 +73,20 @@ pub struct Try {
     pub network: Arc<Network>,
     pub parents: Vec<(TokenName, Secret<String>)>,
     pub refresh_token: Option<RefreshToken>,
+    pub first_sent: Option<Wall>,
+    /// How often it was told that an answer was lost.
+    pub lost: Arc<AtomicUsize>,
 }
 
 impl Try {
     pub fn new() -> Self {
-        Self { network: Arc::new(Network::new(now)), parents: Vec::new(), refresh_token: None }
+        Self {
+            network: Arc::new(Network::new(now)),
+            parents: Vec::new(),
+            refresh_token: None,
+            first_sent: None,
+            lost: Arc::default(),
+        }
     }
 
     pub fn parent(mut self, parent: &str, token: &str) -> Self {
@@ -95,6 +105,11 @@ impl Try {
             nonce,
             parents: self.parents.clone(),
             refresh_token: self.refresh_token.clone(),
+            first_sent: self.first_sent,
+            answer_lost: {
+                let lost = self.lost.clone();
+                Arc::new(move || _ = lost.fetch_add(1, Ordering::SeqCst))
+            },
             network: self.network.clone(),
             now,
         };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::doubt::{Doubt, Standing};
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::settings::{Plan, Schedule};
 use crate::core::time::Wall;
@@ -112,6 +113,8 @@ pub struct Restored {
     /// An exchange for the next one was begun, and how it ended is not known: the server may take what was sent once more,
     /// for a moment.
     pub unsettled: bool,
+    /// What an earlier run knew to speak against it.
+    pub doubt: Option<Doubt>,
 }
 
 /// A file that an earlier run wrote.
@@ -172,6 +175,13 @@ pub enum Event {
         reason: Reason,
         message: Arc<str>,
         retry_after: Option<Duration>,
+        /// A refresh token was sent, and the token in place may have ended with it.
+        doubt: Option<Doubt>,
+    },
+    /// The answer to a refresh token was lost, and it is sent once more.
+    AnswerLost {
+        name: TokenName,
+        generation: u64,
     },
     /// The source refused the parent token that it was given (401).
     ParentRejected {
@@ -270,6 +280,12 @@ pub enum Action {
     },
     /// Write the token into the state, fsynced where `sync`, then say Persisted.
     Persist(Persist),
+    /// An exchange of a refresh token failed. Without a doubt it was not carried out, and nothing of it is to be settled any
+    /// more; else the state keeps the doubt until another token is there.
+    Settle {
+        name: TokenName,
+        doubt: Option<Doubt>,
+    },
     /// The token's entry is gone: nothing of it is kept.
     Forget {
         name: TokenName,
@@ -320,12 +336,42 @@ pub enum Action {
 /// What the log tells of decisions; rendered at the edge.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Note {
-    Rotated { name: TokenName, expires_at: Option<Wall>, next: Option<Wall> },
-    Kept { name: TokenName, expires_at: Option<Wall> },
-    ObtainFailed { name: TokenName, reason: Reason, message: Arc<str>, failures: u32, retry_in: Duration, valid: bool },
-    DeliverFailed { path: TargetPath, message: Arc<str>, failures: u32, retry_in: Duration },
-    PersistFailed { name: TokenName, message: Arc<str> },
-    Recovered { name: TokenName },
-    Expired { name: TokenName },
-    RemovalFailed { path: TargetPath, message: Arc<str> },
+    Rotated {
+        name: TokenName,
+        expires_at: Option<Wall>,
+        next: Option<Wall>,
+    },
+    Kept {
+        name: TokenName,
+        expires_at: Option<Wall>,
+        doubt: Option<Doubt>,
+    },
+    ObtainFailed {
+        name: TokenName,
+        reason: Reason,
+        message: Arc<str>,
+        failures: u32,
+        retry_in: Duration,
+        standing: Standing,
+    },
+    DeliverFailed {
+        path: TargetPath,
+        message: Arc<str>,
+        failures: u32,
+        retry_in: Duration,
+    },
+    PersistFailed {
+        name: TokenName,
+        message: Arc<str>,
+    },
+    Recovered {
+        name: TokenName,
+    },
+    Expired {
+        name: TokenName,
+    },
+    RemovalFailed {
+        path: TargetPath,
+        message: Arc<str>,
+    },
 }

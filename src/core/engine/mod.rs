@@ -5,6 +5,7 @@
 //! `step` marks what an event touched and then settles each marked token and target: settling looks at what is, not
 //! at what happened, so that an event that comes late, twice or never leaves nothing half decided.
 
+mod doubt;
 mod event;
 mod hooks;
 mod plan;
@@ -19,6 +20,7 @@ mod wanted;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use doubt::{Doubt, Standing};
 pub use event::*;
 pub use record::TokenState;
 pub use state::{Mode, State};
@@ -40,9 +42,10 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
         Event::Plan(wiring) => state.apply(&wiring, now, &mut out),
         Event::PlanRefused { message, lack } => state.refuse(message, lack, now),
         Event::Obtained { name, generation, issued } => state.obtained(&name, generation, issued, now, &mut out),
-        Event::ObtainFailed { name, generation, reason, message, retry_after } => {
-            state.obtain_failed(&name, generation, reason, &message, retry_after, now, &mut out);
+        Event::ObtainFailed { name, generation, reason, message, retry_after, doubt } => {
+            state.obtain_failed(&name, generation, reason, &message, retry_after, doubt, now, &mut out);
         }
+        Event::AnswerLost { name, generation } => state.answer_lost(&name, generation),
         Event::ParentRejected { name, generation, parent, parent_generation, message } => {
             state.parent_rejected(&name, generation, &parent, parent_generation, &message, now, &mut out);
         }

@@ -78,7 +78,9 @@ impl State {
             if let Some(held) = token.filter(|_| first).and_then(|token| token.held.as_ref())
                 && held.made_from == wire.made_from
             {
-                out.push(Action::Note(Note::Kept { name: wire.name.clone(), expires_at: held.issued.expires_at }));
+                let doubt = token.and_then(|token| token.uncertain(now.wall));
+                let (name, expires_at) = (wire.name.clone(), held.issued.expires_at);
+                out.push(Action::Note(Note::Kept { name, expires_at, doubt }));
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::doubt::{Doubt, Standing};
 use super::event::{Issued, LineAt, OpId, Reason, TokenWire};
 use crate::core::schedule::{Due, Life};
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
@@ -100,6 +101,8 @@ pub(super) struct Token {
     /// A parent of it was obtained again because it was refused; a second refusal is its own failure.
     pub blamed: bool,
     pub trouble: Option<Box<Trouble>>,
+    /// Why the issuer may have ended the token at hand; until another one takes its place.
+    pub doubt: Option<Doubt>,
     pub spell: Option<Spell>,
     /// Obtained in this run and not yet on disk everywhere: the hook comes then.
     pub owes_hook: bool,
@@ -127,6 +130,7 @@ impl Token {
             asked: false,
             blamed: false,
             trouble: None,
+            doubt: None,
             spell: None,
             owes_hook: false,
             hook_queued: false,
@@ -145,6 +149,21 @@ impl Token {
     /// At hand, not expired, and made from the settings and credential of now.
     pub fn is_usable(&self, now: Wall) -> bool {
         self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.made_from == self.wire.made_from)
+    }
+
+    /// The doubt about the token at hand, as long as it would be good by its time.
+    pub fn uncertain(&self, now: Wall) -> Option<Doubt> {
+        self.doubt.filter(|_| self.held.as_ref().is_some_and(|held| !held.is_expired(now)))
+    }
+
+    pub fn standing(&self, now: Wall) -> Standing {
+        match &self.held {
+            Some(held) if !held.is_expired(now) && self.doubt.is_some() => {
+                Standing::Doubtful { until: held.issued.expires_at }
+            }
+            Some(held) if !held.is_expired(now) => Standing::Valid,
+            _ => Standing::Gone,
+        }
     }
 
     /// Usable for another token: no newer one is wanted in its place.

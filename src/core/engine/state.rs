@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::doubt::Doubt;
 use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, TokenWire};
 use super::record::{Held, Target, Token};
 use crate::core::schedule::{self, Due, Life};
@@ -173,6 +174,7 @@ impl State {
             due: Due::Never,
             hold_until: now.boot,
         });
+        token.doubt = restored.doubt.or(restored.unsettled.then_some(Doubt::Cut));
         if restored.unsettled {
             token.wanted = restored.generation + 1;
             token.forced = true;

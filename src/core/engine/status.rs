@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::State;
+use super::doubt::Doubt;
 use super::event::Reason;
 use super::record::{Token, TokenState};
 use super::state::Readiness;
@@ -35,6 +36,8 @@ pub struct TokenStatus {
     pub failures: u32,
     pub last_error: Option<Arc<str>>,
     pub reason: Option<Reason>,
+    /// Why the issuer may have ended it, though it would be good by its time.
+    pub uncertain: Option<Doubt>,
 }
 
 impl State {
@@ -83,6 +86,7 @@ impl State {
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
             reason: failing.as_ref().map(|(reason, _, _)| *reason),
             last_error: failing.map(|(_, message, _)| message),
+            uncertain: token.uncertain(now.wall),
         })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
+use super::doubt::Doubt;
 use super::event::{Action, Issued, Note, Persist, Reason};
 use super::record::{Flight, Held, Incoming, Token, Trouble};
 use crate::core::schedule::{self, Life};
@@ -217,6 +218,7 @@ impl State {
     fn adopt(&mut self, name: &TokenName, held: Held, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         token.trouble = None;
+        token.doubt = None;
         token.blamed = false;
         token.asked = false;
         if token.wanted <= held.generation {
@@ -252,10 +254,16 @@ impl State {
         reason: Reason,
         message: &Arc<str>,
         retry_after: Option<Duration>,
+        doubt: Option<Doubt>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
         if self.land(name, generation).is_some() {
+            self.settle_exchange(name, doubt, out);
+            if let (Some(Doubt::Stale), Some(token)) = (doubt, self.tokens.get_mut(name)) {
+                // An answer came: the next try is the first of a new row.
+                token.trouble = None;
+            }
             self.fail(name, reason, message, retry_after, now, out);
         }
     }
@@ -275,6 +283,7 @@ impl State {
         if self.land(name, generation).is_none() {
             return;
         }
+        self.settle_exchange(name, None, out);
         let Some(child) = self.tokens.get_mut(name) else { return };
         if child.blamed {
             child.blamed = false;
@@ -314,7 +323,7 @@ impl State {
             message: message.clone(),
             failures: trouble.failures,
             retry_in: trouble.retry_at.since(now.boot),
-            valid: token.held.as_ref().is_some_and(|held| !held.is_expired(now.wall)),
+            standing: token.standing(now.wall),
         }));
         token.trouble = Some(Box::new(trouble));
         token.asked = false;

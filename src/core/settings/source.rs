@@ -64,6 +64,18 @@ impl SourcePlan {
         }
     }
 
+    /// The refresh token in the config, where it is made with one.
+    pub fn first_refresh_token(&self) -> Option<&FirstRefresh> {
+        match self {
+            Self::OAuth2(settings) => match &settings.grant {
+                Grant::RefreshToken(first) => Some(first),
+                _ => None,
+            },
+            Self::Http(settings) => settings.refresh_token.as_ref(),
+            _ => None,
+        }
+    }
+
     /// How long an exchange of a refresh token takes at most: it is sent twice where the first answer is lost, and an
     /// issuer is asked before at two places.
     pub fn longest_exchange(&self) -> Duration {

@@ -11,12 +11,29 @@ use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
 
 /// Takes values off the front; `None` where they are not there.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    version: u8,
+}
 
 impl<'a> Reader<'a> {
+    /// `version` is that of the body.
+    pub(super) fn new(rest: &'a [u8], version: u8) -> Self {
+        Self { rest, version }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// What bodies of version 1 do not have.
+    pub(super) fn since_2<T>(&mut self, take: impl Fn(&mut Self) -> Option<Option<T>>) -> Option<Option<T>> {
+        if self.version < 2 { Some(None) } else { take(self) }
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
+        let (first, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
         Some(*first)
     }
 
@@ -42,8 +59,8 @@ impl<'a> Reader<'a> {
 
     fn bytes(&mut self) -> Option<&'a [u8]> {
         let count = self.count()?;
-        let (first, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
+        let (first, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
         Some(first)
     }
 
@@ -60,7 +77,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn refresh_token(&mut self) -> Option<RefreshToken> {
-        Some(RefreshToken { token: self.secret()?, first: self.fingerprint()? })
+        Some(RefreshToken {
+            token: self.secret()?,
+            first: self.fingerprint()?,
+            expires_at: self.since_2(|rest| rest.optional(Self::wall))?,
+        })
     }
 
     pub(super) fn path(&mut self) -> Option<TargetPath> {
@@ -79,7 +100,7 @@ impl<'a> Reader<'a> {
     pub(super) fn many<T>(&mut self, take: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = self.count()?;
         // The count may be a lie: each item takes a byte at least.
-        let mut items = Vec::with_capacity(count.min(self.0.len() / 5));
+        let mut items = Vec::with_capacity(count.min(self.rest.len() / 5));
         for _ in 0..count {
             items.push(take(self)?);
         }

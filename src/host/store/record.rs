@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::reader::Reader;
 use crate::core::credential::RefreshToken;
+use crate::core::engine::Doubt;
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
@@ -14,8 +15,11 @@ use crate::core::time::Wall;
 pub(super) const MARK: [u8; 4] = *b"rnw\xe5";
 /// Marker, length of the body, CRC-32 of length and body.
 pub(super) const FRAME: usize = 12;
-/// The version of every body's first byte, and of the file's header.
-pub(super) const VERSION: u8 = 1;
+/// The version of the file's header, and of every body's first byte. 2 (after 0.1.0): the end of a refresh token, the scope of
+/// a token, and of an exchange that was begun when the refresh token was first sent and what it leaves in doubt.
+pub(super) const VERSION: u8 = 2;
+/// Bodies of this version are read still.
+const OLDEST: u8 = 1;
 /// No record is longer: tokens come in answers of 1 MiB at most.
 const MOST: usize = 64 << 20;
 
@@ -32,6 +36,8 @@ pub struct KeptToken {
     pub obtained_at: Wall,
     pub token: Secret<String>,
     pub refresh_token: Option<RefreshToken>,
+    /// As the answer named it.
+    pub scope: Option<String>,
 }
 
 /// What a token is obtained with next, where its own record does not tell: it has none any more, or an answer brought a
@@ -43,6 +49,18 @@ pub struct KeptRefresh {
     pub next: Option<RefreshToken>,
     /// An exchange was begun, and its end is not known.
     pub begun: bool,
+    /// What was sent in it, and when first; a record of version 1 does not tell.
+    pub sent: Option<FirstSending>,
+    /// Why the token in place may be good no more.
+    pub doubt: Option<Doubt>,
+}
+
+/// A refresh token that was sent, and no answer tells of its exchange: what a server makes of it counts from then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FirstSending {
+    pub at: Wall,
+    /// Of the refresh token.
+    pub token: Fingerprint,
 }
 
 /// A file that renewd wrote, or was about to write.
@@ -180,6 +198,12 @@ impl Record {
                 put_bytes(out, kept.name.as_str().as_bytes());
                 put_refresh_token(out, kept.next.as_ref());
                 out.push(u8::from(kept.begun));
+                out.push(u8::from(kept.sent.is_some()));
+                if let Some(sent) = kept.sent {
+                    out.extend_from_slice(&sent.at.0.to_le_bytes());
+                    out.extend_from_slice(&sent.token.0);
+                }
+                out.push(kept.doubt.map_or(0, doubt_byte));
             }
             Self::RefreshGone(name) => {
                 out.push(REFRESH_GONE);
@@ -199,6 +223,7 @@ impl Record {
                     kept.name.as_str().len()
                         + kept.token.expose().len()
                         + refresh.map_or(0, |refresh| refresh.token.expose().len())
+                        + kept.scope.as_ref().map_or(0, String::len)
                 }
                 Self::Refresh(KeptRefresh { name, next, .. }) => {
                     name.as_str().len() + next.as_ref().map_or(0, |next| next.token.expose().len())
@@ -213,12 +238,13 @@ impl Record {
             }
     }
 
-    /// `None` where the bytes are no record of this version.
+    /// `None` where the bytes are no record of a version that is known.
     pub(super) fn decode(body: &[u8]) -> Option<Self> {
-        let mut rest = Reader(body);
-        if rest.byte()? != VERSION {
+        let (version, body) = body.split_first()?;
+        if !(OLDEST..=VERSION).contains(version) {
             return None;
         }
+        let mut rest = Reader::new(body, *version);
         let record = match rest.byte()? {
             SEED => Self::Seed(rest.u64()?),
             TOKEN => Self::Token(decode_token(&mut rest)?),
@@ -233,11 +259,13 @@ impl Record {
                 name: rest.name()?,
                 next: rest.optional(Reader::refresh_token)?,
                 begun: rest.optional(|_| Some(()))?.is_some(),
+                sent: rest.since_2(|rest| rest.optional(first_sending))?,
+                doubt: rest.since_2(|rest| doubt_of(rest.byte()?))?,
             }),
             REFRESH_GONE => Self::RefreshGone(rest.name()?),
             _ => return None,
         };
-        rest.0.is_empty().then_some(record)
+        rest.is_empty().then_some(record)
     }
 }
 
@@ -296,6 +324,10 @@ fn encode_token(kept: &KeptToken, out: &mut Vec<u8>) {
     out.extend_from_slice(&kept.obtained_at.0.to_le_bytes());
     put_bytes(out, kept.token.expose().as_bytes());
     put_refresh_token(out, kept.refresh_token.as_ref());
+    out.push(u8::from(kept.scope.is_some()));
+    if let Some(scope) = &kept.scope {
+        put_bytes(out, scope.as_bytes());
+    }
 }
 
 fn put_refresh_token(out: &mut Vec<u8>, refresh: Option<&RefreshToken>) {
@@ -303,6 +335,34 @@ fn put_refresh_token(out: &mut Vec<u8>, refresh: Option<&RefreshToken>) {
     if let Some(refresh) = refresh {
         put_bytes(out, refresh.token.expose().as_bytes());
         out.extend_from_slice(&refresh.first.0);
+        out.push(u8::from(refresh.expires_at.is_some()));
+        if let Some(at) = refresh.expires_at {
+            out.extend_from_slice(&at.0.to_le_bytes());
+        }
+    }
+}
+
+fn first_sending(rest: &mut Reader<'_>) -> Option<FirstSending> {
+    Some(FirstSending { at: rest.wall()?, token: rest.fingerprint()? })
+}
+
+fn doubt_byte(doubt: Doubt) -> u8 {
+    match doubt {
+        Doubt::Cut => 1,
+        Doubt::Lost => 2,
+        Doubt::Unread => 3,
+        Doubt::Stale => 4,
+        Doubt::Refused => 5,
+        Doubt::Reused => 6,
+    }
+}
+
+/// 0 is none; the outer `None`: no doubt has this number.
+fn doubt_of(byte: u8) -> Option<Option<Doubt>> {
+    let all = [Doubt::Cut, Doubt::Lost, Doubt::Unread, Doubt::Stale, Doubt::Refused, Doubt::Reused];
+    match byte {
+        0 => Some(None),
+        _ => all.into_iter().find(|doubt| doubt_byte(*doubt) == byte).map(Some),
     }
 }
 
@@ -316,6 +376,7 @@ fn decode_token(rest: &mut Reader<'_>) -> Option<KeptToken> {
         obtained_at: rest.wall()?,
         token: rest.secret()?,
         refresh_token: rest.optional(Reader::refresh_token)?,
+        scope: rest.since_2(|rest| rest.optional(|rest| rest.text().map(str::to_owned)))?,
     })
 }
 

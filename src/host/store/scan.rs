@@ -29,6 +29,8 @@ pub(super) struct Scan {
     pub(super) end: usize,
     /// Where the first damage is.
     pub(super) damaged_at: Option<usize>,
+    /// Its header is that of an older version: it takes no record of this one.
+    pub(super) outdated: bool,
 }
 
 /// The version of a log that is newer than this program.
@@ -60,6 +62,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Newer> {
     match version_of(bytes) {
         Some(version) if version == u32::from(VERSION) => scan.end = HEADER,
         Some(version) if version > u32::from(VERSION) => return Err(Newer(version)),
+        Some(1) => (scan.end, scan.outdated) = (HEADER, true),
         _ => scan.skip_damage(bytes, 0),
     }
     while scan.end < bytes.len() {

@@ -49,7 +49,14 @@ pub fn read(printed: &[u8], response: Option<&Pointers>) -> Result<Answered, Out
     let token = without_newline(printed);
     check_token(token).map_err(OutputError::Token)?;
     let token = String::from_utf8_lossy(token).into_owned();
-    Ok(Answered { token: Secret::new(token), expires_in: None, expires_at: None, refresh_token: None })
+    Ok(Answered {
+        token: Secret::new(token),
+        expires_in: None,
+        expires_at: None,
+        refresh_token: None,
+        refresh_expires_in: None,
+        scope: None,
+    })
 }
 
 /// <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>

@@ -37,6 +37,8 @@ fn request(settings: &HttpSettings, parent: &str) -> Result<Request, SourceError
         nonce: [0; 16],
         parents: vec![(name("parent"), Secret::new(parent.into()))],
         refresh_token: None,
+        first_sent: None,
+        answer_lost: Arc::new(|| {}),
         network: Arc::new(Network::new(|| Wall(0))),
         now: || Wall(0),
     };

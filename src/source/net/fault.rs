@@ -10,7 +10,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustix::io::Errno;
 use rustls::CertificateError as Wrong;
 
-use super::{Host, NetError};
+use super::{Failed, Host};
 use crate::core::engine::Reason;
 
 /// What a unit needs that was made for signing alone.
@@ -18,12 +18,12 @@ const NO_NETWORK: &str = "the unit allows no network: add the drop-in network.co
                           RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6, IPAddressDeny=)";
 
 /// The whole time is up: the connection stood, the answer was not there in full.
-pub(super) fn too_slow(host: &Host, timeout: Duration) -> NetError {
+pub(super) fn too_slow(host: &Host, timeout: Duration) -> Failed {
     let message = format!("did not answer in full within {}", humantime::format_duration(timeout));
-    NetError { error: host.failure(Reason::Unreachable, &message), answer_lost: true }
+    Failed { error: host.failure(Reason::Unreachable, &message), answer_lost: true }
 }
 
-pub(super) fn of(host: &Host, error: reqwest::Error) -> NetError {
+pub(super) fn of(host: &Host, error: reqwest::Error) -> Failed {
     let connecting = error.is_connect();
     let causes = Causes::of(&error);
     let message = if connecting {
@@ -40,7 +40,7 @@ pub(super) fn of(host: &Host, error: reqwest::Error) -> NetError {
         Some(hint) if connecting => format!("{message}; {hint}"),
         _ => message,
     };
-    NetError { error: host.failure(Reason::Unreachable, &message), answer_lost: !connecting }
+    Failed { error: host.failure(Reason::Unreachable, &message), answer_lost: !connecting }
 }
 
 fn no_connection_in_time(host: &Host) -> String {

@@ -17,7 +17,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub(super) fn of(url: &Url) -> Result<Self, SourceError> {
+    pub fn of(url: &Url) -> Result<Self, SourceError> {
         let loopback = match url.host_str() {
             Some("localhost" | "[::1]") => true,
             Some(name) => name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()),

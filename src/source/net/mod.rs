@@ -84,12 +84,27 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
-/// No answer.
+/// No answer that is of use.
 #[derive(Debug)]
 pub struct NetError {
     pub error: SourceError,
-    /// The request may have been carried out all the same: it was sent, and what was answered is lost.
-    pub answer_lost: bool,
+    pub fate: Fate,
+}
+
+/// What became of a request without an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    Unsent,
+    /// It may have been carried out all the same: it was sent at this moment, and what was answered is lost.
+    Lost(Wall),
+    /// It was answered by another address.
+    Redirected,
+}
+
+/// What kept an answer away; `answer_lost`: the request was sent, wholly or in part.
+struct Failed {
+    error: SourceError,
+    answer_lost: bool,
 }
 
 impl From<NetError> for SourceError {
@@ -99,8 +114,8 @@ impl From<NetError> for SourceError {
 }
 
 impl NetError {
-    fn unsent(error: SourceError) -> Self {
-        Self { error, answer_lost: false }
+    pub fn unsent(error: SourceError) -> Self {
+        Self { error, fate: Fate::Unsent }
     }
 }
 
@@ -117,7 +132,7 @@ impl Network {
         let (url, secret) = (request.url.clone(), request.url_is_secret);
         let answer = self.exchange(request, way.into()).await?;
         match answer.status.is_redirection() {
-            true => Err(NetError::unsent(answer.redirected(&url, secret))),
+            true => Err(NetError { error: answer.redirected(&url, secret), fate: Fate::Redirected }),
             false => Ok(answer),
         }
     }
@@ -143,7 +158,10 @@ impl Network {
             Ok(parts) => tracing::debug!("{said}: {} in {} ms", parts.status.as_u16(), start.elapsed().as_millis()),
             Err(e) => tracing::debug!("{said}: no answer after {} ms: {}", start.elapsed().as_millis(), e.error),
         }
-        let Parts { status, headers, body } = answered?;
+        let Parts { status, headers, body } = answered.map_err(|Failed { error, answer_lost }| {
+            let fate = if answer_lost { Fate::Lost(sent_at) } else { Fate::Unsent };
+            NetError { error, fate }
+        })?;
         let retry_after = retry_after::read(&headers, (self.now)());
         Ok(Answer { host, status, headers, body, sent_at, retry_after })
     }
@@ -190,7 +208,7 @@ struct Parts {
     body: Zeroizing<Vec<u8>>,
 }
 
-async fn ask(client: &reqwest::Client, request: Request, host: &Host) -> Result<Parts, NetError> {
+async fn ask(client: &reqwest::Client, request: Request, host: &Host) -> Result<Parts, Failed> {
     let Request { method, url, headers, body, .. } = request;
     let bare = method == Method::HEAD;
     let mut builder = client.request(method, url).headers(headers);
@@ -232,12 +250,12 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     body.extend_from_slice(chunk);
 }
 
-fn too_large(host: &Host) -> NetError {
+fn too_large(host: &Host) -> Failed {
     unreadable(host, "the answer is larger than 1 MiB: this is no endpoint that hands out tokens")
 }
 
-fn unreadable(host: &Host, message: &str) -> NetError {
-    NetError { error: host.failure(Reason::InvalidAnswer, message), answer_lost: true }
+fn unreadable(host: &Host, message: &str) -> Failed {
+    Failed { error: host.failure(Reason::InvalidAnswer, message), answer_lost: true }
 }
 
 impl Answer {
@@ -281,7 +299,8 @@ impl Answer {
     /// What a status that is no success means: refused, out of order, or not understood.
     pub fn reason(&self) -> Reason {
         match self.status.as_u16() {
-            401 => Reason::Rejected,
+            // Whoever is asked here hands out tokens: a 403 without a code is its no to a client (glewlwyd), as a 401 is.
+            401 | 403 => Reason::Rejected,
             408 | 425 | 429 | 500..=599 => Reason::Unreachable,
             _ => Reason::InvalidAnswer,
         }

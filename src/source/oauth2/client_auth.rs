@@ -45,7 +45,8 @@ pub(super) fn add(
 }
 
 /// RFC 6749 2.3.1: each is form-urlencoded before they are joined, for a colon in the id would end it. A space becomes %20 and
-/// no plus: that is undone alike by servers that decode forms and by those that know percent-encoding alone (Authlib).
+/// no plus: that is undone alike by servers that decode forms and by those that know percent-encoding alone (Authlib). What no
+/// encoding needs to touch (`-`, `.`, `_`, `~`) is left as it is, for servers that decode nothing (glewlwyd).
 fn basic(id: &str, secret: &Secret<String>) -> Secret<String> {
     let (id, secret) = (percent(id), percent(secret.expose()));
     let mut pair = Zeroizing::new(String::with_capacity(id.len() + secret.len() + 1));
@@ -67,5 +68,8 @@ mod tests {
         let value = basic("a:b", &Secret::new("p @+ü".into()));
         let text = value.expose().strip_prefix("Basic ").unwrap();
         assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), b"a%3Ab:p%20%40%2B%C3%BC");
+        let value = basic("jobs-1.a_b~c", &Secret::new("s-1.a_b~c".into()));
+        let text = value.expose().strip_prefix("Basic ").unwrap();
+        assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), b"jobs-1.a_b~c:s-1.a_b~c");
     }
 }

@@ -14,7 +14,7 @@ use crate::core::settings::{Fingerprint, Identity, Reach};
 use crate::source::SourceError;
 use crate::source::answer::Document;
 use crate::source::net::header::{ACCEPT, HeaderValue};
-use crate::source::net::{Answer, Method, Network, Request, Url, Way, url};
+use crate::source::net::{Answer, Fate, Host, Method, NetError, Network, Request, Url, Way, url};
 use crate::source::refusal::Refusal;
 
 /// What is older is asked for again.
@@ -105,7 +105,8 @@ pub(super) fn forget(network: &Network, issuer: &str, way: Way<'_>) {
     network.discovered.entries().remove(&Key::of(issuer, way));
 }
 
-/// The two places where metadata stands, the second only where the first has none.
+/// The two places where metadata stands, the second only where the first gives none. Where nobody answers at all, or who
+/// answers asks to be left alone, the other is not tried: it stands on the same host.
 async fn ask(
     network: &Network,
     issuer: &str,
@@ -113,50 +114,82 @@ async fn ask(
     identity: Option<&Identity>,
 ) -> Result<Endpoints, SourceError> {
     let way = Way { reach, identity };
-    let mut told = None;
+    let mut missed: Vec<Missed> = Vec::new();
     for place in places(&url(issuer)?) {
-        match ask_at(network, issuer, place, way).await {
+        match ask_at(network, issuer, &place, way).await {
             Ok(endpoints) => return Ok(endpoints),
-            Err(Missed { error, .. }) if matches!(error.reason, Reason::Unreachable | Reason::Machine) => {
-                return Err(error);
+            Err(one) => {
+                let is_last = one.telling == Telling::Nothing || one.error.retry_after.is_some();
+                missed.push(one);
+                if is_last {
+                    break;
+                }
             }
-            // Where one place has nothing, the other tells more.
-            Err(missed) => match &told {
-                Some(Missed { absent: false, .. }) => {}
-                _ => told = Some(missed),
-            },
         }
     }
-    Err(match told {
-        Some(Missed { error, .. }) => {
-            let message = format!("the issuer's metadata can't be had: {}", error.message);
-            SourceError { reason: Reason::InvalidAnswer, message, ..error }
-        }
-        None => SourceError::new(Reason::InvalidAnswer, "the issuer's metadata can't be had"),
-    })
+    Err(cannot_be_had(missed))
 }
 
-/// A place without metadata.
+/// An error that names all places and what each said, of the kind of what tells most.
+fn cannot_be_had(missed: Vec<Missed>) -> SourceError {
+    let said: Vec<&str> = missed.iter().map(|one| one.error.message.as_str()).collect();
+    let message = format!("the issuer's metadata can't be had: {}", said.join("; "));
+    let retry_after = missed.iter().filter_map(|one| one.error.retry_after).max();
+    // Of equals the first.
+    match missed.into_iter().rev().max_by_key(|one| one.telling) {
+        Some(most) => SourceError { message, retry_after, ..most.error },
+        None => SourceError::new(Reason::InvalidAnswer, message),
+    }
+}
+
+/// A place without metadata. Its error opens with the place's address.
 struct Missed {
-    /// Nothing stands there, and that is all.
-    absent: bool,
+    telling: Telling,
     error: SourceError,
 }
 
-impl From<SourceError> for Missed {
-    fn from(error: SourceError) -> Self {
-        Self { absent: false, error }
-    }
+/// How much the answer of a place says about what is wrong, from little to much.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Telling {
+    /// Nothing stands there.
+    Absent,
+    /// Another status. None is about our credential, for none was sent.
+    Refused,
+    /// There is no answer.
+    Nothing,
+    /// It is out of order, and may be well again.
+    Broken,
+    /// Something stands there, and is wrong.
+    Wrong,
 }
 
-async fn ask_at(network: &Network, issuer: &str, place: Url, way: Way<'_>) -> Result<Endpoints, Missed> {
-    let mut request = Request::new(Method::GET, place);
+async fn ask_at(network: &Network, issuer: &str, place: &Url, way: Way<'_>) -> Result<Endpoints, Missed> {
+    let mut request = Request::new(Method::GET, place.clone());
     request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let answer = network.send(request, way).await.map_err(SourceError::from)?;
-    if !answer.status.is_success() {
-        return Err(Missed { absent: answer.status.as_u16() == 404, error: Refusal::of(&answer, &[]).error });
-    }
-    Ok(read(issuer, &answer)?)
+    let (telling, error) = match network.send(request, way).await {
+        Err(NetError { error, fate: Fate::Redirected }) => (Telling::Refused, error),
+        Err(NetError { error, .. }) => (Telling::Nothing, error),
+        Ok(answer) if answer.status.is_success() => match read(issuer, &answer) {
+            Ok(endpoints) => return Ok(endpoints),
+            Err(error) => (Telling::Wrong, error),
+        },
+        Ok(answer) => {
+            let error = Refusal::of(&answer, &[]).error;
+            match error.reason {
+                Reason::Unreachable => (Telling::Broken, error),
+                _ if answer.status.as_u16() == 404 => (Telling::Absent, error),
+                _ => (Telling::Refused, error),
+            }
+        }
+    };
+    let reason = if error.reason == Reason::Rejected { Reason::InvalidAnswer } else { error.reason };
+    Err(Missed { telling, error: SourceError { reason, message: at(place, &error.message), ..error } })
+}
+
+/// The message with the whole address in the place of its host.
+fn at(place: &Url, message: &str) -> String {
+    let host = Host::of(place).map(|host| host.to_string()).unwrap_or_default();
+    format!("{host}{}{}", place.path(), message.strip_prefix(&host).unwrap_or(message))
 }
 
 fn read(issuer: &str, answer: &Answer) -> Result<Endpoints, SourceError> {

@@ -1,5 +1,5 @@
 //! Owns: `source = "oauth2"`: a token endpoint is asked by one of four grants (RFC 6749, 7523, 8693).
-//! Does not: decide when to ask again; an answer to a refresh token that was lost is the one thing asked for twice.
+//! Does not: decide when to ask again, or send a refresh token twice by itself; `refresh` does.
 
 mod assertion;
 mod client_auth;
@@ -13,9 +13,11 @@ use super::answer::Answered;
 use super::form::Form;
 use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use super::net::{self, Answer, Method, NetError, Request, Url, Way};
+use super::refresh::Exchanged;
 use super::refusal::Refusal;
 use super::{Cost, Given, Obtained, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
+use crate::core::scope;
 use crate::core::secret::Secret;
 use crate::core::settings::{
     AssertionSettings, ClientAuth, Grant, OAuth2Settings, Pointers, SubjectToken, TokenEndpoint,
@@ -40,6 +42,16 @@ impl OAuth2Settings {
             _ => None,
         };
         Way { reach: &self.reach, identity }
+    }
+
+    /// What of its scope an answer that names `granted` does not grant. Without a name it is as asked (RFC 6749 5.1).
+    pub(super) fn not_granted(&self, granted: Option<&str>) -> Vec<String> {
+        let (Some(asked), Some(granted)) = (&self.scope, granted) else { return Vec::new() };
+        let mut missing = scope::missing(asked, granted);
+        // What it asks for is there; some issuers do not say it back (Microsoft).
+        let refreshes = matches!(self.grant, Grant::RefreshToken(_));
+        missing.retain(|scope| !(refreshes && scope == "offline_access"));
+        missing
     }
 
     /// Where tokens are asked for.
@@ -85,35 +97,26 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Obtained,
     };
     let url = settings.token_url(&given).await?;
     let exchange = Exchange { settings, given: &given, url, refresh_token, subject };
-    let answered = match exchange.send(0).await {
-        // The token that was sent may be spent: some servers take it once more for a moment, and then only.
-        Err(lost) if lost.answer_lost && exchange.refresh_token.is_some() => {
-            let name = &given.name;
-            tracing::warn!("token {name}: an answer was lost, and the refresh token is sent once more: {}", lost.error);
-            exchange.send(1).await
-        }
-        once => once,
-    };
-    let answer = match answered {
-        Ok(answer) => answer,
+    let spends = exchange.refresh_token.is_some();
+    let exchanged = match refresh::exchange(&given, spends, |again| exchange.send(again)).await {
+        Ok(exchanged) => exchanged,
         Err(error) => {
             settings.forget_endpoint(&given);
-            return Err(error.into());
+            return Err(error);
         }
     };
-    let read = exchange.read(&answer);
-    read.map_err(|error| refresh::salvage(error, exchange.refresh_token, &answer, Some("/refresh_token")))
+    let read = exchange.read(&exchanged);
+    read.map_err(|error| refresh::salvage(error, exchange.refresh_token, &exchanged.answer, Some("/refresh_token")))
 }
 
 impl Exchange<'_> {
     async fn send(&self, again: u8) -> Result<Answer, NetError> {
-        let unsent = |error| NetError { error, answer_lost: false };
         let mut request = Request::new(Method::POST, self.url.clone());
         request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
-        let mut form = self.form(again).map_err(unsent)?;
+        let mut form = self.form(again).map_err(NetError::unsent)?;
         let occasion = self.occasion([again, b'c']);
-        client_auth::add(self.settings, &occasion, &mut form, &mut request.headers).map_err(unsent)?;
+        client_auth::add(self.settings, &occasion, &mut form, &mut request.headers).map_err(NetError::unsent)?;
         request.body = Some(form.body());
         self.given.network.send(request, self.settings.way()).await
     }
@@ -153,7 +156,8 @@ impl Exchange<'_> {
         }
     }
 
-    fn read(&self, answer: &Answer) -> Result<Obtained, SourceError> {
+    fn read(&self, exchanged: &Exchanged) -> Result<Obtained, SourceError> {
+        let answer = &exchanged.answer;
         if !answer.status.is_success() {
             return Err(self.refused(answer, Refusal::of(answer, &self.sent())));
         }
@@ -168,11 +172,14 @@ impl Exchange<'_> {
                 return Err(refusal.map_or_else(|| answer.unread(&problem), |refusal| self.refused(answer, refusal)));
             }
         };
-        let mut answered = answered;
+        let (mut answered, from) = (answered, exchanged.counts_from);
+        let ends = answered.refresh_expires_in.map(|span| from.plus(span));
         let used = self.refresh_token.clone();
-        let next = used.map(|used| refresh::next(used, answered.refresh_token.take()));
+        let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
         let (ttl, now) = (self.settings.reach.ttl, (self.given.now)());
-        answered.obtained(ttl, answer.sent_at, now, next).map_err(|problem| answer.failure(&problem.to_string()))
+        let obtained = answered.obtained(ttl, from, now, next).map_err(|problem| exchanged.unreliable(&problem))?;
+        let not_granted = self.settings.not_granted(obtained.scope.as_deref());
+        Ok(Obtained { not_granted, ..obtained })
     }
 
     /// The secrets that must not come back in a message. Assertions are known by their shape.
@@ -190,13 +197,11 @@ impl Exchange<'_> {
         if answer.status.is_server_error() || matches!(answer.status.as_u16(), 404 | 405 | 410) {
             self.settings.forget_endpoint(self.given);
         }
-        let mut error = match (&self.settings.grant, &refusal) {
-            (Grant::RefreshToken(_), refusal) if refusal.is(&["invalid_grant"]) => SourceError {
-                message: format!("{}; a new first one is needed in refresh_token", refusal.error.message),
-                ..refusal.error.clone()
-            },
-            _ => refusal.error.clone(),
+        let refusal = match &self.settings.grant {
+            Grant::RefreshToken(_) => refusal.of_a_refresh_token(answer),
+            _ => refusal,
         };
+        let mut error = refusal.error.clone();
         error.refused_parent = match &self.settings.grant {
             // RFC 8693 2.2.2 has invalid_request for a subject token that is not taken; most servers say invalid_grant.
             // A server that asks to be left alone is not asked sooner with another one.

@@ -1,0 +1,126 @@
+//! Owns: what an exchange of a refresh token that failed leaves unknown about the token in place.
+//! Does not: know how it failed; the sources tell that.
+
+use super::State;
+use super::event::Action;
+use crate::core::settings::TokenName;
+use crate::core::time::Wall;
+
+/// Why the token in place may be good no more, though its time is not over: its refresh token was sent. Some issuers end the
+/// old token at each refresh, and some revoke the whole family where a refresh token comes twice (RFC 9700 4.14.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Doubt {
+    /// An exchange was begun in an earlier run, and how it ended is not known.
+    Cut,
+    /// No answer came, or one that leaves open whether the exchange was carried out.
+    Lost,
+    /// It was carried out, and the answer was of no use.
+    Unread,
+    /// It was carried out, and what came may be a token that was made when the refresh token was first sent, and has ended.
+    Stale,
+    /// The refresh token was refused.
+    Refused,
+    /// It was refused when it was sent again after an exchange whose end is not known.
+    Reused,
+}
+
+impl Doubt {
+    /// What is known after one more failure.
+    pub fn and(self, newer: Option<Self>) -> Self {
+        match (self, newer) {
+            (_, Some(Self::Stale)) => Self::Stale,
+            (Self::Cut | Self::Lost, Some(Self::Refused)) | (Self::Reused, _) => Self::Reused,
+            (_, Some(newer)) => newer,
+            (older, None) => older,
+        }
+    }
+
+    /// For people, to follow the token's name.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Cut => {
+                "an exchange of its refresh token was begun in an earlier run, and how it ended is not known: the issuer may have \
+                 ended the token in place with it"
+            }
+            Self::Lost => {
+                "its refresh token was sent, and no answer tells whether it was exchanged: the issuer may have ended the token in \
+                 place with it"
+            }
+            Self::Unread => {
+                "its refresh token was exchanged, and the answer was of no use: the issuer may have ended the token in place with it"
+            }
+            Self::Stale => {
+                "its refresh token was sent again, and the answer may hold a token that has ended: the issuer may have ended the \
+                 token in place with it"
+            }
+            Self::Refused => {
+                "the issuer refused its refresh token: if it revoked the family, the token in place is revoked too"
+            }
+            Self::Reused => {
+                "its refresh token was sent again after an exchange whose end is not known, and was refused: the issuer may have \
+                 revoked the token in place with the family"
+            }
+        }
+    }
+}
+
+/// What is known of the token in place after a failed try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// There is none, or it has expired.
+    Gone,
+    Valid,
+    /// Its issuer may have revoked it; by its time it would be good until then (`None`: for good).
+    Doubtful {
+        until: Option<Wall>,
+    },
+}
+
+impl State {
+    /// The server may have carried out the exchange whose answer was lost: the same refresh token is on its way again.
+    pub(super) fn answer_lost(&mut self, name: &TokenName, generation: u64) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        if token.flight.as_ref().is_some_and(|flight| flight.generation == generation) {
+            self.changed = true;
+            token.doubt = Some(token.doubt.map_or(Doubt::Lost, |doubt| doubt.and(Some(Doubt::Lost))));
+        }
+    }
+
+    /// An exchange that failed leaves what was doubtful before as it was, or worse.
+    pub(super) fn settle_exchange(&mut self, name: &TokenName, doubt: Option<Doubt>, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(name).filter(|token| token.wire.single_use || doubt.is_some()) else {
+            return;
+        };
+        token.doubt = token.doubt.map_or(doubt, |before| Some(before.and(doubt)));
+        out.push(Action::Settle { name: name.clone(), doubt: token.doubt });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Doubt::{self, *};
+
+    #[test]
+    fn a_refusal_after_an_open_end_is_a_reuse_and_stays_one() {
+        for (before, newer, after) in [
+            (Lost, Some(Refused), Reused),
+            (Cut, Some(Refused), Reused),
+            (Reused, Some(Lost), Reused),
+            (Reused, None, Reused),
+            (Lost, None, Lost),
+            (Lost, Some(Unread), Unread),
+            (Refused, Some(Refused), Refused),
+            (Reused, Some(Stale), Stale),
+        ] {
+            assert_eq!(before.and(newer), after, "{before:?} {newer:?}");
+        }
+    }
+
+    #[test]
+    fn each_reason_reads_on_from_a_name() {
+        for doubt in [Cut, Lost, Unread, Stale, Refused, Reused] {
+            let why = Doubt::why(doubt);
+            assert!(why.starts_with(char::is_lowercase) && !why.ends_with('.') && !why.contains("  "), "{why}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Owns: what the daemon makes of a source's answer: the token or the successor is kept, the engine told, and a scope that was
+//! not granted said once.
+//! Does not: decide what follows; the engine does.
+
+use std::sync::Arc;
+
+use super::Message;
+use super::runner::{Answered, Runner};
+use crate::core::engine::{Doubt, Event};
+use crate::core::scope;
+use crate::core::settings::TokenName;
+use crate::source::Obtained;
+
+impl Runner {
+    /// What a source answered, of whatever kind it is.
+    pub fn obtained(&mut self, answered: Answered) {
+        let Answered { name, generation, parents, result } = answered;
+        let error = match result {
+            Ok(obtained) => {
+                self.tell_not_granted(&name, &obtained);
+                let issued = self.vault.put(name.clone(), generation, obtained);
+                self.push(Event::Obtained { name, generation, issued });
+                return;
+            }
+            Err(error) => error,
+        };
+        if matches!(error.doubt, Some(Doubt::Unread | Doubt::Stale)) {
+            self.vault.answered(&name);
+        }
+        if let Some(next) = error.successor {
+            self.keep_successor(&name, *next);
+        }
+        let message = error.message.into();
+        let refused = parents.into_iter().find(|(parent, _)| Some(parent) == error.refused_parent.as_ref());
+        self.push(match refused {
+            Some((parent, parent_generation)) => {
+                Event::ParentRejected { name, generation, parent, parent_generation, message }
+            }
+            None => {
+                let (reason, retry_after, doubt) = (error.reason, error.retry_after, error.doubt);
+                Event::ObtainFailed { name, generation, reason, message, retry_after, doubt }
+            }
+        });
+    }
+
+    /// Told to a source that sends a refresh token once more.
+    pub(super) fn on_lost_answer(&self, name: &TokenName, generation: u64) -> Arc<dyn Fn() + Send + Sync> {
+        let (messages, name) = (self.messages.clone(), name.clone());
+        Arc::new(move || {
+            // The daemon is gone: nobody asks how the token stands.
+            let _ = messages.send(Message::Event(Event::AnswerLost { name: name.clone(), generation }));
+        })
+    }
+
+    /// Says which scopes are missing, once as long as they are the same ones.
+    fn tell_not_granted(&mut self, name: &TokenName, obtained: &Obtained) {
+        let missing = &obtained.not_granted;
+        let before = self.not_granted.get(name).is_some_and(|before| before == missing);
+        if missing.is_empty() {
+            if self.not_granted.remove(name).is_some() {
+                tracing::info!("token {name}: the issuer grants all of its scope again");
+            }
+        } else if !before {
+            let granted = obtained.scope.as_deref().unwrap_or_default();
+            tracing::warn!("token {name}: {}", scope::told(missing, granted));
+            self.not_granted.insert(name.clone(), missing.clone());
+        }
+    }
+}

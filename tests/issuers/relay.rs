@@ -1,0 +1,94 @@
+//! Owns: a relay on loopback between renewd and a real issuer, which loses answers as a network does: the issuer has done what it
+//! was asked, and nobody is told.
+//! Does not: change a byte of what it passes on.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::PATIENCE;
+
+/// What becomes of answers.
+#[derive(Clone, Copy)]
+pub enum Loss {
+    /// The connection is closed in the place of the answer.
+    Closed,
+    /// Nothing comes until the other side gives up.
+    Silent,
+}
+
+pub struct Relay {
+    address: SocketAddr,
+    to_lose: Arc<AtomicUsize>,
+}
+
+impl Relay {
+    /// In front of the issuer at `token_url` (plain http).
+    pub fn start(token_url: &str, loss: Loss) -> Self {
+        let url = url::Url::parse(token_url).expect("an address");
+        let port = url.port().expect("a port");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let to_lose = Arc::new(AtomicUsize::new(0));
+        let counter = to_lose.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let counter = counter.clone();
+                std::thread::spawn(move || pass(&stream, port, loss, &counter));
+            }
+        });
+        Self { address, to_lose }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The next answers that come are lost.
+    pub fn lose(&self, answers: usize) {
+        self.to_lose.store(answers, Ordering::SeqCst);
+    }
+}
+
+fn pass(stream: &TcpStream, port: u16, loss: Loss, to_lose: &AtomicUsize) -> Option<()> {
+    let request = request(stream)?;
+    let mut issuer = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    issuer.set_read_timeout(Some(PATIENCE)).ok()?;
+    issuer.write_all(&request).ok()?;
+    let mut answer = Vec::new();
+    issuer.read_to_end(&mut answer).ok()?;
+    let is_lost = to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+    let mut stream = stream;
+    match (is_lost, loss) {
+        (false, _) => stream.write_all(&answer).ok(),
+        (true, Loss::Closed) => Some(()),
+        (true, Loss::Silent) => stream.read_to_end(&mut Vec::new()).ok().map(drop),
+    }
+}
+
+/// The request, which asks for one answer and the end of the connection.
+fn request(stream: &TcpStream) -> Option<Vec<u8>> {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok()?;
+        }
+        if line.trim_end().is_empty() {
+            head += "Connection: close\r\n\r\n";
+            break;
+        }
+        if !name.eq_ignore_ascii_case("connection") {
+            head += &line;
+        }
+    }
+    let mut bytes = head.into_bytes();
+    let start = bytes.len();
+    bytes.resize(start + length, 0);
+    reader.read_exact(bytes.get_mut(start..)?).ok()?;
+    Some(bytes)
+}
