@@ -1,6 +1,8 @@
 //! What people are told of a config that is wrong: the whole of what `check` prints, for each mistake we know of.
 //! A promise here is the text itself: file, line, column, caret and remedy. And that no secret is in it.
 
+#[path = "config_errors/made_from.rs"]
+mod made_from;
 #[path = "config_errors/sources.rs"]
 mod sources;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::core::credential::without_newline;
 use crate::core::jose::{JoseError, Jws};
 use crate::core::json::RawObject;
 use crate::core::key::{JwkSet, SecretEncoding, VerifyingKey};
@@ -124,8 +125,8 @@ impl Keys {
     fn load(args: &Args) -> Result<Self, Failure> {
         let Verifier { secret_file, public_key_file, jwks } = &args.verifier;
         if let Some(file) = secret_file {
-            let secret = input::read_secret(file, args.secret_encoding)?;
-            return VerifyingKey::from_checked_secret(secret.expose())
+            let text = input::read_key(file, "secret", true)?;
+            return VerifyingKey::from_secret_text(without_newline(text.expose()), args.secret_encoding)
                 .map(Self::One)
                 .map_err(|e| input::wrong("secret", file, &e));
         }

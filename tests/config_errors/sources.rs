@@ -46,7 +46,7 @@ fn service_account(token_uri: &str) -> String {
     account.to_string()
 }
 
-fn home() -> Home {
+pub(super) fn home() -> Home {
     let mut home = Home::new();
     home.set("PATH", "/usr/bin:/bin");
     home.file("key.pem", P256);
@@ -66,7 +66,7 @@ fn told(config: String) -> String {
 }
 
 /// The plan of a config that is right.
-fn planned(config: String) -> Vec<TokenPlan> {
+pub(super) fn planned(config: String) -> Vec<TokenPlan> {
     let home = home();
     home.file("config.toml", config);
     let loaded = home.load();
@@ -75,25 +75,25 @@ fn planned(config: String) -> Vec<TokenPlan> {
 }
 
 /// A good token of client_credentials, with some lines of its own; without those that begin with a word of `but`.
-fn oauth2(but: &[&str], lines: &str) -> String {
+pub(super) fn oauth2(but: &[&str], lines: &str) -> String {
     let good = "[token.api]\nsource = \"oauth2\"\ntoken_url = \"https://idp.example/token\"\ngrant = \"client_credentials\"\n\
                 client_id = \"jobs\"\nclient_secret.file = \"good.secret\"\n";
     changed(good, but, lines)
 }
 
-fn http(but: &[&str], lines: &str) -> String {
+pub(super) fn http(but: &[&str], lines: &str) -> String {
     let good = "[token.portal]\nsource = \"http\"\nurl = \"https://api.example/token\"\nform = { key = \"{{ secret }}\" }\n\
                 secret.file = \"good.secret\"\nresponse = { token = \"/token\" }\n";
     changed(good, but, lines)
 }
 
-fn github(but: &[&str], lines: &str) -> String {
+pub(super) fn github(but: &[&str], lines: &str) -> String {
     let good = "[token.gh]\nsource = \"github-app\"\napp_id = \"12345\"\nprivate_key.file = \"rsa.pem\"\n\
                 installation_id = \"67890\"\n";
     changed(good, but, lines)
 }
 
-fn command(but: &[&str], lines: &str) -> String {
+pub(super) fn command(but: &[&str], lines: &str) -> String {
     changed("[token.cmd]\nsource = \"command\"\ncommand = [\"true\", \"--now\"]\n", but, lines)
 }
 
@@ -103,7 +103,7 @@ fn google(but: &[&str], lines: &str) -> String {
     changed(good, but, lines)
 }
 
-fn entra(but: &[&str], lines: &str) -> String {
+pub(super) fn entra(but: &[&str], lines: &str) -> String {
     let good = "[token.e]\nsource = \"oauth2\"\npreset = \"entra\"\ntenant = \"contoso.example\"\nclient_id = \"jobs\"\n\
                 client_secret.file = \"good.secret\"\n";
     changed(good, but, lines)
