@@ -600,45 +600,6 @@ fn a_good_config_becomes_its_plan() {
     });
 }
 
-/// The same bytes and settings make the same fingerprint; each that a token follows from changes it, and no other.
-#[test]
-fn made_from_follows_the_token_and_nothing_else() {
-    let home = Home::new();
-    home.file("long.secret", SECRET.repeat(3));
-    home.file("newline.secret", format!("{SECRET}\n"));
-    let made_from = |lines: &str, from: &str, to: &str| {
-        home.file("config.toml", token(lines).replace(from, to));
-        let loaded = home.load();
-        loaded.plan.unwrap_or_else(|| panic!("{}", loaded.report.render(false))).tokens[0].made_from
-    };
-    let base = made_from("", "", "");
-    for same in [
-        "rotate_at = 0.5\n",
-        "jitter = 0\n",
-        "required = false\n",
-        "units = [\"a.service\"]\n",
-        "lifetime = \"60m\"\n",
-        "[[token.sunbird.output]]\nformat = \"token\"\npath = \"out/a\"\n",
-    ] {
-        assert_eq!(made_from(same, "", ""), base, "{same}");
-    }
-    assert_eq!(made_from("", "good.secret", "newline.secret"), base);
-    for other in [
-        "lifetime = \"2h\"\n",
-        "skew = \"1s\"\n",
-        "claims.aud = \"x\"\n",
-        "header.typ = \"x\"\n",
-        "key_claim = \"kid\"\n",
-        "claims.jti = false\n",
-        "secret.encoding = \"base64\"\n",
-    ] {
-        assert_ne!(made_from(other, "", ""), base, "{other}");
-    }
-    assert_ne!(made_from("", "HS256", "HS384").0, base.0, "algorithm");
-    assert_ne!(made_from("", "\"k\"", "\"l\""), base, "key");
-    assert_ne!(made_from("", "good.secret", "long.secret"), base, "secret");
-}
-
 /// A lack leaves the plan, with the lack at the token or output concerned alone.
 #[test]
 fn a_lack_leaves_the_rest() {

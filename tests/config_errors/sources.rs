@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 
 /// A certificate for `P256`, made for this test.
-const CERTIFICATE: &str = "\
+pub(super) const CERTIFICATE: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBgjCCASmgAwIBAgIUE7QLJZBRuzuksDd58OxQVsXnTb8wCgYIKoZIzj0EAwIw\n\
 FjEUMBIGA1UEAwwLcmVuZXdkLXRlc3QwIBcNMjYxMTI1MDMwODQ5WhgPMjEyNjEx\n\
@@ -26,7 +26,7 @@ Ei95TN9S\n\
 -----END CERTIFICATE-----\n";
 
 /// An RSA key as PEM, made once a run.
-fn rsa() -> &'static str {
+pub(super) fn rsa() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
     KEY.get_or_init(|| {
         use aws_lc_rs::encoding::AsDer;
@@ -35,7 +35,7 @@ fn rsa() -> &'static str {
     })
 }
 
-fn service_account(token_uri: &str) -> String {
+pub(super) fn service_account(token_uri: &str) -> String {
     let account = json!({
         "type": "service_account",
         "client_email": "jobs@project.iam.gserviceaccount.com",
@@ -97,7 +97,7 @@ pub(super) fn command(but: &[&str], lines: &str) -> String {
     changed("[token.cmd]\nsource = \"command\"\ncommand = [\"true\", \"--now\"]\n", but, lines)
 }
 
-fn google(but: &[&str], lines: &str) -> String {
+pub(super) fn google(but: &[&str], lines: &str) -> String {
     let good = "[token.g]\nsource = \"oauth2\"\npreset = \"google-service-account\"\nservice_account.file = \"account.json\"\n\
                 scope = \"https://www.googleapis.com/auth/devstorage.read_only\"\n";
     changed(good, but, lines)
@@ -109,7 +109,7 @@ pub(super) fn entra(but: &[&str], lines: &str) -> String {
     changed(good, but, lines)
 }
 
-fn changed(good: &str, but: &[&str], lines: &str) -> String {
+pub(super) fn changed(good: &str, but: &[&str], lines: &str) -> String {
     let kept = good.lines().filter(|line| !but.iter().any(|word| line.starts_with(word)));
     kept.map(|line| format!("{line}\n")).collect::<String>() + lines
 }
@@ -332,35 +332,6 @@ fn http_github_and_command_become_their_plans() {
         (&["true".into(), "--now".into()][..], 30, 1)
     );
     assert_eq!(plan.secret.as_ref().map(|secret| secret.expose().as_str()), Some(SECRET));
-}
-
-/// Each setting that a token follows from changes what it is made from; how its endpoint is reached does not.
-#[test]
-fn made_from_follows_the_settings_and_the_credentials() {
-    let made_from = |config: String| planned(config)[0].made_from;
-    let base = made_from(oauth2(&[], ""));
-    for same in ["timeout = \"1s\"\n", "ca_file = \"cert.pem\"\n", "allow_http = true\n", "rotate_at = 0.5\n"] {
-        assert_eq!(made_from(oauth2(&[], same)), base, "{same}");
-    }
-    let others = ["scope = \"a\"\n", "params.a = \"b\"\n", "ttl = \"1h\"\n", "client_auth = \"client_secret_post\"\n"];
-    for other in others {
-        assert_ne!(made_from(oauth2(&[], other)), base, "{other}");
-    }
-    assert_ne!(made_from(oauth2(&["client_secret"], "client_secret.file = \"weak.secret\"\n")), base);
-    let base = made_from(http(&[], ""));
-    for other in ["headers.a = \"b\"\n", "method = \"PUT\"\n"] {
-        assert_ne!(made_from(http(&[], other)), base, "{other}");
-    }
-    assert_ne!(made_from(http(&["secret"], "secret.file = \"weak.secret\"\n")), base);
-    assert_ne!(made_from(command(&[], "env.A = \"b\"\n")), made_from(command(&[], "")));
-    assert_ne!(made_from(github(&[], "permissions.issues = \"read\"\n")), made_from(github(&[], "")));
-}
-
-/// What a state of an earlier version holds: an upgrade obtains nothing anew.
-#[test]
-fn made_from_of_a_jwt_is_what_it_was() {
-    let made_from = &planned(token("claims.aud = \"x\"\nskew = \"1s\"\n"))[0].made_from;
-    assert_eq!(data_encoding::HEXLOWER.encode(&made_from.0), "07e0a4c5df21033d7df7eeb1de07821d");
 }
 
 /// Credentials and certificates are watched; a subject token's file is read when it is needed, and not watched.

@@ -10,6 +10,7 @@ mod answers;
 mod binary;
 mod exchange;
 mod limits;
+mod made_anew;
 mod peers;
 mod pki;
 mod placeholders;
