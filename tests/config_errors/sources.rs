@@ -128,6 +128,12 @@ macro_rules! told {
 }
 
 told! {
+    github_rules_beyond_its_hour: github(&[], "rotate_before = \"2h\"\nttl = \"90m\"\nretry.max = \"2h\"\n");
+    github_interval_of_an_hour: github(&[], "min_interval = \"1h\"\n");
+    github_ttl_of_its_own: github(&[], "ttl = \"10m\"\nrotate_every = \"10m\"\n");
+    ttl_with_an_interval_that_holds_back: oauth2(&[], "ttl = \"1h\"\nmin_interval = \"50m\"\n");
+    template_of_a_token_that_is_not_known: oauth2(&[], "output = [{ format = \"template\", path = \"out/a\", template = \"vain.tmpl\" }]\n");
+    client_secret_jwt_with_a_key: oauth2(&["client_secret"], "client_auth = \"client_secret_jwt\"\nclient_secret.file = \"cert.pem\"\nallow_weak_secret = true\n");
     source_keys_of_another: oauth2(&[], "algorithm = \"HS256\"\nlifetime = \"1h\"\nskew = \"1s\"\nurl = \"https://x.example\"\napp_id = 1\ncommand = [\"true\"]\n");
     source_absent_but_plain: oauth2(&["source"], "");
     source_unknown_but_plain: http(&[], "").replace("\"http\"", "\"https\"");

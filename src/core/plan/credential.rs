@@ -267,7 +267,7 @@ fn decoded(text: &[u8], encoding: SecretEncoding) -> Result<Ready, Problem> {
             KeyError::NotEncoded { .. } => "check secret.encoding: utf8, base64, base64url or hex",
             KeyError::NulInSecret => "secret.encoding = \"base64\", or \"hex\"",
             KeyError::KeyForSecret { .. } => {
-                "put the secret there that the API handed out, or give the key as `private_key`"
+                "put the secret there that was handed out, or sign with the key by another algorithm (`private_key`)"
             }
             KeyError::JwkSymmetric => "secret.encoding = \"base64url\", and the text of its k alone",
             _ => "put the credential there as it was handed out",
