@@ -10,9 +10,10 @@ use crate::core::finding::{Report, Severity};
 use crate::core::settings::Plan;
 use crate::host::load::{find_config, load};
 
-/// Validate the config, with its secrets, folders and users
+/// Validate the config, with its secrets, folders, users and templates
 ///
-/// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked without --online.
+/// Every mistake is shown at once, with file, line, column and what to do. Each template is filled in with a token that
+/// stands in for the real one. No endpoint is asked without --online.
 /// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed, or UNIT may read nothing; 78 it is wrong, missing,
 /// or the machine lacks something.
 #[derive(clap::Args)]

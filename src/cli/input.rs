@@ -46,7 +46,7 @@ impl Failure {
 /// Where the signing key is.
 #[derive(clap::Args)]
 pub(crate) struct KeyArgs {
-    /// File with the secret for HS256, HS384 and HS512 (`-`: stdin); one trailing newline is dropped
+    /// File with the secret for HS256, HS384 and HS512 (`-`: stdin); one trailing newline (LF or CRLF) is dropped
     #[arg(long, value_name = "FILE", required_unless_present = "private_key_file")]
     pub(crate) secret_file: Option<PathBuf>,
 
@@ -54,7 +54,7 @@ pub(crate) struct KeyArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
     pub(crate) private_key_file: Option<PathBuf>,
 
-    /// How the secret is written down: utf8, base64, base64url or hex
+    /// How the secret is written down: utf8, base64, base64url or hex (white space and padding may be there)
     #[arg(long, value_name = "ENCODING", default_value = "utf8", value_parser = encoding)]
     pub(crate) secret_encoding: SecretEncoding,
 

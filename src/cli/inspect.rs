@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     verifier: Verifier,
 
-    /// How the secret is written down: utf8, base64, base64url or hex
+    /// How the secret is written down: utf8, base64, base64url or hex (white space and padding may be there)
     #[arg(long, value_name = "ENCODING", default_value = "utf8", value_parser = input::encoding)]
     secret_encoding: SecretEncoding,
 
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 #[group(multiple = false)]
 struct Verifier {
-    /// Verify with the secret in this file (`-`: stdin); one trailing newline is dropped
+    /// Verify with the secret in this file (`-`: stdin); one trailing newline (LF or CRLF) is dropped
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 

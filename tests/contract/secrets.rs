@@ -112,9 +112,9 @@ fn every_command_takes_the_same_secrets() {
         assert_eq!(all_agree(&sandbox, &places, encoding, text), taken, "{encoding} {shown:?}");
     }
     // No variable can hold a NUL.
-    let ran = by_config(&sandbox, Place::File, "utf8", b"0123456789abcdef\00123456789abcdef");
+    let ran = by_config(&sandbox, Place::File, "utf8", b"0123456789abcdef\x000123456789abcdef");
     assert!(ran.code == Some(78) && ran.text().contains("NUL byte"), "{ran:#?}");
-    assert!(!all_agree(&sandbox, &[Place::File], "utf8", b"0123456789abcdef\00123456789abcdef"));
+    assert!(!all_agree(&sandbox, &[Place::File], "utf8", b"0123456789abcdef\x000123456789abcdef"));
 }
 
 proptest! {
