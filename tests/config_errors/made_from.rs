@@ -88,7 +88,7 @@ fn of_jwt(all: &mut Vec<Change>) {
         .more("claims", "claims.nbf = true")
         .more("claims", "claims.jti = false")
         .of("claims", &[], often, "", "claims.exp = false")
-        .more("header", "header = { typ = \"x\" }")
+        .of("header", &[], "", "header = { typ = \"x\" }", "header = { typ = \"y\" }")
         .more("lifetime", "lifetime = \"2h\"")
         .of("lifetime", &[], often, "", "lifetime = \"never\"")
         .more("skew", "skew = \"1s\"");
@@ -121,8 +121,16 @@ fn of_oauth2(all: &mut Vec<Change>) {
         .of("subject_token.type", &["grant"], from_file, "", "subject_token.type = \"urn:x:y\"");
     for (key, one, other) in [
         ("assertion.algorithm", "algorithm = \"RS256\"", "algorithm = \"PS256\""),
-        ("assertion.claims", "algorithm = \"RS256\"", "algorithm = \"RS256\", claims = { sub = \"b\" }"),
-        ("assertion.header", "algorithm = \"RS256\"", "algorithm = \"RS256\", header = { kid = \"b\" }"),
+        (
+            "assertion.claims",
+            "algorithm = \"RS256\", claims = { sub = \"a\" }",
+            "algorithm = \"RS256\", claims = { sub = \"b\" }",
+        ),
+        (
+            "assertion.header",
+            "algorithm = \"RS256\", header = { kid = \"a\" }",
+            "algorithm = \"RS256\", header = { kid = \"b\" }",
+        ),
         ("assertion.lifetime", "algorithm = \"RS256\"", "algorithm = \"RS256\", lifetime = \"1m\""),
     ] {
         let table = |members: &str| format!("assertion = {{ private_key.file = \"rsa.pem\", {members} }}");
@@ -167,7 +175,7 @@ fn of_others(all: &mut Vec<Change>) {
         .of("installation_id", &["installation_id"], "", "installation_id = 1", "installation_id = 2")
         .of("installation_owner", &["installation_id"], "", "installation_owner = \"a\"", "installation_owner = \"b\"")
         .of("repository", &["installation_id"], "", "repository = \"a/b\"", "repository = \"a/c\"")
-        .more("permissions", "permissions = { contents = \"read\" }")
+        .of("permissions", &[], "", "permissions.contents = \"read\"", "permissions.contents = \"write\"")
         .of("repositories", &[], "", "repositories = [\"a\"]", "repositories = [\"b\"]")
         .more("api_url", "api_url = \"https://ghe.example/api/v3\"")
         .more("ttl", "ttl = \"30m\"");
