@@ -51,7 +51,7 @@ pub fn decode_secret(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec
     }
     refuse_key(text)?;
     if encoding == SecretEncoding::Utf8 {
-        // Of a DER file or UTF-16 text no human made the bytes, and no other program takes them.
+        // A NUL shows a binary file, or text in UTF-16; many programs would cut such a secret off there.
         return if text.contains(&0) { Err(KeyError::NulInSecret) } else { Ok(Secret::new(text.to_vec())) };
     }
     let bytes = decode(text, encoding)?;
