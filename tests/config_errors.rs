@@ -1,6 +1,8 @@
 //! What people are told of a config that is wrong: the whole of what `check` prints, for each mistake we know of.
 //! A promise here is the text itself: file, line, column, caret and remedy. And that no secret is in it.
 
+#[path = "config_errors/made_from.rs"]
+mod made_from;
 #[path = "config_errors/sources.rs"]
 mod sources;
 
@@ -45,6 +47,10 @@ impl Home {
         };
         home.file("good.secret", SECRET);
         home.file("weak.secret", "hunter2");
+        home.file("key.pem", P256);
+        home.file("broken.tmpl", "a\n{{ token");
+        home.file("vain.tmpl", "{{ tokn }}\n{{ token | uper }}{{ claims.role }}\n");
+        home.file("text.tmpl", "{{ token.x }}\n");
         home.file("empty.secret", "\n");
         home
     }
@@ -164,6 +170,12 @@ told! {
     jitter_of_one: token("jitter = 1.0\n");
     retry_upside_down: token("retry = { initial = \"1m\", max = \"1s\" }\n");
     retry_of_zero: token("retry.initial = \"0s\"\n");
+    min_interval_holds_back: token("lifetime = \"30m\"\nrotate_at = 0.5\nmin_interval = \"20m\"\n");
+    min_interval_holds_back_by_the_built_in_rule: token("lifetime = \"29m\"\nmin_interval = \"20m\"\n");
+    min_interval_longer_than_rotate_every: token("lifetime = \"never\"\nrotate_every = \"10m\"\nmin_interval = \"20m\"\n");
+    min_interval_is_over_when_it_is_due: token("lifetime = \"50m\"\nmin_interval = \"20m\"\nrotate_before = \"30m\"\n");
+    retry_longer_than_the_life: token("lifetime = \"10m\"\nretry.max = \"10m\"\n");
+    skew_of_nothing: token("skew = \"30s\"\nclaims = { iat = false }\n");
     claims_json_does_not_have: token("claims = { at = 2020-01-01, f = nan, g = [1, { h = -inf }], big = 99999999999999999999 }\n");
     claims_that_are_switches: token("claims = { iat = 1, exp = \"1h\", nbf = \"now\", jti = \"x\" }\n");
     key_beside_iss: token("claims.iss = \"me\"\n");
@@ -183,9 +195,15 @@ told! {
     secret_empty: token("allow_weak_secret = true\n").replace("good", "empty");
     secret_missing: token("").replace("good", "gone");
     secret_is_a_folder: token("").replace("good.secret", "out");
+    secret_with_a_nul: token("").replace("secret.file = \"good.secret\"", "secret.value = \"07c6e2t1rb92987fnrd705jkk8\\u0000p9e\"");
+    secret_that_is_a_key: token("allow_weak_secret = true\n").replace("good.secret", "key.pem");
+    secret_inline_that_is_a_key: token("").replace("secret.file = \"good.secret\"", "secret.value = '{\"kty\":\"RSA\",\"n\":\"AQAB\"}'");
     secret_not_in_its_encoding: token("secret.encoding = \"base64\"\n").replace("good.secret", "weak.secret");
     secret_in_a_variable_outside_the_unit: token("").replace("secret.file = \"good.secret\"", "secret.env = \"SUNBIRD_SECRET\"");
     secret_in_a_credential_outside_the_unit: token("").replace("secret.file = \"good.secret\"", "secret.credential = \"sunbird\"");
+    template_is_none: output("format = \"template\"\npath = \"out/a\"\ntemplate = \"broken.tmpl\"\n");
+    template_asks_in_vain: output("format = \"template\"\npath = \"out/a\"\ntemplate = \"vain.tmpl\"\n");
+    template_cannot_be_filled_in: output("format = \"template\"\npath = \"out/a\"\ntemplate = \"text.tmpl\"\n");
     path_variable_unset: token("").replace("good.secret", "$STATE_DIRECTORY/x");
     path_variable_unknown: token("").replace("good.secret", "$HOME/x");
     path_of_another_home: token("").replace("good.secret", "~root/x");
@@ -596,45 +614,6 @@ fn a_good_config_becomes_its_plan() {
         let text = format!("{plan:#?}").replace(home.path.to_str().unwrap(), "DIR");
         insta::assert_snapshot!("a_good_config_becomes_its_plan", text);
     });
-}
-
-/// The same bytes and settings make the same fingerprint; each that a token follows from changes it, and no other.
-#[test]
-fn made_from_follows_the_token_and_nothing_else() {
-    let home = Home::new();
-    home.file("long.secret", SECRET.repeat(3));
-    home.file("newline.secret", format!("{SECRET}\n"));
-    let made_from = |lines: &str, from: &str, to: &str| {
-        home.file("config.toml", token(lines).replace(from, to));
-        let loaded = home.load();
-        loaded.plan.unwrap_or_else(|| panic!("{}", loaded.report.render(false))).tokens[0].made_from
-    };
-    let base = made_from("", "", "");
-    for same in [
-        "rotate_at = 0.5\n",
-        "jitter = 0\n",
-        "required = false\n",
-        "units = [\"a.service\"]\n",
-        "lifetime = \"60m\"\n",
-        "[[token.sunbird.output]]\nformat = \"token\"\npath = \"out/a\"\n",
-    ] {
-        assert_eq!(made_from(same, "", ""), base, "{same}");
-    }
-    assert_eq!(made_from("", "good.secret", "newline.secret"), base);
-    for other in [
-        "lifetime = \"2h\"\n",
-        "skew = \"1s\"\n",
-        "claims.aud = \"x\"\n",
-        "header.typ = \"x\"\n",
-        "key_claim = \"kid\"\n",
-        "claims.jti = false\n",
-        "secret.encoding = \"base64\"\n",
-    ] {
-        assert_ne!(made_from(other, "", ""), base, "{other}");
-    }
-    assert_ne!(made_from("", "HS256", "HS384").0, base.0, "algorithm");
-    assert_ne!(made_from("", "\"k\"", "\"l\""), base, "key");
-    assert_ne!(made_from("", "good.secret", "long.secret"), base, "secret");
 }
 
 /// A lack leaves the plan, with the lack at the token or output concerned alone.

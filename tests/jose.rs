@@ -545,7 +545,7 @@ fn secrets_in_all_encodings() {
 #[test]
 fn one_trailing_newline_is_dropped_and_no_more() {
     let desk = Desk::new();
-    for (text, key) in [("", ""), ("\n", ""), ("\n\n", "\n"), (" \n", " ")] {
+    for (text, key) in [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), (" \n", " "), ("\r", "\r")] {
         let secret = format!("{SECRET}{key}");
         let ran = desk.run(&["generate", "--key", "K", "--secret-file", "-"], &format!("{SECRET}{text}"));
         assert_eq!(ran.code, 0, "{}", ran.err);

@@ -13,9 +13,10 @@ use crate::host::account::Account;
 use crate::host::keeper::ACTING;
 use crate::host::load::load;
 
-/// Validate the config, with its secrets, folders and users
+/// Validate the config, with its secrets, folders, users and templates
 ///
-/// Every mistake is shown at once, with file, line, column and what to do. No endpoint is asked without --online.
+/// Every mistake is shown at once, with file, line, column and what to do. Each template is filled in with a token that
+/// stands in for the real one. No endpoint is asked without --online.
 /// As root it judges as the user whom the config's daemon runs as: that of a daemon that answers, of the service's User=,
 /// or the owner of the state.
 /// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed, or UNIT may read nothing; 78 it is wrong, missing,

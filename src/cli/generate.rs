@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::core::json::{self, JsonError};
 use crate::core::settings::{JwtSettings, KeyClaim, Lifetime};
 use crate::source::jwt;
 
@@ -156,8 +157,13 @@ fn text_member(text: &str) -> Result<(String, Value), String> {
 
 fn json_member(text: &str) -> Result<(String, Value), String> {
     let (name, value) = named(text)?;
-    let value = serde_json::from_str(value)
-        .map_err(|e| format!("what stands after the = is not JSON (column {}); a text is --claim", e.column()))?;
+    let value = json::parse(value.as_bytes()).map_err(|e| match e {
+        JsonError::Duplicate { column, .. } => format!("a member of the JSON stands twice (column {column})"),
+        JsonError::Syntax { column, .. } => {
+            format!("what stands after the = is not JSON (column {column}); a text is --claim")
+        }
+        JsonError::NotAnObject => e.to_string(),
+    })?;
     Ok((name, value))
 }
 

@@ -7,9 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::core::config::parse_duration;
+use crate::core::credential::without_newline;
 use crate::core::finding::looks_opaque;
 use crate::core::jose::{MAX_TOKEN, seal};
-use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey, decode_secret};
+use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey};
 use crate::core::secret::Secret;
 use crate::core::settings::Lifetime;
 use crate::core::time::Wall;
@@ -44,7 +46,7 @@ impl Failure {
 /// Where the signing key is.
 #[derive(clap::Args)]
 pub(crate) struct KeyArgs {
-    /// File with the secret for HS256, HS384 and HS512 (`-`: stdin); one trailing newline is dropped
+    /// File with the secret for HS256, HS384 and HS512 (`-`: stdin); one trailing newline (LF or CRLF) is dropped
     #[arg(long, value_name = "FILE", required_unless_present = "private_key_file")]
     pub(crate) secret_file: Option<PathBuf>,
 
@@ -52,7 +54,7 @@ pub(crate) struct KeyArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
     pub(crate) private_key_file: Option<PathBuf>,
 
-    /// How the secret is written down: utf8, base64, base64url or hex
+    /// How the secret is written down: utf8, base64, base64url or hex (white space and padding may be there)
     #[arg(long, value_name = "ENCODING", default_value = "utf8", value_parser = encoding)]
     pub(crate) secret_encoding: SecretEncoding,
 
@@ -82,8 +84,9 @@ impl KeyArgs {
                 Err(Failure::usage(format!("{alg} takes a private key (--private-key-file), not a secret")))
             }
             (Some(file), _, alg) => {
-                let secret = read_secret(file, self.secret_encoding)?;
-                self.checked(SigningKey::from_secret(secret.expose()), alg, "secret", file)
+                let text = read_key(file, "secret", true)?;
+                let key = SigningKey::from_secret_text(without_newline(text.expose()), self.secret_encoding);
+                self.checked(key.map_err(|e| wrong("secret", file, &e))?, alg, "secret", file)
             }
             (None, Some(file), alg) => {
                 let text = read_key(file, "private key", true)?;
@@ -127,14 +130,6 @@ pub(crate) fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
-/// A secret's bytes, decoded.
-pub(crate) fn read_secret(file: &Path, encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, Failure> {
-    let text = read_key(file, "secret", true)?;
-    let text = text.expose();
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    decode_secret(text, encoding).map_err(|e| wrong("secret", file, &e))
-}
-
 /// A key file, whole. Who else may write it could sign in our name; who may read it, too, if it is `private`.
 pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<Vec<u8>>, Failure> {
     if is_stdin(file) {
@@ -173,10 +168,9 @@ pub(crate) fn read_token(arg: Option<&str>) -> Result<Secret<String>, Failure> {
     // One byte more than a token and its newline: what is longer is told apart from what just fits.
     let bytes =
         read(&mut stdin.lock(), MAX_TOKEN as u64 + 2).map_err(|e| Failure::failed(format!("token from stdin: {e}")))?;
-    let text = std::str::from_utf8(bytes.expose())
+    let text = std::str::from_utf8(without_newline(bytes.expose()))
         .map_err(|_| Failure::failed("token from stdin: it is not a JWT: it is not even text"))?;
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+    Ok(Secret::new(text.to_owned()))
 }
 
 fn read(from: &mut dyn Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
@@ -241,6 +235,7 @@ pub(crate) fn lifetime(text: &str) -> Result<Lifetime, String> {
     Ok(Lifetime::For(span))
 }
 
+/// A duration, by the rule of the config.
 pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
-    humantime::parse_duration(text).map_err(|e| format!("{e}; durations look like 90s or \"1h 30m\""))
+    parse_duration(text)
 }

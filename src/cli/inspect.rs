@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::core::credential::without_newline;
 use crate::core::jose::{JoseError, Jws};
 use crate::core::json::RawObject;
 use crate::core::key::{JwkSet, SecretEncoding, VerifyingKey};
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     verifier: Verifier,
 
-    /// How the secret is written down: utf8, base64, base64url or hex
+    /// How the secret is written down: utf8, base64, base64url or hex (white space and padding may be there)
     #[arg(long, value_name = "ENCODING", default_value = "utf8", value_parser = input::encoding)]
     secret_encoding: SecretEncoding,
 
@@ -42,7 +43,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 #[group(multiple = false)]
 struct Verifier {
-    /// Verify with the secret in this file (`-`: stdin); one trailing newline is dropped
+    /// Verify with the secret in this file (`-`: stdin); one trailing newline (LF or CRLF) is dropped
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
@@ -124,8 +125,8 @@ impl Keys {
     fn load(args: &Args) -> Result<Self, Failure> {
         let Verifier { secret_file, public_key_file, jwks } = &args.verifier;
         if let Some(file) = secret_file {
-            let secret = input::read_secret(file, args.secret_encoding)?;
-            return VerifyingKey::from_checked_secret(secret.expose())
+            let text = input::read_key(file, "secret", true)?;
+            return VerifyingKey::from_secret_text(without_newline(text.expose()), args.secret_encoding)
                 .map(Self::One)
                 .map_err(|e| input::wrong("secret", file, &e));
         }

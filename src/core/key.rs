@@ -4,6 +4,7 @@
 mod armor;
 mod error;
 mod jwk;
+mod material;
 mod oid;
 mod shared_secret;
 mod verify;
@@ -173,7 +174,15 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// A symmetric secret as it is. Whether it is one, and long enough, says `check_secret`.
+    /// A shared secret that is written down as `text`. Whether it is long enough says `check_secret`.
+    ///
+    /// # Errors
+    /// Those of [`decode_secret`].
+    pub fn from_secret_text(text: &[u8], encoding: SecretEncoding) -> Result<Self, KeyError> {
+        decode_secret(text, encoding).map(|secret| Self::from_secret(secret.expose()))
+    }
+
+    /// The bytes of a shared secret, decoded and found to be one.
     pub fn from_secret(secret: &[u8]) -> Self {
         Self { pair: Pair::Hmac(Secret::new(secret.to_vec())), jwk_algorithm: None }
     }
@@ -218,11 +227,11 @@ impl SigningKey {
         }
     }
 
-    /// Whether a secret is one, and as long as the hash of `algorithm` (RFC 7518 3.2).
+    /// Whether a secret is as long as the hash of `algorithm` (RFC 7518 3.2).
     /// Private keys pass: those too short were refused when they were read.
     pub fn check_secret(&self, algorithm: Algorithm, allow_weak: bool) -> Result<(), KeyError> {
         match &self.pair {
-            Pair::Hmac(secret) => shared_secret::check(secret.expose(), algorithm, allow_weak),
+            Pair::Hmac(secret) => shared_secret::check_strength(secret.expose(), algorithm, allow_weak),
             _ => Ok(()),
         }
     }

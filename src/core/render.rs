@@ -1,6 +1,9 @@
 //! Owns: the bytes of an output: a token as token, env, json, header or template file.
 //! Does not: write files, or decide which tokens a file holds.
 
+mod tags;
+mod template;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context};
@@ -11,6 +14,7 @@ use super::jose::Jws;
 use super::secret::Secret;
 use super::settings::{Format, TokenName};
 use super::time::Wall;
+pub(crate) use template::{Fault, Template};
 
 /// A token as an output sees it.
 #[derive(Clone, Copy, Debug)]
@@ -156,17 +160,6 @@ fn json(out: &mut Vec<u8>, token: &Rendered) {
     let written = serde_json::to_writer(&mut *out, &object);
     debug_assert!(written.is_ok());
     out.push(b'\n');
-}
-
-/// Whether a template can be read at all: its line (0 if unknown) and what is wrong there.
-pub fn check_template(text: &str) -> Result<(), (usize, String)> {
-    match environment().template_from_str(text) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-            Err((error.line().unwrap_or(0), what))
-        }
-    }
 }
 
 fn environment() -> Environment<'static> {

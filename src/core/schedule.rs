@@ -8,7 +8,7 @@ use super::settings::{Retry, RotateRule, Schedule, TokenName};
 use super::time::Wall;
 
 /// The fraction of a lifetime that stands in for a rule which does not fit it.
-const FALLBACK: f64 = 0.67;
+pub(crate) const FALLBACK: f64 = 0.67;
 
 /// No two tries for one token are nearer than this, unless `retry.initial` is shorter.
 const CLOSEST: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 
 /// A certificate for `P256`, made for this test.
-const CERTIFICATE: &str = "\
+pub(super) const CERTIFICATE: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBgjCCASmgAwIBAgIUE7QLJZBRuzuksDd58OxQVsXnTb8wCgYIKoZIzj0EAwIw\n\
 FjEUMBIGA1UEAwwLcmVuZXdkLXRlc3QwIBcNMjYxMTI1MDMwODQ5WhgPMjEyNjEx\n\
@@ -26,7 +26,7 @@ Ei95TN9S\n\
 -----END CERTIFICATE-----\n";
 
 /// An RSA key as PEM, made once a run.
-fn rsa() -> &'static str {
+pub(super) fn rsa() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
     KEY.get_or_init(|| {
         use aws_lc_rs::encoding::AsDer;
@@ -35,7 +35,7 @@ fn rsa() -> &'static str {
     })
 }
 
-fn service_account(token_uri: &str) -> String {
+pub(super) fn service_account(token_uri: &str) -> String {
     let account = json!({
         "type": "service_account",
         "client_email": "jobs@project.iam.gserviceaccount.com",
@@ -46,7 +46,7 @@ fn service_account(token_uri: &str) -> String {
     account.to_string()
 }
 
-fn home() -> Home {
+pub(super) fn home() -> Home {
     let mut home = Home::new();
     home.set("PATH", "/usr/bin:/bin");
     home.file("key.pem", P256);
@@ -66,7 +66,7 @@ fn told(config: String) -> String {
 }
 
 /// The plan of a config that is right.
-fn planned(config: String) -> Vec<TokenPlan> {
+pub(super) fn planned(config: String) -> Vec<TokenPlan> {
     let home = home();
     home.file("config.toml", config);
     let loaded = home.load();
@@ -75,41 +75,41 @@ fn planned(config: String) -> Vec<TokenPlan> {
 }
 
 /// A good token of client_credentials, with some lines of its own; without those that begin with a word of `but`.
-fn oauth2(but: &[&str], lines: &str) -> String {
+pub(super) fn oauth2(but: &[&str], lines: &str) -> String {
     let good = "[token.api]\nsource = \"oauth2\"\ntoken_url = \"https://idp.example/token\"\ngrant = \"client_credentials\"\n\
                 client_id = \"jobs\"\nclient_secret.file = \"good.secret\"\n";
     changed(good, but, lines)
 }
 
-fn http(but: &[&str], lines: &str) -> String {
+pub(super) fn http(but: &[&str], lines: &str) -> String {
     let good = "[token.portal]\nsource = \"http\"\nurl = \"https://api.example/token\"\nform = { key = \"{{ secret }}\" }\n\
                 secret.file = \"good.secret\"\nresponse = { token = \"/token\" }\n";
     changed(good, but, lines)
 }
 
-fn github(but: &[&str], lines: &str) -> String {
+pub(super) fn github(but: &[&str], lines: &str) -> String {
     let good = "[token.gh]\nsource = \"github-app\"\napp_id = \"12345\"\nprivate_key.file = \"rsa.pem\"\n\
                 installation_id = \"67890\"\n";
     changed(good, but, lines)
 }
 
-fn command(but: &[&str], lines: &str) -> String {
+pub(super) fn command(but: &[&str], lines: &str) -> String {
     changed("[token.cmd]\nsource = \"command\"\ncommand = [\"true\", \"--now\"]\n", but, lines)
 }
 
-fn google(but: &[&str], lines: &str) -> String {
+pub(super) fn google(but: &[&str], lines: &str) -> String {
     let good = "[token.g]\nsource = \"oauth2\"\npreset = \"google-service-account\"\nservice_account.file = \"account.json\"\n\
                 scope = \"https://www.googleapis.com/auth/devstorage.read_only\"\n";
     changed(good, but, lines)
 }
 
-fn entra(but: &[&str], lines: &str) -> String {
+pub(super) fn entra(but: &[&str], lines: &str) -> String {
     let good = "[token.e]\nsource = \"oauth2\"\npreset = \"entra\"\ntenant = \"contoso.example\"\nclient_id = \"jobs\"\n\
                 client_secret.file = \"good.secret\"\n";
     changed(good, but, lines)
 }
 
-fn changed(good: &str, but: &[&str], lines: &str) -> String {
+pub(super) fn changed(good: &str, but: &[&str], lines: &str) -> String {
     let kept = good.lines().filter(|line| !but.iter().any(|word| line.starts_with(word)));
     kept.map(|line| format!("{line}\n")).collect::<String>() + lines
 }
@@ -128,6 +128,12 @@ macro_rules! told {
 }
 
 told! {
+    github_rules_beyond_its_hour: github(&[], "rotate_before = \"2h\"\nttl = \"90m\"\nretry.max = \"2h\"\n");
+    github_interval_of_an_hour: github(&[], "min_interval = \"1h\"\n");
+    github_ttl_of_its_own: github(&[], "ttl = \"10m\"\nrotate_every = \"10m\"\n");
+    ttl_with_an_interval_that_holds_back: oauth2(&[], "ttl = \"1h\"\nmin_interval = \"50m\"\n");
+    template_of_a_token_that_is_not_known: oauth2(&[], "output = [{ format = \"template\", path = \"out/a\", template = \"vain.tmpl\" }]\n");
+    client_secret_jwt_with_a_key: oauth2(&["client_secret"], "client_auth = \"client_secret_jwt\"\nclient_secret.file = \"cert.pem\"\nallow_weak_secret = true\n");
     source_keys_of_another: oauth2(&[], "algorithm = \"HS256\"\nlifetime = \"1h\"\nskew = \"1s\"\nurl = \"https://x.example\"\napp_id = 1\ncommand = [\"true\"]\n");
     source_absent_but_plain: oauth2(&["source"], "");
     source_unknown_but_plain: http(&[], "").replace("\"http\"", "\"https\"");
@@ -332,35 +338,6 @@ fn http_github_and_command_become_their_plans() {
         (&["true".into(), "--now".into()][..], 30, 1)
     );
     assert_eq!(plan.secret.as_ref().map(|secret| secret.expose().as_str()), Some(SECRET));
-}
-
-/// Each setting that a token follows from changes what it is made from; how its endpoint is reached does not.
-#[test]
-fn made_from_follows_the_settings_and_the_credentials() {
-    let made_from = |config: String| planned(config)[0].made_from;
-    let base = made_from(oauth2(&[], ""));
-    for same in ["timeout = \"1s\"\n", "ca_file = \"cert.pem\"\n", "allow_http = true\n", "rotate_at = 0.5\n"] {
-        assert_eq!(made_from(oauth2(&[], same)), base, "{same}");
-    }
-    let others = ["scope = \"a\"\n", "params.a = \"b\"\n", "ttl = \"1h\"\n", "client_auth = \"client_secret_post\"\n"];
-    for other in others {
-        assert_ne!(made_from(oauth2(&[], other)), base, "{other}");
-    }
-    assert_ne!(made_from(oauth2(&["client_secret"], "client_secret.file = \"weak.secret\"\n")), base);
-    let base = made_from(http(&[], ""));
-    for other in ["headers.a = \"b\"\n", "method = \"PUT\"\n"] {
-        assert_ne!(made_from(http(&[], other)), base, "{other}");
-    }
-    assert_ne!(made_from(http(&["secret"], "secret.file = \"weak.secret\"\n")), base);
-    assert_ne!(made_from(command(&[], "env.A = \"b\"\n")), made_from(command(&[], "")));
-    assert_ne!(made_from(github(&[], "permissions.issues = \"read\"\n")), made_from(github(&[], "")));
-}
-
-/// What a state of an earlier version holds: an upgrade obtains nothing anew.
-#[test]
-fn made_from_of_a_jwt_is_what_it_was() {
-    let made_from = &planned(token("claims.aud = \"x\"\nskew = \"1s\"\n"))[0].made_from;
-    assert_eq!(data_encoding::HEXLOWER.encode(&made_from.0), "07e0a4c5df21033d7df7eeb1de07821d");
 }
 
 /// Credentials and certificates are watched; a subject token's file is read when it is needed, and not watched.

@@ -98,6 +98,7 @@ fn each_heals_by_itself() {
         token("folder").plain("no-folder/t"),
         token("secret").secret("secret.file = \"no-secret\""),
         token("template").output("format = \"template\"\ntemplate = \"no-template\"\npath = \"out/x\""),
+        token("vain").output("format = \"template\"\ntemplate = \"vain\"\npath = \"out/y\""),
         token("link").plain("a-link"),
         token("dir").plain("a-dir"),
         // One output of two: obtained, delivered where it can be, and retrying.
@@ -107,6 +108,7 @@ fn each_heals_by_itself() {
     sandbox.put("victim", "keep");
     symlink(sandbox.path("victim"), sandbox.out("a-link")).expect("ln -s");
     sandbox.mkdir("out/a-dir");
+    sandbox.put("vain", "{{ tokn }}");
     sandbox.config_with("ready_timeout = \"1s\"", format!("{RETRY}{body}"));
     let daemon = sandbox.start();
     let half = sandbox.jwt("half");
@@ -119,6 +121,8 @@ fn each_heals_by_itself() {
     heals(&sandbox, &daemon, "secret", "secret.token");
     sandbox.put("no-template", "{{ token }}");
     heals(&sandbox, &daemon, "template", "x");
+    sandbox.put("vain", "{{ token }}");
+    heals(&sandbox, &daemon, "vain", "y");
     fs::remove_file(sandbox.out("a-link")).expect("rm");
     heals(&sandbox, &daemon, "link", "a-link");
     fs::remove_dir(sandbox.out("a-dir")).expect("rmdir");
@@ -130,6 +134,27 @@ fn each_heals_by_itself() {
     until("config.error is null", || daemon.config_error().is_empty());
     let victim = fs::read_to_string(sandbox.path("victim")).expect("the victim");
     assert_eq!(victim, "keep");
+    daemon.stop();
+}
+
+/// A slip of the pen in a template leaves the file as it is, and is told.
+#[test]
+fn a_template_that_asks_in_vain_is_refused_by_a_reload() {
+    let sandbox = Sandbox::new();
+    sandbox.put("tpl", "one {{ token }}");
+    sandbox.config(token("a").output("format = \"template\"\ntemplate = \"tpl\"\npath = \"out/x\""));
+    let daemon = sandbox.start();
+    let one = sandbox.read("x");
+    for wrong in ["two {{ tokn }}", "two {{ token | uper }}", "two {{ claims.role }}"] {
+        sandbox.put("tpl", wrong);
+        until("it is told", || daemon.config_error().contains("cannot be filled in: line 1: "));
+        sandbox.ours(&["reload"]).expect(78);
+        assert_eq!(sandbox.read("x"), one);
+        sandbox.put("tpl", "one {{ token }}");
+        until("it is mended", || daemon.config_error().is_empty());
+    }
+    sandbox.put("tpl", "three {{ token }}");
+    until("the template", || sandbox.read("x") == one.replace("one", "three"));
     daemon.stop();
 }
 

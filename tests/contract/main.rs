@@ -22,6 +22,7 @@ mod reload;
 mod reload_refused;
 mod schedule;
 mod secrecy;
+mod secrets;
 mod signatures;
 mod state;
 mod state_removal;

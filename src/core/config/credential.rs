@@ -3,8 +3,8 @@
 
 use super::raw::{CredentialFrom, RawCredential};
 use super::section::{Reader, Section};
-use crate::core::credential::Encoding;
 use crate::core::finding::{At, Finding};
+use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
 
 /// `secret`, `private_key`, `client_secret` and the like.
@@ -33,8 +33,11 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> 
             );
         }
     }
-    let encoding =
-        section.knows("encoding").then(|| section.choice(cx, "encoding", Encoding::parse)).flatten().map(|at| at.value);
+    let encoding = section
+        .knows("encoding")
+        .then(|| section.choice(cx, "encoding", SecretEncoding::parse))
+        .flatten()
+        .map(|at| at.value);
     let from = credential_from(cx, &section);
     Some(RawCredential { from, encoding: encoding.unwrap_or_default() })
 }

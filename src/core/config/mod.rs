@@ -37,6 +37,7 @@ use super::finding::{At, Finding, Place, quote};
 use super::keys::{self, Key, Kind, ROOT};
 pub(crate) use raw::*;
 pub(crate) use raw_source::*;
+pub(crate) use value::parse_duration;
 pub use wants::Wants;
 pub(crate) use wants::credential_file;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::raw_source::RawSource;
-use crate::core::credential::Encoding;
 use crate::core::finding::{At, Place};
+use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
 use crate::core::settings::{HookSignal, Lifetime, Mode, RotateRule, TokenName};
 
@@ -91,7 +91,7 @@ pub(crate) struct RawToken {
 /// A credential: `secret`, `private_key`, `client_secret` and the like.
 pub(crate) struct RawCredential {
     pub from: Option<At<CredentialFrom>>,
-    pub encoding: Encoding,
+    pub encoding: SecretEncoding,
 }
 
 pub(crate) enum CredentialFrom {

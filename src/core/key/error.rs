@@ -74,9 +74,13 @@ pub enum KeyError {
     )]
     WeakSecret { algorithm: Algorithm, bytes: usize, min: usize },
     #[error(
-        "it is a key or certificate that others may know, not a secret: whoever has it could sign; for RS, PS, ES and EdDSA give it as the private key"
+        "it is {what}, not a secret: whoever has its public part could sign (RFC 8725 2.1); RS, PS, ES and EdDSA take a private key"
     )]
-    KeyForSecret,
+    KeyForSecret { what: &'static str },
+    #[error(
+        "it holds a NUL byte, so it is no text: write binary secrets as base64 or hex, and say so as their encoding"
+    )]
+    NulInSecret,
     #[error("it is not {encoding}: {hint}")]
     NotEncoded { encoding: &'static str, hint: &'static str },
     #[error("signing with {algorithm} failed in the crypto library")]

@@ -23,10 +23,6 @@ pub(super) fn looks_like(text: &[u8]) -> bool {
     text.trim_ascii_start().first() == Some(&b'{')
 }
 
-pub(super) fn is_jwk_or_set(text: &[u8]) -> bool {
-    json::parse_object(text).is_ok_and(|object| object.contains_key("kty") || object.contains_key("keys"))
-}
-
 /// The private key, and the one algorithm that the JWK says it is for.
 pub(super) fn private(text: &[u8]) -> Result<(Pair, Option<Algorithm>), KeyError> {
     let jwk = json::parse_object(text).map_err(KeyError::JwkJson)?;

@@ -56,13 +56,6 @@ pub(super) fn curve_of(der: &[u8]) -> Result<Option<DerKind>, KeyError> {
     }
 }
 
-/// Whether it is DER of a public key or of a certificate, as far as its head tells.
-pub(super) fn looks_public(der: &[u8]) -> bool {
-    let head = der.get(..HEAD).unwrap_or(der);
-    let certificate = matches!(der, [0x30, 0x82, _, _, 0x30, 0x82, _, _, 0xa0, 0x03, 0x02, 0x01, ..]);
-    certificate || (der.first() == Some(&0x30) && find(head).is_some())
-}
-
 fn find(bytes: &[u8]) -> Option<Result<DerKind, &'static str>> {
     KNOWN.iter().find(|(oid, _)| bytes.windows(oid.len()).any(|w| w == *oid)).map(|(_, says)| *says)
 }

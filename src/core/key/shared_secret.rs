@@ -1,12 +1,12 @@
-//! Owns: HMAC secrets: their encodings, their least length, and telling them from keys that others may know.
-//! Does not: sign.
+//! Owns: HMAC secrets: how they are written down, what is none, and their least length.
+//! Does not: sign, or know the kinds of keys that are no secrets (`material` does).
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
 use super::super::secret::Secret;
 use super::error::KeyError;
-use super::{Algorithm, jwk, oid};
+use super::{Algorithm, material};
 
 /// `secret.encoding`: how the bytes of a secret are written down.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -36,15 +36,34 @@ impl SecretEncoding {
     }
 }
 
-/// The bytes of a secret that is written down as `text`. The caller drops a file's last newline before.
+/// The bytes of a secret that is written down as `text`: the one rule, wherever a secret comes from. What it comes from
+/// has its last newline dropped before, where that belongs to no secret (`without_newline`).
 ///
-/// `utf8` takes every byte as it is. In the others white space (`openssl rand -base64` breaks its lines) and padding may
-/// be there or not; anything else that is not of the alphabet, and bits that say nothing, are errors (RFC 4648 3.3, 3.5).
+/// `utf8` takes every byte as it is, but for NUL. In the others white space (`openssl rand -base64` breaks its lines) and
+/// padding may be there or not; anything else that is not of the alphabet, and bits that say nothing, are errors
+/// (RFC 4648 3.3, 3.5).
+///
+/// # Errors
+/// It is empty, key material of another kind (RFC 8725 2.1, 3.5), or not what `encoding` says.
 pub fn decode_secret(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, KeyError> {
-    let not = |hint| KeyError::NotEncoded { encoding: encoding.name(), hint };
-    if encoding == SecretEncoding::Utf8 {
-        return Ok(Secret::new(text.to_vec()));
+    if text.is_empty() {
+        return Err(KeyError::Empty);
     }
+    refuse_key(text)?;
+    if encoding == SecretEncoding::Utf8 {
+        // A NUL shows a binary file, or text in UTF-16; many programs would cut such a secret off there.
+        return if text.contains(&0) { Err(KeyError::NulInSecret) } else { Ok(Secret::new(text.to_vec())) };
+    }
+    let bytes = decode(text, encoding)?;
+    if bytes.expose().is_empty() {
+        return Err(KeyError::Empty);
+    }
+    refuse_key(bytes.expose())?;
+    Ok(bytes)
+}
+
+fn decode(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, KeyError> {
+    let not = |hint| KeyError::NotEncoded { encoding: encoding.name(), hint };
     let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
     digits.extend(text.iter().filter(|b| !b.is_ascii_whitespace()));
     if encoding != SecretEncoding::Hex {
@@ -75,33 +94,21 @@ fn unpad(digits: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Refuses what is no secret, and one shorter than the hash unless that is allowed.
-pub(super) fn check(secret: &[u8], algorithm: Algorithm, allow_weak: bool) -> Result<(), KeyError> {
-    if secret.is_empty() {
-        return Err(KeyError::Empty);
+/// A secret that others may know part of is none, however long it is.
+fn refuse_key(bytes: &[u8]) -> Result<(), KeyError> {
+    match material::kind_of(bytes) {
+        None => Ok(()),
+        Some(material::OCT) => Err(KeyError::JwkSymmetric),
+        Some(what) => Err(KeyError::KeyForSecret { what }),
     }
-    if is_key_text(secret) {
-        return Err(KeyError::KeyForSecret);
-    }
+}
+
+/// Refuses a secret that is shorter than the hash (RFC 7518 3.2) by its decoded bytes, unless that is allowed.
+pub(super) fn check_strength(secret: &[u8], algorithm: Algorithm, allow_weak: bool) -> Result<(), KeyError> {
     match algorithm.min_secret_bytes() {
         Some(min) if secret.len() < min && !allow_weak => {
             Err(KeyError::WeakSecret { algorithm, bytes: secret.len(), min })
         }
         _ => Ok(()),
     }
-}
-
-/// A PEM, JWK, SSH or DER key, or a certificate: as an HMAC secret it would let everybody sign who has the public key
-/// (RFC 8725 2.1).
-pub(super) fn is_key_text(secret: &[u8]) -> bool {
-    let text = secret.trim_ascii();
-    let ssh = [&b"ssh-rsa "[..], b"ssh-ed25519 ", b"ecdsa-sha2-"];
-    if text.windows(11).any(|w| w == b"-----BEGIN ") || ssh.iter().any(|s| text.starts_with(s)) {
-        return true;
-    }
-    if jwk::looks_like(text) && jwk::is_jwk_or_set(text) {
-        return true;
-    }
-    oid::looks_public(secret)
-        || decode_secret(text, SecretEncoding::Base64).is_ok_and(|der| oid::looks_public(der.expose()))
 }

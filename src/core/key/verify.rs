@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::super::json;
 use super::error::KeyError;
-use super::{Algorithm, KeyKind, armor, jwk, shared_secret};
+use super::{Algorithm, KeyKind, SecretEncoding, armor, decode_secret, jwk};
 
 /// A key that is ready to verify.
 pub struct VerifyingKey {
@@ -29,10 +29,12 @@ impl VerifyingKey {
         Self::new(kind, DecodingKey::from_secret(secret))
     }
 
-    /// A secret that stands where one belongs: refused where it is empty, or a key that others may know (RFC 8725 2.1).
-    pub fn from_checked_secret(secret: &[u8]) -> Result<Self, KeyError> {
-        shared_secret::check(secret, Algorithm::HS256, true)?;
-        Ok(Self::from_secret(secret))
+    /// A shared secret that is written down as `text`.
+    ///
+    /// # Errors
+    /// Those of [`decode_secret`](super::decode_secret).
+    pub fn from_secret_text(text: &[u8], encoding: SecretEncoding) -> Result<Self, KeyError> {
+        decode_secret(text, encoding).map(|secret| Self::from_secret(secret.expose()))
     }
 
     /// A public key: PEM ("PUBLIC KEY", RFC 7468 13, or PKCS#1 "RSA PUBLIC KEY") or JWK.

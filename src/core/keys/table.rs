@@ -164,14 +164,14 @@ pub(super) const ALGORITHMS: &[&str] =
     &["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
 pub(super) const PLACES: &[Key] = &[
-    Key::new("file", Kind::Path, r#""sunbird.secret""#, "A file. One trailing newline is dropped."),
+    Key::new("file", Kind::Path, r#""sunbird.secret""#, "A file. One trailing newline (LF or CRLF) is dropped."),
     Key::new("value", Kind::Text, r#""...""#, "The value itself, in the config. Keep the config to its owner then."),
     Key::new("env", Kind::Text, r#""SUNBIRD_SECRET""#, "An environment variable of the daemon."),
     Key::new(
         "credential",
         Kind::Text,
         r#""sunbird""#,
-        "A credential of the unit (systemd's LoadCredential=), by its name. One trailing newline is dropped.",
+        "A credential of the unit (systemd's LoadCredential=), by its name. One trailing newline (LF or CRLF) is dropped.",
     ),
 ];
 
@@ -179,7 +179,7 @@ pub(super) const ENCODING: &[Key] = &[Key::new(
     "encoding",
     Kind::Choice(&["utf8", "base64", "base64url", "hex"]),
     r#""utf8""#,
-    "How the secret's bytes are written.",
+    "How the secret's bytes are written. utf8 is any bytes without NUL; in the others white space and padding may be there.",
 )
 .default(r#""utf8""#)];
 

@@ -10,11 +10,11 @@ use super::files::{ANYBODY_WRITES, GROUP_WRITES, OTHERS_READ};
 use super::lacks::Ledger;
 use super::pem;
 use crate::core::config::{CredentialFrom, RawCredential, credential_file};
-use crate::core::credential::{Encoding, without_newline};
+use crate::core::credential::without_newline;
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, FileFact};
 use crate::core::finding::{At, Place, Severity};
-use crate::core::key::{Algorithm, KeyKind, SigningKey};
+use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey, decode_secret};
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, Lack, SecretText, TokenName};
 
@@ -22,7 +22,7 @@ use crate::core::settings::{Fingerprint, Lack, SecretText, TokenName};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Form {
     /// A secret that signs.
-    Secret(Encoding),
+    Secret(SecretEncoding),
     PrivateKey,
     /// A secret that is sent: a client secret, a refresh token.
     Text,
@@ -260,16 +260,22 @@ fn make(bytes: &[u8], form: Form) -> Result<Ready, Problem> {
     Ok(Ready { made, digest })
 }
 
-fn decoded(bytes: &[u8], encoding: Encoding) -> Result<Ready, Problem> {
-    let decoded = encoding.decode(bytes).map_err(|error| {
-        let help = match encoding {
-            Encoding::Utf8 => "bytes that are no text are written as base64 or hex: secret.encoding = \"base64\"",
-            _ => "check secret.encoding: utf8, base64, base64url or hex; no spaces or line breaks within",
+/// The digest is of the decoded bytes: the same secret in another encoding signs the same.
+fn decoded(text: &[u8], encoding: SecretEncoding) -> Result<Ready, Problem> {
+    let secret = decode_secret(text, encoding).map_err(|error| {
+        let help = match error {
+            KeyError::NotEncoded { .. } => "check secret.encoding: utf8, base64, base64url or hex",
+            KeyError::NulInSecret => "secret.encoding = \"base64\", or \"hex\"",
+            KeyError::KeyForSecret { .. } => {
+                "put the secret there that was handed out, or sign with the key by another algorithm (`private_key`)"
+            }
+            KeyError::JwkSymmetric => "secret.encoding = \"base64url\", and the text of its k alone",
+            _ => "put the credential there as it was handed out",
         };
-        Problem::new(format!("is {error}"), help)
+        Problem::new(format!("is not usable: {error}"), help)
     })?;
-    let key = SigningKey::from_secret(&decoded);
-    Ok(Ready { made: Made::Key(Arc::new(key)), digest: Fingerprint::of(&decoded) })
+    let key = SigningKey::from_secret(secret.expose());
+    Ok(Ready { made: Made::Key(Arc::new(key)), digest: Fingerprint::of(secret.expose()) })
 }
 
 fn private_key(bytes: &[u8]) -> Result<SigningKey, Problem> {
@@ -289,30 +295,23 @@ fn text(bytes: &[u8]) -> Result<&str, Problem> {
     }
 }
 
-/// Whether the key is one for the algorithm, and long enough (RFC 7518 3.2).
+/// Whether the key is one for the algorithm, and long enough (RFC 7518 3.2): as `generate` judges it, in the config's words.
 pub(super) fn suits(ready: &Ready, algorithm: Algorithm, allow_weak: bool) -> Result<(), Problem> {
     let Made::Key(key) = &ready.made else { return Ok(()) };
-    let kind = key.kind();
-    if let (KeyKind::Hmac { bytes }, Some(least)) = (kind, algorithm.min_secret_bytes())
-        && bytes < least
-        && !allow_weak
-    {
-        return Err(Problem::new(
-            format!("is too short: {} takes {least} bytes or more (RFC 7518 3.2)", algorithm.name()),
+    let judged = key.check_secret(algorithm, allow_weak).and_then(|()| key.check_algorithm(algorithm));
+    judged.map_err(|error| match error {
+        KeyError::WeakSecret { algorithm, min, .. } => Problem::new(
+            format!("is too short: {algorithm} takes {min} bytes or more (RFC 7518 3.2)"),
             "use a longer secret, or set allow_weak_secret = true",
-        ));
-    }
-    if !algorithm.accepts(kind) {
-        return Err(Problem::new(
-            format!("does not fit: {} cannot sign with {}", algorithm.name(), kind.describe()),
+        ),
+        KeyError::WrongKind { algorithm, kind } => Problem::new(
+            format!("does not fit: {algorithm} cannot sign with {kind}"),
             "change `algorithm`, or use another key",
-        ));
-    }
-    match key.jwk_algorithm() {
-        Some(said) if said != algorithm => Err(Problem::new(
-            format!("does not fit: the JWK is for {}, not {}", said.name(), algorithm.name()),
-            format!("set algorithm = \"{}\"", said.name()),
-        )),
-        _ => Ok(()),
-    }
+        ),
+        KeyError::JwkOnlyFor { algorithm, only } => Problem::new(
+            format!("does not fit: the JWK is for {only}, not {algorithm}"),
+            format!("set algorithm = \"{only}\""),
+        ),
+        other => Problem::new(format!("is not usable: {other}"), "use another key"),
+    })
 }

@@ -22,6 +22,11 @@ impl Ledger {
         self.findings.push(finding);
     }
 
+    /// How much was found so far.
+    pub fn len(&self) -> usize {
+        self.findings.len()
+    }
+
     pub fn error(&mut self, place: Place, title: impl AsRef<str>, help: impl AsRef<str>) {
         self.push(Finding::error(title).at(place).help(help));
     }

@@ -59,7 +59,7 @@ pub(crate) fn plan(
     chain::check(&raw.tokens, &mut ledger);
     families::check(raw, &mut ledger);
     let tokens = token::plan_all(raw, facts, env, &mut ledger);
-    let targets = targets::plan_all(raw, facts, &mut ledger);
+    let targets = targets::plan_all(raw, &tokens, facts, &mut ledger);
     let (findings, lacks) = ledger.into_parts();
     let refused = findings.iter().any(|finding| finding.severity() == Severity::TextError);
     let plan = match daemon {

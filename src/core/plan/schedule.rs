@@ -6,9 +6,13 @@ use std::time::Duration;
 use super::lacks::Ledger;
 use crate::core::config::{RawDefaults, RawSource, RawToken};
 use crate::core::finding::{At, Finding, Place};
+use crate::core::schedule::FALLBACK;
 use crate::core::settings::{Lifetime, Retry, RotateRule, Schedule};
 
 pub(super) const LIFETIME: Lifetime = Lifetime::For(Duration::from_secs(3600));
+
+/// What an installation access token lives ("Create an installation access token for an app" of GitHub's REST API).
+const GITHUB_HOUR: Duration = Duration::from_secs(3600);
 
 /// How long a token lives, and when it is rotated.
 pub(super) struct Timing {
@@ -28,6 +32,8 @@ pub(super) fn plan(token: &RawToken, defaults: &RawDefaults, ledger: &mut Ledger
 struct Chosen {
     /// Of a source whose answers tell the lifetime.
     told: bool,
+    /// ... which is an hour for all of them.
+    an_hour: bool,
     /// Of a token whose lifetime is told: its `ttl`, the lifetime at most.
     lifetime: Option<At<Lifetime>>,
     /// The exp claim is switched off or on.
@@ -50,6 +56,7 @@ impl Chosen {
         };
         Self {
             told: jwt.is_none(),
+            an_hour: matches!(token.source, RawSource::GithubApp(_)),
             lifetime: match jwt {
                 Some(_) => token.lifetime.lifetime.or(defaults.lifetime.lifetime),
                 None => token.source.ttl().map(|ttl| ttl.map(Lifetime::For)),
@@ -81,9 +88,12 @@ impl Chosen {
         let lifetime_place = self.lifetime.map_or(token.header, |lifetime| lifetime.place);
         match self.lifetime() {
             // Known only when a token is at hand.
-            _ if self.told && self.lifetime.is_none() => {}
-            Lifetime::Never => self.check_never(token, lifetime_place, ledger),
-            Lifetime::For(span) => self.check_spans(span, token, lifetime_place, ledger),
+            _ if self.told && self.lifetime.is_none() && !self.an_hour => self.check_held_back(None, token, ledger),
+            Lifetime::Never => {
+                self.check_never(token, lifetime_place, ledger);
+                self.check_held_back(None, token, ledger);
+            }
+            Lifetime::For(span) => self.check_lifetime(span, token, lifetime_place, ledger),
         }
         if let (Some(initial), Some(max)) = (self.initial, self.max)
             && initial.value > max.value
@@ -94,6 +104,95 @@ impl Chosen {
                     .note(max.place, "the longest wait")
                     .help("the waits grow from initial to max"),
             );
+        }
+        self.check_skew(token, ledger);
+    }
+
+    /// A lifetime that is known: the config's own, the `ttl`, or GitHub's hour.
+    fn check_lifetime(&self, span: Duration, token: &RawToken, place: Place, ledger: &mut Ledger) {
+        let told = ledger.len();
+        // A ttl that is no shorter than the hour decides nothing.
+        let hour = self.an_hour && (self.lifetime.is_none() || span >= GITHUB_HOUR);
+        if hour {
+            self.check_hour(span, token, ledger);
+        } else {
+            self.check_spans(span, token, place, ledger);
+        }
+        let span = if hour { GITHUB_HOUR } else { span };
+        if ledger.len() == told {
+            self.check_held_back(Some(span), token, ledger);
+        }
+        if let Some(max) = self.max.filter(|max| max.value >= span) {
+            ledger.push(
+                Finding::warning(format!("`retry.max` is not shorter than token `{}` lives", token.name.value))
+                    .at(max.place)
+                    .note(place, format!("it lives {}", shown(span)))
+                    .help(format!(
+                        "when it has expired, up to {} pass before the next try: shorten retry.max",
+                        shown(max.value)
+                    )),
+            );
+        }
+    }
+
+    /// GitHub decides the lifetime. A rule that does not fit gives way, as where a lifetime is learnt from the answer; an
+    /// interval does not.
+    fn check_hour(&self, span: Duration, token: &RawToken, ledger: &mut Ledger) {
+        let name = &token.name.value;
+        if let Some(ttl) = self.lifetime.filter(|_| span > GITHUB_HOUR) {
+            let help = "it is the lifetime at most: remove it, or make it shorter";
+            ledger.warning(ttl.place, "`ttl` is longer than the hour that GitHub's tokens live", help);
+        }
+        if let Some(interval) = self.min_interval.filter(|interval| interval.value >= GITHUB_HOUR) {
+            let title = format!("`min_interval` is not shorter than the hour that token `{name}` lives");
+            ledger.error(interval.place, title, "GitHub's installation tokens live an hour: shorten min_interval");
+        }
+        let (key, rule) = match self.rule {
+            Some(At { value: RotateRule::Before(rule), .. }) => ("rotate_before", rule),
+            Some(At { value: RotateRule::Every(rule), .. }) => ("rotate_every", rule),
+            _ => return,
+        };
+        if let Some(at) = self.rule.filter(|_| rule >= GITHUB_HOUR) {
+            let title = format!("`{key}` is not shorter than the hour that token `{name}` lives");
+            let rotated = shown(GITHUB_HOUR.mul_f64(FALLBACK));
+            ledger.warning(at.place, title, format!("it is rotated {rotated} after it was issued: shorten {key}"));
+        }
+    }
+
+    /// A token that is due before `min_interval` is over waits for its end.
+    fn check_held_back(&self, lifetime: Option<Duration>, token: &RawToken, ledger: &mut Ledger) {
+        let planned = match (self.rule(), lifetime) {
+            (RotateRule::Every(every), _) => every,
+            (RotateRule::At(fraction), Some(lifetime)) => lifetime.mul_f64(fraction),
+            (RotateRule::Before(before), Some(lifetime)) => lifetime.saturating_sub(before),
+            _ => return,
+        };
+        let Some(interval) = self.min_interval.filter(|interval| interval.value > planned) else { return };
+        let finding = Finding::warning(format!(
+            "token `{}` is due {} after it was issued, and `min_interval` holds it back until {} after",
+            token.name.value,
+            shown(planned),
+            shown(interval.value)
+        ));
+        let finding = match self.rule {
+            Some(rule) => finding.note(rule.place, "decides when it is due"),
+            None => finding,
+        };
+        ledger.push(finding.at(interval.place).help(match lifetime {
+            Some(lifetime) => format!(
+                "{} of its life are left then: shorten min_interval, or let it be due later",
+                shown(lifetime.saturating_sub(interval.value))
+            ),
+            None => "shorten min_interval, or lengthen rotate_every".into(),
+        }));
+    }
+
+    fn check_skew(&self, token: &RawToken, ledger: &mut Ledger) {
+        let RawSource::Jwt(jwt) = &token.source else { return };
+        let off = jwt.claims.iat == Some(false) && jwt.claims.nbf != Some(true);
+        if let Some(skew) = token.lifetime.skew.filter(|skew| off && !skew.value.is_zero()) {
+            let help = "remove it, or switch one of the two on: claims.nbf = true";
+            ledger.warning(skew.place, "`skew` backdates iat and nbf, and both are switched off", help);
         }
     }
 
@@ -167,4 +266,10 @@ impl Chosen {
             },
         }
     }
+}
+
+/// To the second, where it is one or more.
+fn shown(span: Duration) -> String {
+    let whole = Duration::from_secs(span.as_secs());
+    humantime::format_duration(if whole.is_zero() { span } else { whole }).to_string()
 }

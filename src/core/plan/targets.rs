@@ -9,16 +9,24 @@ use super::lacks::Ledger;
 use super::spec::Spec;
 use crate::core::config::{Raw, RawFormat, RawOutput, RawToken};
 use crate::core::facts::{Facts, FileId, Standing};
-use crate::core::finding::{Finding, Place, Severity};
-use crate::core::settings::{Format, Lack, LinePlan, TargetPath, TargetPlan};
+use crate::core::finding::{At, Finding, Place, Severity};
+use crate::core::render::{Fault, Template};
+use crate::core::settings::{Format, JwtSettings, Lack, LinePlan, SourcePlan, TargetPath, TargetPlan, TokenPlan};
 
-pub(super) fn plan_all(raw: &Raw, facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
+pub(super) fn plan_all(raw: &Raw, tokens: &[TokenPlan], facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
     let mut targets =
         Targets { facts, inputs: inputs(facts), templates: HashMap::new(), by_path: HashMap::new(), made: Vec::new() };
+    // In the same order; those with a mistake in their text have no plan.
+    let mut plans = tokens.iter().peekable();
     for token in &raw.tokens {
+        let plan = plans.next_if(|plan| plan.name == token.name.value);
+        let jwt = match plan.map(|plan| &plan.source) {
+            Some(SourcePlan::Jwt(settings)) => Some(&**settings),
+            _ => None,
+        };
         for output in &token.outputs {
             let spec = Spec::of([&output.file, &token.file, &raw.defaults.file], facts);
-            targets.add(token, output, spec, ledger);
+            targets.add((token, jwt), output, spec, ledger);
         }
     }
     let mut plans: Vec<TargetPlan> = targets.made.into_iter().map(|target| target.plan).collect();
@@ -34,6 +42,9 @@ fn inputs(facts: &Facts) -> HashMap<FileId, &Path> {
     read.chain(config).collect()
 }
 
+/// A token, with what it is made from where it is signed here.
+type Signed<'t> = (&'t RawToken, Option<&'t JwtSettings>);
+
 struct Target<'r> {
     plan: TargetPlan,
     first: &'r RawOutput,
@@ -44,16 +55,16 @@ struct Target<'r> {
 struct Targets<'r> {
     facts: &'r Facts,
     inputs: HashMap<FileId, &'r Path>,
-    templates: HashMap<&'r Path, Result<Arc<str>, String>>,
+    templates: HashMap<&'r Path, Result<Template, Fault>>,
     by_path: HashMap<TargetPath, usize>,
     made: Vec<Target<'r>>,
 }
 
 impl<'r> Targets<'r> {
-    fn add(&mut self, token: &RawToken, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
+    fn add(&mut self, signed: Signed<'_>, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
         let path = TargetPath::from(self.resolve(&output.path.value));
-        let (format, lack) = self.format(output, ledger);
-        let line = LinePlan { token: token.name.value.clone(), format };
+        let (format, lack) = self.format(signed, output, ledger);
+        let line = LinePlan { token: signed.0.name.value.clone(), format };
         if let Some(target) = self.by_path.get(&path).and_then(|index| self.made.get_mut(*index)) {
             target.share(output, line, &spec, ledger);
             return;
@@ -120,7 +131,7 @@ impl<'r> Targets<'r> {
         first
     }
 
-    fn format(&mut self, output: &'r RawOutput, ledger: &mut Ledger) -> (Format, Option<Lack>) {
+    fn format(&mut self, signed: Signed<'_>, output: &'r RawOutput, ledger: &mut Ledger) -> (Format, Option<Lack>) {
         let format = match &output.format {
             RawFormat::Token => Format::Token,
             RawFormat::Json => Format::Json,
@@ -129,47 +140,44 @@ impl<'r> Targets<'r> {
                 variable: variable.value.clone(),
                 expires_variable: expires_variable.as_ref().map(|name| name.value.clone()),
             },
-            RawFormat::Template(file) => {
-                let facts = self.facts;
-                let text = self.templates.entry(&file.value).or_insert_with(|| template(&file.value, facts));
-                let (text, lack) = match text {
-                    Ok(text) => (Arc::clone(text), None),
-                    Err(problem) => {
-                        let message = format!(
-                            "cannot write `{}`: the template `{}` {problem}",
-                            output.path.value.display(),
-                            file.value.display()
-                        );
-                        let lack = ledger.lack(
-                            file.place,
-                            message,
-                            "put a template there that minijinja reads",
-                            Severity::Lack,
-                        );
-                        (Arc::from(""), Some(lack))
-                    }
-                };
-                return (Format::Template { file: file.value.clone(), text }, lack);
-            }
+            RawFormat::Template(file) => return self.template(signed, &output.path.value, file, ledger),
         };
         (format, None)
     }
+
+    /// A template, and what stands in the way of writing that token by it: each thing is told, and the first kept.
+    fn template(
+        &mut self,
+        (token, jwt): Signed<'_>,
+        output: &Path,
+        file: &'r At<PathBuf>,
+        ledger: &mut Ledger,
+    ) -> (Format, Option<Lack>) {
+        let facts = self.facts;
+        let read = self.templates.entry(&file.value).or_insert_with(|| template(&file.value, facts));
+        let (text, faults) = match read {
+            Ok(template) => (Arc::clone(&template.text), template.faults(&token.name.value, jwt)),
+            Err(fault) => (Arc::from(""), vec![fault.clone()]),
+        };
+        let mut first = None;
+        for Fault { what, help } in faults {
+            let message =
+                format!("cannot write `{}`: the template `{}` {what}", output.display(), file.value.display());
+            let lack = ledger.lack(file.place, message, &help, Severity::Lack);
+            first.get_or_insert(lack);
+        }
+        (Format::Template { file: file.value.clone(), text }, first)
+    }
 }
 
-fn template(path: &Path, facts: &Facts) -> Result<Arc<str>, String> {
+fn template(path: &Path, facts: &Facts) -> Result<Template, Fault> {
+    let unread = |what: &str| Fault { what: what.into(), help: "put a template there that minijinja reads".into() };
     let content = match facts.files.get(path).map(|file| &file.content) {
         Some(Ok(content)) => content,
-        Some(Err(problem)) => return Err(problem.clone()),
-        None => return Err("was not looked at".into()),
+        Some(Err(problem)) => return Err(unread(problem)),
+        None => return Err(unread("was not looked at")),
     };
-    let text = std::str::from_utf8(content.expose()).map_err(|_| "is not UTF-8".to_string())?;
-    match minijinja::Environment::new().template_from_str(text) {
-        Ok(_) => Ok(text.into()),
-        Err(error) => Err(match error.line() {
-            Some(line) => format!("is not a template: line {line}: {}", error.kind()),
-            None => format!("is not a template: {}", error.kind()),
-        }),
-    }
+    Template::read(std::str::from_utf8(content.expose()).map_err(|_| unread("is not UTF-8"))?)
 }
 
 impl<'r> Target<'r> {

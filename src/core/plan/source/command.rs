@@ -1,9 +1,7 @@
 //! Owns: `source = "command"`.
 //! Does not: run anything.
 
-use serde_json::{Value, json};
-
-use super::{Making, TIMEOUT, patterns, pointers};
+use super::{Making, TIMEOUT};
 use crate::core::config::RawCommand;
 use crate::core::finding::Severity;
 use crate::core::settings::CommandSettings;
@@ -26,8 +24,4 @@ pub(super) fn plan<'r>(raw: &'r RawCommand, making: &mut Making<'_, 'r>) -> Opti
         response: raw.response.clone(),
         ttl: raw.ttl.map(|ttl| ttl.value),
     })
-}
-
-pub(super) fn made_from(raw: &RawCommand) -> Value {
-    json!([raw.argv.as_ref().map(|argv| &argv.value), patterns(&raw.env), pointers(raw.response.as_ref())])
 }

@@ -1,12 +1,10 @@
 //! Owns: `source = "github-app"`.
 //! Does not: look installations up.
 
-use serde_json::{Value, json};
-
 use super::Making;
 use crate::core::config::RawGithubApp;
 use crate::core::key::Algorithm;
-use crate::core::settings::{GithubAppSettings, Installation};
+use crate::core::settings::GithubAppSettings;
 
 pub(super) fn plan<'r>(raw: &'r RawGithubApp, making: &mut Making<'_, 'r>) -> Option<GithubAppSettings> {
     let credential = raw.private_key.as_ref();
@@ -21,13 +19,4 @@ pub(super) fn plan<'r>(raw: &'r RawGithubApp, making: &mut Making<'_, 'r>) -> Op
         api_url: raw.api_url.clone()?,
         reach,
     })
-}
-
-pub(super) fn made_from(raw: &RawGithubApp) -> Value {
-    let installation = raw.installation.as_ref().map(|installation| match installation {
-        Installation::Id(id) => ("id", id),
-        Installation::Owner(owner) => ("owner", owner),
-        Installation::Repository(repository) => ("repository", repository),
-    });
-    json!([raw.app, installation, raw.permissions, raw.repositories, raw.api_url])
 }

@@ -11,7 +11,7 @@ use super::oauth2::ASSERTION_LIFETIME;
 use crate::core::address;
 use crate::core::config::RawOAuth2;
 use crate::core::json;
-use crate::core::key::{Algorithm, KeyKind, SigningKey};
+use crate::core::key::{Algorithm, SigningKey};
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, Reach, TokenEndpoint};
 
 const HELP: &str = "the JSON key file of a service account, as Google hands it out";
@@ -74,9 +74,7 @@ fn read(bytes: &[u8], allow_http: bool) -> Result<Account, Problem> {
     }
     let key = SigningKey::from_private(needed("private_key")?.as_bytes())
         .map_err(|error| unusable(&format!("its private_key: {error}")))?;
-    if !matches!(key.kind(), KeyKind::Rsa { .. }) {
-        return Err(unusable("its private_key is no RSA key"));
-    }
+    key.check_algorithm(Algorithm::RS256).map_err(|error| unusable(&format!("its private_key: {error}")))?;
     let token_uri = needed("token_uri")?;
     address::parse(token_uri, allow_http).map_err(|wrong| unusable(&format!("its token_uri {wrong}")))?;
     Ok(Account {

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::super::credential::Form;
 use super::super::schedule::Timing;
 use super::Making;
@@ -12,14 +10,8 @@ use crate::core::config::RawJwt;
 use crate::core::key::SigningKey;
 use crate::core::settings::{JwtSettings, KeyClaim, Lifetime};
 
-/// The settings, where there is a key; and what the token is made from, but for the key, where there is an algorithm.
-pub(super) fn plan<'r>(
-    raw: &'r RawJwt,
-    timing: &Timing,
-    making: &mut Making<'_, 'r>,
-) -> (Option<Arc<JwtSettings>>, Option<Value>) {
-    let settings = key(raw, making).and_then(|key| settings(raw, timing, key)).map(Arc::new);
-    (settings, made_from(raw, timing))
+pub(super) fn plan<'r>(raw: &'r RawJwt, timing: &Timing, making: &mut Making<'_, 'r>) -> Option<JwtSettings> {
+    key(raw, making).and_then(|key| settings(raw, timing, key))
 }
 
 /// The key that signs. None where there is no usable one, which was told.
@@ -68,26 +60,4 @@ fn switches(jwt: &RawJwt, timing: &Timing) -> [bool; 4] {
         claims.nbf.unwrap_or(false),
         claims.jti.unwrap_or(true),
     ]
-}
-
-fn made_from(jwt: &RawJwt, timing: &Timing) -> Option<Value> {
-    let lifetime = match timing.lifetime {
-        Lifetime::For(span) => Some(span.as_secs()),
-        Lifetime::Never => None,
-    };
-    Some(json!([
-        "jwt 1",
-        jwt.algorithm?.value.name(),
-        jwt.key.as_ref().map(|key| &key.value),
-        match key_claim(jwt) {
-            KeyClaim::Iss => "iss",
-            KeyClaim::Kid => "kid",
-        },
-        lifetime,
-        timing.schedule.skew.as_millis().min(u128::from(u64::MAX)) as u64,
-        jwt.claims.members,
-        jwt.header,
-        switches(jwt, timing),
-        jwt.secret.as_ref().map(|secret| secret.encoding.name()),
-    ]))
 }

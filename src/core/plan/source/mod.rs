@@ -1,5 +1,5 @@
-//! Owns: a token's source from raw to ready: its settings with every credential in them, or what the machine lacks; and what
-//! the token is made from, in one file a kind.
+//! Owns: a token's source from raw to ready, in one file a kind: its settings with every credential in them, or what the
+//! machine lacks.
 //! Does not: find credentials (`credential` does), or obtain anything.
 
 mod command;
@@ -7,12 +7,11 @@ mod github_app;
 mod google;
 mod http;
 mod jwt;
+mod made_from;
 mod oauth2;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::credential::{Asked, Form, Keyring, Made, Problem, Ready, suits};
 use super::lacks::Ledger;
@@ -20,9 +19,9 @@ use super::schedule::Timing;
 use crate::core::config::{RawCredential, RawReach, RawSource, RawToken};
 use crate::core::facts::Facts;
 use crate::core::key::{Algorithm, SigningKey};
-use crate::core::pattern::Pattern;
 use crate::core::secret::Secret;
-use crate::core::settings::{Fingerprint, FirstRefresh, Lack, Pointers, Reach, SecretText, SourceKind, SourcePlan};
+use crate::core::settings::{Fingerprint, FirstRefresh, Lack, Reach, SecretText, SourcePlan};
+use made_from::{Credentials, fingerprint};
 
 /// How long a try takes at most where the config does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,38 +43,32 @@ pub(super) fn plan<'r>(
     ledger: &mut Ledger,
 ) -> Option<Planned> {
     let kind = token.source.kind();
-    let mut making = Making { token, facts, keyring, ledger, lack: None, refused: false, digests: Vec::new() };
-    let (source, text) = match &token.source {
-        RawSource::Jwt(raw) => {
-            let (settings, text) = jwt::plan(raw, timing, &mut making);
-            (settings.map(SourcePlan::Jwt), text?)
-        }
-        RawSource::OAuth2(raw) => {
-            let settings = oauth2::plan(raw, &mut making);
-            (settings.map(|settings| SourcePlan::OAuth2(Arc::new(settings))), oauth2::made_from(raw))
-        }
-        RawSource::Http(raw) => {
-            let settings = http::plan(raw, &mut making);
-            (settings.map(|settings| SourcePlan::Http(Arc::new(settings))), http::made_from(raw))
-        }
+    let mut making =
+        Making { token, facts, keyring, ledger, lack: None, refused: false, credentials: Credentials::default() };
+    let source = match &token.source {
+        RawSource::Jwt(raw) => jwt::plan(raw, timing, &mut making).map(|settings| SourcePlan::Jwt(Arc::new(settings))),
+        RawSource::OAuth2(raw) => oauth2::plan(raw, &mut making).map(|settings| SourcePlan::OAuth2(Arc::new(settings))),
+        RawSource::Http(raw) => http::plan(raw, &mut making).map(|settings| SourcePlan::Http(Arc::new(settings))),
         RawSource::GithubApp(raw) => {
-            let settings = github_app::plan(raw, &mut making);
-            (settings.map(|settings| SourcePlan::GithubApp(Arc::new(settings))), github_app::made_from(raw))
+            github_app::plan(raw, &mut making).map(|settings| SourcePlan::GithubApp(Arc::new(settings)))
         }
         RawSource::Command(raw) => {
-            let settings = command::plan(raw, &mut making);
-            (settings.map(|settings| SourcePlan::Command(Arc::new(settings))), command::made_from(raw))
+            command::plan(raw, &mut making).map(|settings| SourcePlan::Command(Arc::new(settings)))
         }
     };
     // What is wrong in the text is told already where it was read.
-    if making.refused || (source.is_none() && making.lack.is_none() && kind != SourceKind::Jwt) {
+    if making.refused || (source.is_none() && making.lack.is_none()) {
         return None;
     }
+    let Making { lack, credentials, .. } = making;
+    // Where no credential is lacking, but the CA's file or the program, the token in place stays the one of its settings.
+    let made_from =
+        source.as_ref().map_or_else(|| made_from::lacking(kind), |source| fingerprint(source, &credentials));
     Some(Planned {
         single_use: single_use(&token.source),
-        made_from: making.fingerprint(kind, text),
-        source: source.filter(|_| making.lack.is_none()).unwrap_or(SourcePlan::Lacking(kind)),
-        lack: making.lack,
+        made_from,
+        source: source.filter(|_| lack.is_none()).unwrap_or(SourcePlan::Lacking(kind)),
+        lack,
     })
 }
 
@@ -97,8 +90,7 @@ struct Making<'m, 'r> {
     lack: Option<Lack>,
     /// A credential that stands in the text cannot be used.
     refused: bool,
-    /// In order of being asked for; `None` where there is none.
-    digests: Vec<Option<Fingerprint>>,
+    credentials: Credentials,
 }
 
 impl<'r> Making<'_, 'r> {
@@ -112,7 +104,10 @@ impl<'r> Making<'_, 'r> {
         let asked = Asked { token: &self.token.name.value, what };
         let found = self.keyring.credential(asked, raw, form, suits, self.ledger);
         let ready = self.note(found);
-        self.digests.push(ready.as_ref().map(|ready| ready.digest));
+        self.credentials.digests.push(ready.as_ref().map(|ready| ready.digest));
+        if let Form::Secret(encoding) = form {
+            self.credentials.encoding = Some(encoding);
+        }
         ready
     }
 
@@ -205,31 +200,4 @@ impl<'r> Making<'_, 'r> {
             ttl: raw.ttl.map(|ttl| ttl.value),
         }
     }
-
-    /// Of a canonical text of all that a token's content follows from, and its credentials. It is kept in the state: a change
-    /// of its form obtains every token anew. How an endpoint is reached is not in it.
-    fn fingerprint(&self, kind: SourceKind, text: Value) -> Fingerprint {
-        let digests: Vec<_> = self.digests.iter().map(|digest| digest.map(|digest| digest.0)).collect();
-        let text = match (kind, text) {
-            (SourceKind::Jwt, Value::Array(mut members)) => {
-                members.push(json!(digests.first().copied().flatten()));
-                Value::Array(members)
-            }
-            (_, text) => json!([
-                format!("{} 1", kind.as_str()),
-                text,
-                digests,
-                self.token.source.ttl().map(|ttl| ttl.value.as_millis() as u64)
-            ]),
-        };
-        Fingerprint::of(text.to_string().as_bytes())
-    }
-}
-
-fn pointers(pointers: Option<&Pointers>) -> Value {
-    pointers.map_or(Value::Null, |p| json!([p.token, p.expires_in, p.expires_at, p.refresh_token]))
-}
-
-fn patterns(pairs: &[(String, Pattern)]) -> Value {
-    pairs.iter().map(|(name, pattern)| json!([name, pattern.source()])).collect()
 }

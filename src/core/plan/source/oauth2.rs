@@ -4,16 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use super::super::credential::Form;
 use super::super::pem;
 use super::{Making, google};
 use crate::core::config::{AuthKind, GrantKind, Preset, RawAssertion, RawOAuth2};
 use crate::core::key::Algorithm;
-use crate::core::settings::{
-    AssertionSettings, ClientAuth, Grant, Identity, OAuth2Settings, SubjectToken, TokenEndpoint,
-};
+use crate::core::settings::{AssertionSettings, ClientAuth, Grant, Identity, OAuth2Settings};
 
 /// RFC 7523 names no lifetime; an assertion is used once, at once.
 pub(super) const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
@@ -149,36 +147,4 @@ fn identity<'r>(raw: &'r RawOAuth2, making: &mut Making<'_, 'r>) -> Option<Ident
     let certificates = making.bytes("client certificate", raw.client_cert.as_ref()?, Form::Certificates, |_| Ok(()));
     let key = making.bytes("client key", raw.client_key.as_ref()?, Form::PemKey, |_| Ok(()));
     Some(Identity { certificates: certificates?.expose().as_slice().into(), key: key? })
-}
-
-pub(super) fn made_from(raw: &RawOAuth2) -> Value {
-    let endpoint = raw.endpoint.as_ref().map(|endpoint| match endpoint {
-        TokenEndpoint::Url(url) => ("url", url),
-        TokenEndpoint::Issuer(issuer) => ("issuer", issuer),
-    });
-    let subject = raw.subject.as_ref().map(|(subject, of_type)| match subject {
-        SubjectToken::File(path) => json!(["file", path.to_string_lossy(), of_type]),
-        SubjectToken::Token(name) => json!(["token", name.as_str(), of_type]),
-    });
-    let assertion = raw.assertion.as_ref().map(|assertion| {
-        json!([
-            assertion.algorithm.map(|algorithm| algorithm.value.name()),
-            assertion.claims,
-            assertion.header,
-            assertion.lifetime.map(|span| span.as_secs()),
-        ])
-    });
-
-    json!([
-        raw.preset.map(Preset::word),
-        endpoint,
-        raw.grant.map(GrantKind::word),
-        raw.auth.map(AuthKind::word),
-        raw.client_id,
-        raw.scope,
-        raw.target_audience,
-        raw.params,
-        subject,
-        assertion,
-    ])
 }
