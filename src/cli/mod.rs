@@ -3,6 +3,7 @@
 
 mod ask;
 mod check;
+mod colour;
 mod completions;
 mod exec;
 mod generate;

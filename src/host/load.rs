@@ -15,7 +15,7 @@ use crate::core::plan;
 use crate::core::settings::Plan;
 
 /// A config file is at most this large: 100,000 tokens fit.
-const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
+pub(super) const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
 
 /// A config that was read.
 #[derive(Debug)]

@@ -14,3 +14,4 @@ pub mod store;
 pub mod systemd;
 pub mod walk;
 pub mod watch;
+pub mod written;
