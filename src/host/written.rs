@@ -14,10 +14,11 @@ use crate::core::environment::Environment;
 /// What the files say of one token.
 #[derive(Debug)]
 pub struct Written {
-    /// The file that the token stands in, when it was last changed, and the token's own settings.
+    /// The file that the token stands in, and its own settings there.
     pub file: PathBuf,
-    pub changed: Option<SystemTime>,
     pub token: Vec<Setting>,
+    /// Of that file and the main one the one that was changed last, and when.
+    pub changed: Option<(PathBuf, SystemTime)>,
     /// Settings of `[defaults]`, in the main file, that the token takes.
     pub defaults: Vec<Setting>,
     /// What renewd takes of itself.
@@ -55,8 +56,13 @@ pub fn written(main: &Path, name: &str, env: &Environment) -> Result<Written, St
     };
     let defaults = written::applying(all.clone(), &token);
     let built_in = written::built_in(&token, &all);
-    let changed = file.metadata().and_then(|meta| meta.modified()).ok();
+    let changed = [main, &file].into_iter().filter_map(|path| Some((path.to_path_buf(), changed(path)?)));
+    let changed = changed.max_by_key(|(_, at)| *at);
     Ok(Written { file, changed, token, defaults, built_in })
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|meta| meta.modified()).ok()
 }
 
 fn find(text: &Text, name: &str) -> Option<(PathBuf, Vec<Setting>)> {

@@ -66,6 +66,13 @@ pub(super) struct Output {
     pub told: bool,
 }
 
+pub(super) struct Claims {
+    /// Those of RFC 7519 and its kin, each with its value.
+    pub registered: Vec<(String, String)>,
+    /// The names of the others.
+    pub others: Vec<String>,
+}
+
 pub(super) struct Event {
     pub at: Option<Timestamp>,
     pub what: String,
@@ -159,13 +166,13 @@ impl<'d> Token<'d> {
         list(self.json, "events").map(event).collect()
     }
 
-    /// The claims of RFC 7519 and its kin, each with its value, and the names of the others; `None` for an opaque token.
-    pub fn claims(&self) -> Option<(Vec<(String, String)>, Vec<String>)> {
+    /// `None` for an opaque token.
+    pub fn claims(&self) -> Option<Claims> {
         let claims = self.json.get("claims").filter(|claims| claims.is_object())?;
         let registered = claims["registered"].as_object().into_iter().flatten();
         let registered = registered.map(|(name, value)| (clean(name), clean(&value.to_string()))).collect();
         let others = list(claims, "others").filter_map(Value::as_str).map(clean).collect();
-        Some((registered, others))
+        Some(Claims { registered, others })
     }
 }
 

@@ -32,11 +32,11 @@ use crate::core::environment::Environment;
 use crate::host::control::{Request, Response};
 use crate::host::{clock, written};
 
-/// Show how the tokens stand, the worst first: state, age, time left, next try, what is wrong and since when
+/// Show how the tokens stand, the worst first, and what is wrong
 ///
-/// With one NAME it is the page about that token: its times, files, hook, last events, and its settings with the places
-/// where they are written. Times are those of your time zone. Into a pipe it is one line a token. COLUMNS, NO_COLOR,
-/// CLICOLOR and CLICOLOR_FORCE are obeyed.
+/// Each with its state, age, time left, next try, and since when it fails. With one NAME it is the page about that
+/// token: its times, files, hook, last events, and its settings with the places where they are written. Times are those
+/// of your time zone. Into a pipe it is one line a token. COLUMNS, NO_COLOR, CLICOLOR and CLICOLOR_FORCE are obeyed.
 ///
 /// Exit codes: 0 all that is required (or each NAME) is valid; 1 something is not; 64 a NAME that is not in the config;
 /// 69 no daemon.
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     response.errors.iter().for_each(|line| eprintln!("error: {line}"));
     let Some(status) = &response.status else { return code };
     let printer = Printer::new(args, around);
-    let text = if args.json { json(status, true) } else { printer.text(status) };
+    let text = if args.json { json(status, true) } else { printer.text(status, now()) };
     // A reader that has gone away has seen what it wanted.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     code
@@ -98,19 +98,19 @@ impl<'a> Printer<'a> {
         Self { args, env: &around.env, zone, coloured }
     }
 
-    fn text(&self, status: &Value) -> String {
-        let document = Document::read(status);
-        let width = screen::width(self.env);
-        paint(&self.lines(&document, width), self.coloured)
+    /// The whole drawing of a document that arrived at that time.
+    fn text(&self, status: &Value, arrived: Timestamp) -> String {
+        let lines = self.lines(&Document::read(status), screen::width(self.env), arrived);
+        paint(&lines, self.coloured)
     }
 
-    /// Times are told from when the document was made.
-    fn clock(&self, document: &Document<'_>) -> Clock {
-        Clock { now: document.now().unwrap_or_else(now), zone: self.zone.clone() }
+    /// Times are told from when the document was made; an older daemon does not say when that was.
+    fn clock(&self, document: &Document<'_>, arrived: Timestamp) -> Clock {
+        Clock { now: document.now().unwrap_or(arrived), zone: self.zone.clone() }
     }
 
-    fn lines(&self, document: &Document<'_>, width: Option<usize>) -> Vec<Line> {
-        let clock = self.clock(document);
+    fn lines(&self, document: &Document<'_>, width: Option<usize>, arrived: Timestamp) -> Vec<Line> {
+        let clock = self.clock(document, arrived);
         let sheet = Sheet { width, clock: &clock };
         match (self.args.names.as_slice(), document.tokens.as_slice()) {
             ([name], [token]) => {
@@ -145,7 +145,7 @@ fn json(status: &Value, whole: bool) -> String {
     escaped
 }
 
-/// What both drawings need of an answer.
+/// What an answer says went wrong.
 fn errors(response: &Response) -> Vec<String> {
     response.errors.iter().map(|error| line::clean(error)).collect()
 }

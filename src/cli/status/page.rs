@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::document::{Document, NextTry, Output, Token};
+use super::document::{Claims, Document, NextTry, Output, Token};
 use super::line::{Line, Tint, columns, wrap};
 use super::table::{Sheet, config_notes, origin};
 use super::trouble::counted;
@@ -111,7 +111,7 @@ impl Page<'_> {
             self.row("refresh token", &format!("ends {}", self.sheet.clock.both(end)));
         }
         match self.token.claims() {
-            Some((registered, others)) => {
+            Some(Claims { registered, others }) => {
                 for (number, (name, value)) in registered.iter().enumerate() {
                     let label = if number == 0 { "claims" } else { "" };
                     self.row(label, &format!("{name} = {}", self.claim(name, value)));

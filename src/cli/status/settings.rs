@@ -11,7 +11,7 @@ use super::page::Page;
 use crate::core::config::Setting;
 use crate::host::written::Written;
 
-/// Settings further to the right than this have their place on a line below.
+/// Longer settings do not decide where the places stand.
 const WIDEST: usize = 60;
 
 impl Page<'_> {
@@ -21,13 +21,17 @@ impl Page<'_> {
             Ok(written) => written,
             Err(why) => {
                 self.title("Settings");
-                self.say(Tint::Warn, 2, &format!("they cannot be shown: {}", clean(why)));
+                let runs = self.document.config_loaded_at().map(|at| {
+                    let at = self.sheet.clock.at(at);
+                    format!("; the daemon runs the config that it read at {at}")
+                });
+                self.say(Tint::Warn, 2, &format!("they cannot be shown: {}{}", clean(why), runs.unwrap_or_default()));
                 return;
             }
         };
         let file = clean(&written.file.display().to_string());
         self.title(&format!("Settings, as they stand in {file}"));
-        if let Some(note) = self.older(written.changed, &file) {
+        if let Some(note) = written.changed.as_ref().and_then(|(file, at)| self.older(file, *at)) {
             self.say(Tint::Warn, 2, &note);
         }
         let of = |settings: &[Setting], file: &str| -> Vec<(String, String)> {
@@ -40,9 +44,10 @@ impl Page<'_> {
     }
 
     /// What runs may be another config than the one that stands in the file.
-    fn older(&self, changed: Option<SystemTime>, file: &str) -> Option<String> {
+    fn older(&self, file: &Path, changed: SystemTime) -> Option<String> {
         let loaded = self.document.config_loaded_at()?;
-        let changed = changed?.duration_since(UNIX_EPOCH).ok()?;
+        let file = clean(&file.display().to_string());
+        let changed = changed.duration_since(UNIX_EPOCH).ok()?;
         let changed = Timestamp::from_second(i64::try_from(changed.as_secs()).ok()?).ok()?;
         (changed.as_second() > loaded.as_second()).then(|| {
             let [changed, loaded] = [changed, loaded].map(|at| self.sheet.clock.at(at));
@@ -62,6 +67,10 @@ impl Page<'_> {
             if fits(text) {
                 let mut line = Line::plain(format!("  {text}"));
                 line.pad(column.unwrap_or(0) + 4);
+                line.push(Tint::Faint, place.clone());
+                self.lines.push(line);
+            } else if self.sheet.width.is_none() {
+                let mut line = Line::plain(format!("  {text}  "));
                 line.push(Tint::Faint, place.clone());
                 self.lines.push(line);
             } else {

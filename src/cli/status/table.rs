@@ -123,7 +123,7 @@ const SPARE: [usize; 4] = [5, 2, 4, 3];
 fn cells(token: &Token<'_>, clock: &Clock) -> Vec<String> {
     let dash = || "-".to_owned();
     let left = match token.expires_at {
-        Some(end) if clock.is_past(end) => clock.from_now(end),
+        Some(end) if clock.is_past(end) => clock.away(end),
         Some(end) => clock.distance(end),
         None if token.issued_at.is_some() => "never expires".into(),
         None => dash(),

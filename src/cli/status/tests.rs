@@ -14,7 +14,7 @@ use crate::host::control::ClientError;
 use crate::host::written::Written;
 
 fn night() -> Value {
-    serde_json::from_str(include_str!("../../../tests/terminal/night.json")).expect("JSON")
+    serde_json::from_str(include_str!("../../../tests/contract/status_drawn/night.json")).expect("JSON")
 }
 
 fn clock() -> Clock {
@@ -226,7 +226,10 @@ fn settings() -> Written {
     let setting = |key: &str, value: &str, line| Setting { key: key.into(), value: value.into(), line };
     Written {
         file: PathBuf::from("/etc/renewd/config.d/portal.toml"),
-        changed: Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_748_400)),
+        changed: Some((
+            PathBuf::from("/etc/renewd/config.d/portal.toml"),
+            std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_748_400),
+        )),
         token: vec![
             setting("source", "\"http\"", 2),
             setting("url", "\"https://portal.example/auth/refresh\"", 3),

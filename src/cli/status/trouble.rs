@@ -102,7 +102,7 @@ impl Token<'_> {
     fn next(&self, clock: &Clock) -> Option<String> {
         match self.next_try {
             NextTry::At(at) if clock.is_past(at) => Some("next try now".into()),
-            NextTry::At(at) => Some(format!("next try {}", clock.from_now(at))),
+            NextTry::At(at) => Some(format!("next try {}", clock.away(at))),
             // A hook's next run is not a try to mend anything.
             NextTry::Never if self.reason.as_deref() == Some("hook") => None,
             NextTry::Never => Some("not tried again by itself".into()),

@@ -193,10 +193,10 @@ impl Watch<'_> {
         let Some(status) = &self.known.status else { return lines };
         let document = Document::read(status);
         if self.printer.args.names.len() == 1 {
-            lines.extend(self.printer.lines(&document, width));
-            return cut(lines, height);
+            lines.extend(self.printer.lines(&document, width, self.known.at));
+            return cut_off(lines, height);
         }
-        let then = self.printer.clock(&document);
+        let then = self.printer.clock(&document, self.known.at);
         let mut table = table(&document, &Sheet { width, clock: &then });
         if lines.is_empty() {
             stamp(&mut table, &clock.at(clock.now), width);
@@ -226,7 +226,7 @@ impl Watch<'_> {
         lines.extend(folded(&notice, screen::width(self.printer.env)));
         let mut text = paint(&lines, self.printer.coloured);
         if let Some(status) = self.known.status.as_ref().filter(|_| table_changed) {
-            text.push_str(&self.printer.text(status));
+            text.push_str(&self.printer.text(status, self.known.at));
         }
         text.push('\n');
         (self.printed.about, self.printed.notice) = (about, news);
@@ -245,7 +245,7 @@ impl Known {
                 if !from_state {
                     self.gone = None;
                 } else if self.gone.is_none() {
-                    self.gone = Some((at, "its place is empty".into()));
+                    self.gone = Some((at, "this is read from the state and the files".into()));
                 }
                 if let Some(status) = response.status {
                     self.at = at;
@@ -298,7 +298,7 @@ fn stamp(table: &mut Table<'_>, time: &str, width: Option<usize>) {
     }
 }
 
-fn cut(mut lines: Vec<Line>, height: usize) -> Vec<Line> {
+fn cut_off(mut lines: Vec<Line>, height: usize) -> Vec<Line> {
     if lines.len() > height {
         let rest = lines.len() - height.saturating_sub(1);
         lines.truncate(height.saturating_sub(1));

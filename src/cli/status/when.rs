@@ -31,7 +31,7 @@ impl Clock {
     }
 
     /// `2h 3m ago`, `in 23m`, `now`.
-    pub fn from_now(&self, time: Timestamp) -> String {
+    pub fn away(&self, time: Timestamp) -> String {
         let secs = time.as_second() - self.now.as_second();
         match secs {
             0 => "now".into(),
@@ -42,7 +42,7 @@ impl Clock {
 
     /// `03:12:07 CET (2h 3m ago)`.
     pub fn both(&self, time: Timestamp) -> String {
-        format!("{} ({})", self.at(time), self.from_now(time))
+        format!("{} ({})", self.at(time), self.away(time))
     }
 
     /// How far away, in its two largest units: `2h 3m`.
