@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::acting::Home;
 use super::progress::Progress;
-use super::{Exit, Surroundings, online, units};
+use super::{Exit, Surroundings, colour, online, units};
 use crate::core::environment::Environment;
 use crate::core::finding::{Report, Severity, quote};
 use crate::core::settings::Plan;
@@ -102,10 +102,9 @@ fn check(
     }
 }
 
-/// Whether findings are coloured: on a terminal alone, and not where NO_COLOR is set (no-color.org).
+/// Whether findings are coloured.
 pub(crate) fn coloured(env: &Environment) -> bool {
-    let dumb = env.variable("TERM").is_some_and(|term| term == "dumb");
-    io::stderr().is_terminal() && env.non_empty("NO_COLOR").is_none() && !dumb
+    colour::wanted(env, io::stderr().is_terminal())
 }
 
 fn summary(plan: &Plan, report: &Report) -> String {

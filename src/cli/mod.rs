@@ -4,6 +4,7 @@
 mod acting;
 mod ask;
 mod check;
+mod colour;
 mod completions;
 mod exec;
 mod generate;

@@ -17,3 +17,4 @@ pub mod systemd;
 pub mod unit;
 pub mod walk;
 pub mod watch;
+pub mod written;

@@ -27,4 +27,5 @@ mod signatures;
 mod state;
 mod state_removal;
 mod status;
+mod status_drawn;
 mod systemd;

@@ -20,7 +20,7 @@ use super::Jwt;
 pub const SECRET: &str = "07c6e2t1rb92987fnrd705jkk8582p9e";
 
 /// Variables that would lead the binary out of the sandbox or change what it says.
-const UNWANTED: [&str; 12] = [
+const UNWANTED: [&str; 14] = [
     "XDG_",
     "RENEWD_",
     "NOTIFY_",
@@ -33,6 +33,8 @@ const UNWANTED: [&str; 12] = [
     "INVOCATION_ID",
     "RUST_LOG",
     "NO_COLOR",
+    "CLICOLOR",
+    "COLUMNS",
 ];
 
 /// A temp folder that a test has to itself.

@@ -24,6 +24,7 @@ mod syntax;
 mod token;
 mod value;
 mod wants;
+pub(crate) mod written;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -40,6 +41,7 @@ pub(crate) use raw_source::*;
 pub(crate) use value::parse_duration;
 pub use wants::Wants;
 pub(crate) use wants::credential_file;
+pub use written::Setting;
 
 /// A file may hold more than the main one's tokens, or tokens only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,218 @@
+//! Owns: the status document as the drawing reads it: members that an older daemon does not supply are absent, text from
+//! outside is made harmless.
+//! Does not: judge tokens, or draw.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::line::clean;
+
+/// What was answered.
+pub(super) struct Document<'d> {
+    pub json: &'d Value,
+    pub tokens: Vec<Token<'d>>,
+}
+
+/// One token. `None` is what the document has no word about, or null.
+pub(super) struct Token<'d> {
+    json: &'d Value,
+    pub name: String,
+    pub source: Option<String>,
+    pub state: String,
+    pub required: bool,
+    pub issued_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub next_rotation_at: Option<Timestamp>,
+    pub next_try: NextTry,
+    pub failing_since: Option<Timestamp>,
+    pub tries: u64,
+    pub sha256: Option<String>,
+    pub last_error: Option<String>,
+    pub reason: Option<String>,
+    /// Its issuer may have revoked it: why.
+    pub uncertain: Option<String>,
+    pub hook: Option<Hook>,
+    pub outputs: Vec<Output>,
+}
+
+/// When a failing token is tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NextTry {
+    At(Timestamp),
+    /// Not by itself.
+    Never,
+    /// The daemon does not say.
+    Unknown,
+}
+
+pub(super) struct Hook {
+    pub name: String,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    /// `None` while it runs.
+    pub ok: Option<bool>,
+    pub error: Option<String>,
+}
+
+pub(super) struct Output {
+    pub path: String,
+    pub format: String,
+    pub mode: Option<String>,
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    pub written_at: Option<Timestamp>,
+    pub problem: Option<String>,
+    /// The document tells of the file itself.
+    pub told: bool,
+}
+
+pub(super) struct Claims {
+    /// Those of RFC 7519 and its kin, each with its value.
+    pub registered: Vec<(String, String)>,
+    /// The names of the others.
+    pub others: Vec<String>,
+}
+
+pub(super) struct Event {
+    pub at: Option<Timestamp>,
+    pub what: String,
+    pub ok: bool,
+}
+
+impl<'d> Document<'d> {
+    pub fn read(json: &'d Value) -> Self {
+        Self { json, tokens: list(json, "tokens").map(Token::read).collect() }
+    }
+
+    /// When it was made.
+    pub fn now(&self) -> Option<Timestamp> {
+        time(self.json, "now")
+    }
+
+    /// No daemon answered: it was read from the state and the files.
+    pub fn is_from_state(&self) -> bool {
+        self.json["from"] == "state"
+    }
+
+    pub fn state_dir(&self) -> Option<String> {
+        text(self.json, "state_dir")
+    }
+
+    pub fn config_path(&self) -> Option<String> {
+        text(&self.json["config"], "path")
+    }
+
+    pub fn config_loaded_at(&self) -> Option<Timestamp> {
+        time(&self.json["config"], "loaded_at")
+    }
+
+    /// Why a reload was refused, and what the machine lacks.
+    pub fn config_error(&self) -> Option<String> {
+        text(&self.json["config"], "error")
+    }
+
+    pub fn restart_needed(&self) -> Vec<String> {
+        list(&self.json["config"], "restart_needed").filter_map(Value::as_str).map(clean).collect()
+    }
+}
+
+impl<'d> Token<'d> {
+    fn read(json: &'d Value) -> Self {
+        let uncertain = json["certain"] == Value::Bool(false);
+        Self {
+            json,
+            name: text(json, "name").unwrap_or_else(|| "?".into()),
+            source: text(json, "source"),
+            state: text(json, "state").unwrap_or_else(|| "?".into()),
+            required: json["required"] != Value::Bool(false),
+            issued_at: time(json, "issued_at"),
+            expires_at: time(json, "expires_at"),
+            next_rotation_at: time(json, "next_rotation_at"),
+            next_try: match (json.get("next_try_at"), time(json, "next_try_at")) {
+                (_, Some(at)) => NextTry::At(at),
+                (Some(Value::Null), None) => NextTry::Never,
+                _ => NextTry::Unknown,
+            },
+            failing_since: time(json, "failing_since"),
+            tries: json["tries"].as_u64().or(json["failures"].as_u64()).unwrap_or(0),
+            sha256: text(json, "sha256"),
+            last_error: text(json, "last_error"),
+            reason: text(json, "reason"),
+            uncertain: uncertain.then(|| text(json, "uncertain_why").unwrap_or_default()),
+            hook: hook(&json["last_hook"]),
+            outputs: list(json, "outputs").map(output).collect(),
+        }
+    }
+
+    /// The document has that member, be it null.
+    pub fn tells(&self, member: &str) -> bool {
+        self.json.get(member).is_some()
+    }
+
+    pub fn time(&self, member: &str) -> Option<Timestamp> {
+        time(self.json, member)
+    }
+
+    pub fn text(&self, member: &str) -> Option<String> {
+        text(self.json, member)
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        let event = |one: &Value| Event {
+            at: time(one, "at"),
+            what: text(one, "what").unwrap_or_default(),
+            ok: one["ok"] != Value::Bool(false),
+        };
+        list(self.json, "events").map(event).collect()
+    }
+
+    /// `None` for an opaque token.
+    pub fn claims(&self) -> Option<Claims> {
+        let claims = self.json.get("claims").filter(|claims| claims.is_object())?;
+        let registered = claims["registered"].as_object().into_iter().flatten();
+        let registered = registered.map(|(name, value)| (clean(name), clean(&value.to_string()))).collect();
+        let others = list(claims, "others").filter_map(Value::as_str).map(clean).collect();
+        Some(Claims { registered, others })
+    }
+}
+
+fn hook(json: &Value) -> Option<Hook> {
+    json.is_object().then(|| Hook {
+        name: text(json, "hook").unwrap_or_else(|| "?".into()),
+        started_at: time(json, "started_at"),
+        ended_at: time(json, "ended_at"),
+        ok: json["ok"].as_bool(),
+        error: text(json, "error"),
+    })
+}
+
+fn output(json: &Value) -> Output {
+    Output {
+        path: text(json, "path").unwrap_or_else(|| "?".into()),
+        format: text(json, "format").unwrap_or_else(|| "?".into()),
+        mode: text(json, "mode"),
+        owner: text(json, "owner"),
+        group: text(json, "group"),
+        written_at: time(json, "written_at"),
+        problem: text(json, "problem"),
+        told: json.get("mode").is_some(),
+    }
+}
+
+fn list<'v>(json: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> {
+    json[member].as_array().into_iter().flatten()
+}
+
+/// A string or a number, made harmless; nothing where that leaves nothing.
+fn text(json: &Value, member: &str) -> Option<String> {
+    let text = match &json[member] {
+        Value::String(text) => clean(text),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+fn time(json: &Value, member: &str) -> Option<Timestamp> {
+    json[member].as_str()?.parse().ok()
+}

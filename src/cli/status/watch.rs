@@ -1,0 +1,403 @@
+//! Owns: `status --watch`: asks each second, redraws, goes on when the daemon is away, and leaves the terminal as it was.
+//! Into a pipe, and on a terminal without a cursor, it prints again when something has changed.
+//! Does not: draw a token.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::Value;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::low_level::{emulate_default_handler, pipe};
+
+use super::document::Document;
+use super::line::{Line, Tint, paint, wrap};
+use super::screen::{self, Screen};
+use super::table::{Block, Sheet, Table, more, table};
+use super::when::Clock;
+use super::{Args, Printer, errors, json, now};
+use crate::cli::Surroundings;
+use crate::host::control::{ClientError, Response};
+
+const EACH: Duration = Duration::from_secs(1);
+/// A daemon that hangs is asked anew after this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An answer that takes longer is said to be missing.
+const SLOW: Duration = Duration::from_secs(3);
+
+type Answer = Result<Response, ClientError>;
+
+/// Goes on until a signal, or until nobody reads what it prints.
+pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCode {
+    let code = ExitCode::from(first.exit);
+    let Ok((wake, waker)) = UnixStream::pair() else { return code };
+    let (orders, to_ask) = mpsc::channel();
+    let (answer, answers) = mpsc::channel();
+    let watch = Watch {
+        printer: Printer::new(args, around),
+        orders,
+        answers,
+        asked: None,
+        ask_at: Instant::now() + EACH,
+        known: Known::default(),
+        printed: Printed::default(),
+    };
+    let asking = waker.try_clone();
+    // The answer is waited for beside the drawing: signals are obeyed, and the time goes on, while a daemon hangs.
+    let ended = thread::scope(|scope| {
+        let asking = asking?;
+        scope.spawn(move || {
+            for () in to_ask {
+                let said = args.socket.ask(around, &args.request(), PATIENCE);
+                if answer.send(said).is_err() || (&asking).write(&[0]).is_err() {
+                    return;
+                }
+            }
+        });
+        watch.go(first, &wake, &waker)
+    });
+    match ended {
+        Ok(Some(signal)) => {
+            // The shell shall see what ended it.
+            let _ = emulate_default_handler(signal);
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+        }
+        // Nobody reads it any more.
+        Ok(None) | Err(_) => code,
+    }
+}
+
+struct Watch<'a> {
+    printer: Printer<'a>,
+    orders: Sender<()>,
+    answers: Receiver<Answer>,
+    /// An answer is awaited since then.
+    asked: Option<Instant>,
+    ask_at: Instant,
+    known: Known,
+    printed: Printed,
+}
+
+/// What was said last, and since when nobody says anything.
+#[derive(Default)]
+pub(super) struct Known {
+    status: Option<Value>,
+    at: Timestamp,
+    /// The daemon is away since then, and how that was seen.
+    gone: Option<(Timestamp, String)>,
+    errors: Vec<String>,
+}
+
+/// What stands in the pipe.
+#[derive(Default)]
+struct Printed {
+    about: Option<Value>,
+    notice: Vec<String>,
+}
+
+impl Watch<'_> {
+    /// The signal that ended it; `None` where the reader went away.
+    fn go(mut self, first: Response, wake: &UnixStream, waker: &UnixStream) -> io::Result<Option<i32>> {
+        wake.set_nonblocking(true)?;
+        let moves = io::stdout().is_terminal() && !self.printer.args.json && !is_dumb(&self.printer);
+        let (screen, signals) = if moves {
+            let signals = Signals::catch(waker)?;
+            (Some(Screen::enter(self.printer.coloured)?), signals)
+        } else {
+            (None, Signals(Vec::new()))
+        };
+        self.hear(Ok(first))?;
+        loop {
+            if let Some(signal) = signals.ending() {
+                return Ok(Some(signal));
+            }
+            if let Some(screen) = screen.as_ref().filter(|_| signals.seen(SIGTSTP)) {
+                screen.leave()?;
+                emulate_default_handler(SIGTSTP)?;
+                screen.again()?;
+            }
+            while let Ok(answer) = self.answers.try_recv() {
+                self.asked = None;
+                self.ask_at = Instant::now() + EACH;
+                self.hear(answer)?;
+            }
+            if self.asked.is_none() && Instant::now() >= self.ask_at && self.orders.send(()).is_ok() {
+                self.asked = Some(Instant::now());
+            }
+            match &screen {
+                Some(screen) => {
+                    let height = screen::height(self.printer.env);
+                    screen.draw(&self.frame(height), height)?;
+                }
+                None if !self.printer.args.json => self.print_changes()?,
+                None => {}
+            }
+            if !self.pause(wake)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Until something happens, for a second at most; false where nobody reads the output any more.
+    fn pause(&self, wake: &UnixStream) -> io::Result<bool> {
+        let left = match self.asked {
+            None => self.ask_at.saturating_duration_since(Instant::now()),
+            Some(_) => EACH,
+        };
+        let limit = Timespec::try_from(left.min(EACH)).map_err(io::Error::other)?;
+        let out = io::stdout();
+        let mut both = [PollFd::new(wake, PollFlags::IN), PollFd::new(&out, PollFlags::empty())];
+        match poll(&mut both, Some(&limit)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(wrong) => return Err(wrong.into()),
+        }
+        if both[1].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return Ok(false);
+        }
+        let mut bytes = [0; 64];
+        while matches!((&mut &*wake).read(&mut bytes), Ok(read) if read > 0) {}
+        Ok(true)
+    }
+
+    fn hear(&mut self, answer: Answer) -> io::Result<()> {
+        let silent = self.known.gone.is_some();
+        self.known.hear(answer, now());
+        if !self.printer.args.json {
+            return Ok(());
+        }
+        match (&self.known.gone, &self.known.status) {
+            (Some((_, why)), _) if !silent => eprintln!("no daemon answers: {why}"),
+            (Some(_), Some(status)) if status["from"] != "state" => {}
+            (_, Some(status)) => {
+                let mut out = io::stdout().lock();
+                out.write_all(json(status, false).as_bytes())?;
+                out.flush()?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What fits a screen of that height.
+    fn frame(&self, height: usize) -> Vec<Line> {
+        let width = screen::width(self.printer.env);
+        let clock = Clock { now: now(), zone: self.printer.zone.clone() };
+        let mut lines = folded(&self.notice(&clock), width);
+        let Some(status) = &self.known.status else { return lines };
+        let document = Document::read(status);
+        if self.printer.args.names.len() == 1 {
+            lines.extend(self.printer.lines(&document, width, self.known.at));
+            return cut_off(lines, height);
+        }
+        let then = self.printer.clock(&document, self.known.at);
+        let mut table = table(&document, &Sheet { width, clock: &then });
+        if lines.is_empty() {
+            stamp(&mut table, &clock.at(clock.now), width);
+        }
+        lines.append(&mut table.head);
+        table.head = lines;
+        fit(table, height)
+    }
+
+    fn notice(&self, clock: &Clock) -> Vec<String> {
+        let waits = self.asked.map(|since| since.elapsed()).filter(|waits| *waits >= SLOW);
+        self.known.notice(clock, waits)
+    }
+
+    /// The table again where something has changed, below a line with the time.
+    fn print_changes(&mut self) -> io::Result<()> {
+        let clock = Clock { now: now(), zone: self.printer.zone.clone() };
+        let about = self.known.status.as_ref().map(telling);
+        let notice = self.known.notice(&clock, None);
+        // How long the daemon has been away is no news each second.
+        let news: Vec<String> = notice.iter().map(|line| line.split(" (").next().unwrap_or(line).to_owned()).collect();
+        let table_changed = about != self.printed.about || (news.is_empty() && !self.printed.notice.is_empty());
+        if !table_changed && news == self.printed.notice {
+            return Ok(());
+        }
+        let mut lines = vec![Line::of(Tint::Faint, clock.date(clock.now))];
+        lines.extend(folded(&notice, screen::width(self.printer.env)));
+        let mut text = paint(&lines, self.printer.coloured);
+        if let Some(status) = self.known.status.as_ref().filter(|_| table_changed) {
+            text.push_str(&self.printer.text(status, self.known.at));
+        }
+        text.push('\n');
+        (self.printed.about, self.printed.notice) = (about, news);
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+}
+
+impl Known {
+    pub fn hear(&mut self, answer: Answer, at: Timestamp) {
+        match answer {
+            Ok(response) => {
+                self.errors = errors(&response);
+                let from_state = response.status.as_ref().is_some_and(|status| status["from"] == "state");
+                if !from_state {
+                    self.gone = None;
+                } else if self.gone.is_none() {
+                    self.gone = Some((at, "this is read from the state and the files".into()));
+                }
+                if let Some(status) = response.status {
+                    self.at = at;
+                    self.status = Some(status);
+                }
+            }
+            Err(error) => {
+                self.errors.clear();
+                self.gone.get_or_insert((at, super::line::clean(&error.to_string())));
+            }
+        }
+    }
+
+    /// What has to be said before what is shown: that it is not current, and why.
+    pub fn notice(&self, clock: &Clock, waits: Option<Duration>) -> Vec<String> {
+        let mut said = Vec::new();
+        let last = clock.at(self.at);
+        let from_state = self.status.as_ref().is_some_and(|status| status["from"] == "state");
+        match (&self.gone, waits) {
+            (Some((since, _)), _) if from_state => said.push(format!("no daemon since {}", clock.both(*since))),
+            (Some((since, why)), _) => {
+                said.push(format!("no daemon since {}: {why}; last known at {last}:", clock.both(*since)));
+            }
+            (None, Some(waits)) => {
+                let waits = crate::daemon::span(Duration::from_secs(waits.as_secs()));
+                said.push(format!("the daemon has not answered for {waits}; last known at {last}:"));
+            }
+            (None, None) => {}
+        }
+        said.extend(self.errors.iter().map(|error| format!("error: {error}; last known at {last}:")));
+        said
+    }
+}
+
+fn is_dumb(printer: &Printer<'_>) -> bool {
+    printer.env.variable("TERM").is_some_and(|term| term == "dumb")
+}
+
+fn folded(said: &[String], width: Option<usize>) -> Vec<Line> {
+    said.iter().flat_map(|text| wrap(text, 0, width)).map(|line| Line::of(Tint::Warn, line)).collect()
+}
+
+/// The time at the end of the first line, where there is room.
+fn stamp(table: &mut Table<'_>, time: &str, width: Option<usize>) {
+    if let (Some(first), Some(width)) = (table.head.first_mut(), width)
+        && first.width() + 2 + time.len() <= width
+    {
+        first.pad(width - time.len());
+        first.push(Tint::Faint, time);
+    }
+}
+
+fn cut_off(mut lines: Vec<Line>, height: usize) -> Vec<Line> {
+    if lines.len() > height {
+        let rest = lines.len() - height.saturating_sub(1);
+        lines.truncate(height.saturating_sub(1));
+        lines.push(Line::of(Tint::Faint, format!("... and {rest} more lines")));
+    }
+    lines
+}
+
+/// As many tokens as there is room for, the worst first, with as much of what is wrong as lets all that need attention
+/// be seen; then how many are left out.
+pub(super) fn fit(table: Table<'_>, height: usize) -> Vec<Line> {
+    let Table { head, titles, blocks } = table;
+    let mut lines = head;
+    if lines.len() > (height / 2).max(1) {
+        lines.truncate((height / 2).max(1));
+        // The first line stays: the sums.
+        if let Some(last) = lines.get_mut(1..).and_then(<[Line]>::last_mut) {
+            *last = Line::of(Tint::Faint, "...");
+        }
+    }
+    let mut room = height.saturating_sub(lines.len() + 1);
+    if !blocks.is_empty() && room > 0 {
+        lines.push(titles);
+    }
+    let sentences = match blocks.iter().map(|block| block.lines(usize::MAX).count()).sum::<usize>() {
+        all if all <= room => vec![usize::MAX; blocks.len()],
+        _ => {
+            // For the line that tells what is left out.
+            room = room.saturating_sub(1);
+            sentences(&blocks, room)
+        }
+    };
+    for (shown, (block, sentences)) in blocks.iter().zip(sentences).enumerate() {
+        let rows: Vec<&Line> = block.lines(sentences).collect();
+        if rows.len() > room {
+            let left: Vec<_> = blocks.iter().skip(shown).map(|block| block.token).collect();
+            lines.push(Line::of(Tint::Faint, more(&left)));
+            return lines;
+        }
+        room -= rows.len();
+        lines.extend(rows.into_iter().cloned());
+    }
+    lines
+}
+
+/// How much of what is wrong with each token is shown: the rows of all that need attention go before sentences, the first
+/// sentence of each before the others, and the worst before the rest.
+fn sentences(blocks: &[Block<'_>], room: usize) -> Vec<usize> {
+    let mut shown = vec![0; blocks.len()];
+    let needy = || blocks.iter().enumerate().filter(|(_, block)| block.token.needs_attention());
+    let mut used: usize = needy().map(|(_, block)| block.lines(0).count()).sum();
+    for sentences in [1, usize::MAX] {
+        for (number, block) in needy() {
+            let Some(now) = shown.get_mut(number) else { continue };
+            let with = used - block.lines(*now).count() + block.lines(sentences).count();
+            if with <= room {
+                (used, *now) = (with, sentences);
+            }
+        }
+    }
+    shown
+}
+
+/// What of a document is news where it changes: not the times that each try moves.
+fn telling(status: &Value) -> Value {
+    const MOVING: [&str; 7] =
+        ["tries", "failures", "next_try_at", "last_try_at", "next_rotation_at", "events", "last_hook"];
+    let mut tokens = status["tokens"].clone();
+    for token in tokens.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let hook = token.get("last_hook").map(|hook| hook["ok"].clone());
+        MOVING.iter().for_each(|member| drop(token.shift_remove(*member)));
+        token.insert("hook".into(), hook.unwrap_or_default());
+    }
+    let config = &status["config"];
+    serde_json::json!([tokens, config["error"], config["restart_needed"], status["from"]])
+}
+
+/// The signals that a screen has to know of.
+struct Signals(Vec<(i32, Arc<AtomicBool>)>);
+
+impl Signals {
+    fn catch(waker: &UnixStream) -> io::Result<Self> {
+        waker.set_nonblocking(true)?;
+        let mut caught = Vec::new();
+        for signal in [SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH] {
+            let seen = Arc::new(AtomicBool::new(false));
+            // The flag first: whoever is woken finds it.
+            signal_hook::flag::register(signal, Arc::clone(&seen))?;
+            pipe::register(signal, waker.try_clone()?)?;
+            caught.push((signal, seen));
+        }
+        Ok(Self(caught))
+    }
+
+    fn seen(&self, signal: i32) -> bool {
+        self.0.iter().any(|(one, seen)| *one == signal && seen.swap(false, Ordering::SeqCst))
+    }
+
+    fn ending(&self) -> Option<i32> {
+        [SIGHUP, SIGINT, SIGTERM].into_iter().find(|signal| self.seen(*signal))
+    }
+}
