@@ -23,7 +23,7 @@ TOOLS = "/usr/local/lib/manual-tools"
 PATH = f"{TOOLS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECRET = "a-secret-of-the-tests-32-bytes-or-more\n"
 # What a page may change.
-CHANGED = ["etc", "usr", "var", "home", "root", "srv"]
+CHANGED = ["etc", "usr", "var", "home", "root", "srv", "tmp"]
 # What the manual takes for granted: somebody who reads it, and the user of a job.
 USERS = """
 id alice >/dev/null 2>&1 || useradd --create-home --shell /bin/sh alice
@@ -55,8 +55,7 @@ def unshare():
         upper.mkdir(parents=True), work.mkdir(parents=True)
         shutil.copystat(f"/{name}", upper)
         run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/{name},upperdir={upper},workdir={work}", f"/{name}")
-    for name in ("run", "tmp"):
-        run("mount", "-t", "tmpfs", "-o", "mode=1777" if name == "tmp" else "mode=0755", name, f"/{name}")
+    run("mount", "-t", "tmpfs", "-o", "mode=0755", "run", "/run")
     run("ip", "link", "set", "lo", "up")
 
 
