@@ -5,6 +5,7 @@
 
 mod commands;
 mod configs;
+mod marks;
 mod reference;
 
 use std::ffi::OsString;
@@ -46,11 +47,12 @@ struct Page {
     text: String,
 }
 
-/// A fenced block: what stands behind the fence, the lines, and where it begins.
+/// A fenced block: what stands behind the fence, the lines, where it begins, and the line above it.
 struct Block {
     info: String,
     text: String,
     line: usize,
+    above: String,
 }
 
 /// The README, the changes and all pages of the manual.
@@ -76,15 +78,19 @@ impl Page {
     fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut open: Option<Block> = None;
+        let mut above = "";
         for (number, line) in self.text.lines().enumerate() {
-            match (&mut open, line.strip_prefix("```")) {
+            // In a list a fence is indented, and what it holds too.
+            match (&mut open, line.trim_start().strip_prefix("```")) {
                 (None, Some(info)) => {
-                    open = Some(Block { info: info.trim().into(), text: String::new(), line: number + 1 });
+                    let above = above.trim().into();
+                    open = Some(Block { info: info.trim().into(), text: String::new(), line: number + 1, above });
                 }
                 (Some(_), Some(_)) => blocks.extend(open.take()),
                 (Some(block), None) => block.text.extend([line, "\n"]),
                 (None, None) => {}
             }
+            above = line;
         }
         assert!(open.is_none(), "{}: a block without an end", self.path.display());
         blocks

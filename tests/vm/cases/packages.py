@@ -2,9 +2,13 @@
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from frame import REPO, Skip, case, expect, secret
+
+sys.path.append(str(REPO / "tests/manual"))
+import page  # noqa: E402
 
 A = secret("packages")
 TOKEN = """
@@ -12,7 +16,7 @@ TOKEN = """
 source = "jwt"
 algorithm = "HS256"
 key = "a"
-secret.file = "/etc/renewd/a.secret"
+secret.file = "/etc/renewd/sunbird.secret"
 [[token.a.output]]
 format = "token"
 path = "/run/renewd/a.token"
@@ -46,11 +50,26 @@ def listing(guest):
     return {line for line in lines if not line.startswith(MANAGERS)}
 
 
+# A clone of the repository, where the packages have been built; apt asks nobody, and an editor writes the token's file.
+CLONE = "/root/clone"
+NOBODY_THERE = f"""mkdir -p {CLONE}/target/packages /root/bin
+printf '#!/bin/sh\\ncat /root/typed > "$1"\\n' > /root/bin/editor; chmod 0755 /root/bin/editor
+echo 'APT::Get::Assume-Yes "true"; Dpkg::Use-Pty "0";' > /etc/apt/apt.conf.d/99nobody"""
+
+
+def manuals(beginning):
+    """The one command block of the manual's page that begins so, to be run in the clone."""
+    found = [block.text for block in page.blocks(page.read("how-to/packages.md")) if block.text.startswith(beginning)]
+    expect(len(found) == 1, f"how-to/packages.md has no one block that begins with {beginning}")
+    return f"cd {CLONE}; export DEBIAN_FRONTEND=noninteractive PATH=/root/bin:$PATH\n{found[0]}"
+
+
 def configure(guest):
-    """One token is configured by one file. The admin changes the config, too."""
-    guest.write({"/etc/renewd/a.secret": (A, 0o640)})
-    guest.sh("chgrp renewd /etc/renewd/a.secret; sed -i 's/^# ready_timeout.*/ready_timeout = \"20s\"/' /etc/renewd/config.toml")
-    guest.write({"/etc/renewd/config.d/a.toml": TOKEN})
+    """One token is configured by one file, as the manual says. The admin changes the config, too."""
+    guest.sh("sed -i 's/^# ready_timeout.*/ready_timeout = \"20s\"/' /etc/renewd/config.toml")
+    guest.write({"/root/typed": TOKEN, f"{CLONE}/sunbird.secret": (A, 0o600)})
+    # `status` may come before the token is there.
+    guest.sh(manuals("install -m 0640").replace("\nrenewd status", "\nrenewd status || true"))
     guest.until("test -s /run/renewd/a.token", 60)
 
 
@@ -58,12 +77,13 @@ def configure(guest):
       needs="fresh", package=False)
 def deb(guest):
     old, new = (build(guest.options.binary, version, "deb") for version in (OLD, NEW))
-    guest.copy_in(str(old), "/root/old.deb")
-    guest.copy_in(str(new), "/root/new.deb")
+    guest.sh(NOBODY_THERE)
+    guest.copy_in(str(old), f"{CLONE}/target/packages/renewd_0.1.0-1_amd64.deb")
+    guest.copy_in(str(new), f"{CLONE}/target/packages/renewd_0.2.0-1_amd64.deb")
     before = listing(guest)
 
     # New: it runs at once, waits for tokens, and nothing has failed.
-    said = guest.sh(f"{INSTALL} install /root/old.deb 2>&1", 600)
+    said = guest.sh(f"exec 2>&1\n{manuals('apt install ./target/packages/renewd_0.1.0')}", 600)
     expect("failed" not in said.lower(), said)
     seen = guest.sh("""
         systemctl is-active renewd; systemctl is-enabled renewd; systemctl --failed --no-legend
@@ -78,14 +98,14 @@ def deb(guest):
     # An upgrade: another process, the same token.
     guest.read_always({"/run/renewd/a.token": "packages"}, mode="0600")
     was = guest.sh(STATE).splitlines()
-    guest.sh(f"{INSTALL} install /root/new.deb 2>&1", 600)
+    guest.sh(f"exec 2>&1\n{manuals('apt install ./target/packages/renewd_0.2.0')}", 600)
     now = guest.sh(f"{STATE}; systemctl is-active renewd; dpkg-query -W -f '${{Version}}' renewd").splitlines()
     expect(now[0] != was[0] and now[0] != "0", f"the daemon was not restarted: {was}, {now}")
     expect(now[1:3] == was[1:3], f"the token or the config changed: {was}, {now}")
     expect(now[3:] == ["active", NEW], now)
 
     # What the admin stopped and disabled stays so.
-    guest.sh("systemctl disable --now --quiet renewd; dpkg -i /root/old.deb 2>&1", 600)
+    guest.sh(f"systemctl disable --now --quiet renewd; dpkg -i {CLONE}/target/packages/renewd_0.1.0-1_amd64.deb 2>&1", 600)
     seen = guest.sh("systemctl is-active renewd || true; systemctl is-enabled renewd || true").split()
     expect(seen == ["inactive", "disabled"], f"an upgrade of a disabled renewd: {seen}")
     guest.sh("systemctl enable --now --quiet renewd")
@@ -98,15 +118,15 @@ def deb(guest):
     expect(not read["faults"], read["faults"])
 
     # Back again: it goes on where it was.
-    guest.sh(f"{INSTALL} install /root/new.deb 2>&1", 600)
+    guest.sh(f"{INSTALL} install {CLONE}/target/packages/renewd_0.2.0-1_amd64.deb 2>&1", 600)
     again = guest.sh(f"systemctl is-active renewd; {STATE}").splitlines()
     expect(again[0] == "active" and again[2:] == was[1:], f"after a removal and an installation: {was}, {again}")
 
     guest.sh(f"{INSTALL} purge renewd 2>&1", 600)
     after = listing(guest)
     left = {line for line in after - before}
-    admins = {line for line in left if line.split()[0] in ("/etc/renewd", "/etc/renewd/config.d", "/etc/renewd/config.d/a.toml",
-                                                           "/etc/renewd/a.secret")}
+    admins = {line for line in left if line.split()[0] in ("/etc/renewd", "/etc/renewd/config.d", "/etc/renewd/config.d/sunbird.toml",
+                                                           "/etc/renewd/sunbird.secret")}
     expect(len(admins) == 4, f"what the admin made is gone: {sorted(after - before)}")
     others = {line.split()[0] for line in left - admins} - {"/run/reader.json"}
     expect(not others, f"left after the purge: {sorted(others)}")
@@ -136,6 +156,7 @@ def bring_rpm(guest):
 def rpm(guest):
     old, new = (build(guest.options.binary, version, "rpm") for version in (OLD, NEW))
     bring_rpm(guest)
+    guest.sh(NOBODY_THERE)
     guest.copy_in(str(old), "/root/old.rpm")
     guest.copy_in(str(new), "/root/new.rpm")
     # The machine's own packages are not rpms, so none is there to depend on.
@@ -160,7 +181,7 @@ def rpm(guest):
     said = guest.sh(f"{rpm} -e renewd 2>&1", 300)
     seen = guest.sh("""
         pgrep -x renewd || echo none; systemctl is-enabled renewd 2>/dev/null || true
-        ls /run/renewd/a.token /etc/renewd/config.toml.rpmsave /etc/renewd/config.d/a.toml /etc/renewd/a.secret""").split()
+        ls /run/renewd/a.token /etc/renewd/config.toml.rpmsave /etc/renewd/config.d/sunbird.toml /etc/renewd/sunbird.secret""").split()
     expect(seen[0] == "none" and "enabled" not in seen and len(seen) >= 5, f"{said}{seen}")
     read = guest.read_enough()
     expect(not read["faults"], read["faults"])
