@@ -3,6 +3,7 @@
 //! Does not: judge; the exit code is the daemon's.
 
 mod document;
+mod fit;
 mod line;
 mod page;
 mod screen;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::fit::fit;
 use super::line::columns;
 use super::table::table;
-use super::watch::{Known, fit};
+use super::watch::Known;
 use super::*;
 use crate::core::config::Setting;
 use crate::host::control::ClientError;
