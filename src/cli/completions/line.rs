@@ -179,7 +179,8 @@ impl<'c> Line<'c> {
         let words = |words: &[&str]| words.iter().map(|word| candidate(word, "")).collect::<Vec<_>>();
         let possible = arg.get_possible_values();
         if !possible.is_empty() {
-            let about = |value: &clap::builder::PossibleValue| value.get_help().map(ToString::to_string).unwrap_or_default();
+            let about =
+                |value: &clap::builder::PossibleValue| value.get_help().map(ToString::to_string).unwrap_or_default();
             let shown = possible.iter().filter(|value| !value.is_hide_set());
             let candidates = shown.map(|value| candidate(value.get_name(), &about(value))).collect();
             return Answer { prefix, ..Answer::new(Kind::Words, candidates) };

@@ -46,7 +46,8 @@ impl Asker {
     pub fn line(&self, question: &str) -> Result<String, Failure> {
         prompt(question)?;
         let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line).map_err(|error| Failure::failed(format!("stdin: {error}")))?;
+        let read =
+            io::stdin().lock().read_line(&mut line).map_err(|error| Failure::failed(format!("stdin: {error}")))?;
         if read == 0 {
             eprintln!();
             return Err(Failure::failed("the questions were not answered: nothing was written"));
@@ -107,7 +108,8 @@ struct Quiet {
 
 impl Quiet {
     fn begin() -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::failed(format!("the terminal cannot be kept from showing the secret: {error}"));
+        let failed =
+            |error: io::Error| Failure::failed(format!("the terminal cannot be kept from showing the secret: {error}"));
         let before = tcgetattr(io::stdin()).map_err(|error| failed(error.into()))?;
         let mut signals = signal_hook::iterator::Signals::new([
             signal_hook::consts::SIGINT,

@@ -215,7 +215,9 @@ fn signed(answers: &Answers, file: &str, lifetime: &str) -> String {
 
 fn oauth2(answers: &Answers, file: &str) -> String {
     let endpoint = match answers.get("issuer") {
-        Some(_) => format!("issuer = {}                 # is asked where its token endpoint is", answers.toml("issuer")),
+        Some(_) => {
+            format!("issuer = {}                 # is asked where its token endpoint is", answers.toml("issuer"))
+        }
         None => format!("token_url = {}", answers.toml("url")),
     };
     let scope = match answers.get("scope") {
@@ -262,7 +264,9 @@ fn entra(answers: &Answers, file: &str) -> String {
 
 fn command(answers: &Answers, file: Option<&str>) -> String {
     let secret = match file {
-        Some(file) => format!("secret.file = {file}\nenv = {{ API_SECRET = \"{{{{ secret }}}}\" }}   # what the program finds it by\n"),
+        Some(file) => format!(
+            "secret.file = {file}\nenv = {{ API_SECRET = \"{{{{ secret }}}}\" }}   # what the program finds it by\n"
+        ),
         None => String::new(),
     };
     format!(

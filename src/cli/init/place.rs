@@ -59,7 +59,9 @@ impl Place {
         let header = if name.as_str().contains('.') { toml_text(name.as_str()) } else { name.to_string() };
         let path = output.map_or_else(|| self.output(name), str::to_owned);
         let group = match self.system {
-            true => "# mode = \"0640\"                      # so that a group may read it, renewd being in that group:\n# group = \"jobs\"\n",
+            true => {
+                "# mode = \"0640\"                      # so that a group may read it, renewd being in that group:\n# group = \"jobs\"\n"
+            }
             false => "# mode = \"0640\"                      # default: readable for you alone\n",
         };
         let text = format!(
@@ -139,10 +141,14 @@ fn main(around: &Surroundings) -> Result<PathBuf, Failure> {
 /// A file of its own beside a config that is there, where that would include it.
 fn included(main: &Path, name: &TokenName, env: &Environment) -> Result<PathBuf, Failure> {
     let outline = load::outline(main, env).map_err(|why| {
-        Failure::failed(format!("the config {} {why}: nothing is added to it; mend it, or name another with -c FILE", main.display()))
+        Failure::failed(format!(
+            "the config {} {why}: nothing is added to it; mend it, or name another with -c FILE",
+            main.display()
+        ))
     })?;
     if outline.tokens.iter().any(|token| token.name == *name) {
-        let message = format!("the config {} has a token {name} already: give the new one another --name", main.display());
+        let message =
+            format!("the config {} has a token {name} already: give the new one another --name", main.display());
         return Err(Failure::failed(message));
     }
     let file = main.parent().unwrap_or(Path::new("/")).join("config.d").join(format!("{name}.toml"));

@@ -90,7 +90,9 @@ fn from_outputs(outputs: &[(PathBuf, RawFormat)], name: &str) -> Result<Token, F
             }
             RawFormat::Token | RawFormat::Json | RawFormat::Header => None,
         };
-        match read_file(path).and_then(|text| of_content(&text, variable).map_err(|failure| told_of(path, failure).message)) {
+        match read_file(path)
+            .and_then(|text| of_content(&text, variable).map_err(|failure| told_of(path, failure).message))
+        {
             Ok(token) => return Ok(token),
             Err(problem) => problems.push(problem),
         }
@@ -193,7 +195,9 @@ impl<'t> Written<'t> {
             Self::Variables(variables) => return of_variables(&variables, variable),
         };
         match variable {
-            Some(_) if found.is_ok() => Err(Failure::usage("--variable goes with lines of NAME=value, and there are none")),
+            Some(_) if found.is_ok() => {
+                Err(Failure::usage("--variable goes with lines of NAME=value, and there are none"))
+            }
             _ => found.map(Secret::new),
         }
     }
@@ -217,7 +221,9 @@ fn of_variables(variables: &[(&str, &str)], asked: Option<&str>) -> Result<Token
     match (tokens.as_slice(), all.as_slice()) {
         ([(_, token)], _) | ([], [(_, token)]) => Ok(Secret::new((*token).to_owned())),
         ([], _) => Err(Failure::failed(format!("none of its variables holds a JWT: {}", names(&all)))),
-        (several, _) => Err(Failure::usage(format!("there are several tokens; choose by --variable one of {}", names(several)))),
+        (several, _) => {
+            Err(Failure::usage(format!("there are several tokens; choose by --variable one of {}", names(several))))
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use super::{Page, config};
 use crate::cli::Cli;
 
 const FILES: &[(&str, &str)] = &[
-    ("$RENEWD_CONFIG, ~/.config/renewd/config.toml, /etc/renewd/config.toml", "The config: the first that is there. $XDG_CONFIG_HOME stands in the place of ~/.config where it is set. See renewd.toml(5)."),
+    (
+        "$RENEWD_CONFIG, ~/.config/renewd/config.toml, /etc/renewd/config.toml",
+        "The config: the first that is there. $XDG_CONFIG_HOME stands in the place of ~/.config where it is set. See renewd.toml(5).",
+    ),
     ("/run/renewd", "Of the system's daemon: its control socket, and the tokens that the config puts there."),
     ("/var/lib/renewd, ~/.local/state/renewd", "The state, with tokens in it: readable by the daemon's user alone."),
 ];

@@ -22,7 +22,10 @@ pub(super) fn mode_of(number: &DeInteger<'_>) -> Option<String> {
     match number.radix() {
         8 => mode(&format!("0o{}", number.as_str())),
         10 => mode(number.as_str()),
-        _ => u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|b| *b <= 0o7777).map(|b| format!("{b:04o}")),
+        _ => u32::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|b| *b <= 0o7777)
+            .map(|b| format!("{b:04o}")),
     }
 }
 

@@ -212,7 +212,9 @@ fn unknown(name: &str, place: Place, keys: keys::Keys) -> Finding {
     }
     let finding = Finding::error(format!("unknown key {}", quote(name))).at(place);
     if let Some(dotted) = hint::dotted(keys, name) {
-        return finding.label("not a key of this table").help(format!("did you mean `{dotted}`, with a dot and no quotes?"));
+        return finding
+            .label("not a key of this table")
+            .help(format!("did you mean `{dotted}`, with a dot and no quotes?"));
     }
     if let Some(near) = keys::nearest(keys, name) {
         return finding.label("not a key of this table").help(format!("did you mean `{near}`?"));

@@ -106,7 +106,9 @@ fn help(text: &str, at: usize, message: &str) -> Option<String> {
             Ok(_) => format!("a duration is a string: {name} = \"{first}\""),
             Err(_) => "a duration is a string with a unit: \"90s\", \"1h 30m\"".into(),
         }),
-        Some(Kind::Bool) if !value.starts_with(['"', '\'']) => Some(format!("{name} = true, or false: in small letters")),
+        Some(Kind::Bool) if !value.starts_with(['"', '\'']) => {
+            Some(format!("{name} = true, or false: in small letters"))
+        }
         _ if message == "string values must be quoted" => Some("put the value in quotes".into()),
         _ => None,
     }

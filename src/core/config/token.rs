@@ -32,7 +32,8 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
         }
         let DeValue::Table(table) = value.get_ref() else {
             cx.hide(value);
-            let brackets = value.get_ref().as_array().is_some_and(|array| array.iter().any(|one| one.get_ref().is_table()));
+            let brackets =
+                value.get_ref().as_array().is_some_and(|array| array.iter().any(|one| one.get_ref().is_table()));
             let help = match brackets {
                 true => "with single brackets: [token.NAME]",
                 false => "a token has a name: [token.NAME]",
@@ -76,7 +77,8 @@ fn tell_nameless(cx: &mut Reader<'_>, members: &[Member<'_, '_>]) {
     let tables = members.iter().filter(|(name, value)| value.get_ref().is_table() && !is_key(name.get_ref()));
     let mut named = tables.map(|(name, _)| name.get_ref().as_ref()).filter(|name| TokenName::new(name).is_some());
     let name = named.next().unwrap_or("NAME");
-    let Some((key, _)) = members.iter().find(|(key, value)| !value.get_ref().is_table() && is_key(key.get_ref())) else {
+    let Some((key, _)) = members.iter().find(|(key, value)| !value.get_ref().is_table() && is_key(key.get_ref()))
+    else {
         return;
     };
     let help = match key.get_ref().as_ref() {
