@@ -1,6 +1,8 @@
 //! Owns: `renewd inspect`: what stands in a token, how long it is good for, and whether its signature holds.
 //! Does not: renew it, or ask anybody on the network.
 
+mod found;
+
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,19 +16,26 @@ use crate::core::json::RawObject;
 use crate::core::key::{JwkSet, SecretEncoding, VerifyingKey};
 use crate::core::time::Wall;
 
-use super::Exit;
 use super::input::{self, Failure};
+use super::{Exit, Surroundings};
 
 /// Show a token: header, claims, time left, and whether its signature holds
 ///
+/// TOKEN is, in this order: `-` for stdin; a token, an `Authorization: Bearer X` line or a NAME=value line; with a slash in
+/// it the path of a file; the NAME of a token of the config, which is read from its outputs and never obtained; a file of
+/// the working folder. In a file or on stdin stands a token, or what renewd writes as env, header or json.
 /// Without a key the signature is "unchecked". A public key never verifies an HMAC signature, nor the other way round.
 /// Exit codes: 0 done, also for an expired token; 1 it is no token, or its signature does not hold or can't be
 /// checked with the key that was given; 64 usage.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The token; `-` or nothing: stdin
+    /// The token, its file, or its NAME; `-` or nothing: stdin
     #[arg(value_name = "TOKEN")]
     token: Option<String>,
+
+    /// Of several NAME=value lines the one to show
+    #[arg(long, value_name = "VAR")]
+    variable: Option<String>,
 
     #[command(flatten)]
     verifier: Verifier,
@@ -63,8 +72,8 @@ impl Verifier {
     }
 }
 
-pub(crate) fn run(args: &Args) -> Exit {
-    match inspect(args) {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
+    match inspect(args, around) {
         Ok(exit) => exit,
         Err(failure) => failure.say(),
     }
@@ -89,13 +98,13 @@ impl Verdict {
     }
 }
 
-fn inspect(args: &Args) -> Result<Exit, Failure> {
+fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
     let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
     if from_stdin && args.verifier.uses_stdin() {
         return Err(Failure::usage("the token and the key can't both come from stdin"));
     }
     let keys = Keys::load(args)?;
-    let token = input::read_token(args.token.as_deref())?;
+    let token = found::token(args.token.as_deref(), args.variable.as_deref(), around)?;
     let jws = Jws::parse(token.expose()).map_err(|e| Failure::failed(e.to_string()))?;
     let claims = jws.claims().map_err(|e| Failure::failed(e.to_string()))?;
     let verdict = keys.judge(&jws);

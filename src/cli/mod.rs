@@ -8,8 +8,10 @@ mod colour;
 mod completions;
 mod exec;
 mod generate;
+mod init;
 mod input;
 mod inspect;
+mod man;
 mod once;
 mod online;
 mod progress;
@@ -71,8 +73,12 @@ enum Command {
     Wait(wait::Args),
     Token(token::Args),
     Exec(exec::Args),
+    Init(init::Args),
+    Man(man::Args),
     Schema(schema::Args),
     Completions(completions::Args),
+    #[command(name = "__complete", hide = true)]
+    Complete(completions::Words),
 }
 
 /// How a command ended (sysexits.h, and systemd.exec(5)).
@@ -149,7 +155,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &around),
         Command::Generate(args) => generate::run(&args),
         Command::Refresh(args) => refresh::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
+        Command::Inspect(args) => inspect::run(&args, &around),
         Command::Status(args) => return status::run(&args, &around),
         Command::Rotate(args) => return rotate::run(&args, &around),
         Command::Reload(args) => return reload::run(&args, &around),
@@ -157,6 +163,9 @@ pub fn main() -> ExitCode {
         Command::Token(args) => return token::run(&args, &around),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Complete(args) => completions::complete(&args, &around),
+        Command::Init(args) => init::run(&args, &around),
+        Command::Man(args) => man::run(&args),
     };
     exit.into()
 }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::facts;
-use crate::core::config::{self, FileRead, Raw, Role, Wants};
+use crate::core::config::{self, FileRead, Raw, RawFormat, RawToken, Role, Wants};
 use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts};
 use crate::core::finding::{Finding, Place, Report, SourceText};
 use crate::core::plan::{self, Purpose};
-use crate::core::settings::Plan;
+use crate::core::settings::{Plan, TokenName};
 
 /// A config file is at most this large: 100,000 tokens fit.
 pub(super) const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
@@ -106,6 +106,39 @@ pub fn load_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
     }
     reading.includes(&main, env);
     reading.finish(&main, env, purpose)
+}
+
+/// A token as its config alone tells of it.
+pub(crate) struct Outline {
+    pub name: TokenName,
+    /// Where it is delivered, and as what.
+    pub outputs: Vec<(PathBuf, RawFormat)>,
+}
+
+/// A config without its settings: what it includes, and its tokens in order.
+pub(crate) struct Outlines {
+    /// Globs, absolute.
+    pub include: Vec<PathBuf>,
+    pub tokens: Vec<Outline>,
+}
+
+/// The tokens of a config, without a look at any secret, folder or user. `Err`: why the file cannot be used.
+pub(crate) fn outline(path: &Path, env: &Environment) -> Result<Outlines, String> {
+    let mut reading = Reading::default();
+    let main = env.absolute_path(path);
+    match reading.file(&main, String::new(), Role::Main, env)? {
+        Some(raw) => reading.raw = raw,
+        None => return Err("is not TOML: `renewd check` shows where".into()),
+    }
+    reading.includes(&main, env);
+    let outline = |token: RawToken| Outline {
+        name: token.name.value,
+        outputs: token.outputs.into_iter().map(|output| (output.path.value, output.format)).collect(),
+    };
+    Ok(Outlines {
+        include: reading.raw.include.into_iter().map(|glob| glob.value).collect(),
+        tokens: reading.raw.tokens.into_iter().map(outline).collect(),
+    })
 }
 
 /// What was read so far.

@@ -127,19 +127,21 @@ fn the_example_runs_as_it_is_twice_and_a_job_reads_it() {
     std::fs::create_dir(clone.path().join("example")).expect("mkdir");
     for name in ["config.example.toml", "example/sunbird.secret"] {
         std::fs::copy(root().join(name), clone.path().join(name)).expect("a copy");
+        // As git checks it out.
+        std::fs::set_permissions(clone.path().join(name), std::fs::Permissions::from_mode(0o644)).expect("chmod");
     }
     let line = command("main-job");
-    assert!(line.contains("cargo run -- once"));
+    assert!(line.starts_with("cargo run -- once -c config.example.toml && "), "nothing comes before it");
     let line = line.replace("cargo run --", &binary().display().to_string());
     let first = run(&line, clone.path());
     assert!(first.contains("a job has a token for 3600 seconds: eyJ") || first.contains("for 3599 seconds"), "{first}");
-    let token = std::fs::read_to_string(clone.path().join("example-run/sunbird.token")).expect("the token");
+    let token = std::fs::read_to_string(clone.path().join("example/sunbird.token")).expect("the token");
     let (header, rest) = token.split_once('.').expect("a JWS");
     assert!(first.contains(header) && !first.contains(rest), "it shows that there is one, and not the token: {first}");
     run(&line, clone.path());
-    let again = std::fs::read_to_string(clone.path().join("example-run/sunbird.token")).expect("the token");
+    let again = std::fs::read_to_string(clone.path().join("example/sunbird.token")).expect("the token");
     assert_eq!(again, token, "the second run keeps the token");
-    assert!(!clone.path().join("example-run/control.sock").exists());
+    assert!(!clone.path().join("example/control.sock").exists());
 }
 
 fn run(line: &str, folder: &Path) -> String {

@@ -39,7 +39,8 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> 
         .flatten()
         .map(|at| at.value);
     let from = credential_from(cx, &section);
-    Some(RawCredential { from, encoding: encoding.unwrap_or_default() })
+    let allow_readable = section.bool(cx, "allow_readable").is_some_and(|on| on.value);
+    Some(RawCredential { from, encoding: encoding.unwrap_or_default(), allow_readable })
 }
 
 fn credential_from(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<CredentialFrom>> {

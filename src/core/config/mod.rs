@@ -8,6 +8,7 @@ mod claims;
 mod command;
 mod credential;
 mod github_app;
+mod hint;
 mod holes;
 mod hook;
 mod http;
@@ -208,7 +209,16 @@ impl Section<'_, '_> {
 
 /// An unknown key, with what it may have been meant to be.
 fn unknown(name: &str, place: Place, keys: keys::Keys) -> Finding {
+    if keys == ROOT && name == "tokens" {
+        let finding = Finding::error("unknown key `tokens`").at(place).label("not a key of this table");
+        return finding.help("without the s: [token.NAME]");
+    }
     let finding = Finding::error(format!("unknown key {}", quote(name))).at(place);
+    if let Some(dotted) = hint::dotted(keys, name) {
+        return finding
+            .label("not a key of this table")
+            .help(format!("did you mean `{dotted}`, with a dot and no quotes?"));
+    }
     if let Some(near) = keys::nearest(keys, name) {
         return finding.label("not a key of this table").help(format!("did you mean `{near}`?"));
     }

@@ -92,6 +92,8 @@ pub(crate) struct RawToken {
 pub(crate) struct RawCredential {
     pub from: Option<At<CredentialFrom>>,
     pub encoding: SecretEncoding,
+    /// That anybody may read it is meant so.
+    pub allow_readable: bool,
 }
 
 pub(crate) enum CredentialFrom {

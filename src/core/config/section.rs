@@ -210,7 +210,9 @@ impl<'t, 'i> Section<'t, 'i> {
                 name,
                 "an array of tables",
                 value,
-                format!("write its header with two brackets: [[...{name}]]"),
+                format!(
+                    "write its header with two brackets, [[...{name}]], or the table in brackets: {name} = [{{ ... }}]"
+                ),
             );
             return Vec::new();
         };

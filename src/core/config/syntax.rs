@@ -3,7 +3,9 @@
 
 use toml::de::{DeTable, Error};
 
+use super::{hint, value};
 use crate::core::finding::{Finding, Place, quote};
+use crate::core::keys::{self, Kind};
 
 /// Further mistakes are looked for in files of this size at most: each costs memory.
 const RECOVERABLE_BYTES: usize = 256 * 1024;
@@ -77,8 +79,8 @@ fn finding(text: &str, file: u32, error: &Error) -> Finding {
         other => format!("not TOML: {other}"),
     };
     let finding = Finding::error(title).at(place).label(match expected {
-        Some(expected) => format!("expected {expected}"),
-        None => String::new(),
+        Some(expected) if expected != "nothing" => format!("expected {expected}"),
+        _ => String::new(),
     });
     match help(text, span.start, message) {
         Some(help) => finding.help(help),
@@ -86,17 +88,66 @@ fn finding(text: &str, file: u32, error: &Error) -> Finding {
     }
 }
 
-fn help(text: &str, at: usize, message: &str) -> Option<&'static str> {
+fn help(text: &str, at: usize, message: &str) -> Option<String> {
+    if message == DOUBLED {
+        return Some("remove one of the two".into());
+    }
     let from = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text.get(from..)?.lines().next()?.trim_start();
-    let name = line.split(['=', ' ', '\t']).next()?;
-    match name {
-        _ if message == DOUBLED => Some("remove one of the two"),
-        "mode" => Some("a mode is a string: mode = \"0640\""),
-        "lifetime" | "skew" | "rotate_before" | "rotate_every" | "min_interval" | "timeout" | "after" => {
-            Some("a duration is a string with a unit: \"90s\", \"1h 30m\"")
+    let line = text.get(from..)?.lines().next()?;
+    let (name, value) = assignment(line, at - from)?;
+    // In an inline table the next key follows.
+    let first = value.split(',').next()?.trim();
+    match keys::anywhere(name).map(|key| key.kind) {
+        Some(Kind::Mode) => {
+            let meant = hint::mode(value).or_else(|| hint::mode(first)).unwrap_or_else(|| "0640".into());
+            Some(format!("a mode is a string: {name} = \"{meant}\""))
         }
-        _ if message == "string values must be quoted" => Some("put the value in quotes"),
+        Some(Kind::Duration | Kind::Lifetime) => Some(match value::parse_duration(first) {
+            Ok(_) => format!("a duration is a string: {name} = \"{first}\""),
+            Err(_) => "a duration is a string with a unit: \"90s\", \"1h 30m\"".into(),
+        }),
+        Some(Kind::Bool) if !value.starts_with(['"', '\'']) => {
+            Some(format!("{name} = true, or false: in small letters"))
+        }
+        _ if message == "string values must be quoted" => Some("put the value in quotes".into()),
         _ => None,
+    }
+}
+
+/// The key whose value stands at a byte of a line, and what stands behind its sign, up to a bracket or a comment.
+fn assignment(line: &str, at: usize) -> Option<(&str, &str)> {
+    let begin = line.get(..at)?.rfind(['{', ',']).map_or(0, |mark| mark + 1);
+    let (name, value) = line.get(begin..)?.split_once('=')?;
+    let name = name.trim().rsplit('.').next()?;
+    Some((name, value.split(['#', '{', '}', ']']).next()?.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of the first mistake.
+    fn helped(text: &str) -> Option<String> {
+        let error = DeTable::parse(text).expect_err("it is no TOML");
+        help(text, error.span()?.start, error.message().split(", expected ").next()?)
+    }
+
+    #[test]
+    fn modes_and_durations_without_quotes_are_shown_with_them() {
+        for (text, meant) in [
+            ("mode = 0640", "a mode is a string: mode = \"0640\""),
+            ("  mode = 0600 # mine", "a mode is a string: mode = \"0600\""),
+            ("a = [{ path = \"x\", mode = 0644 }]", "a mode is a string: mode = \"0644\""),
+            ("a.mode = 0640", "a mode is a string: mode = \"0640\""),
+            ("mode = rw-r-----", "a mode is a string: mode = \"0640\""),
+            ("mode = u=rw,g=r", "a mode is a string: mode = \"0640\""),
+            ("lifetime = 1h", "a duration is a string: lifetime = \"1h\""),
+            ("lifetime = 1h 30m", "a duration is a string: lifetime = \"1h 30m\""),
+            ("retry = { initial = 5s, max = \"1m\" }", "a duration is a string: initial = \"5s\""),
+            ("credential_timeout = soon", "a duration is a string with a unit: \"90s\", \"1h 30m\""),
+            ("required = True", "required = true, or false: in small letters"),
+        ] {
+            assert_eq!(helped(text).as_deref(), Some(meant), "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::raw::{RawLifetime, RawToken};
 use super::raw_source::RawSource;
-use super::section::{Reader, Section};
+use super::section::{Member, Reader, Section};
 use super::{command, github_app, hook, http, jwt, oauth2, output};
 use crate::core::finding::{At, Finding, Place, quote};
 use crate::core::keys::{self, Keys};
@@ -16,13 +16,37 @@ use crate::core::settings::{SourceKind, TokenName};
 /// All `[token.NAME]`, in order of the file.
 pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawToken> {
     let mut tokens = Vec::new();
-    for (name, value) in root.members(cx, "token") {
+    if list_of_tokens(cx, root) {
+        return tokens;
+    }
+    let members = root.members(cx, "token");
+    let nameless = members.iter().any(|(name, value)| !value.get_ref().is_table() && is_key(name.get_ref()));
+    if nameless {
+        members.iter().filter(|(name, _)| is_key(name.get_ref())).for_each(|(_, value)| cx.hide(value));
+        tell_nameless(cx, &members);
+    }
+    for (name, value) in members {
         let place = cx.place(name.span());
+        if nameless && is_key(name.get_ref()) {
+            continue;
+        }
         let DeValue::Table(table) = value.get_ref() else {
             cx.hide(value);
-            cx.wrong_type("token", "a table of tables", value, "a token has a name: [token.NAME]");
+            let brackets =
+                value.get_ref().as_array().is_some_and(|array| array.iter().any(|one| one.get_ref().is_table()));
+            let help = match brackets {
+                true => "with single brackets: [token.NAME]",
+                false => "a token has a name: [token.NAME]",
+            };
+            cx.wrong_type("token", "a table of tables", value, help);
             continue;
         };
+        if let Some(whole) = name_with_dots(name.get_ref(), table) {
+            cx.hide(value);
+            let finding = Finding::error(format!("a token's name with a dot, without quotes: {}", quote(&whole)));
+            cx.findings.push(finding.at(place).help(format!("[token.{}]", keys::toml_text(&whole))));
+            continue;
+        }
         let known = TokenName::new(name.get_ref());
         if known.is_none() {
             cx.error(
@@ -41,6 +65,37 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
         }
     }
     tokens
+}
+
+/// A key that a token's table may hold, whatever its source.
+fn is_key(name: &str) -> bool {
+    keys::sources_with(name).next().is_some()
+}
+
+/// `[token]` with a token's keys in it, or `[[token.output]]`: one mistake, told once.
+fn tell_nameless(cx: &mut Reader<'_>, members: &[Member<'_, '_>]) {
+    let tables = members.iter().filter(|(name, value)| value.get_ref().is_table() && !is_key(name.get_ref()));
+    let mut named = tables.map(|(name, _)| name.get_ref().as_ref()).filter(|name| TokenName::new(name).is_some());
+    let name = named.next().unwrap_or("NAME");
+    let Some((key, _)) = members.iter().find(|(key, value)| !value.get_ref().is_table() && is_key(key.get_ref()))
+    else {
+        return;
+    };
+    let help = match key.get_ref().as_ref() {
+        "output" => format!("name it: [[token.{name}.output]]"),
+        key => format!("its table has one: [token.NAME], [token.sunbird] for instance, above `{key}`"),
+    };
+    let finding = Finding::error(format!("`{}` of a token without a name", key.get_ref()));
+    let finding = finding.at(cx.place(key.span())).label("directly in `token`").help(help);
+    cx.findings.push(finding);
+}
+
+/// `[[token]]`, which is told.
+fn list_of_tokens(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> bool {
+    let Some(value) = root.value("token").filter(|value| value.get_ref().is_array()) else { return false };
+    cx.hide(value);
+    cx.wrong_type("token", "a table", value, "single brackets, and a name: [token.NAME]");
+    true
 }
 
 /// The source that a table is read by: the one it names, else the one that has all of its keys, else "jwt".
@@ -68,6 +123,18 @@ fn open<'t, 'i>(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, kind
             .at(place)
             .note(source, "the source")
             .help(format!("it belongs to source = {}", of.join(" or ")))
+    })
+}
+
+/// The whole name of `[token.a.b]`, where only the last table has a source: TOML takes the dot for a step.
+fn name_with_dots(name: &str, table: &DeTable<'_>) -> Option<String> {
+    if table.contains_key("source") {
+        return None;
+    }
+    table.iter().filter(|(member, _)| !is_key(member.get_ref())).find_map(|(member, value)| match value.get_ref() {
+        DeValue::Table(inner) if inner.contains_key("source") => Some(format!("{name}.{}", member.get_ref())),
+        DeValue::Table(inner) => name_with_dots(&format!("{name}.{}", member.get_ref()), inner),
+        _ => None,
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::hint;
 use super::raw::{Account, RawSchedule};
 use super::section::{Reader, Section};
 use crate::core::finding::{At, Finding, quote};
@@ -71,7 +72,8 @@ impl Reader<'_> {
             DeValue::Float(float) => float.as_str().parse().ok(),
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n as f64),
             _ => {
-                self.wrong_type(name, "a fraction", value, format!("without quotes: {name} = 0.5"));
+                let meant = value.get_ref().as_str().and_then(hint::fraction).unwrap_or(0.5);
+                self.wrong_type(name, "a fraction", value, format!("without quotes: {name} = {meant}"));
                 None
             }
         }
@@ -116,14 +118,15 @@ impl Section<'_, '_> {
             return Vec::new();
         };
         let DeValue::Array(array) = value.get_ref() else {
-            cx.wrong_type(name, "an array of strings", value, format!("in brackets: {name} = [\"...\"]"));
+            let text = value.get_ref().as_str().unwrap_or("...");
+            cx.wrong_type(name, "an array of strings", value, hint::list(name, text));
             return Vec::new();
         };
         let mut texts = Vec::with_capacity(array.len());
         for element in array.iter() {
             match element.get_ref() {
                 DeValue::String(text) => texts.push(cx.at(text.to_string(), element.span())),
-                _ => cx.wrong_type(name, "an array of strings", element, ""),
+                _ => cx.wrong_type(name, "an array of strings", element, "each of them in quotes"),
             }
         }
         texts
@@ -134,7 +137,11 @@ impl Section<'_, '_> {
         match value.get_ref() {
             DeValue::Boolean(on) => Some(cx.at(*on, value.span())),
             _ => {
-                cx.wrong_type(name, "true or false", value, "without quotes");
+                let help = match hint::truth(value.get_ref()) {
+                    Some(meant) => format!("write: {name} = {meant}"),
+                    None => format!("write: {name} = true, or false"),
+                };
+                cx.wrong_type(name, "true or false", value, help);
                 None
             }
         }
@@ -208,13 +215,9 @@ impl Section<'_, '_> {
         let value = self.value(name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
-            DeValue::Integer(number) => {
-                let help = format!("a string with a unit: {name} = \"{}s\"", short(number.as_str()));
-                cx.wrong_type(name, "a duration", value, help);
-                None
-            }
-            _ => {
-                cx.wrong_type(name, "a duration", value, format!("a string with a unit: {name} = \"90s\""));
+            other => {
+                let meant = hint::seconds(other).unwrap_or_else(|| "90s".into());
+                cx.wrong_type(name, "a duration", value, format!("a string with a unit: {name} = \"{meant}\""));
                 None
             }
         }
@@ -231,14 +234,13 @@ impl Section<'_, '_> {
         let value = self.value(name)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text,
-            DeValue::Integer(number) => {
-                let help =
-                    format!("always octal, and a string: {name} = \"0{}\"", number.as_str().trim_start_matches('0'));
-                cx.wrong_type(name, "a string", value, help);
-                return None;
-            }
-            _ => {
-                cx.wrong_type(name, "a string", value, format!("for instance: {name} = \"0640\""));
+            other => {
+                let meant = match other {
+                    DeValue::Integer(number) => hint::mode_of(number),
+                    _ => None,
+                };
+                let meant = meant.unwrap_or_else(|| "0640".into());
+                cx.wrong_type(name, "a string", value, format!("always octal, and a string: {name} = \"{meant}\""));
                 return None;
             }
         };
@@ -246,11 +248,11 @@ impl Section<'_, '_> {
         let bits = u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o7777);
         let place = cx.place(value.span());
         let Some(bits) = bits else {
-            cx.error(
-                place,
-                format!("`{name}` cannot be {}", quote(text)),
-                "octal digits, at most \"7777\": \"0640\" lets its group read the file",
-            );
+            let help = match hint::mode(text) {
+                Some(meant) => format!("octal digits: {name} = \"{meant}\""),
+                None => "octal digits, at most \"7777\": \"0640\" lets its group read the file".into(),
+            };
+            cx.error(place, format!("`{name}` cannot be {}", quote(text)), help);
             return None;
         };
         if bits & 0o002 != 0 {

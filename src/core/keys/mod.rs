@@ -108,6 +108,32 @@ pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
     keys.iter().copied().flatten().find(|key| key.name == name)
 }
 
+/// The first key of that name in any table.
+pub(crate) fn anywhere(name: &str) -> Option<&'static Key> {
+    fn search(keys: Keys, name: &str) -> Option<&'static Key> {
+        let below = |key: &'static Key| match key.kind {
+            Kind::Table(inner) | Kind::Tables(inner) => search(inner, name),
+            Kind::Tokens { sources, .. } => sources.iter().find_map(|source| search(source.keys, name)),
+            _ => None,
+        };
+        find(keys, name).or_else(|| keys.iter().copied().flatten().find_map(below))
+    }
+    search(ROOT, name)
+}
+
+/// A text as TOML writes it.
+pub(crate) fn toml_text(text: &str) -> String {
+    let mut written = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => written.extend(['\\', c]),
+            c if c.is_control() => written.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => written.push(c),
+        }
+    }
+    written + "\""
+}
+
 /// The key most like `name`, if one is like it.
 pub(crate) fn nearest(keys: Keys, name: &str) -> Option<&'static str> {
     most_like(name, keys.iter().copied().flatten().map(|key| key.name))

@@ -173,6 +173,13 @@ pub(super) const PLACES: &[Key] = &[
         r#""sunbird""#,
         "A credential of the unit (systemd's LoadCredential=), by its name. One trailing newline (LF or CRLF) is dropped.",
     ),
+    Key::new(
+        "allow_readable",
+        Kind::Bool,
+        "true",
+        "No warning where anybody may read it: of an example, or in a container whose secrets are mounted so.",
+    )
+    .default("false"),
 ];
 
 pub(super) const ENCODING: &[Key] = &[Key::new(

@@ -106,7 +106,7 @@ impl<'r> Keyring<'r> {
         ledger: &mut Ledger,
     ) -> Result<Ready, Option<Lack>> {
         let from = raw.from.as_ref().ok_or(None)?;
-        let found = self.find(from, form, ledger);
+        let found = self.find(from, form, raw.allow_readable, ledger);
         let ready = found.and_then(|ready| suits(&ready).map(|()| ready));
         let inline = matches!(from.value, CredentialFrom::Value(_));
         ready.map_err(|problem| self.tell(asked, from.place, inline, problem, ledger))
@@ -141,7 +141,13 @@ impl<'r> Keyring<'r> {
         Some(ledger.lack(place, message, &problem.help, severity))
     }
 
-    fn find(&mut self, from: &'r At<CredentialFrom>, form: Form, ledger: &mut Ledger) -> Result<Ready, Problem> {
+    fn find(
+        &mut self,
+        from: &'r At<CredentialFrom>,
+        form: Form,
+        readable: bool,
+        ledger: &mut Ledger,
+    ) -> Result<Ready, Problem> {
         let (source, outside) = match &from.value {
             CredentialFrom::Value(text) => {
                 return make(text.expose().as_bytes(), form);
@@ -160,7 +166,7 @@ impl<'r> Keyring<'r> {
             },
         };
         if let From::File(path) = &source {
-            self.judge(path, from.place, form != Form::Certificates, ledger);
+            self.judge(path, from.place, form != Form::Certificates && !readable, ledger);
         }
         self.made(source, form, outside)
     }

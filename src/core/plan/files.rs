@@ -17,6 +17,7 @@ pub(super) fn judge(raw: &Raw, facts: &Facts, ledger: &mut Ledger) {
         .tokens
         .iter()
         .flat_map(|token| token.source.credentials())
+        .filter(|credential| !credential.allow_readable)
         .filter_map(|credential| credential.from.as_ref())
         .filter(|from| matches!(from.value, CredentialFrom::Value(_)))
         .map(|from| from.place.file)

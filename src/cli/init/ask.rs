@@ -1,0 +1,141 @@
+//! Owns: questions on the terminal, and lines that are read without being shown.
+//! Does not: know what the answers are for.
+
+use std::io::{self, BufRead, Write};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use super::kind::{Field, Kind};
+use crate::cli::input::Failure;
+use crate::core::secret::Secret;
+
+/// Somebody at a terminal, from which stdin reads.
+pub(super) struct Asker;
+
+impl Asker {
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// Until it is one.
+    pub fn kind(&self) -> Result<Kind, Failure> {
+        let words = Kind::words();
+        loop {
+            let word = self.line(&format!("What is the token for ({})? ", words.join(", ")))?;
+            match <Kind as clap::ValueEnum>::from_str(&word, true) {
+                Ok(kind) => return Ok(kind),
+                Err(_) => eprintln!("it is one of these words"),
+            }
+        }
+    }
+
+    /// Until there is an answer; none may be one where it is not needed.
+    pub fn field(&self, field: &Field) -> Result<Option<String>, Failure> {
+        loop {
+            let hint = if field.needed { "" } else { " (Return for none)" };
+            let answer = self.line(&format!("{}{hint}: ", field.question))?;
+            match answer.is_empty() {
+                false => return Ok(Some(answer)),
+                true if !field.needed => return Ok(None),
+                true => eprintln!("it is needed"),
+            }
+        }
+    }
+
+    /// A line, without the space around it.
+    pub fn line(&self, question: &str) -> Result<String, Failure> {
+        prompt(question)?;
+        let mut line = String::new();
+        let read =
+            io::stdin().lock().read_line(&mut line).map_err(|error| Failure::failed(format!("stdin: {error}")))?;
+        if read == 0 {
+            eprintln!();
+            return Err(Failure::failed("the questions were not answered: nothing was written"));
+        }
+        Ok(line.trim().to_owned())
+    }
+
+    /// A line that the terminal does not show.
+    pub fn hidden_line(&self, question: &str) -> Result<Secret<Vec<u8>>, Failure> {
+        self.hidden(question, Vec::new(), |line, _| !line.is_empty())
+    }
+
+    /// Lines that the terminal does not show, behind those that were `begun`, until they are `whole`.
+    pub fn hidden(
+        &self,
+        question: &str,
+        begun: Vec<u8>,
+        whole: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<Secret<Vec<u8>>, Failure> {
+        let quiet = Quiet::begin()?;
+        prompt(question)?;
+        let mut all = begun;
+        // Not copied as it grows: each copy would be left behind in memory.
+        all.reserve(16 * 1024);
+        loop {
+            let from = all.len();
+            let read = io::stdin().lock().read_until(b'\n', &mut all);
+            let line = all.get(from..).unwrap_or_default();
+            match read {
+                Ok(0) => break,
+                Ok(_) if whole(line, &all) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    drop(quiet);
+                    drop(Secret::new(all));
+                    return Err(Failure::failed(format!("stdin: {error}")));
+                }
+            }
+        }
+        drop(quiet);
+        eprintln!();
+        Ok(Secret::new(all))
+    }
+}
+
+fn prompt(question: &str) -> Result<(), Failure> {
+    let mut err = io::stderr();
+    err.write_all(question.as_bytes())
+        .and_then(|()| err.flush())
+        .map_err(|error| Failure::failed(format!("stderr: {error}")))
+}
+
+/// A terminal that shows nothing of what is typed, for as long as this lives. A signal that ends the program ends it too.
+struct Quiet {
+    before: Termios,
+    signals: signal_hook::iterator::Handle,
+}
+
+impl Quiet {
+    fn begin() -> Result<Self, Failure> {
+        let failed =
+            |error: io::Error| Failure::failed(format!("the terminal cannot be kept from showing the secret: {error}"));
+        let before = tcgetattr(io::stdin()).map_err(|error| failed(error.into()))?;
+        let mut signals = signal_hook::iterator::Signals::new([
+            signal_hook::consts::SIGINT,
+            signal_hook::consts::SIGTERM,
+            signal_hook::consts::SIGHUP,
+            signal_hook::consts::SIGQUIT,
+        ])
+        .map_err(failed)?;
+        let (handle, restored) = (signals.handle(), before.clone());
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                let _ = tcsetattr(io::stdin(), OptionalActions::Now, &restored);
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        });
+        let quiet = Self { before, signals: handle };
+        let mut without = quiet.before.clone();
+        without.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+        tcsetattr(io::stdin(), OptionalActions::Now, &without).map_err(|error| failed(error.into()))?;
+        Ok(quiet)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+        self.signals.close();
+    }
+}
