@@ -307,7 +307,13 @@ fn counting(home: &Home) -> BTreeSet<(String, String)> {
             same.insert(one);
             counting.insert((credential.source.to_owned(), format!("{}.{place}", credential.key)));
         }
-        // What it is counts, and not where it stands.
+        // What it is counts, and not where it stands, or whether others may read it.
+        let mut home = self::home();
+        let key = credential.key;
+        let readable = credential.config("file", 0, &mut home);
+        let readable = readable.replacen(&format!("{key}.file"), &format!("{key}.allow_readable = true\n{key}.file"), 1);
+        assert!(readable.contains("allow_readable"), "{readable}");
+        same.insert(made_from(&home, &readable));
         assert_eq!(same.len(), 1, "{}: {}", credential.source, credential.key);
     }
     counting
@@ -325,6 +331,10 @@ fn each_key_makes_another_token_or_does_not_count() {
         assert!(bases.insert(before.clone()), "{source} is like another source");
         for key in keys.iter().filter(|key| *key != "source") {
             let covers = |kept: &str| key == kept || key.strip_prefix(kept).is_some_and(|rest| rest.starts_with('.'));
+            // Tried with the credentials.
+            if key.ends_with(".allow_readable") {
+                continue;
+            }
             let kept = KEPT.iter().find(|(kept, ..)| covers(kept));
             let counts = counting.remove(&(source.clone(), key.clone()));
             assert!(counts != kept.is_some(), "{source}: does a token follow from {key}? Decide it in this file");
