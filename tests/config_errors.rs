@@ -336,6 +336,17 @@ fn modes_of_config_and_secret_files() {
     );
     home.mode("config.toml", 0o644);
     snapshot!("mode_of_a_config_with_a_secret", home.check());
+    // Where it is meant so, nothing is said; that others may write it is told all the same.
+    home.mode("open.secret", 0o644);
+    let value = format!("secret = {{ value = \"{SECRET}\", allow_readable = true }}");
+    let file = "secret = { file = \"open.secret\", allow_readable = true }";
+    let with = |secret: &str| token("").replace("secret.file = \"good.secret\"", secret);
+    home.file("config.toml", with(&value) + &with(file).replace("token.sunbird", "token.other"));
+    home.mode("config.toml", 0o644);
+    assert_eq!(home.check(), "ok: 2 tokens, 0 outputs\nexit 0\n");
+    home.mode("open.secret", 0o664);
+    assert!(home.check().contains("its group may write"));
+    home.file("config.toml", with(&value.replace(", allow_readable = true", "")));
     home.mode("config.toml", 0o646);
     snapshot!("mode_of_a_config_anybody_may_write", home.check());
 }

@@ -117,7 +117,7 @@ fn init(args: &Args, around: &Surroundings) -> Result<(), Failure> {
     let secret = secret::read(kind, args.secret_file.as_deref(), asker.as_ref())?;
     let text = place.text(kind, &name, &answers, args.output.as_deref(), secret.is_some());
     let made = write::both(&place, &text, secret.as_ref(), around)?;
-    input::print(&place.told(&made, around), "")
+    if around.is_quiet() { Ok(()) } else { input::print(&place.told(&made, around), "") }
 }
 
 fn name(args: &Args, kind: Kind) -> Result<TokenName, Failure> {

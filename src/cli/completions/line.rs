@@ -114,8 +114,7 @@ impl<'c> Line<'c> {
 
     /// `-q`, `-c FILE`, `-cFILE`.
     fn letters(&mut self, word: &str) {
-        let mut letters = word.char_indices().skip(1);
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in word.char_indices().skip(1) {
             let found = self.command.get_arguments().find(|arg| arg.get_short() == Some(letter));
             if found.is_some_and(takes_value) {
                 let rest = word.get(at + letter.len_utf8()..).filter(|rest| !rest.is_empty());

@@ -65,16 +65,12 @@ fn of_command(command: Command) -> Page {
 /// Title, NAME, SYNOPSIS, DESCRIPTION and OPTIONS. Without a date: the same program gives the same page.
 fn head(man: &Man, name: &str) -> String {
     let mut page = title(name, "1").into_bytes();
-    let parts: [fn(&Man, &mut dyn std::io::Write) -> std::io::Result<()>; 4] = [
-        Man::render_name_section,
-        Man::render_synopsis_section,
-        Man::render_description_section,
-        Man::render_options_section,
-    ];
-    for part in parts {
-        // Nothing can fail: it is written to memory.
-        let _ = part(man, &mut page);
-    }
+    // Nothing can fail: it is written to memory.
+    let _ = man
+        .render_name_section(&mut page)
+        .and_then(|()| man.render_synopsis_section(&mut page))
+        .and_then(|()| man.render_description_section(&mut page))
+        .and_then(|()| man.render_options_section(&mut page));
     String::from_utf8_lossy(&page).into_owned()
 }
 
