@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,19 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().canonicalize().unwrap();
     (folder, path)
+}
+
+#[tokio::test]
+async fn a_file_that_is_given_another_mode() {
+    let (_keep, at) = folder();
+    let file = at.join("api.secret");
+    fs::write(&file, "0").unwrap();
+    let mut watch = Watch::on(&[&file], &[]);
+    for mode in [0o640, 0o600] {
+        watch.settle().await;
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        watch.changed().await;
+    }
 }
 
 #[tokio::test]

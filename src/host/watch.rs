@@ -1,9 +1,10 @@
-//! Owns: telling that a watched file changed: closed after writing, moved, removed, or reached by another link than before.
+//! Owns: telling that a watched file changed: closed after writing, moved, removed, given another mode or owner, or reached
+//! by another link than before.
 //! It watches the folder of every step to a file (never the file), by inotify, and sleeps while nothing happens in them.
 //! Does not: read files, or say which changed: a reload reads all anyway.
 //!
 //! Not seen, because inotify is not told: changes made on another machine (NFS), by truncate(2) or mmap without closing,
-//! by mounting over a folder, and changes of mode or owner alone.
+//! and by mounting over a folder.
 
 mod pending;
 mod route;

@@ -83,6 +83,10 @@ impl Pending {
                 false
             }
             EventKind::Access(AccessKind::Close(AccessMode::Write)) if self.matters(path) => self.changed(path, now),
+            // install(1) closes the file first, and then gives it to who shall read it. While it is written the close counts.
+            EventKind::Modify(ModifyKind::Metadata(_)) if self.matters(path) => {
+                !self.writing.contains_key(path) && !self.created.contains_key(path) && self.changed(path, now)
+            }
             EventKind::Create(kind) if self.matters(path) => self.appeared(kind, path, now),
             EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
                 let is_folder = self.routes.folders.contains_key(path);
@@ -236,6 +240,20 @@ mod tests {
         assert_eq!(pending.next(after(start, 1000)), Next::At(after(start, 5000)));
         pending.take(&event(CLOSED, "/f/a"), after(start, 1100));
         assert_eq!(pending.next(after(start, 1101)), Next::Tell);
+    }
+
+    #[test]
+    fn another_mode_or_owner_counts_but_not_in_place_of_the_close() {
+        let (mut pending, start) = (pending(), Instant::now());
+        let given = EventKind::Modify(ModifyKind::Metadata(notify::event::MetadataKind::Any));
+        assert!(!pending.take(&event(given, "/f/c"), start), "of a neighbour");
+        pending.take(&event(WRITTEN, "/f/a"), start);
+        assert!(!pending.take(&event(given, "/f/a"), start), "of a file that is being written");
+        pending.take(&event(CLOSED, "/f/a"), after(start, 1));
+        assert_eq!(pending.next(after(start, 11)), Next::Tell);
+        pending.tell();
+        assert!(pending.take(&event(given, "/f/a"), after(start, 20)));
+        assert_eq!(pending.next(after(start, 30)), Next::Tell);
     }
 
     #[test]

@@ -24,7 +24,7 @@ def followed(page):
     def run(guest):
         bring(guest)
         guest.sh("sh /share/guest/clean")
-        code, said = guest.run(f"python3 /root/repository/tests/manual/run --bin /share/package/usr/bin/renewd --inside {page}", 420)
+        code, said = guest.run(f"python3 /root/repository/tests/manual/run --bin /share/package/usr/bin/renewd --inside {page}", 600)
         # The groups and users of a page are of no use to the cases after it, and of no harm.
         guest.sh("sh /share/guest/clean; systemctl daemon-reload")
         expect(code == 0, said)
