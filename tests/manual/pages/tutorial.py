@@ -11,6 +11,8 @@ FOLDER = "/home/alice/renewd-tutorial"
 @page("tutorial/first-token.md")
 def first_token(reader):
     shutil.copy(reader.host.binary, "/usr/local/bin/renewd")
+    first = reader.do()
+    reader.expect("ok: 1 token, 1 output" in first and "signature: valid" in first and "my-key" in first, first)
     reader.do()
     old = reader.do()
     reader.expect("valid" in old and "my-key" in old, old)
