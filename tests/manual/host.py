@@ -139,11 +139,11 @@ class Host:
         self.behind.append((process, log))
         return process
 
-    def daemon(self):
-        """The daemon, as its unit runs it; ready when this returns."""
+    def daemon(self, ready="renewd wait --timeout 1s"):
+        """The daemon, as its unit runs it; ready when this returns: by default when all tokens are."""
         folders = {"RUNTIME_DIRECTORY": "/run/renewd", "STATE_DIRECTORY": "/var/lib/renewd", "INVOCATION_ID": "0" * 32}
         self.start("umask 077; exec /usr/bin/renewd run -c /etc/renewd/config.toml", "renewd", **folders)
-        self.until("renewd wait --timeout 1s")
+        self.until(ready)
 
     def interrupt(self):
         """Ctrl-C for what runs last; its exit code and what it said."""

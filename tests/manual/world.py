@@ -27,10 +27,11 @@ def claims(token):
 
 
 class World:
-    """`requests`: (host, method, path, Authorization) of each one so far. `refresh`: the one refresh token that is good now."""
+    """`requests`: (host, method, path, Authorization) of each one so far. `refresh`: the one refresh token that is good now.
+    `secret`: the client secret that the issuer takes; None: any."""
 
     def __init__(self, repositories=None):
-        self.requests, self.issued, self.refresh, self.repositories = [], {}, None, repositories
+        self.requests, self.issued, self.refresh, self.secret, self.repositories = [], {}, None, None, repositories
         self._trusted()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate)
@@ -105,6 +106,9 @@ class World:
             def issue(self):
                 form = {name: values[0] for name, values in urllib.parse.parse_qs(self.body.decode()).items()}
                 answer = {"token_type": "Bearer", "expires_in": LIFETIME}
+                pair = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic ")).decode()
+                if world.secret and pair.partition(":")[2] != world.secret:
+                    return self.answer(401, {"error": "invalid_client", "error_description": "the secret has expired"})
                 if form.get("grant_type") == "refresh_token":
                     if form.get("refresh_token") != world.refresh:
                         world.refresh = None             # taken for theft: the family is revoked (RFC 9700 4.14.2)

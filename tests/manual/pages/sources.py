@@ -54,6 +54,36 @@ def github_app(reader):
     return f"git {version}"
 
 
+@page("how-to/on-call.md")
+def on_call(reader):
+    """A client secret has run out: it is found, and mended."""
+    host, world = reader.host, reader.world()
+    host.install()
+    world.secret = "the-new-one"
+    host.write("/etc/renewd/crm.secret", "the-old-one\n", 0o640, "renewd")
+    host.write("/etc/renewd/config.toml", """
+        [token.crm]
+        source = "oauth2"
+        token_url = "https://idp.example/oauth2/token"
+        grant = "client_credentials"
+        client_id = "jobs-client"
+        client_secret.file = "crm.secret"
+        output = [{ format = "token", path = "/run/renewd/crm.token" }]
+        """, 0o640, "renewd")
+    host.daemon(ready="renewd status 2>&1 | grep -q rejected")
+    said = reader.do(code=1)
+    reader.expect("crm" in said and "the secret has expired" in " ".join(said.split()), said)
+    said = reader.do(code=1)
+    reader.expect("crm" in said and "rejected" in said, said)
+    reader.stay()
+    host.until("grep -q crm /run/behind.1")
+    host.interrupt()
+    host.write("/root/new.secret", "the-new-one\n", 0o600)
+    reader.do()
+    host.until("renewd status crm", 15)
+    reader.expect(world.is_good(holds("/run/renewd/crm.token")), "no good token is in place")
+
+
 @page("explanation/refresh-tokens.md")
 def refresh_tokens(reader):
     """A family is lost; the page's commands bring the token back."""
