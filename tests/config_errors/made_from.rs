@@ -311,7 +311,8 @@ fn counting(home: &Home) -> BTreeSet<(String, String)> {
         let mut home = self::home();
         let key = credential.key;
         let readable = credential.config("file", 0, &mut home);
-        let readable = readable.replacen(&format!("{key}.file"), &format!("{key}.allow_readable = true\n{key}.file"), 1);
+        let readable =
+            readable.replacen(&format!("{key}.file"), &format!("{key}.allow_readable = true\n{key}.file"), 1);
         assert!(readable.contains("allow_readable"), "{readable}");
         same.insert(made_from(&home, &readable));
         assert_eq!(same.len(), 1, "{}: {}", credential.source, credential.key);
