@@ -24,6 +24,9 @@ const WRONG_CONFIG: u8 = 78;
 /// `rotate` and `token` wait for a source this long: longer than any source's own default timeout.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// So many renewed tokens are named; more are counted.
+const NAMED: usize = 20;
+
 /// What the status tells besides the tokens.
 pub(super) struct About {
     pub loaded_at: Wall,
@@ -69,7 +72,7 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
             reload.ask(done);
             tokio::spawn(async move {
                 let response = match read.await {
-                    Ok(Ok(())) => Response::done(),
+                    Ok(Ok(notes)) => Response::told(notes),
                     Ok(Err(errors)) => Response::failed(WRONG_CONFIG, errors),
                     Err(_) => Response::failed(NOT_NOW, vec!["renewd is stopping".into()]),
                 };
@@ -137,11 +140,23 @@ fn response(answer: Option<Answer>) -> Response {
     };
     match answer {
         Some(Answer::Done | Answer::Token { .. }) => Response::done(),
+        Some(Answer::Rotated(renewed)) => Response::told(renewed_lines(&renewed)),
         Some(Answer::Failed(failed)) => Response::failed(FAILED, lines(failed)),
         Some(Answer::NotNow(late)) => Response::failed(NOT_NOW, lines(late)),
         Some(Answer::Unknown(name)) => Response::failed(USAGE, vec![format!("token {name} is not in the config")]),
         None => Response::failed(NOT_NOW, vec!["renewd is stopping".into()]),
     }
+}
+
+fn renewed_lines(renewed: &[(TokenName, Option<Wall>)]) -> Vec<String> {
+    if renewed.len() > NAMED {
+        return vec![format!("{} tokens are renewed", renewed.len())];
+    }
+    let line = |(name, ends): &(TokenName, Option<Wall>)| match ends {
+        Some(end) => format!("{name}: renewed, valid until {}", end.rfc3339()),
+        None => format!("{name}: renewed, it never expires"),
+    };
+    renewed.iter().map(line).collect()
 }
 
 /// The document of `status --json`, for all tokens or some. Exit 1 where one that counts is not valid.

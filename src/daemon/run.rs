@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::listeners::{Asked, Listeners};
 use super::once::take;
-use super::reload::{Reload, Verdict, needs_restart};
+use super::reload::{Reload, Verdict, needs_restart, sizes};
 use super::requests::{self, About};
 use super::runner::Runner;
 use super::start::start;
@@ -312,7 +312,7 @@ impl Daemon {
     }
 
     fn end_reading(&mut self) {
-        self.reload.settled();
+        self.reload.settled(&self.runner.plan, &self.about.restart_needed);
         self.telling.reloaded(&self.runner);
     }
 
@@ -328,7 +328,7 @@ impl Daemon {
         self.about.loaded_at = clock::now().wall;
         let wiring = Arc::new(Wiring::of(&plan));
         if self.reload.is_told {
-            tracing::info!("the config is read: {} tokens, {} files", plan.tokens.len(), plan.targets.len());
+            tracing::info!("the config is read: {}", sizes(&plan));
         }
         // Paths of [daemon] stay as they were at the start.
         let plan = Plan { daemon: self.runner.plan.daemon.clone(), ..plan };

@@ -227,6 +227,8 @@ pub struct LineAt {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     Done,
+    /// New ones are on disk: when each of them ends, in order of their names.
+    Rotated(Vec<(TokenName, Option<Wall>)>),
     /// The token is at hand under this generation.
     Token {
         generation: u64,

@@ -14,6 +14,7 @@ mod state;
 mod status;
 mod target;
 mod token;
+mod told;
 mod wanted;
 
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     let mut out = Vec::new();
     match event {
         Event::Plan(wiring) => state.apply(&wiring, now, &mut out),
-        Event::PlanRefused { message, lack } => state.refuse(message, lack, now),
+        Event::PlanRefused { message, lack } => state.refuse(message, lack, now, &mut out),
         Event::Obtained { name, generation, issued } => state.obtained(&name, generation, issued, now, &mut out),
         Event::ObtainFailed { name, generation, reason, message, retry_after } => {
             state.obtain_failed(&name, generation, reason, &message, retry_after, now, &mut out);
@@ -114,13 +115,14 @@ impl State {
         self.answer_all("renewd is stopping", out);
     }
 
-    fn refuse(&mut self, message: Arc<str>, lack: bool, now: Now) {
+    fn refuse(&mut self, message: Arc<str>, lack: bool, now: Now, out: &mut Vec<Action>) {
         self.refused = Some(message);
         self.changed = true;
         let tries = self.reread.take().map_or(0, |reread| reread.tries);
         if lack || tries > 0 {
             self.reread = Some(state::Reread { at: now.boot.plus(REREAD), tries: tries + 1, under_way: false });
         }
+        self.grant_wishes(now, out);
     }
 
     fn tell_ready(&mut self, now: Now, out: &mut Vec<Action>) {
@@ -167,7 +169,8 @@ impl State {
         };
         let reread = self.reread.as_ref().filter(|reread| !reread.under_way && !self.is_once()).map(|reread| reread.at);
         let asked = self.waiters.iter().map(|waiter| waiter.deadline).min();
-        [boot, wall, ready, reread, asked].into_iter().flatten().min()
+        let wished = self.wishes.iter().map(|wish| wish.read_by).min();
+        [boot, wall, ready, reread, asked, wished].into_iter().flatten().min()
     }
 
     /// Nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.

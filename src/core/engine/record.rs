@@ -43,6 +43,8 @@ impl Held {
 /// A run of failures.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Trouble {
+    /// When the newest failure came.
+    pub at: Boot,
     pub failures: u32,
     pub reason: Reason,
     pub message: Arc<str>,
@@ -55,6 +57,12 @@ impl Trouble {
     /// A changed setting, a reload or somebody's wish tries again at once, but for Retry-After.
     pub fn hurry(&mut self, now: Boot) {
         self.retry_at = now.max(self.not_before);
+    }
+
+    /// `--force`: tried at once, whatever a server said.
+    pub fn force(&mut self, now: Boot) {
+        self.not_before = Boot(0);
+        self.retry_at = now;
     }
 }
 

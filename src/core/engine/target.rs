@@ -248,7 +248,8 @@ impl State {
             .map_or(0.5, |t| schedule::draw(self.seed, &t.wire.name, t.generation(), failures.saturating_add(1 << 20)));
         let wait = schedule::backoff(&retry, failures, left, drawn);
         let retry_at = if self.is_once() { Boot(u64::MAX) } else { now.boot.plus(wait) };
-        Trouble { failures, reason: Reason::Delivery, message: message.clone(), retry_at, not_before: Boot(0) }
+        let message = message.clone();
+        Trouble { at: now.boot, failures, reason: Reason::Delivery, message, retry_at, not_before: Boot(0) }
     }
 
     /// When the target must be looked at again by itself.
