@@ -9,6 +9,7 @@ pub mod hardening;
 pub mod hook;
 pub mod load;
 pub mod log;
+pub mod names;
 pub mod socket;
 pub mod store;
 pub mod systemd;

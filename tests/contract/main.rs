@@ -8,6 +8,7 @@ mod support;
 
 mod asked;
 mod atomic;
+mod changed_files;
 mod control;
 mod crash;
 mod credentials;

@@ -6,6 +6,7 @@
 //! at what happened, so that an event that comes late, twice or never leaves nothing half decided.
 
 mod event;
+mod found;
 mod hooks;
 mod plan;
 mod record;
@@ -23,7 +24,7 @@ use std::time::Duration;
 pub use event::*;
 pub use record::TokenState;
 pub use state::{Mode, State};
-pub use status::{Counts, TokenStatus};
+pub use status::{Counts, LastHook, TokenStatus};
 
 use super::time::{Boot, Now};
 use state::{Readiness, TimerOf};
@@ -51,10 +52,11 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
         Event::PersistFailed { name, generation, message } => {
             state.persist_failed(&name, generation, &message, now, &mut out);
         }
-        Event::Delivered { path, op } => state.delivered(&path, op),
+        Event::Delivered { path, op, is_new } => state.delivered(&path, op, is_new, now, &mut out),
+        Event::Found { path, found } => state.found(&path, found, now, &mut out),
         Event::DeliverFailed { path, op, message } => state.deliver_failed(&path, op, &message, now, &mut out),
         Event::Removed { path, op, failed } => state.removed(&path, op, failed, now, &mut out),
-        Event::HookDone { name } => state.hook_done(&name),
+        Event::HookDone { name, kind, end } => state.hook_done(&name, kind, end, now, &mut out),
         Event::Wake => {}
         Event::ClockChanged => state.touch_all(),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
@@ -64,7 +66,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     state.ring(now);
     state.settle(now, &mut out);
     state.answer_overdue(now, &mut out);
-    state.start_hooks(&mut out);
+    state.start_hooks(now, &mut out);
     state.tell_ready(now, &mut out);
     state.reread_when_due(now, &mut out);
     state.tell_change(now, &mut out);

@@ -37,6 +37,7 @@ impl State {
         self.last_generation += 1;
         let generation = self.last_generation;
         token.last_generation = generation;
+        token.asked_at = Some(now.boot);
         token.tried = once;
         token.flight = Some(Box::new(Flight { generation, made_from: wire.made_from }));
         self.busy += 1;
@@ -201,6 +202,7 @@ impl State {
             incoming.retry_at = Some(trouble.retry_at);
         }
         token.trouble = Some(Box::new(trouble));
+        self.count_try(name, now);
         self.touch(name);
     }
 
@@ -319,6 +321,7 @@ impl State {
         }));
         token.trouble = Some(Box::new(trouble));
         token.asked = false;
+        self.count_try(name, now);
         self.failed_once = true;
         self.touch(name);
         self.disappoint(name, tried, reason, message, now, out);
