@@ -38,7 +38,7 @@ fn job(folder: &Path, name: &str, content: &[u8], mode: u32) -> Job {
 }
 
 fn one(folder: &Path, job: Job) -> Result<Done, DeliverError> {
-    deliver(folder, &[job]).remove(0)
+    deliver(folder, &[job]).remove(0).map(|landed| landed.done)
 }
 
 fn mode_of(path: &Path) -> u32 {

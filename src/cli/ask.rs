@@ -1,6 +1,7 @@
 //! Owns: how a command finds and asks the running daemon, and how its answer becomes an exit code.
 //! Does not: know what the commands are about.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -83,10 +84,13 @@ pub(crate) fn complain(error: &ClientError) -> Exit {
     }
 }
 
-/// Prints an answer's errors; its exit code.
+/// Prints an answer's errors, and on a terminal what was done; its exit code.
 pub(crate) fn finish(answer: Result<Response, ClientError>) -> ExitCode {
     match answer {
         Ok(response) => {
+            if std::io::stdout().is_terminal() {
+                response.notes.iter().for_each(|line| println!("{line}"));
+            }
             response.errors.iter().for_each(|line| eprintln!("error: {line}"));
             ExitCode::from(if response.exit == NO_PERMISSION { Exit::Failed as u8 } else { response.exit })
         }

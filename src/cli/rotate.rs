@@ -10,11 +10,13 @@ use crate::host::control::Request;
 
 /// Have the daemon renew tokens now; returns when they are on disk
 ///
-/// Within min_interval it waits up to 10 s, else fails and says when.
-/// Exit codes: 0 done; 1 a token could not be renewed or delivered; 64 a NAME that is not in the config; 69 no daemon.
+/// What the machine lacked is looked at again first, and a refused credential is tried at once. Within min_interval, or
+/// where a server said to wait (Retry-After), it waits up to 10 s, else fails, asks nobody, and says until when.
+/// Exit codes: 0 done; 1 a token could not be renewed or delivered, or was not asked for; 64 a NAME that is not in the
+/// config; 69 no daemon; 75 the time is over, or renewd is stopping.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Do not wait for min_interval
+    /// Ask at once, whatever min_interval or a server's Retry-After says
     #[arg(long)]
     force: bool,
 

@@ -25,6 +25,13 @@ pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }
 
+impl Now {
+    /// When the wall clock of now says that a moment of the boot-time clock is, or was.
+    pub fn wall_at(self, boot: Boot) -> Wall {
+        if boot < self.boot { self.wall.minus(self.boot.since(boot)) } else { self.wall.plus(boot.since(self.boot)) }
+    }
+}
+
 fn signed(span: Duration) -> i64 {
     i64::try_from(millis(span)).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
 }
@@ -105,6 +112,13 @@ mod tests {
         assert!(Wall(i64::MAX).plus(Duration::MAX) >= Wall(i64::MAX));
         assert_eq!(Wall(5).since(Wall(i64::MAX)), Duration::ZERO);
         assert!(Boot(u64::MAX).plus(Duration::MAX) >= Boot(u64::MAX));
+    }
+
+    #[test]
+    fn a_moment_since_boot_is_told_by_the_clock_of_now() {
+        let now = Now { wall: Wall(10_000), boot: Boot(500) };
+        assert_eq!(now.wall_at(Boot(0)), Wall(9_500));
+        assert_eq!(now.wall_at(Boot(700)), Wall(10_200));
     }
 
     #[test]

@@ -25,20 +25,20 @@ pub(super) fn take(runner: &mut Runner, request: Request) {
         let answered = tokio::select! {
             answered = receiver => answered,
             () = answer.closed() => {
-                tracing::warn!("token {name} for unit {unit}: the client hung up before it was at hand");
+                tracing::warn!(token = %name, "token {name} for unit {unit}: the client hung up before it was at hand");
                 return;
             }
         };
         match answered {
             Ok(Ok(held)) => match answer.send(held.token) {
-                Ok(()) => tracing::info!("token {name} for unit {unit}: handed over"),
-                Err(_) => tracing::warn!("token {name} for unit {unit}: the client hung up"),
+                Ok(()) => tracing::info!(token = %name, "token {name} for unit {unit}: handed over"),
+                Err(_) => tracing::warn!(token = %name, "token {name} for unit {unit}: the client hung up"),
             },
             Ok(Err(refused)) => {
                 let why = reason(refused);
-                tracing::error!("token {name} for unit {unit}: refused, the unit gets an empty credential: {why}");
+                tracing::error!(token = %name, "token {name} for unit {unit}: refused, the unit gets an empty credential: {why}");
             }
-            Err(_) => tracing::warn!("token {name} for unit {unit}: refused: renewd is stopping"),
+            Err(_) => tracing::warn!(token = %name, "token {name} for unit {unit}: refused: renewd is stopping"),
         }
     });
 }

@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::looks::{Folder, LookId, Looks, Seen};
 use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Event, LineAt, OpId, RestoredTarget};
+use crate::core::engine::{Event, Found, LineAt, OpId, RestoredTarget};
 use crate::core::render::{Rendered, render};
 use crate::core::secret::Secret;
 use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPath, TargetPlan};
-use crate::host::deliver::{self, Job};
+use crate::core::time::Boot;
+use crate::host::deliver::{self, Done, Job, Landed, Stamp};
 use crate::host::store::{KeptLine, KeptTarget, Record};
 
 /// So many files a batch: a token that is due soon waits for no more than these.
@@ -68,6 +70,8 @@ struct Known {
     /// The first is the content that landed last; writes that did not come back well may have landed still.
     digests: Vec<Fingerprint>,
     lines: Vec<Arc<LinePlan>>,
+    /// How the file stood when it was written, or looked at last. `None`: not known in this run, or it is gone.
+    stamp: Option<Stamp>,
 }
 
 pub(super) struct Files {
@@ -75,12 +79,14 @@ pub(super) struct Files {
     /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
     linked: HashMap<TargetPath, PathBuf>,
     lanes: HashMap<PathBuf, Lane>,
+    looks: Looks,
     messages: UnboundedSender<Message>,
 }
 
 impl Files {
     pub fn new(messages: &Messages) -> Self {
-        Self { known: HashMap::new(), linked: HashMap::new(), lanes: HashMap::new(), messages: messages.clone() }
+        let (known, linked, lanes) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { known, linked, lanes, looks: Looks::new(messages), messages: messages.clone() }
     }
 
     /// From now on folders are gone to as this plan gives them.
@@ -95,7 +101,7 @@ impl Files {
         let restored = kept.into_values().map(|target| {
             let path = target.path;
             let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
-            self.known.insert(path.clone(), Known { digests: target.digests, lines: lines.clone() });
+            self.known.insert(path.clone(), Known { digests: target.digests, lines: lines.clone(), stamp: None });
             RestoredTarget { path, lines }
         });
         restored.collect()
@@ -158,8 +164,7 @@ impl Files {
     }
 
     fn queue(&mut self, path: &TargetPath, work: Work, is_check: bool) {
-        let linked = self.linked.get(path).map(PathBuf::as_path);
-        let folder = linked.or(path.parent()).unwrap_or(Path::new("/"));
+        let folder = folder_of(&self.linked, path);
         if !self.lanes.contains_key(folder) {
             self.lanes.insert(folder.to_path_buf(), Lane::default());
         }
@@ -181,14 +186,20 @@ impl Files {
             tokio::task::spawn_blocking(move || {
                 let failures = batch.iter().map(Work::broken).collect();
                 // A fault of ours in one folder must not keep that folder's lane for ever.
-                let events = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, batch))).unwrap_or(failures);
+                let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, batch)));
+                let (events, landed) = done.unwrap_or((failures, Vec::new()));
                 // The daemon is gone: nobody waits for the answer.
-                let _ = messages.send(Message::LaneDone { folder, events });
+                let _ = messages.send(Message::LaneDone { folder, events, landed });
             });
         }
     }
 
-    pub fn lane_done(&mut self, folder: &Path) {
+    pub fn lane_done(&mut self, folder: &Path, landed: Vec<(TargetPath, Stamp)>) {
+        for (path, stamp) in landed {
+            if let Some(known) = self.known.get_mut(&path) {
+                known.stamp = Some(stamp);
+            }
+        }
         if let Some(lane) = self.lanes.get_mut(folder) {
             lane.is_running = false;
             if lane.is_empty() {
@@ -196,11 +207,66 @@ impl Files {
             }
         }
     }
+
+    /// Looks at all files that stand as they were written; what has changed comes as a message.
+    pub fn look(&self) {
+        let all = self.known.iter().filter_map(|(path, known)| Some((path, known.stamp?)));
+        self.looks.begin(by_folder(&self.linked, all));
+    }
+
+    /// The same for somebody who waits for these files alone.
+    pub fn look_at<'a>(&mut self, paths: impl Iterator<Item = &'a TargetPath>) -> Option<LookId> {
+        let those = paths.filter_map(|path| Some((path, self.known.get(path)?.stamp?)));
+        let folders = by_folder(&self.linked, those);
+        self.looks.ask(folders)
+    }
+
+    /// How a file stood when it was written, or looked at last.
+    pub fn stamp(&self, path: &TargetPath) -> Option<Stamp> {
+        self.known.get(path)?.stamp
+    }
+
+    /// Since when its folder does not answer a look.
+    pub fn hangs_since(&self, path: &TargetPath, now: Boot) -> Option<Boot> {
+        self.looks.hangs_since(folder_of(&self.linked, path), now)
+    }
+
+    /// What a look tells, as far as nothing was written there meanwhile.
+    pub fn seen(&mut self, seen: Vec<Seen>) -> Vec<Event> {
+        let mut events = Vec::new();
+        for Seen { path, was, now } in seen {
+            let Some(known) = self.known.get_mut(&path).filter(|known| known.stamp == Some(was)) else { continue };
+            known.stamp = now.ok().flatten();
+            let found = match now {
+                Ok(None) => Found::Gone,
+                Ok(Some(now)) => Found::Changed { at: Some(now.changed_at()) },
+                Err(()) => Found::Unseen,
+            };
+            events.push(Event::Found { path, found });
+        }
+        events
+    }
+}
+
+fn folder_of<'a>(linked: &'a HashMap<TargetPath, PathBuf>, path: &'a TargetPath) -> &'a Path {
+    let linked = linked.get(path).map(PathBuf::as_path);
+    linked.or(path.parent()).unwrap_or(Path::new("/"))
+}
+
+fn by_folder<'a>(
+    linked: &'a HashMap<TargetPath, PathBuf>,
+    files: impl Iterator<Item = (&'a TargetPath, Stamp)>,
+) -> Vec<Folder> {
+    let mut folders: HashMap<&Path, Vec<(TargetPath, Stamp)>> = HashMap::new();
+    for (path, stamp) in files {
+        folders.entry(folder_of(linked, path)).or_default().push((path.clone(), stamp));
+    }
+    folders.into_iter().map(|(path, files)| Folder { path: path.to_path_buf(), files }).collect()
 }
 
 /// Does one batch in one folder. Its operations are of different files: the engine has one at a time for each.
-fn work(folder: &Path, batch: Vec<Work>) -> Vec<Event> {
-    let mut events = Vec::with_capacity(batch.len());
+fn work(folder: &Path, batch: Vec<Work>) -> (Vec<Event>, Vec<(TargetPath, Stamp)>) {
+    let (mut events, mut landed) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     let (mut ops, mut jobs) = (Vec::new(), Vec::new());
     for work in batch {
         match work {
@@ -213,6 +279,7 @@ fn work(folder: &Path, batch: Vec<Work>) -> Vec<Event> {
                 let removed = deliver::remove(&file, &digests);
                 if let Ok(deliver::Removed::Foreign) = removed {
                     tracing::warn!(
+                        path = %path.display(),
                         "{} was changed by somebody else and stays, though its entry is gone",
                         path.display()
                     );
@@ -225,11 +292,14 @@ fn work(folder: &Path, batch: Vec<Work>) -> Vec<Event> {
     let results = deliver::deliver(folder, &jobs);
     for ((op, job), result) in ops.into_iter().zip(jobs).zip(results) {
         events.push(match result {
-            Ok(_) => Event::Delivered { path: job.path, op },
+            Ok(Landed { done, stamp }) => {
+                landed.push((job.path.clone(), stamp));
+                Event::Delivered { path: job.path, op, is_new: done == Done::Written }
+            }
             Err(error) => Event::DeliverFailed { path: job.path, op, message: error.to_string().into() },
         });
     }
-    events
+    (events, landed)
 }
 
 fn rendered(vault: &Vault, lines: &[LineAt]) -> Result<Secret<Vec<u8>>, Arc<str>> {

@@ -2,17 +2,21 @@
 //! Does not: decide when one runs (the engine does), or run a process (host/hook does).
 
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Message, Messages};
-use crate::core::engine::{Event, HookKind};
+use crate::core::engine::{Event, HookEnd, HookKind};
 use crate::core::settings::{HookPlan, TokenName};
 use crate::core::time::Wall;
-use crate::host::hook;
+use crate::host::hook::{self, HookError};
+
+const BROKEN: &str = "an internal error, see the log; please report it";
 
 pub(super) struct Hooks {
     running: JoinSet<()>,
@@ -38,9 +42,12 @@ impl Hooks {
     pub fn start(&mut self, run: Run) {
         let (messages, stop) = (self.messages.clone(), self.stop.subscribe());
         self.running.spawn(async move {
-            run.to_its_end(stop).await;
+            // A panic must not keep the token's place among the hooks for ever.
+            let end = AssertUnwindSafe(run.to_its_end(stop)).catch_unwind().await;
+            let end = end.unwrap_or_else(|_| HookEnd::Failed(format!("{}: {BROKEN}", run.kind.as_str()).into()));
+            let Run { name, kind, .. } = run;
             // The daemon is gone: nobody waits for the answer.
-            let _ = messages.send(Message::Event(Event::HookDone { name: run.name }));
+            let _ = messages.send(Message::Event(Event::HookDone { name, kind, end }));
         });
     }
 
@@ -55,23 +62,24 @@ impl Hooks {
 }
 
 impl Run {
-    async fn to_its_end(&self, stop: watch::Receiver<bool>) {
+    async fn to_its_end(&self, stop: watch::Receiver<bool>) -> HookEnd {
         let expires: OsString = self.expires_at.map(|at| at.secs().to_string()).unwrap_or_default().into();
         let name = OsString::from(self.name.as_str());
         let mut vars = vec![("RENEWD_TOKEN_NAME", name), ("RENEWD_EXPIRES_AT", expires)];
-        let which = match self.kind {
-            HookKind::AfterRotate => "after_rotate",
-            HookKind::Failing(_) | HookKind::Recovered => "on_failure",
-        };
         match self.kind {
             HookKind::AfterRotate => {}
             HookKind::Failing(reason) => vars.push(("RENEWD_REASON", reason.as_str().into())),
             HookKind::Recovered => vars.push(("RENEWD_REASON", "recovered".into())),
         }
-        let label = format!("token {}, {which}", self.name);
-        match hook::run(&self.plan, &label, &vars, &self.scrub, stop).await {
-            Ok(()) => tracing::debug!("{label}: done"),
-            Err(error) => tracing::warn!("{error}"),
-        }
+        let whose = format!("token {}, ", self.name);
+        let label = format!("{whose}{}", self.kind.as_str());
+        let error = match hook::run(&self.plan, &label, &vars, &self.scrub, stop).await {
+            Ok(()) => return HookEnd::Done,
+            Err(HookError::Stopped { .. }) => return HookEnd::Dropped,
+            Err(error) => error,
+        };
+        let told = error.to_string();
+        let message = told.strip_prefix(&whose).unwrap_or(&told).into();
+        if error.is_of_the_start() { HookEnd::NotStarted(message) } else { HookEnd::Failed(message) }
     }
 }

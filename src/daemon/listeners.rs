@@ -31,6 +31,8 @@ pub(super) struct Listeners {
     credentials: Option<credentials::Server>,
     /// Of the control socket that was closed by the stop.
     unanswered: Option<Connections>,
+    /// What the service manager handed over.
+    handed_over: Vec<Purpose>,
     /// Why one of them does not listen: a lack, looked at again at each wake-up.
     pub problems: Vec<String>,
 }
@@ -51,6 +53,7 @@ impl Listeners {
             to_wishes,
             credentials: None,
             unanswered: None,
+            handed_over: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -71,6 +74,18 @@ impl Listeners {
         }
     }
 
+    /// Where it listens, for the log.
+    pub fn places(&self, daemon: &DaemonPlan) -> String {
+        let place = |purpose: Purpose, listens: bool, path: Option<&Path>| match path {
+            _ if !listens => "none".into(),
+            _ if self.handed_over.contains(&purpose) => "handed over by the service manager".into(),
+            path => path.map_or_else(|| "none".into(), |path| path.display().to_string()),
+        };
+        let control = place(Purpose::Control, self.control.is_some(), daemon.control_socket.as_deref());
+        let credentials = place(Purpose::Credentials, self.credentials.is_some(), daemon.credential_socket.as_deref());
+        format!("control socket {control}, credential socket {credentials}")
+    }
+
     fn socket(
         &mut self,
         purpose: Purpose,
@@ -79,6 +94,7 @@ impl Listeners {
         known: &[String],
     ) -> Option<Listening> {
         if let Some(handed) = self.handed.listening(purpose) {
+            self.handed_over.push(purpose);
             return handed.inspect_err(|error| tracing::error!("the socket that was handed over: {error}")).ok();
         }
         let error = match socket::listen(purpose, path?, group) {

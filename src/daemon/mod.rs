@@ -4,9 +4,13 @@
 
 mod answered;
 mod credentials;
+mod document;
 mod files;
+mod history;
 mod hooks;
+mod index;
 mod listeners;
+mod looks;
 mod notes;
 mod once;
 mod reload;
@@ -23,12 +27,15 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use looks::{LookId, Seen};
 pub(crate) use notes::span;
 pub(crate) use once::{Once, once};
 pub(crate) use run::run;
 use runner::Answered;
 
 use crate::core::engine::Event;
+use crate::core::settings::TargetPath;
+use crate::host::deliver::Stamp;
 use crate::host::load::Loaded;
 use crate::host::watch::Mark;
 
@@ -39,6 +46,13 @@ pub(super) enum Message {
     LaneDone {
         folder: PathBuf,
         events: Vec<Event>,
+        /// How the files stand that are as they shall be.
+        landed: Vec<(TargetPath, Stamp)>,
+    },
+    /// Files that are not as they were, and who waited for the look, where it is over.
+    Looked {
+        seen: Vec<Seen>,
+        asked: Option<LookId>,
     },
     Obtained(Vec<Answered>),
     /// The config was read again; `read_at` is from before.

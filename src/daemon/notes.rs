@@ -1,11 +1,10 @@
 //! Owns: the words of the log and of STATUS= for what the engine decided.
 //! Does not: decide, or hold a secret: the engine has none.
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::core::engine::{Counts, Note, Standing, State, TokenState};
-use crate::core::settings::Plan;
+use crate::core::engine::{Counts, Found, Note, Reason, Standing, State, TokenState};
+use crate::core::settings::TargetPath;
 use crate::core::time::{Now, Wall};
 
 /// A duration for people: its two largest units.
@@ -15,7 +14,8 @@ pub(crate) fn span(span: Duration) -> String {
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-fn until(at: Option<Wall>) -> String {
+/// How long a token is valid, for people.
+pub(super) fn until(at: Option<Wall>) -> String {
     at.map_or_else(|| "for good".into(), |at| format!("until {}", at.rfc3339()))
 }
 
@@ -31,52 +31,72 @@ fn standing_in_words(standing: Standing) -> String {
     }
 }
 
-fn shown(plan: &Plan, path: &Path) -> String {
-    let target = plan.targets.iter().find(|target| *target.path == *path);
-    target.map_or(path, |target| &target.shown).display().to_string()
+/// A file that was found otherwise than it was left, and is as it shall be again.
+pub(super) fn restored_words(path: &str, found: Found) -> String {
+    match found {
+        Found::Gone => format!("{path} was removed by somebody else, written again"),
+        Found::Changed { at: Some(at) } => {
+            format!("{path} was changed by somebody else at {}, written again", at.rfc3339())
+        }
+        Found::Changed { at: None } => format!("{path} was changed by somebody else, written again"),
+        Found::Unseen => format!("{path} was changed or removed by somebody else, written again"),
+    }
 }
 
-pub(super) fn log(note: &Note, plan: &Plan, now: Now) {
+/// `shown`: a path as the config gives it.
+pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) {
     match note {
         Note::Rotated { name, expires_at, next } => {
             let next = next.map(|next| format!(", next in {}", span(next.since(now.wall)))).unwrap_or_default();
-            tracing::info!("token {name} is renewed, valid {}{next}", until(*expires_at));
+            tracing::info!(token = %name, "token {name} is renewed, valid {}{next}", until(*expires_at));
         }
         Note::Kept { name, expires_at, doubt: None } => {
-            tracing::debug!("token {name} is kept, valid {}", until(*expires_at));
+            tracing::debug!(token = %name, "token {name} is kept, valid {}", until(*expires_at));
         }
         Note::Kept { name, expires_at, doubt: Some(doubt) } => {
-            tracing::warn!("token {name}: {}; by its time it would be good {}", doubt.why(), until(*expires_at));
+            let end = until(*expires_at);
+            tracing::warn!(token = %name, "token {name}: {}; by its time it would be good {end}", doubt.why());
         }
         Note::ObtainFailed { name, reason, message, failures, retry_in, standing } => {
             let still = standing_in_words(*standing);
-            let next = if *retry_in > Duration::from_secs(1 << 40) {
-                String::new()
-            } else {
-                format!("; try {} in {}", failures + 1, span(*retry_in))
-            };
-            tracing::error!("token {name}: {} ({}); {still}{next}", message, reason.as_str());
+            let (reason, next) = (reason.as_str(), next_try(*failures, *retry_in));
+            tracing::error!(token = %name, reason, "token {name}: {message} ({reason}); {still}{next}");
         }
         Note::DeliverFailed { path, message, failures, retry_in } => {
-            let next = if *retry_in > Duration::from_secs(1 << 40) {
-                String::new()
-            } else {
-                format!("; try {} in {}", failures + 1, span(*retry_in))
-            };
-            let path = shown(plan, path);
+            let (path, next) = (shown(path), next_try(*failures, *retry_in));
             let message =
                 if message.contains(path.as_str()) { message.to_string() } else { format!("{path}: {message}") };
-            tracing::error!("{message}{next}");
+            tracing::error!(path, reason = "delivery", "{message}{next}");
         }
         Note::PersistFailed { name, message } => {
-            tracing::warn!("token {name} is not in the state: {message}; it is tried again");
+            tracing::warn!(token = %name, "token {name} is not in the state: {message}; it is tried again");
         }
-        Note::Recovered { name } => tracing::info!("token {name} is well again"),
-        Note::Expired { name } => tracing::error!("token {name} has expired and no new one is at hand"),
+        Note::Restored { path, found } => {
+            let path = shown(path);
+            tracing::warn!(path, "{}", restored_words(&path, *found));
+        }
+        Note::Recovered { name } => tracing::info!(token = %name, "token {name} is well again"),
+        Note::HookDone { name, kind } => tracing::debug!(token = %name, "token {name}, {}: done", kind.as_str()),
+        Note::HookFailed { name, message, retry_in, .. } => {
+            let next = retry_in.map(|wait| format!("; it is tried again in {}", span(wait))).unwrap_or_default();
+            tracing::warn!(token = %name, reason = "hook", "token {name}, {message}{next}");
+        }
+        Note::Expired { name } => {
+            tracing::error!(token = %name, "token {name} has expired and no new one is at hand");
+        }
         Note::RemovalFailed { path, message } => {
-            tracing::error!("{} cannot be removed: {message}", shown(plan, path));
+            let path = shown(path);
+            tracing::error!(path, reason = "delivery", "{path} cannot be removed: {message}");
         }
     }
+}
+
+/// The end of a line about a failure; nothing where there is no next try.
+fn next_try(failures: u32, retry_in: Duration) -> String {
+    if retry_in > Duration::from_secs(1 << 40) {
+        return String::new();
+    }
+    format!("; try {} in {}", failures + 1, span(retry_in))
 }
 
 /// One line that says how it stands, for STATUS=: what is wrong first.
@@ -106,7 +126,8 @@ pub(super) fn log_status(state: &State, now: Now) {
         let left = row.expires_at.map_or_else(|| "never expires".into(), left);
         let error = row.last_error.map(|error| format!("; {error}")).unwrap_or_default();
         let doubt = row.uncertain.map(|doubt| format!("; {}", doubt.why())).unwrap_or_default();
-        tracing::info!("token {}: {}, {left}{error}{doubt}", row.name, row.state.as_str());
+        let (name, reason) = (&row.name, row.reason.map_or("", Reason::as_str));
+        tracing::info!(token = %name, reason, "token {name}: {}, {left}{error}{doubt}", row.state.as_str());
     }
 }
 

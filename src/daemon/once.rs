@@ -128,13 +128,17 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
 pub(super) fn take(runner: &mut Runner, message: Message) {
     match message {
         Message::Event(event) => runner.push(event),
-        Message::LaneDone { folder, events } => {
-            runner.files.lane_done(&folder);
+        Message::LaneDone { folder, events, landed } => {
+            runner.files.lane_done(&folder, landed);
             events.iter().for_each(|event| runner.file_done(event));
             runner.extend(events);
         }
         Message::Obtained(answered) => {
             answered.into_iter().for_each(|one| runner.obtained(one));
+        }
+        Message::Looked { seen, .. } => {
+            let events = runner.files.seen(seen);
+            runner.extend(events);
         }
         // Only `run` reads a config again.
         Message::Loaded { .. } => {}

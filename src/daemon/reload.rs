@@ -25,8 +25,8 @@ pub(super) enum Verdict {
     Refused { message: Arc<str>, lack: bool },
 }
 
-/// One who asked for a reload: the answer is all errors, or none.
-pub(super) type Asker = oneshot::Sender<Result<(), Vec<String>>>;
+/// One who asked for a reload: the answer is what was taken, in a line, or all errors.
+pub(super) type Asker = oneshot::Sender<Result<Vec<String>, Vec<String>>>;
 
 /// The reading under way, and who waits for it or for the next.
 pub(super) struct Reload {
@@ -145,10 +145,14 @@ impl Reload {
     }
 
     /// What was taken is carried out: whoever asked for it is told.
-    pub fn settled(&mut self) {
+    pub fn settled(&mut self, running: &Plan, restart_needed: &[&str]) {
+        let mut notes = vec![format!("the config is read: {}", sizes(running))];
+        if !restart_needed.is_empty() {
+            notes.push(format!("[daemon] {} changed: that needs a restart", restart_needed.join(", ")));
+        }
         for asker in self.askers.drain(..) {
             // Who does not listen any more needs no answer.
-            let _ = asker.send(Ok(()));
+            let _ = asker.send(Ok(notes.clone()));
         }
     }
 
@@ -162,6 +166,12 @@ impl Reload {
     pub fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again) || !self.next_askers.is_empty()
     }
+}
+
+/// How much a plan holds, in words.
+pub(super) fn sizes(plan: &Plan) -> String {
+    let counted = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    format!("{}, {}", counted(plan.tokens.len(), "token"), counted(plan.targets.len(), "file"))
 }
 
 /// A folder that vanished while the daemon runs is for the delivery to tell: it must not keep a lack elsewhere from

@@ -1,18 +1,17 @@
-//! Owns: what the control socket's requests mean: who may ask what, which exit code an answer has, the status document.
+//! Owns: what the control socket's requests mean: who may ask what, which exit code an answer has.
 //! Does not: decide; wishes go to the engine, and this waits for its answer.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::document::Gathered;
 use super::reload::Reload;
 use super::runner::Runner;
-use crate::core::engine::{Answer, TokenState, TokenStatus, Want};
-use crate::core::settings::{Plan, TokenName};
+use crate::core::engine::{Answer, Want};
+use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::Wall;
-use crate::host::clock;
 use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, TokenAnswer};
 
 /// sysexits.h.
@@ -24,8 +23,15 @@ const WRONG_CONFIG: u8 = 78;
 /// `rotate` and `token` wait for a source this long: longer than any source's own default timeout.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// So many renewed tokens are named; more are counted.
+const NAMED: usize = 20;
+
+/// A status of so many tokens is written down at once.
+const SHORT: usize = 64;
+
 /// What the status tells besides the tokens.
 pub(super) struct About {
+    pub started_at: Wall,
     pub loaded_at: Wall,
     pub restart_needed: Vec<&'static str>,
 }
@@ -49,7 +55,8 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
             false
         }
         Request::Status { names } => {
-            reply(answer, status(runner, about, deaf, &names));
+            let names: Vec<TokenName> = parsed(&names).into_iter().collect();
+            tell(answer, Gathered::of(runner, about, deaf, &names, is_owner));
             false
         }
         Request::Rotate { names, force } => {
@@ -73,7 +80,7 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
             reload.ask(done);
             tokio::spawn(async move {
                 let response = match read.await {
-                    Ok(Ok(())) => Response::done(),
+                    Ok(Ok(notes)) => Response::told(notes),
                     Ok(Err(errors)) => Response::failed(WRONG_CONFIG, errors),
                     Err(_) => Response::failed(NOT_NOW, vec!["renewd is stopping".into()]),
                 };
@@ -93,9 +100,31 @@ fn introduction(runner: &Runner) -> control::About {
     }
 }
 
+/// The files that a request is about.
+pub(super) fn files(runner: &Runner, request: &Request) -> Vec<TargetPath> {
+    let names = match request {
+        Request::Status { names } | Request::Wait { names, .. } | Request::Rotate { names, .. } => names,
+        Request::About | Request::Token { .. } | Request::Reload => return Vec::new(),
+    };
+    if names.is_empty() {
+        return runner.plan.targets.iter().map(|target| target.path.clone()).collect();
+    }
+    let named = names.iter().filter_map(|name| TokenName::new(name));
+    named.flat_map(|name| runner.state.files_of(&name).to_vec()).collect()
+}
+
 fn reply(answer: oneshot::Sender<Response>, response: Response) {
     // A client that is gone needs no answer.
     let _ = answer.send(response);
+}
+
+/// A long document is written down beside the loop, which goes on meanwhile.
+fn tell(answer: oneshot::Sender<Response>, status: Gathered) {
+    if status.len() <= SHORT {
+        reply(answer, status.response());
+    } else {
+        tokio::task::spawn_blocking(move || reply(answer, status.response()));
+    }
 }
 
 fn parsed(names: &[String]) -> BTreeSet<TokenName> {
@@ -108,7 +137,7 @@ fn unknown_name(runner: &Runner, request: &Request) -> Option<String> {
         Request::Token { name, .. } => vec![name.clone()],
         Request::About | Request::Reload => Vec::new(),
     };
-    let known = |name: &str| runner.plan.tokens.iter().any(|token| token.name.as_str() == name);
+    let known = |name: &str| TokenName::new(name).is_some_and(|name| runner.token(&name).is_some());
     names.into_iter().find(|name| !known(name))
 }
 
@@ -150,6 +179,7 @@ fn response(answer: Option<Answer>) -> Response {
     };
     match answer {
         Some(Answer::Done | Answer::Token { .. }) => Response::done(),
+        Some(Answer::Rotated(renewed)) => Response::told(renewed_lines(&renewed)),
         Some(Answer::Failed(failed)) => Response::failed(FAILED, lines(failed)),
         Some(Answer::NotNow(late)) => Response::failed(NOT_NOW, lines(late)),
         Some(Answer::Unknown(name)) => Response::failed(USAGE, vec![format!("token {name} is not in the config")]),
@@ -157,71 +187,13 @@ fn response(answer: Option<Answer>) -> Response {
     }
 }
 
-/// The document of `status --json`, for all tokens or some. Exit 1 where one that counts is not valid.
-fn status(runner: &Runner, about: &About, deaf: &[String], names: &[String]) -> Response {
-    let now = clock::now();
-    let rows: Vec<TokenStatus> = runner.state.statuses(now).collect();
-    let meant = |row: &&TokenStatus| names.is_empty() || names.iter().any(|name| name == row.name.as_str());
-    let rows: Vec<&TokenStatus> = rows.iter().filter(meant).collect();
-    let counts = |row: &&&TokenStatus| !names.is_empty() || row.required;
-    let is_valid = |row: &&TokenStatus| matches!(row.state, TokenState::Valid | TokenState::Retrying);
-    let ill = rows.iter().filter(counts).any(|row| !is_valid(row));
-    let outputs = outputs(&runner.plan);
-    let tokens: Vec<Value> = rows.iter().map(|row| document(row, &outputs, runner)).collect();
-    let status = json!({
-        "version": 1,
-        "config": {
-            "path": runner.plan.path.display().to_string(),
-            "loaded_at": about.loaded_at.rfc3339(),
-            "error": config_error(runner, deaf),
-            "restart_needed": about.restart_needed,
-        },
-        "tokens": tokens,
-    });
-    Response { exit: u8::from(ill), status: Some(status), ..Response::done() }
-}
-
-/// What a refused reload said, and what the machine lacks.
-fn config_error(runner: &Runner, deaf: &[String]) -> Option<String> {
-    let refused = runner.state.refused().map(|why| why.to_string());
-    let lacks = runner.plan.lacks.iter().map(|lack| lack.to_string());
-    let all: Vec<String> = refused.into_iter().chain(lacks).chain(deaf.iter().cloned()).collect();
-    (!all.is_empty()).then(|| all.join("; "))
-}
-
-type Outputs<'a> = HashMap<&'a str, Vec<Value>>;
-
-fn outputs(plan: &Plan) -> Outputs<'_> {
-    let mut outputs: Outputs<'_> = HashMap::new();
-    for target in &plan.targets {
-        for line in &target.lines {
-            let one = json!({ "path": target.shown.display().to_string(), "format": line.format.kind() });
-            outputs.entry(line.token.as_str()).or_default().push(one);
-        }
+fn renewed_lines(renewed: &[(TokenName, Option<Wall>)]) -> Vec<String> {
+    if renewed.len() > NAMED {
+        return vec![format!("{} tokens are renewed", renewed.len())];
     }
-    outputs
-}
-
-fn document(row: &TokenStatus, outputs: &Outputs<'_>, runner: &Runner) -> Value {
-    let source =
-        runner.plan.tokens.iter().find(|token| token.name == row.name).map(|token| token.source.kind().as_str());
-    json!({
-        "name": row.name.as_str(),
-        "source": source,
-        "state": row.state.as_str(),
-        "required": row.required,
-        "on_disk": row.on_disk,
-        "issued_at": row.issued_at.map(Wall::rfc3339),
-        "expires_at": row.expires_at.map(Wall::rfc3339),
-        "next_rotation_at": row.next_rotation_at.map(Wall::rfc3339),
-        "sha256": row.sha256.map(|sha256| sha256.short()),
-        "outputs": outputs.get(row.name.as_str()).cloned().unwrap_or_default(),
-        "failures": row.failures,
-        "last_error": row.last_error.as_deref(),
-        "reason": row.reason.map(|reason| reason.as_str()),
-        "certain": row.uncertain.is_none(),
-        "uncertain_why": row.uncertain.map(|doubt| doubt.why()),
-        "login_expires_at": runner.vault.login_expires_at(&row.name).map(Wall::rfc3339),
-        "scope": runner.vault.newest(&row.name).and_then(|stored| stored.scope.as_deref()),
-    })
+    let line = |(name, ends): &(TokenName, Option<Wall>)| match ends {
+        Some(end) => format!("{name}: renewed, valid until {}", end.rfc3339()),
+        None => format!("{name}: renewed, it never expires"),
+    };
+    renewed.iter().map(line).collect()
 }

@@ -12,8 +12,9 @@ use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::listeners::{Asked, Listeners};
+use super::looks::{HANGS, LookId};
 use super::once::take;
-use super::reload::{Reload, Verdict, needs_restart};
+use super::reload::{Reload, Verdict, needs_restart, sizes};
 use super::requests::{self, About};
 use super::runner::Runner;
 use super::start::start;
@@ -27,6 +28,7 @@ use crate::core::time::{Boot, Now};
 use crate::host::clock::{self, Alarm, StepWatch, Woken};
 use crate::host::control::Call;
 use crate::host::load::{Loaded, load};
+use crate::host::names;
 use crate::host::store::Worker;
 use crate::host::systemd::Notifier;
 use crate::host::watch::{Mark, Watcher};
@@ -109,12 +111,21 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
             return ExitCode::FAILURE;
         }
     };
+    let kept = runner.state.kept(&wiring, clock::now());
     runner.push(Event::Plan(wiring));
     let mut watcher = Watcher::new();
     watcher.set(&files, &folders, read_at);
     let mut daemon = Daemon::new(runner, reload, watcher, notifier, inbox, listeners);
+    daemon.kept = kept;
     daemon.complain_of_watcher();
     daemon.serve(signals, alarm).await
+}
+
+/// A request that waits for a look at the files that it is about.
+struct Held {
+    call: Call,
+    id: LookId,
+    until: Boot,
 }
 
 struct Daemon {
@@ -125,8 +136,14 @@ struct Daemon {
     inbox: UnboundedReceiver<Message>,
     listeners: Listeners,
     about: About,
+    /// Tokens that an earlier run left and that are good still.
+    kept: usize,
     steps: StepWatch,
     polled: Boot,
+    /// When all files were looked at.
+    looked: Boot,
+    /// Requests that wait for a look at their files.
+    held: Vec<Held>,
     /// A reading is being carried out; its end is told by then.
     settle_by: Option<Boot>,
     stop_at: Option<Boot>,
@@ -154,9 +171,12 @@ impl Daemon {
             telling: Telling::new(notifier, now),
             inbox,
             listeners,
-            about: About { loaded_at: now.wall, restart_needed: Vec::new() },
+            about: About { started_at: now.wall, loaded_at: now.wall, restart_needed: Vec::new() },
+            kept: 0,
             steps,
             polled: now.boot,
+            looked: now.boot,
+            held: Vec::new(),
             settle_by: None,
             stop_at: None,
             stop_spends: false,
@@ -165,8 +185,10 @@ impl Daemon {
 
     async fn serve(&mut self, mut signals: Signals, mut alarm: Alarm) -> ExitCode {
         self.listeners.listen(&self.runner.plan.daemon);
+        self.say_hello();
         loop {
             self.runner.work();
+            self.go_on(None);
             self.settle();
             self.hasten_stop();
             if std::mem::take(&mut self.runner.reread) {
@@ -189,7 +211,7 @@ impl Daemon {
                     self.woken(woken);
                 }
                 asked = self.listeners.asked() => match asked {
-                    Asked::Call(call) => self.call(call),
+                    Asked::Call(call) => self.ask(call),
                     Asked::Credential(wish) => credentials::take(&mut self.runner, wish),
                 },
                 () = self.watcher.changed(), if self.stop_at.is_none() => {
@@ -199,6 +221,20 @@ impl Daemon {
             }
         }
         self.end().await
+    }
+
+    /// The first line of a run: what it is, where its things are, and what it begins with.
+    fn say_hello(&self) {
+        let plan = &self.runner.plan;
+        tracing::info!(
+            "renewd {} starts: config {}, state {}, {}; {}, {} kept from an earlier run",
+            env!("CARGO_PKG_VERSION"),
+            plan.path.display(),
+            plan.daemon.state_dir.display(),
+            self.listeners.places(&plan.daemon),
+            sizes(plan),
+            self.kept,
+        );
     }
 
     async fn end(&mut self) -> ExitCode {
@@ -246,7 +282,11 @@ impl Daemon {
             Message::Loaded { number, loaded, read_at } if self.reload.is_awaited(number) => {
                 self.loaded(*loaded, read_at);
             }
-            other => take(&mut self.runner, other),
+            other => {
+                let looked = if let Message::Looked { asked, .. } = &other { *asked } else { None };
+                take(&mut self.runner, other);
+                self.go_on(looked);
+            }
         }
     }
 
@@ -261,6 +301,10 @@ impl Daemon {
                 self.runner.push(Event::ClockChanged);
             }
         }
+        if now.boot >= self.looked.plus(LONGEST_SLEEP) && self.stop_at.is_none() {
+            self.looked = now.boot;
+            self.runner.files.look();
+        }
         if !self.listeners.problems.is_empty() {
             self.listeners.listen(&self.runner.plan.daemon);
         }
@@ -268,6 +312,28 @@ impl Daemon {
             self.polled = now.boot;
             self.read_config(false);
         }
+    }
+
+    /// What is told of files is told after a look at them, as far as their folders answer.
+    fn ask(&mut self, call: Call) {
+        let paths = requests::files(&self.runner, &call.request);
+        match self.runner.files.look_at(paths.iter()) {
+            Some(id) => self.held.push(Held { call, id, until: clock::now().boot.plus(HANGS) }),
+            None => self.call(call),
+        }
+    }
+
+    /// Goes on with the requests whose look is over, or has taken too long.
+    fn go_on(&mut self, looked: Option<LookId>) {
+        let now = clock::now().boot;
+        let is_over = |held: &mut Held| Some(held.id) == looked || held.until <= now || self.stop_at.is_some();
+        let over: Vec<Held> = self.held.extract_if(.., is_over).collect();
+        if over.is_empty() {
+            return;
+        }
+        // What the look found is taken in first.
+        self.runner.work();
+        over.into_iter().for_each(|held| self.call(held.call));
     }
 
     fn call(&mut self, call: Call) {
@@ -313,7 +379,7 @@ impl Daemon {
     }
 
     fn end_reading(&mut self) {
-        self.reload.settled();
+        self.reload.settled(&self.runner.plan, &self.about.restart_needed);
         self.telling.reloaded(&self.runner);
     }
 
@@ -326,10 +392,11 @@ impl Daemon {
             tracing::error!("{lack}");
         }
         self.about.restart_needed = restart;
+        names::forget();
         self.about.loaded_at = clock::now().wall;
         let wiring = Arc::new(Wiring::of(&plan));
         if self.reload.is_told {
-            tracing::info!("the config is read: {} tokens, {} files", plan.tokens.len(), plan.targets.len());
+            tracing::info!("the config is read: {}", sizes(&plan));
         }
         // Paths of [daemon] stay as they were at the start.
         let plan = Plan { daemon: self.runner.plan.daemon.clone(), ..plan };
@@ -347,6 +414,10 @@ impl Daemon {
     fn next_wake(&self, now: Now) -> Boot {
         let mut wake = now.boot.plus(LONGEST_SLEEP);
         wake = self.runner.wake.map_or(wake, |at| at.min(wake));
+        wake = self.held.iter().map(|held| held.until).fold(wake, Boot::min);
+        if self.stop_at.is_none() {
+            wake = wake.min(self.looked.plus(LONGEST_SLEEP));
+        }
         let told = self.telling.next(self.runner.state.is_ready());
         told.into_iter().chain(self.stop_at).chain(self.settle_by).fold(wake, Boot::min)
     }

@@ -11,12 +11,14 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::files::Files;
+use super::history::History;
 use super::hooks::{Hooks, Run};
+use super::index::Index;
 use super::notes;
 use super::saving::Saving;
 use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Action, Answer, Event, HookKind, Reason, State, Want, step};
+use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, Reason, State, Want, step};
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
@@ -80,7 +82,8 @@ pub(super) struct Runner {
     network: Arc<Network>,
     queue: VecDeque<Event>,
     to_obtain: Vec<ToObtain>,
-    sources: HashMap<TokenName, usize>,
+    pub index: Index,
+    pub history: History,
     askers: HashMap<u64, Asker>,
     last_request: u64,
     /// When the engine wants to be woken.
@@ -106,7 +109,8 @@ impl Runner {
             network: Arc::new(Network::new(|| clock::now().wall)),
             queue: VecDeque::new(),
             to_obtain: Vec::new(),
-            sources: HashMap::new(),
+            index: Index::default(),
+            history: History::default(),
             askers: HashMap::new(),
             last_request: 0,
             wake: None,
@@ -122,13 +126,13 @@ impl Runner {
     /// From now on names mean what they mean in this plan.
     pub fn set_plan(&mut self, plan: Arc<Plan>) {
         self.files.set_plan(&plan);
-        self.sources = plan.tokens.iter().enumerate().map(|(at, token)| (token.name.clone(), at)).collect();
+        self.index = Index::of(&plan);
         self.plan = plan;
     }
 
     /// What the plan says of a token.
     pub fn token(&self, name: &TokenName) -> Option<&TokenPlan> {
-        self.sources.get(name).and_then(|at| self.plan.tokens.get(*at))
+        self.index.token(&self.plan, name)
     }
 
     pub fn push(&mut self, event: Event) {
@@ -222,6 +226,7 @@ impl Runner {
                 self.vault.settle(&name, doubt).into_iter().for_each(|record| self.saving.push(record));
             }
             Action::Forget { name } => {
+                self.history.forget(&name);
                 let left = self.vault.forget(&name);
                 self.saving.push(Record::TokenGone(name));
                 left.into_iter().for_each(|left| self.saving.push(Record::Refresh(left)));
@@ -244,14 +249,26 @@ impl Runner {
             Action::Status => self.status_changed = true,
             Action::Ready { missing } => self.ready = Some(missing),
             Action::Reread => self.reread = true,
-            Action::Note(note) => notes::log(&note, &self.plan, now),
+            Action::Note(note) => self.tell(&note, now),
             Action::Exit => self.finished = true,
         }
     }
 
+    /// Into the log, and to the tokens that it is about.
+    fn tell(&mut self, note: &Note, now: Now) {
+        notes::log(note, |path| self.index.shown(&self.plan, path), now);
+        let path = match note {
+            Note::DeliverFailed { path, .. } | Note::Restored { path, .. } => Some(path),
+            _ => None,
+        };
+        let target = path.and_then(|path| self.index.target(&self.plan, path));
+        let tokens = target.into_iter().flat_map(|target| &target.lines).map(|line| &line.token);
+        self.history.note(note, tokens, now.wall);
+    }
+
     fn queue_obtaining(&mut self, name: TokenName, generation: u64, parents: Vec<(TokenName, u64)>) {
         let Some(source) = self.token(&name).and_then(|token| source::of(&token.source)) else {
-            tracing::error!("token {name} is wanted but cannot be asked for: please report this");
+            tracing::error!(token = %name, "token {name} is wanted but cannot be asked for: please report this");
             return;
         };
         self.to_obtain.push(ToObtain { name, generation, source, parents });
@@ -337,7 +354,7 @@ impl Runner {
             HookKind::Failing(_) | HookKind::Recovered => token.on_failure.clone(),
         });
         let Some(plan) = hook else {
-            self.queue.push_back(Event::HookDone { name });
+            self.queue.push_back(Event::HookDone { name, kind, end: HookEnd::Dropped });
             return;
         };
         let scrub = self.plan.secret_variables.clone();

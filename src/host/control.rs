@@ -55,6 +55,9 @@ pub struct Response {
     /// One line each: what failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// One line each: what was done, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// `status --json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<serde_json::Value>,
@@ -90,6 +93,10 @@ pub struct TokenAnswer {
 impl Response {
     pub fn done() -> Self {
         Self { ok: true, ..Self::default() }
+    }
+
+    pub fn told(notes: Vec<String>) -> Self {
+        Self { notes, ..Self::done() }
     }
 
     pub fn failed(exit: u8, errors: Vec<String>) -> Self {

@@ -3,6 +3,7 @@
 //! Does not: render, decide when, create folders, or follow a link in the last component.
 
 mod error;
+mod look;
 mod remove;
 mod temp;
 
@@ -23,6 +24,7 @@ use crate::core::secret::Secret;
 use crate::core::settings::{FileSpec, TargetPath};
 
 pub use self::error::{DeliverError, Step};
+pub use self::look::{Stamp, look};
 pub use self::remove::{Removed, remove};
 pub use self::temp::sweep;
 
@@ -51,11 +53,19 @@ pub enum Done {
     Unchanged,
 }
 
+/// A file that is as a job wants it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Landed {
+    pub done: Done,
+    /// How it stood then: who looks later sees by it whether somebody changed it.
+    pub stamp: Stamp,
+}
+
 /// Delivers `jobs` into `folder` (absolute; links in it are resolved and judged anew at each call).
 ///
 /// The answers stand in the order of the jobs; one that fails leaves its old file and fails no other. Blocks until all
 /// is durable. Two jobs of one call must not name the same file.
-pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> {
+pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>> {
     if jobs.is_empty() {
         return Vec::new();
     }
@@ -66,7 +76,7 @@ pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> {
         }
     };
     let mut answers = spread(&Writer::new(&open), jobs);
-    let written = |answer: &Result<Done, _>| matches!(answer, Ok(Done::Written));
+    let written = |answer: &Result<Landed, _>| matches!(answer, Ok(Landed { done: Done::Written, .. }));
     if answers.iter().any(written)
         && let Err(errno) = sync_folder(&open)
     {
@@ -78,7 +88,7 @@ pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> {
 }
 
 /// Threads that wait for the disk together share its journal commits. One that cannot be started is done without.
-fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Done, DeliverError>> {
+fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -137,11 +147,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn put(&self, job: &Job) -> Result<Done, DeliverError> {
+    fn put(&self, job: &Job) -> Result<Landed, DeliverError> {
         let name = job.path.file_name().ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
         let there = self.in_place(job, name)?;
-        if job.verify && there.is_some_and(|stat| self.is_exactly(job, name, &stat)) {
-            return Ok(Done::Unchanged);
+        if let Some(stat) = there.filter(|stat| job.verify && self.is_exactly(job, name, stat)) {
+            return Ok(Landed { done: Done::Unchanged, stamp: Stamp::of(&stat) });
         }
         let failed = |(step, errno)| DeliverError::failed(&job.path, step, errno);
         let temp = Temp::create(&self.folder.fd, name).map_err(failed)?;
@@ -150,8 +160,8 @@ impl<'a> Writer<'a> {
         temp.fill(&job.spec, job.bytes.expose()).map_err(failed)?;
         // Once more, right before: the write may have taken long.
         self.in_place(job, name)?;
-        temp.land(name).map_err(failed)?;
-        Ok(Done::Written)
+        let stat = temp.land(name).map_err(failed)?;
+        Ok(Landed { done: Done::Written, stamp: Stamp::of(&stat) })
     }
 
     /// What stands in the file's place; anything but a regular file is refused.

@@ -44,6 +44,13 @@ pub enum HookError {
     Signal { label: String, path: PathBuf, signal: &'static str, pid: i32, problem: String },
 }
 
+impl HookError {
+    /// Whether it could not be started at all.
+    pub fn is_of_the_start(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::NotExecutable { .. } | Self::NotStarted { .. })
+    }
+}
+
 /// Runs `plan` to its end: success is exit status 0, or a signal that was sent.
 ///
 /// `label` says whose hook it is, in each error and log line ("token sunbird, after_rotate"). `vars` are added to the
@@ -67,7 +74,9 @@ pub async fn run(
                 Ok(running) => running,
                 Err(error) => return Err(not_started(error, label.to_owned(), program)),
             };
-            let end = attend(&mut running, plan.timeout, label, stop).await;
+            let whose = vars.iter().find(|(name, _)| *name == "RENEWD_TOKEN_NAME");
+            let token = whose.and_then(|(_, name)| name.to_str()).unwrap_or_default();
+            let end = attend(&mut running, plan.timeout, label, token, stop).await;
             verdict(end, plan.timeout, label.to_owned(), program)
         }
     }
@@ -85,11 +94,17 @@ fn command(argv: &[String], vars: &[(&str, OsString)], scrub: &[String]) -> Comm
 }
 
 /// Waits for the command, logging what it prints meanwhile.
-async fn attend(running: &mut Running, limit: Duration, label: &str, mut stop: watch::Receiver<bool>) -> End {
+async fn attend(
+    running: &mut Running,
+    limit: Duration,
+    label: &str,
+    token: &str,
+    mut stop: watch::Receiver<bool>,
+) -> End {
     let printed = AtomicUsize::new(0);
     let log = |stream: &str, line: &str| {
         if printed.fetch_add(1, Ordering::Relaxed) < LINES {
-            tracing::info!("{label}: {stream}: {line}");
+            tracing::info!(token, "{label}: {stream}: {line}");
         }
     };
     let (out, err) = running.output();
@@ -102,7 +117,7 @@ async fn attend(running: &mut Running, limit: Duration, label: &str, mut stop: w
     let end = running.attend(limit, stop, words).await;
     let more = printed.load(Ordering::Relaxed).saturating_sub(LINES);
     if more > 0 {
-        tracing::info!("{label}: {more} more lines of output are not shown");
+        tracing::info!(token, "{label}: {more} more lines of output are not shown");
     }
     end
 }

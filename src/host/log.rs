@@ -1,11 +1,15 @@
 //! Owns: how a log line looks (for the journal, for people, for files) and how it reaches standard error.
 //! A line never blocks the daemon for long, never fails it, and loses what is shaped like a token.
+//! An event's fields `token`, `path` and `reason` are the journal's to search by; the text says them already.
 //! Does not: decide what is logged. No secret gets here: `Secret` has no `Display`, and shows nothing in `Debug`.
+
+mod journal;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +21,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
+use self::journal::{Journal, SOCKET};
 use crate::core::redact::mask_jws;
 
 /// How lines look.
@@ -84,13 +89,15 @@ pub fn init(level: Option<LevelFilter>) {
     if let Some(level) = level {
         (options.level, options.level_is_unknown) = (level, false);
     }
-    let subscriber = subscriber(options, Stderr);
+    // What the journal's own socket does not take goes to standard error, which systemd connects with the journal too.
+    let journal = (options.style == Style::Journal).then(|| Journal::connect(Path::new(SOCKET))).flatten();
+    let subscriber = subscriber(options, journal, Stderr);
     if tracing::subscriber::set_global_default(subscriber).is_ok() && options.level_is_unknown {
         tracing::warn!("RENEWD_LOG holds no level (error, warn, info, debug, trace or off): logging at info");
     }
 }
 
-fn subscriber<W>(options: Options, writer: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(options: Options, journal: Option<Journal>, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -98,12 +105,15 @@ where
         .with_max_level(options.level)
         .with_writer(writer)
         .log_internal_errors(false)
-        .event_format(Lines(options.style))
+        .event_format(Lines { style: options.style, journal })
         .finish()
 }
 
-/// Writes an event as one or more whole lines.
-struct Lines(Style);
+/// Writes an event as one or more whole lines, or sends it to the journal with its fields.
+struct Lines {
+    style: Style,
+    journal: Option<Journal>,
+}
 
 impl<S, N> FormatEvent<S, N> for Lines
 where
@@ -114,28 +124,46 @@ where
         let mut text = Text::default();
         event.record(&mut text);
         text.message.push_str(&text.fields);
-        let prefix = prefix(self.0, *event.metadata().level());
-        let masked = mask_jws(&text.message);
-        for line in masked.split('\n') {
-            out.write_str(&prefix)?;
-            for c in line.chars() {
-                // A control character could repaint a terminal or forge a line.
-                out.write_char(if c.is_control() && c != '\t' { ' ' } else { c })?;
-            }
-            out.write_char('\n')?;
+        let level = *event.metadata().level();
+        let message = shown(&text.message);
+        if self.journal.as_ref().is_some_and(|journal| send(journal, level, &message, &text)) {
+            return Ok(());
+        }
+        let prefix = prefix(self.style, level);
+        for line in message.split('\n') {
+            writeln!(out, "{prefix}{line}")?;
         }
         Ok(())
     }
 }
 
+/// Without what is shaped like a token, and without control characters, which could repaint a terminal or forge a line.
+fn shown(text: &str) -> String {
+    let plain = |c: char| if c.is_control() && c != '\t' && c != '\n' { ' ' } else { c };
+    mask_jws(text).chars().map(plain).collect()
+}
+
+/// Sends one entry with its fields (systemd.journal-fields(7)); false where the journal does not take it.
+fn send(journal: &Journal, level: Level, message: &str, text: &Text) -> bool {
+    let (priority, ..) = look_of(level);
+    let fixed = [("PRIORITY", priority), ("SYSLOG_IDENTIFIER", "renewd"), ("MESSAGE", message)];
+    let known: Vec<(&str, String)> = text.known.iter().map(|(name, value)| (*name, shown(value))).collect();
+    journal.send(fixed.into_iter().chain(known.iter().map(|(name, value)| (*name, value.as_str()))))
+}
+
+/// A level's priority (syslog(3)), word and colour.
+fn look_of(level: Level) -> (&'static str, &'static str, u8) {
+    match level {
+        Level::ERROR => ("3", "ERROR", 31),
+        Level::WARN => ("4", "WARN ", 33),
+        Level::INFO => ("6", "INFO ", 32),
+        Level::DEBUG => ("7", "DEBUG", 34),
+        Level::TRACE => ("7", "TRACE", 35),
+    }
+}
+
 fn prefix(style: Style, level: Level) -> String {
-    let (priority, word, colour) = match level {
-        Level::ERROR => (3, "ERROR", 31),
-        Level::WARN => (4, "WARN ", 33),
-        Level::INFO => (6, "INFO ", 32),
-        Level::DEBUG => (7, "DEBUG", 34),
-        Level::TRACE => (7, "TRACE", 35),
-    };
+    let (priority, word, colour) = look_of(level);
     match style {
         Style::Journal => format!("<{priority}>"),
         Style::Plain => format!("{} {word} ", time()),
@@ -152,16 +180,31 @@ fn time() -> String {
     }
 }
 
-/// The message, and the other fields behind it as ` name=value`.
+/// The message, the fields that the journal knows by a name of theirs, and the others behind the message as ` name=value`.
 #[derive(Default)]
 struct Text {
     message: String,
     fields: String,
+    known: Vec<(&'static str, String)>,
+}
+
+/// The journal's names of an event's fields.
+fn journal_name(field: &str) -> Option<&'static str> {
+    match field {
+        "token" => Some("RENEWD_TOKEN"),
+        "path" => Some("RENEWD_PATH"),
+        "reason" => Some("RENEWD_REASON"),
+        _ => None,
+    }
 }
 
 impl Text {
     fn put(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         use fmt::Write;
+        if let Some(name) = journal_name(field.name()) {
+            self.known.push((name, value.to_string()));
+            return;
+        }
         // Writing to a String fails only where a Display of ours does: then what came out so far stands.
         let _ = match field.name() {
             "message" => self.message.write_fmt(value),
@@ -294,7 +337,7 @@ mod tests {
         let kept = Kept::default();
         let writer = kept.clone();
         let options = Options { style, level, level_is_unknown: false };
-        let subscriber = subscriber(options, move || writer.clone());
+        let subscriber = subscriber(options, None, move || writer.clone());
         tracing::subscriber::with_default(subscriber, log);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -304,12 +347,44 @@ mod tests {
     fn journal_lines_carry_their_priority_each() {
         let text = logged(Style::Journal, LevelFilter::TRACE, || {
             tracing::error!("e");
-            tracing::warn!(token = "a", tries = 3, "first\nsecond");
+            tracing::warn!(token = "a", reason = "hook", path = "/p", tries = 3, "first\nsecond");
             tracing::info!("i");
             tracing::debug!("d");
             tracing::trace!("t");
         });
-        assert_eq!(text, "<3>e\n<4>first\n<4>second token=a tries=3\n<6>i\n<7>d\n<7>t\n");
+        assert_eq!(text, "<3>e\n<4>first\n<4>second tries=3\n<6>i\n<7>d\n<7>t\n");
+    }
+
+    #[test]
+    fn the_journal_gets_fields_and_what_it_does_not_take_is_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let server = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let options = Options { style: Style::Journal, level: LevelFilter::INFO, level_is_unknown: false };
+        let subscriber = subscriber(options, Journal::connect(&path), move || writer.clone());
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJl";
+        let mut read = String::new();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!(token = %"a", reason = "hook", path = %token, "it failed: {token}");
+            let mut buffer = [0; 512];
+            let length = server.recv(&mut buffer).unwrap();
+            read = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            drop(server);
+            tracing::info!(token = "a", "the journal is gone");
+        });
+        let lines: Vec<&str> = read.lines().collect();
+        let wanted = [
+            "PRIORITY=3",
+            "SYSLOG_IDENTIFIER=renewd",
+            "MESSAGE=it failed: [masked]",
+            "RENEWD_TOKEN=a",
+            "RENEWD_REASON=hook",
+            "RENEWD_PATH=[masked]",
+        ];
+        assert_eq!(lines, wanted);
+        assert_eq!(String::from_utf8_lossy(&kept.0.lock().unwrap()), "<6>the journal is gone\n");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod hook;
 pub mod keeper;
 pub mod load;
 pub mod log;
+pub mod names;
 pub mod socket;
 pub mod store;
 pub mod systemd;

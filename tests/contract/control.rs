@@ -317,6 +317,12 @@ fn another_user_of_the_group_reads_and_changes_nothing() {
     };
     let read = as_nobody(&["status", "--json"]).expect(0);
     assert!(!read.stdout.contains(&a));
+    // Of its claims only the names.
+    let shown: Value = serde_json::from_str(&read.stdout).expect("JSON");
+    let claims = &shown["tokens"][0]["claims"];
+    assert_eq!(claims["registered"], serde_json::json!({}), "{claims}");
+    assert!(claims["others"].as_array().is_some_and(|names| names.iter().any(|name| name == "iss")), "{claims}");
+    assert!(!read.stdout.contains("key-a"), "{shown:#}");
     for args in [&["rotate", "--force"][..], &["reload"]] {
         let refused = as_nobody(args);
         refused.expect(1);

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::support::{Sandbox, eventually, names_in, token, until};
 
 fn command(sandbox: &Sandbox, name: &str, more: &str) -> String {
@@ -108,7 +110,8 @@ fn one_that_hangs_is_killed_with_its_children_and_holds_nobody_up() {
     until("the first is dead with its child", || first[..2].iter().all(|p| dead(p)));
     until("it ran once more for the rotation meanwhile", || all().len() >= 4);
     until("the log tells", || daemon.log().contains("hang"));
-    assert_eq!(daemon.token("a")["state"], "valid", "a hook is not the token");
+    let told = daemon.token("a");
+    assert_eq!((&told["state"], &told["reason"]), (&json!("retrying"), &json!("hook")), "the token is valid still");
     daemon.stop();
     until("none is left behind", || all().iter().all(|p| dead(p)));
 }
@@ -262,7 +265,7 @@ fn a_signal_reaches_the_process_of_the_pid_file() {
         assert!(daemon.alive(), "{content:?}");
     }
     until("the log tells", || daemon.log().contains("pid"));
-    assert_eq!(daemon.token("a")["state"], "valid");
+    until("status tells", || daemon.token("a")["reason"] == "hook");
     let alive = job.try_wait().expect("wait").is_none();
     let _ = job.kill();
     let _ = job.wait();
@@ -282,8 +285,55 @@ fn once_waits_for_its_hooks() {
     assert_eq!(lines(&sandbox.path("told")), ["a"], "nothing was rotated");
 }
 
+/// The night's call: the token is renewed, and the service never heard of it.
 #[test]
-fn one_that_fails_is_logged_and_harms_nobody() {
+fn a_hook_that_fails_is_its_tokens_trouble_until_a_later_run_goes_well() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir().display();
+    sandbox.script("reload", &format!("cd {dir}\necho ran >> runs\n[ ! -e broken ] || exit 7"));
+    telling(&sandbox, "$RENEWD_TOKEN_NAME/$RENEWD_REASON");
+    sandbox.put("broken", "");
+    let hook = command(&sandbox, "reload", "");
+    let page = command(&sandbox, "tell", "after = \"1ms\"");
+    sandbox.config(token("a").hook("after_rotate", &hook).hook("on_failure", &page));
+    let daemon = sandbox.start();
+    until("it is told", || daemon.token("a")["reason"] == "hook");
+    let row = daemon.token("a");
+    assert_eq!((&row["state"], &row["on_disk"], &row["failures"]), (&json!("retrying"), &json!(true), &json!(1)));
+    let error = row["last_error"].as_str().unwrap_or_default().to_owned();
+    assert!(error.contains("after_rotate") && error.contains("status 7") && error.contains("next rotation"), "{error}");
+    until("on_failure is run", || lines(&sandbox.path("told")) == ["a/hook"]);
+    sandbox.ours(&["status", "a"]).expect(0);
+    fs::remove_file(sandbox.path("broken")).expect("rm");
+    assert_eq!(lines(&sandbox.path("runs")).len(), 1, "it was run again by itself");
+    sandbox.ours(&["rotate", "--force", "a"]).expect(0);
+    until("well again", || daemon.token("a")["state"] == "valid");
+    until("its end is told", || lines(&sandbox.path("told")).last().is_some_and(|line| line == "a/recovered"));
+    assert!(daemon.token("a")["reason"].is_null());
+    daemon.stop();
+}
+
+#[test]
+fn one_that_could_not_be_started_is_tried_again() {
+    let sandbox = Sandbox::new();
+    let retry = "retry = { initial = \"100ms\", max = \"300ms\" }";
+    telling(&sandbox, "$RENEWD_TOKEN_NAME");
+    let hook = command(&sandbox, "tell", "");
+    sandbox.config(token("a").line(retry).hook("after_rotate", &hook));
+    sandbox.ours(&["check"]).expect(0);
+    // Its interpreter is missing: that is found when it is started.
+    sandbox.put("tell", "#!/no/such/interpreter\n");
+    let daemon = sandbox.start();
+    until("it is told", || daemon.token("a")["reason"] == "hook");
+    until("it is tried again", || daemon.token("a")["failures"].as_u64() >= Some(3));
+    telling(&sandbox, "$RENEWD_TOKEN_NAME");
+    until("it ran", || lines(&sandbox.path("told")) == ["a"]);
+    until("well again", || daemon.token("a")["state"] == "valid");
+    daemon.stop();
+}
+
+#[test]
+fn one_that_fails_is_logged_fails_once_and_harms_nobody() {
     let sandbox = Sandbox::new();
     sandbox.script("fail", "exit 3");
     let hook = command(&sandbox, "fail", "");
@@ -294,6 +344,12 @@ fn one_that_fails_is_logged_and_harms_nobody() {
         (log.contains("fail") && log.contains('3')).then_some(())
     });
     assert!(sandbox.rotate(&["a"]));
-    assert_eq!(daemon.token("a")["state"], "valid");
     assert!(daemon.alive());
+    daemon.stop();
+    // The token is in place; what should have been told is not.
+    sandbox.put("config.toml", sandbox.config_text("", token("b").hook("after_rotate", &hook)));
+    let ran = sandbox.ours(&["once"]).expect(1);
+    assert!(ran.stderr.contains("exited with status 3"), "{ran:?}");
+    sandbox.jwt("b");
+    sandbox.ours(&["once"]).expect(0);
 }

@@ -6,7 +6,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asked;
 mod atomic;
+mod changed_files;
 mod control;
 mod crash;
 mod credentials;

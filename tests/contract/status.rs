@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Sandbox, openssl, token, until};
 
@@ -74,7 +74,9 @@ fn status_has_its_shape_and_its_states() {
     assert_eq!(daemon.token("pending")["reason"], "machine");
     // A required token that is expired, and one that is retrying but valid.
     sandbox.ours(&["status"]).expect(1);
-    sandbox.ours(&["status", "retrying"]).expect(0);
+    // Its folder is gone, and with it what readers found.
+    assert_eq!(daemon.token("retrying")["on_disk"], false);
+    sandbox.ours(&["status", "retrying"]).expect(1);
     sandbox.ours(&["status", "valid", "forever"]).expect(0);
     let filtered = sandbox.ours(&["status", "--json", "valid"]).expect(0);
     let filtered: Value = serde_json::from_str(&filtered.stdout).expect("JSON");
@@ -82,6 +84,87 @@ fn status_has_its_shape_and_its_states() {
     let human = sandbox.ours(&["status"]).stdout;
     for name in names {
         assert!(human.contains(name), "{human}");
+    }
+    daemon.stop();
+}
+
+/// What the person on call asks: since when, how often, when next, which file, what happened.
+#[test]
+fn a_token_that_fails_tells_since_when_and_what_comes_next() {
+    let sandbox = Sandbox::new();
+    sandbox.mkdir("out/sub");
+    sandbox.script("hook", "exit 0");
+    let hook = format!("command = [\"{}\"]", sandbox.path("hook").display());
+    let retry = "retry = { initial = \"200ms\", max = \"500ms\" }";
+    let a = token("a").plain("a.token").plain("sub/a").line(retry).hook("after_rotate", &hook);
+    let opaque = token("opaque").line("required = false").plain("nowhere/t");
+    sandbox.config(format!("{a}{opaque}"));
+    let daemon = sandbox.start();
+    until("the hook has run", || daemon.token("a")["last_hook"]["ok"] == true);
+    let status = daemon.status();
+    assert_eq!((&status["from"], &status["pid"]), (&json!("daemon"), &json!(daemon.pid())));
+    assert_eq!(status["renewd"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["state_dir"], sandbox.path("state").to_str().expect("UTF-8"));
+    assert_eq!(status["control_socket"], sandbox.path("control.sock").to_str().expect("UTF-8"));
+    assert!(is_time(&status["started_at"]) && is_time(&status["now"]), "{status:#}");
+    let well = daemon.token("a");
+    for member in ["failing_since", "next_try_at", "expired_since"] {
+        assert!(well[member].is_null(), "{member}: {well:#}");
+    }
+    assert_eq!(well["tries"], 0);
+    assert!(is_time(&well["last_try_at"]), "{well:#}");
+    let hook = &well["last_hook"];
+    assert!(hook["hook"] == "after_rotate" && is_time(&hook["started_at"]) && is_time(&hook["ended_at"]), "{hook:#}");
+    assert_eq!(well["claims"]["registered"]["iss"], "key-a");
+    let output = &well["outputs"][0];
+    assert_eq!((&output["mode"], &output["problem"]), (&json!("0600"), &Value::Null));
+    assert!(is_time(&output["written_at"]), "{output:#}");
+    let what = |row: &Value| -> Vec<String> {
+        let events = row["events"].as_array().into_iter().flatten();
+        events.map(|event| event["what"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert!(what(&well)[0].starts_with("renewed, valid until 2"), "{well:#}");
+    assert!(what(&well).contains(&"after_rotate ran".to_owned()), "{well:#}");
+
+    fs::remove_dir_all(sandbox.out("sub")).expect("rm -r");
+    until("it fails", || daemon.token("a")["tries"].as_u64() > Some(2));
+    let row = daemon.token("a");
+    assert_eq!((&row["state"], &row["reason"], &row["on_disk"]), (&json!("retrying"), &json!("delivery"), &json!(false)));
+    let moment = |value: &Value| value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).expect("a time");
+    let now = moment(&daemon.status()["now"]);
+    assert!(moment(&row["failing_since"]) <= now, "{row:#}");
+    // A write that is tried again twice a second, not at the next rotation.
+    assert!(moment(&row["next_try_at"]).as_second() - now.as_second() <= 2, "{row:#}");
+    assert!(moment(&row["next_rotation_at"]).as_second() - now.as_second() > 1000, "{row:#}");
+    let (there, gone) = (&row["outputs"][0], &row["outputs"][1]);
+    assert!(there["problem"].is_null() && is_time(&there["written_at"]), "{row:#}");
+    assert!(gone["written_at"].is_null() && gone["problem"].as_str().is_some_and(|why| why.contains("sub")), "{row:#}");
+    let failed: Vec<String> = what(&row).into_iter().filter(|what| what.starts_with("not delivered")).collect();
+    assert!(matches!(&failed[..], [one] if one.contains(" times since 2")), "{failed:?}");
+    // What the machine lacks is looked for again by itself.
+    let lacking = daemon.token("opaque");
+    assert!(lacking["reason"] == "machine" && is_time(&lacking["next_try_at"]), "{lacking:#}");
+    assert!(lacking["claims"].is_null() && lacking["last_try_at"].is_null(), "{lacking:#}");
+    sandbox.mkdir("out/sub");
+    until("well again", || daemon.token("a")["failing_since"].is_null());
+    assert!(what(&daemon.token("a")).last().is_some_and(|what| what == "well again"));
+    daemon.stop();
+}
+
+#[test]
+fn the_first_line_of_a_run_tells_what_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.config(format!("{}{}", token("a"), token("b")));
+    sandbox.ours(&["once", "a"]).expect(0);
+    let daemon = sandbox.start();
+    let log = daemon.log();
+    let first = log.lines().find(|line| line.contains(" starts: ")).expect("the line");
+    let places = ["config.toml", "state", "control.sock"].map(|name| sandbox.path(name).display().to_string());
+    for word in [env!("CARGO_PKG_VERSION"), "2 tokens, 2 files, 1 kept from an earlier run"]
+        .into_iter()
+        .chain(places.iter().map(String::as_str))
+    {
+        assert!(first.contains(word), "{word}: {first}");
     }
     daemon.stop();
 }

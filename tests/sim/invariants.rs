@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use renewd::core::engine::{Action, Event, Issued, LineAt, State, TokenState, Want, Wiring};
+use renewd::core::engine::{Action, Event, Issued, LineAt, Reason, State, TokenState, Want, Wiring};
 use renewd::core::schedule::{self, Life};
 use renewd::core::settings::{FileSpec, Format, TargetPath, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
@@ -21,6 +21,7 @@ pub struct Invariants {
     /// From here on nothing fails and nobody meddles.
     pub calm_since: Option<Now>,
     op_of: BTreeMap<TargetPath, u64>,
+    writes: BTreeMap<TargetPath, Vec<Boot>>,
     flights: BTreeMap<TokenName, BTreeSet<u64>>,
     persisted: BTreeMap<TokenName, u64>,
     last_obtain: BTreeMap<TokenName, Boot>,
@@ -66,7 +67,7 @@ impl Invariants {
                 self.kept.clear();
                 self.stir_all();
             }
-            Event::HookDone { name } => drop(self.hooks.remove(name)),
+            Event::HookDone { name, .. } => drop(self.hooks.remove(name)),
             Event::Obtained { name, generation, .. } | Event::ObtainFailed { name, generation, .. } => {
                 self.flights.entry(name.clone()).or_default().remove(generation);
                 // A parent's answer sets its children going.
@@ -75,7 +76,9 @@ impl Invariants {
                 }
             }
             // An answer that comes late or twice ends nothing.
-            Event::Delivered { path, op } | Event::DeliverFailed { path, op, .. } | Event::Removed { path, op, .. }
+            Event::Delivered { path, op, .. }
+            | Event::DeliverFailed { path, op, .. }
+            | Event::Removed { path, op, .. }
                 if self.op_of.get(path) == Some(op) =>
             {
                 self.op_of.remove(path);
@@ -192,6 +195,7 @@ impl Invariants {
             Action::Obtain { name, generation, parents } => self.on_obtain(name, *generation, parents, plan, now),
             Action::Deliver { path, op, lines, .. } => {
                 self.on_op(path, *op)?;
+                self.never_hot(path, now)?;
                 self.on_deliver(path, lines, plan, log, disk)
             }
             Action::Remove { path, op } => {
@@ -290,6 +294,14 @@ impl Invariants {
             }
         }
         Ok(())
+    }
+
+    /// "No file is written over and over, whoever else writes it."
+    fn never_hot(&mut self, path: &TargetPath, now: Now) -> Result<(), String> {
+        let writes = self.writes.entry(path.clone()).or_default();
+        writes.retain(|at| now.boot.since(*at) < Duration::from_secs(30));
+        writes.push(now.boot);
+        if writes.len() > 60 { Err(format!("{path:?} is written {} times in 30 s", writes.len())) } else { Ok(()) }
     }
 
     /// "Never two operations on one file at a time": so none can land out of order.
@@ -442,13 +454,17 @@ impl Invariants {
             }
         }
         let planned = |path: &&TargetPath| plan.targets.iter().any(|target| target.path == **path);
-        if let Some(path) = disk.keys().find(|path| !planned(path)) {
+        // What somebody else put there stays.
+        let is_ours = |(_, (lines, _)): &(&TargetPath, &(Vec<LineAt>, FileSpec))| !lines.is_empty();
+        if let Some((path, _)) = disk.iter().filter(is_ours).find(|(path, _)| !planned(path)) {
             return Err(format!("{path:?} is left over"));
         }
         for wire in plan.tokens.iter().filter(|wire| obtainable(plan, &wire.name)) {
             let row = state.token_status(&wire.name, now).ok_or(format!("{} has no row", wire.name))?;
             let lacking = plan.targets.iter().any(|t| t.lack.is_some() && t.lines.iter().any(|l| l.token == wire.name));
-            if row.state != TokenState::Valid && !lacking {
+            // A hook that failed runs again after the next rotation only.
+            let of_hook = row.state == TokenState::Retrying && row.reason == Some(Reason::Hook);
+            if row.state != TokenState::Valid && !lacking && !of_hook {
                 return Err(format!("{} is {:?}: {:?}", wire.name, row.state, row.last_error));
             }
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::core::engine::{
-    Action, Answer, Event, HookKind, Issued, Mode, Note, Persist, Reason, Restored, State, TokenWire, Want, Wiring,
-    step,
+    Action, Answer, Event, Found, HookEnd, HookKind, Issued, Mode, Note, Persist, Reason, Restored, State, TokenState,
+    TokenWire, Want, Wiring, step,
 };
 use renewd::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Schedule, TargetPath, TargetPlan, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
@@ -20,7 +20,10 @@ struct Script {
     state: State,
     seconds: u64,
     fails: bool,
+    deliveries: usize,
     hooks: Vec<HookKind>,
+    /// How the next hooks end, the last one first; then they go well.
+    hook_ends: Vec<HookEnd>,
     answers: Vec<Answer>,
     exited: bool,
 }
@@ -52,7 +55,16 @@ fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
 impl Script {
     fn new() -> Self {
         let state = State::new(Mode::Daemon, 1, Vec::new(), Vec::new(), Self::at(0));
-        Self { state, seconds: 0, fails: false, hooks: Vec::new(), answers: Vec::new(), exited: false }
+        Self {
+            state,
+            seconds: 0,
+            fails: false,
+            deliveries: 0,
+            hooks: Vec::new(),
+            hook_ends: Vec::new(),
+            answers: Vec::new(),
+            exited: false,
+        }
     }
 
     fn at(seconds: u64) -> Now {
@@ -72,11 +84,15 @@ impl Script {
                     Action::Deliver { path, op, .. } if self.fails => {
                         events.push(Event::DeliverFailed { path, op, message: "full".into() });
                     }
-                    Action::Deliver { path, op, .. } => events.push(Event::Delivered { path, op }),
+                    Action::Deliver { path, op, .. } => {
+                        self.deliveries += 1;
+                        events.push(Event::Delivered { path, op, is_new: true });
+                    }
                     Action::Remove { path, op } => events.push(Event::Removed { path, op, failed: None }),
                     Action::Hook { name, kind, .. } => {
                         self.hooks.push(kind);
-                        events.push(Event::HookDone { name });
+                        let end = self.hook_ends.pop().unwrap_or(HookEnd::Done);
+                        events.push(Event::HookDone { name, kind, end });
                     }
                     Action::Reply { answer, .. } => self.answers.push(answer),
                     Action::Exit => self.exited = true,
@@ -103,6 +119,13 @@ impl Script {
         assert_eq!(self.give(failed), None);
     }
 
+    /// Passes the time, and answers what the source is asked for.
+    fn live(&mut self, seconds: u64) {
+        if let Some(asked) = self.pass(seconds) {
+            self.obtained(asked);
+        }
+    }
+
     fn pass(&mut self, seconds: u64) -> Option<u64> {
         self.seconds += seconds;
         self.give(Event::Wake)
@@ -123,6 +146,95 @@ fn a_spell_is_over_only_when_the_token_is_on_disk() {
     script.fails = false;
     script.pass(60);
     assert_eq!(script.hooks[1..], [HookKind::AfterRotate, HookKind::Recovered]);
+}
+
+#[test]
+fn a_hook_that_fails_troubles_its_token_until_it_goes_well_after_the_next_rotation() {
+    let mut script = Script::new();
+    script.hook_ends = vec![HookEnd::Failed("after_rotate: exited with status 3".into())];
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    script.obtained(asked);
+    // on_failure is told once, of the hook.
+    assert_eq!(script.hooks, [HookKind::AfterRotate, HookKind::Failing(Reason::Hook)]);
+    let row = |script: &Script| script.state.token_status(&name(), Script::at(script.seconds)).expect("a row");
+    assert_eq!((row(&script).state, row(&script).reason), (TokenState::Retrying, Some(Reason::Hook)));
+    assert!(row(&script).last_error.is_some_and(|error| error.contains("status 3")));
+    script.pass(600);
+    assert_eq!(script.hooks.len(), 2, "it is not run again by itself: {:?}", script.hooks);
+    let want = Want::Rotate { names: BTreeSet::new(), force: false };
+    let asked = script.give(Event::Wanted { id: 1, want, timeout: Duration::from_secs(9) }).expect("it is obtained");
+    script.obtained(asked);
+    assert_eq!(script.hooks[2..], [HookKind::AfterRotate, HookKind::Recovered]);
+    assert_eq!((row(&script).state, row(&script).reason), (TokenState::Valid, None));
+}
+
+#[test]
+fn a_hook_that_cannot_be_started_is_tried_again_and_one_of_on_failure_makes_no_spell() {
+    let mut script = Script::new();
+    let not_started = |hook: &str| HookEnd::NotStarted(format!("{hook}: not found").into());
+    // From the last: after_rotate, on_failure, after_rotate again.
+    script.hook_ends = vec![not_started("on_failure"), not_started("after_rotate")];
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    script.obtained(asked);
+    assert_eq!(script.hooks, [HookKind::AfterRotate, HookKind::Failing(Reason::Hook)]);
+    for _ in 0..10 {
+        script.pass(1);
+    }
+    let mut later = script.hooks[2..].to_vec();
+    later.sort_by_key(|kind| format!("{kind:?}"));
+    assert_eq!(later, [HookKind::AfterRotate, HookKind::Failing(Reason::Hook), HookKind::Recovered]);
+    let row = script.state.token_status(&name(), Script::at(script.seconds)).expect("a row");
+    assert_eq!((row.state, row.reason), (TokenState::Valid, None));
+}
+
+fn restored(script: &mut Script) -> bool {
+    let path = TargetPath::from(PathBuf::from("/out/a"));
+    let before = script.deliveries;
+    script.give(Event::Found { path, found: Found::Gone });
+    script.deliveries > before
+}
+
+#[test]
+fn a_file_that_is_changed_is_written_again_at_once_and_two_that_fight_are_told() {
+    let mut script = Script::new();
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    script.obtained(asked);
+    let row = |script: &Script| script.state.token_status(&name(), Script::at(script.seconds)).expect("a row");
+    // Now and then: written again each time.
+    for _ in 0..10 {
+        script.live(130);
+        assert!(restored(&mut script));
+        assert_eq!((row(&script).state, row(&script).on_disk), (TokenState::Valid, true));
+    }
+    // Each time it is written: a few times, then less and less often.
+    script.live(130);
+    for _ in 0..3 {
+        assert!(restored(&mut script));
+    }
+    assert!(!restored(&mut script), "written without end");
+    let fighting = row(&script);
+    assert_eq!(
+        (fighting.state, fighting.on_disk, fighting.reason),
+        (TokenState::Retrying, false, Some(Reason::Delivery))
+    );
+    assert!(fighting.last_error.is_some_and(|error| error.contains("somebody else") && error.contains("3 times")));
+    let before = script.deliveries;
+    for _ in 0..1800 {
+        script.live(1);
+        restored(&mut script);
+    }
+    let writes = script.deliveries - before;
+    assert!((4..=12).contains(&writes), "{writes} writes in half an hour");
+    // The other one has given up: written once more, and well again after a while without it.
+    for _ in 0..300 {
+        script.live(1);
+    }
+    assert!(row(&script).on_disk, "readers find it");
+    for _ in 0..130 {
+        script.live(1);
+    }
+    assert_eq!((row(&script).state, row(&script).reason), (TokenState::Valid, None));
+    assert!(restored(&mut script), "a new one is a new one");
 }
 
 #[test]

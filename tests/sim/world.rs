@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Doubt, Event, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State, TokenWire, Want,
-    Wiring, step,
+    Action, Doubt, Event, Found, HookEnd, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State,
+    TokenWire, Want, Wiring, step,
 };
 use renewd::core::settings::{
     FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPath, TargetPlan,
@@ -34,6 +34,8 @@ pub struct Faults {
     /// Paths where a write fails.
     pub unwritable: BTreeSet<TargetPath>,
     pub no_state: bool,
+    /// Paths that somebody else changes after each write.
+    pub meddled: BTreeSet<TargetPath>,
 }
 
 #[derive(Clone)]
@@ -64,6 +66,10 @@ pub struct World {
     /// Operations by number: the path, and what will stand there (nothing: it is removed).
     under_way: BTreeMap<u64, (TargetPath, Option<Content>)>,
     wake: Option<Boot>,
+    /// Files that were written in this life: a look tells whether they changed since.
+    stamped: BTreeSet<TargetPath>,
+    changed: BTreeMap<TargetPath, Found>,
+    looked: Boot,
     requests: u64,
     trace: Vec<u8>,
     pub seen: Invariants,
@@ -98,6 +104,7 @@ impl World {
                 hanging: BTreeSet::new(),
                 unwritable: BTreeSet::new(),
                 no_state: false,
+                meddled: BTreeSet::new(),
             },
             plan,
             log: BTreeMap::new(),
@@ -106,6 +113,9 @@ impl World {
             disk: BTreeMap::new(),
             under_way: BTreeMap::new(),
             wake: None,
+            stamped: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            looked: now.boot,
             requests: 0,
             trace: Vec::new(),
             seen: Invariants::default(),
@@ -125,6 +135,12 @@ impl World {
         self.seen.calm_since = Some(self.now);
         self.give(Event::ClockChanged)?;
         self.pass(QUIET)?;
+        self.seen.converged(&self.plan, &self.disk, &self.state, self.now)?;
+        // "A file that somebody else removed or changed is as it shall be within 40 s, without anybody asking."
+        for path in self.stamped.clone() {
+            self.tamper(&path);
+        }
+        self.pass(Duration::from_secs(40))?;
         self.seen.converged(&self.plan, &self.disk, &self.state, self.now)
     }
 
@@ -137,6 +153,7 @@ impl World {
         self.faults.hanging.clear();
         self.faults.unwritable.clear();
         self.faults.no_state = false;
+        self.faults.meddled.clear();
     }
 
     /// Something that a person, the network or the machine does.
@@ -176,8 +193,44 @@ impl World {
                 self.heal();
                 Ok(())
             }
+            96..=97 => {
+                let one = path(self.rng.usize(0..6));
+                self.tamper(&one);
+                if !self.faults.meddled.remove(&one) {
+                    self.faults.meddled.insert(one);
+                }
+                Ok(())
+            }
             _ => self.give(Event::Wake),
         }
+    }
+
+    /// Somebody else removes a file, or puts another one in its place.
+    fn tamper(&mut self, path: &TargetPath) {
+        if !self.disk.contains_key(path) {
+            return;
+        }
+        let found = if self.rng.bool() {
+            self.disk.remove(path);
+            Found::Gone
+        } else {
+            self.disk.insert(path.clone(), (Vec::new(), FileSpec::default()));
+            Found::Changed { at: Some(self.now.wall) }
+        };
+        self.note(|| format!("{path:?} is tampered with: {found:?}"));
+        if self.stamped.contains(path) {
+            self.changed.insert(path.clone(), found);
+        }
+    }
+
+    /// Tells of files that are not as they were written.
+    fn look(&mut self) -> Result<(), String> {
+        self.looked = self.now.boot;
+        for (path, found) in std::mem::take(&mut self.changed) {
+            self.stamped.remove(&path);
+            self.give(Event::Found { path, found })?;
+        }
+        Ok(())
     }
 
     fn reload(&mut self, plan: Wiring) -> Result<(), String> {
@@ -234,6 +287,7 @@ impl World {
             _ => Want::Valid { names, min_valid },
         };
         let timeout = Duration::from_millis(self.rng.u64(0..60_000));
+        self.look()?;
         self.seen.asked(self.requests, &want, self.now, timeout);
         self.give(Event::Wanted { id: self.requests, want, timeout })
     }
@@ -252,6 +306,8 @@ impl World {
         let targets =
             targets.map(|(path, lines)| RestoredTarget { path: path.clone(), lines: lines.clone() }).collect();
         self.pending.clear();
+        self.stamped.clear();
+        self.changed.clear();
         self.wake = None;
         self.now.boot.0 += 50;
         self.now.wall.0 += 50;
@@ -272,10 +328,13 @@ impl World {
             let cut = self.now.boot.plus(Duration::from_secs(30));
             let wake = self.wake.unwrap_or(cut).min(cut).max(Boot(self.now.boot.0 + 1));
             let next = self.pending.first_key_value().map(|((at, _), _)| *at);
-            let at = next.unwrap_or(wake).min(wake).min(end).max(self.now.boot);
+            let look = self.looked.plus(Duration::from_millis(29_500));
+            let at = next.unwrap_or(wake).min(wake).min(look).min(end).max(self.now.boot);
             self.now.wall.0 += (at.0 - self.now.boot.0) as i64;
             self.now.boot = at;
-            if next == Some(at) {
+            if at >= look {
+                self.look()?;
+            } else if next == Some(at) {
                 if let Some((_, (life, event))) = self.pending.pop_first()
                     && life == self.life
                 {
@@ -304,14 +363,33 @@ impl World {
         }
         if let Some((path, content)) = op.and_then(|op| self.under_way.remove(&op)) {
             let done = !matches!(event, Event::DeliverFailed { .. } | Event::Removed { failed: Some(_), .. });
-            if done || self.rng.u32(0..8) == 0 {
+            // A removal leaves what is somebody else's.
+            let foreign = content.is_none() && self.disk.get(&path).is_some_and(|(lines, _)| lines.is_empty());
+            if (done || self.rng.u32(0..8) == 0) && !foreign {
                 self.put(&path, content)?;
+            }
+            if done {
+                self.stamp(&path, matches!(event, Event::Delivered { .. }));
             }
             if done && matches!(event, Event::Removed { .. }) {
                 self.log_targets.remove(&path);
             }
         }
         self.give(event)
+    }
+
+    /// How the file stands is known from here on; where somebody meddles, not for long.
+    fn stamp(&mut self, path: &TargetPath, is_written: bool) {
+        self.changed.remove(path);
+        self.stamped.remove(path);
+        if is_written {
+            self.stamped.insert(path.clone());
+            if self.faults.meddled.contains(path) {
+                self.tamper(path);
+                // Somebody looks each second or two, too.
+                self.looked = Boot(self.now.boot.0.saturating_sub(28_000));
+            }
+        }
     }
 
     fn put(&mut self, path: &TargetPath, content: Option<Content>) -> Result<(), String> {
@@ -389,7 +467,7 @@ impl World {
                 self.under_way.insert(op, (path.clone(), Some((lines, spec))));
                 let event = match fails {
                     true => Event::DeliverFailed { path, op, message: "disk full".into() },
-                    false => Event::Delivered { path, op },
+                    false => Event::Delivered { path, op, is_new: true },
                 };
                 let most = if self.rng.u32(0..20) == 0 { 15_000 } else { 30 };
                 self.later(if self.seen.calm_since.is_some() { 30 } else { most }, event);
@@ -399,7 +477,15 @@ impl World {
                 self.under_way.insert(op, (path.clone(), None));
                 self.later(30, Event::Removed { path, op, failed });
             }
-            Action::Hook { name, .. } => self.later(20_000, Event::HookDone { name }),
+            Action::Hook { name, kind, .. } => {
+                let end = match self.rng.u32(0..6) {
+                    _ if self.seen.calm_since.is_some() => HookEnd::Done,
+                    0 => HookEnd::Failed("exited with status 1".into()),
+                    1 => HookEnd::NotStarted("was not found".into()),
+                    _ => HookEnd::Done,
+                };
+                self.later(20_000, Event::HookDone { name, kind, end });
+            }
             Action::WakeAt(at) => self.wake = at,
             Action::Reread => self.later(10, Event::Plan(self.plan.clone())),
             _ => {}

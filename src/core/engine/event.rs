@@ -19,6 +19,8 @@ pub enum Reason {
     InvalidAnswer,
     Machine,
     Delivery,
+    /// `after_rotate` failed: the token itself is well.
+    Hook,
 }
 
 impl Reason {
@@ -29,6 +31,7 @@ impl Reason {
             Self::InvalidAnswer => "invalid_answer",
             Self::Machine => "machine",
             Self::Delivery => "delivery",
+            Self::Hook => "hook",
         }
     }
 }
@@ -154,6 +157,39 @@ pub enum HookKind {
     Recovered,
 }
 
+impl HookKind {
+    /// Its table in the config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AfterRotate => "after_rotate",
+            Self::Failing(_) | Self::Recovered => "on_failure",
+        }
+    }
+}
+
+/// How a run of a hook ended; a failure says in one line what failed, beginning with the hook's table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HookEnd {
+    Done,
+    /// It ran and failed: it is not run again by itself.
+    Failed(Arc<str>),
+    /// It could not be started: it is tried again.
+    NotStarted(Arc<str>),
+    /// Ended by renewd's own end, or not in the config any more: nobody's failure.
+    Dropped,
+}
+
+/// How a file stands that is not as renewd left it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// It is not there, or its folder is not.
+    Gone,
+    /// Another file, or the same one with another size, time, mode or owner; `at`: when, as far as the file tells.
+    Changed { at: Option<Wall> },
+    /// It cannot be looked at; or, of one that is written again, nobody had looked.
+    Unseen,
+}
+
 /// What happened in the world.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
@@ -200,9 +236,11 @@ pub enum Event {
         generation: u64,
         message: Arc<str>,
     },
+    /// `is_new`: the file was not exactly so before.
     Delivered {
         path: TargetPath,
         op: OpId,
+        is_new: bool,
     },
     DeliverFailed {
         path: TargetPath,
@@ -215,8 +253,15 @@ pub enum Event {
         op: OpId,
         failed: Option<Arc<str>>,
     },
+    /// A look at a file found it otherwise than renewd left it.
+    Found {
+        path: TargetPath,
+        found: Found,
+    },
     HookDone {
         name: TokenName,
+        kind: HookKind,
+        end: HookEnd,
     },
     /// Time has passed.
     Wake,
@@ -247,6 +292,8 @@ pub struct LineAt {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     Done,
+    /// New ones are on disk: when each of them ends, in order of their names.
+    Rotated(Vec<(TokenName, Option<Wall>)>),
     /// The token is at hand under this generation.
     Token {
         generation: u64,
@@ -364,8 +411,23 @@ pub enum Note {
         name: TokenName,
         message: Arc<str>,
     },
+    /// A file that was found like that is written again.
+    Restored {
+        path: TargetPath,
+        found: Found,
+    },
     Recovered {
         name: TokenName,
+    },
+    HookDone {
+        name: TokenName,
+        kind: HookKind,
+    },
+    HookFailed {
+        name: TokenName,
+        kind: HookKind,
+        message: Arc<str>,
+        retry_in: Option<Duration>,
     },
     Expired {
         name: TokenName,

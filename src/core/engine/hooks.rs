@@ -1,11 +1,20 @@
-//! Owns: when a hook runs: one at a time for a token, eight at a time in all, and a rotation meanwhile once more.
+//! Owns: when a hook runs: one at a time for a token, eight at a time in all, and a rotation meanwhile once more; and what
+//! its failure means: a trouble of its token, tried again only where it could not be started.
 //! Does not: run it.
 
+use std::sync::Arc;
+
 use super::State;
-use super::event::{Action, HookKind};
+use super::event::{Action, HookEnd, HookKind, Note, Reason};
+use super::record::{HookRun, Trouble, Untold};
+use crate::core::schedule;
 use crate::core::settings::TokenName;
+use crate::core::time::{Boot, Now};
 
 const AT_ONCE: usize = 8;
+
+/// Sets the draws for hooks apart from those for tries and files.
+const HOOKS: u32 = 1 << 21;
 
 impl State {
     pub(super) fn queue_hook(&mut self, name: &TokenName, kind: HookKind) {
@@ -16,11 +25,7 @@ impl State {
         }
     }
 
-    pub(super) fn hook_done(&mut self, name: &TokenName) {
-        self.hooks_running.remove(name);
-    }
-
-    pub(super) fn start_hooks(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn start_hooks(&mut self, now: Now, out: &mut Vec<Action>) {
         while self.hooks_running.len() < AT_ONCE && !self.stopping {
             let is_idle = |(name, _): &(TokenName, HookKind)| !self.hooks_running.contains(name);
             let Some(at) = self.hooks_waiting.iter().position(is_idle) else { return };
@@ -28,8 +33,111 @@ impl State {
             let Some(token) = self.tokens.get_mut(&name) else { continue };
             token.hook_queued &= kind != HookKind::AfterRotate;
             let expires_at = token.held.as_ref().and_then(|held| held.issued.expires_at);
+            let hooks = token.hooks.get_or_insert_default();
+            hooks.last = Some(HookRun { kind, started: now.boot, ended: None, error: None });
+            // This run is the next try.
+            if kind == HookKind::AfterRotate {
+                hooks.trouble.iter_mut().for_each(|trouble| trouble.retry_at = Boot(u64::MAX));
+            } else {
+                hooks.untold.iter_mut().for_each(|untold| untold.retry_at = Boot(u64::MAX));
+            }
             self.hooks_running.insert(name.clone());
             out.push(Action::Hook { name, kind, expires_at });
         }
     }
+
+    pub(super) fn hook_done(
+        &mut self,
+        name: &TokenName,
+        kind: HookKind,
+        end: HookEnd,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if !self.hooks_running.remove(name) {
+            return;
+        }
+        let (message, is_tried_again) = match end {
+            HookEnd::Done => (None, false),
+            HookEnd::Failed(message) => (Some(message), false),
+            HookEnd::NotStarted(message) => (Some(message), !self.is_once()),
+            HookEnd::Dropped => {
+                let hooks = self.tokens.get_mut(name).and_then(|token| token.hooks.as_mut());
+                hooks.into_iter().for_each(|hooks| hooks.last = None);
+                return;
+            }
+        };
+        let failures = message.as_ref().map_or(0, |_| self.hook_failures(name, kind) + 1);
+        let retry_at = if is_tried_again { self.retry_hook(name, failures, now) } else { Boot(u64::MAX) };
+        self.changed = true;
+        self.touch(name);
+        let Some(hooks) = self.tokens.get_mut(name).and_then(|token| token.hooks.as_mut()) else { return };
+        if let Some(last) = hooks.last.as_mut() {
+            (last.ended, last.error) = (Some(now.boot), message.clone());
+        }
+        let name = name.clone();
+        let Some(message) = message else {
+            if kind == HookKind::AfterRotate {
+                hooks.trouble = None;
+            } else {
+                hooks.untold = None;
+            }
+            out.push(Action::Note(Note::HookDone { name, kind }));
+            return;
+        };
+        if kind == HookKind::AfterRotate {
+            let message = told(&message, is_tried_again);
+            let (at, reason, not_before) = (now.boot, Reason::Hook, Boot(0));
+            hooks.trouble = Some(Trouble { at, failures, reason, message, retry_at, not_before });
+            self.failed_once = true;
+            self.count_try(&name, now);
+        } else {
+            hooks.untold = is_tried_again.then_some(Untold { kind, failures, retry_at });
+        }
+        let retry_in = is_tried_again.then(|| retry_at.since(now.boot));
+        out.push(Action::Note(Note::HookFailed { name, kind, message, retry_in }));
+    }
+
+    /// How often that hook has failed in a row.
+    fn hook_failures(&self, name: &TokenName, kind: HookKind) -> u32 {
+        let hooks = self.tokens.get(name).and_then(|token| token.hooks.as_ref());
+        let failures = hooks.and_then(|hooks| match kind {
+            HookKind::AfterRotate => hooks.trouble.as_ref().map(|trouble| trouble.failures),
+            HookKind::Failing(_) | HookKind::Recovered => hooks.untold.as_ref().map(|untold| untold.failures),
+        });
+        failures.unwrap_or(0)
+    }
+
+    fn retry_hook(&self, name: &TokenName, failures: u32, now: Now) -> Boot {
+        let Some(token) = self.tokens.get(name) else { return Boot(u64::MAX) };
+        let drawn = schedule::draw(self.seed, name, token.generation(), failures.saturating_add(HOOKS));
+        now.boot.plus(schedule::backoff(&token.wire.schedule.retry, failures, None, drawn))
+    }
+
+    /// Queues what could not be started, once its time has come.
+    pub(super) fn settle_hooks(&mut self, name: &TokenName, now: Now) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        let (has_after_rotate, has_on_failure) = (token.wire.after_rotate, token.wire.on_failure.is_some());
+        let Some(hooks) = token.hooks.as_mut() else { return };
+        if !has_after_rotate {
+            // What is not in the config any more troubles nobody.
+            hooks.trouble = None;
+        }
+        let trouble = hooks.trouble.as_mut().filter(|trouble| trouble.retry_at <= now.boot);
+        let is_due = trouble.map(|trouble| trouble.retry_at = Boot(u64::MAX)).is_some();
+        hooks.untold.take_if(|_| !has_on_failure);
+        let untold = hooks.untold.as_mut().filter(|untold| untold.retry_at <= now.boot);
+        let untold = untold.map(|untold| (untold.retry_at = Boot(u64::MAX), untold.kind));
+        if is_due {
+            self.queue_hook(name, HookKind::AfterRotate);
+        }
+        if let Some(((), kind)) = untold {
+            self.queue_hook(name, kind);
+        }
+    }
+}
+
+fn told(message: &Arc<str>, is_tried_again: bool) -> Arc<str> {
+    let next = if is_tried_again { "it is tried again" } else { "it runs again after the next rotation" };
+    format!("{message}; {next}").into()
 }

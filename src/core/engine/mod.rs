@@ -7,6 +7,7 @@
 
 mod doubt;
 mod event;
+mod found;
 mod hooks;
 mod plan;
 mod record;
@@ -15,6 +16,7 @@ mod state;
 mod status;
 mod target;
 mod token;
+mod told;
 mod wanted;
 
 use std::sync::Arc;
@@ -24,7 +26,7 @@ pub use doubt::{Doubt, Standing};
 pub use event::*;
 pub use record::TokenState;
 pub use state::{Mode, State};
-pub use status::{Counts, TokenStatus};
+pub use status::{Counts, LastHook, TokenStatus};
 
 use super::time::{Boot, Now};
 use state::{Readiness, TimerOf};
@@ -40,7 +42,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     let mut out = Vec::new();
     match event {
         Event::Plan(wiring) => state.apply(&wiring, now, &mut out),
-        Event::PlanRefused { message, lack } => state.refuse(message, lack, now),
+        Event::PlanRefused { message, lack } => state.refuse(message, lack, now, &mut out),
         Event::Obtained { name, generation, issued } => state.obtained(&name, generation, issued, now, &mut out),
         Event::ObtainFailed { name, generation, reason, message, retry_after, doubt } => {
             state.obtain_failed(&name, generation, reason, &message, retry_after, doubt, now, &mut out);
@@ -53,10 +55,11 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
         Event::PersistFailed { name, generation, message } => {
             state.persist_failed(&name, generation, &message, now, &mut out);
         }
-        Event::Delivered { path, op } => state.delivered(&path, op),
+        Event::Delivered { path, op, is_new } => state.delivered(&path, op, is_new, now, &mut out),
+        Event::Found { path, found } => state.found(&path, found, now, &mut out),
         Event::DeliverFailed { path, op, message } => state.deliver_failed(&path, op, &message, now, &mut out),
         Event::Removed { path, op, failed } => state.removed(&path, op, failed, now, &mut out),
-        Event::HookDone { name } => state.hook_done(&name),
+        Event::HookDone { name, kind, end } => state.hook_done(&name, kind, end, now, &mut out),
         Event::Wake => {}
         Event::ClockChanged => state.touch_all(),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
@@ -66,7 +69,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     state.ring(now);
     state.settle(now, &mut out);
     state.answer_overdue(now, &mut out);
-    state.start_hooks(&mut out);
+    state.start_hooks(now, &mut out);
     state.tell_ready(now, &mut out);
     state.reread_when_due(now, &mut out);
     state.tell_change(now, &mut out);
@@ -117,13 +120,14 @@ impl State {
         self.answer_all("renewd is stopping", out);
     }
 
-    fn refuse(&mut self, message: Arc<str>, lack: bool, now: Now) {
+    fn refuse(&mut self, message: Arc<str>, lack: bool, now: Now, out: &mut Vec<Action>) {
         self.refused = Some(message);
         self.changed = true;
         let tries = self.reread.take().map_or(0, |reread| reread.tries);
         if lack || tries > 0 {
             self.reread = Some(state::Reread { at: now.boot.plus(REREAD), tries: tries + 1, under_way: false });
         }
+        self.grant_wishes(now, out);
     }
 
     fn tell_ready(&mut self, now: Now, out: &mut Vec<Action>) {
@@ -170,7 +174,8 @@ impl State {
         };
         let reread = self.reread.as_ref().filter(|reread| !reread.under_way && !self.is_once()).map(|reread| reread.at);
         let asked = self.waiters.iter().map(|waiter| waiter.deadline).min();
-        [boot, wall, ready, reread, asked].into_iter().flatten().min()
+        let wished = self.wishes.iter().map(|wish| wish.read_by).min();
+        [boot, wall, ready, reread, asked, wished].into_iter().flatten().min()
     }
 
     /// Nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.

@@ -36,6 +36,7 @@ impl State {
         self.touch_changed();
         self.settle(now, out);
         self.touch_all();
+        self.grant_wishes(now, out);
     }
 
     fn touch_changed(&mut self) {

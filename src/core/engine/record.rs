@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::{Doubt, Standing};
-use super::event::{Issued, LineAt, OpId, Reason, TokenWire};
+use super::event::{Found, HookKind, Issued, LineAt, OpId, Reason, TokenWire};
 use crate::core::schedule::{Due, Life};
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Wall};
@@ -44,6 +44,8 @@ impl Held {
 /// A run of failures.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Trouble {
+    /// When the newest failure came.
+    pub at: Boot,
     pub failures: u32,
     pub reason: Reason,
     pub message: Arc<str>,
@@ -57,6 +59,12 @@ impl Trouble {
     pub fn hurry(&mut self, now: Boot) {
         self.retry_at = now.max(self.not_before);
     }
+
+    /// `--force`: tried at once, whatever a server said.
+    pub fn force(&mut self, now: Boot) {
+        self.not_before = Boot(0);
+        self.retry_at = now;
+    }
 }
 
 /// A spell in which a token fails somehow, from its first failure to its last.
@@ -65,6 +73,40 @@ pub(super) struct Spell {
     pub since: Boot,
     /// `on_failure` was run for it.
     pub told: bool,
+    /// Tries that failed in it.
+    pub tries: u32,
+}
+
+impl Spell {
+    pub fn new(since: Boot) -> Self {
+        Self { since, told: false, tries: 0 }
+    }
+}
+
+/// The newest run of a hook.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct HookRun {
+    pub kind: HookKind,
+    pub started: Boot,
+    pub ended: Option<Boot>,
+    pub error: Option<Arc<str>>,
+}
+
+/// An `on_failure` that could not be started.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Untold {
+    pub kind: HookKind,
+    pub failures: u32,
+    pub retry_at: Boot,
+}
+
+/// What became of a token's hooks.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Hooks {
+    pub last: Option<HookRun>,
+    /// `after_rotate` failed, and has not gone well since.
+    pub trouble: Option<Trouble>,
+    pub untold: Option<Untold>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -90,6 +132,8 @@ pub(super) struct Token {
     pub flight: Option<Box<Flight>>,
     /// The generation of the newest try.
     pub last_generation: u64,
+    /// When that try began, in this run.
+    pub asked_at: Option<Boot>,
     /// Somebody wants a generation of at least this.
     pub wanted: u64,
     /// ... and does not wait for min_interval.
@@ -108,6 +152,8 @@ pub(super) struct Token {
     pub owes_hook: bool,
     /// `after_rotate` stands in the queue already.
     pub hook_queued: bool,
+    /// `None`: none has run.
+    pub hooks: Option<Box<Hooks>>,
     /// Its entry is gone; forgotten at this moment.
     pub leaving: Option<Boot>,
     pub targets: Vec<TargetPath>,
@@ -124,6 +170,7 @@ impl Token {
             incoming: None,
             flight: None,
             last_generation: 0,
+            asked_at: None,
             wanted: 0,
             forced: false,
             tried: false,
@@ -134,6 +181,7 @@ impl Token {
             spell: None,
             owes_hook: false,
             hook_queued: false,
+            hooks: None,
             leaving: None,
             targets: Vec::new(),
             view: View::default(),
@@ -144,6 +192,14 @@ impl Token {
 
     pub fn generation(&self) -> u64 {
         self.held.as_ref().map_or(0, |held| held.generation)
+    }
+
+    /// When one of its hooks that could not be started is tried again.
+    pub fn next_hook(&self) -> Option<Boot> {
+        let hooks = self.hooks.as_ref()?;
+        let trouble = hooks.trouble.as_ref().map(|trouble| trouble.retry_at);
+        let untold = hooks.untold.as_ref().map(|untold| untold.retry_at);
+        trouble.into_iter().chain(untold).filter(|at| *at < Boot(u64::MAX)).min()
     }
 
     /// At hand, not expired, and made from the settings and credential of now.
@@ -199,6 +255,8 @@ pub(super) struct View {
     pub state: TokenState,
     /// All its outputs hold one that is valid, be it the old one.
     pub on_disk: bool,
+    /// Somebody else took away what was delivered, and no output of it holds a valid one now.
+    pub is_lost: bool,
     /// All its outputs hold the newest one.
     pub delivered: bool,
     /// When the first of them ends that readers find; `None`: none ever does.
@@ -243,6 +301,21 @@ pub(super) struct Leaving {
     pub at: usize,
 }
 
+/// Somebody else's hand in a file.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Meddling {
+    /// How it was found last, until it is written again.
+    pub found: Option<Found>,
+    /// What stood there before.
+    pub lost: Option<Content>,
+    /// How often it was written in answer, in a row: from when, and when last.
+    pub times: u32,
+    pub since: Boot,
+    pub wrote: Boot,
+    /// The file's trouble is the fight itself.
+    pub is_told: bool,
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Target {
     pub lines: Vec<Arc<LinePlan>>,
@@ -259,6 +332,7 @@ pub(super) struct Target {
     pub verify: bool,
     pub op: Option<Box<Op>>,
     pub trouble: Option<Box<Trouble>>,
+    pub meddling: Option<Box<Meddling>>,
     pub boot_timer: Option<Boot>,
 }
 
@@ -275,6 +349,7 @@ impl Target {
             verify: true,
             op: None,
             trouble: None,
+            meddling: None,
             boot_timer: None,
         }
     }
@@ -285,6 +360,20 @@ impl Target {
         self.lack = plan.lack.as_ref().map(|lack| lack.message.clone());
     }
 
+    /// When its write is tried again, where one failed.
+    pub fn next_try(&self, now: Boot) -> Option<Boot> {
+        let trouble = self.trouble.as_ref()?;
+        match &self.op {
+            Some(_) => Some(now),
+            None => (!self.waits_for_calm()).then_some(trouble.retry_at),
+        }
+    }
+
+    /// Its trouble is a fight alone, and the file is as it shall be: whether the other one has given up is to be seen.
+    pub fn waits_for_calm(&self) -> bool {
+        self.written.is_some() && !self.verify && self.meddling.as_ref().is_some_and(|meddling| meddling.is_told)
+    }
+
     pub fn names(&self, token: &TokenName) -> bool {
         self.lines.iter().any(|line| line.token == *token)
     }
@@ -292,6 +381,11 @@ impl Target {
     /// What the file is known to hold of a token.
     pub fn line_of(&self, token: &TokenName) -> Option<&LineAt> {
         self.written.as_ref()?.lines.iter().find(|at| at.line.token == *token)
+    }
+
+    /// What somebody else took away of a token, and is not written again yet.
+    pub fn lost_line_of(&self, token: &TokenName) -> Option<&LineAt> {
+        self.meddling.as_ref()?.lost.as_ref()?.lines.iter().find(|at| at.line.token == *token)
     }
 
     /// Whether the file is known to hold this generation of a token.

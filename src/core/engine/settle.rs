@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::State;
-use super::event::{Action, HookKind, Note, Reason};
+use super::event::{Action, HookKind, LineAt, Note, Reason};
 use super::record::{Spell, Token, TokenState, View};
 use super::state::{Mode, TimerOf};
 use crate::core::schedule::Due;
@@ -21,6 +21,7 @@ impl State {
                 self.time_target(&path, now);
             } else if let Some(name) = self.dirty_tokens.pop_first() {
                 self.settle_obtaining(&name, now, out);
+                self.settle_hooks(&name, now);
                 self.observe(&name, now, out);
                 self.serve(&name, now, out);
                 self.time_token(&name, now);
@@ -31,7 +32,7 @@ impl State {
         }
     }
 
-    /// What troubles a token: its own failure, a lack, or one of its files.
+    /// What troubles a token: its own failure, a lack, one of its files, or its hook.
     pub(super) fn failing(&self, token: &Token) -> Option<(Reason, Arc<str>, u32)> {
         if let Some(trouble) = &token.trouble {
             return Some((trouble.reason, trouble.message.clone(), trouble.failures));
@@ -46,7 +47,9 @@ impl State {
             }
             lacking = lacking.or_else(|| target.lack.clone());
         }
-        lacking.map(|lack| (Reason::Machine, lack, 1))
+        let hook = || token.hooks.as_ref()?.trouble.as_ref();
+        let of_hook = || hook().map(|trouble| (trouble.reason, trouble.message.clone(), trouble.failures));
+        lacking.map(|lack| (Reason::Machine, lack, 1)).or_else(of_hook)
     }
 
     /// The files that the config gives to a token.
@@ -61,13 +64,22 @@ impl State {
         let held_ends = token.held.as_ref().and_then(|held| held.issued.expires_at);
         let on_disk = self.targets_of(token).all(|target| target.holds_valid(name, now));
         let delivered = self.targets_of(token).all(|target| target.holds(name, generation));
+        // Somebody else took away what was delivered: it is not pending, and not valid for anybody.
+        let is_lost = !self.targets_of(token).any(|target| target.holds_valid(name, now))
+            && self.targets_of(token).any(|target| target.lost_line_of(name).is_some());
+        let lasts = |at: &LineAt| at.expires_at.is_none_or(|end| end > now);
         let state = match &token.held {
             None => TokenState::Pending,
             Some(held) if held.is_expired(now) => TokenState::Expired,
             // What readers find counts: a token that cannot be written helps nobody.
             Some(_) if !on_disk && !self.targets_of(token).any(|target| target.holds_valid(name, now)) => {
                 let was_there = self.targets_of(token).any(|target| target.line_of(name).is_some());
-                if was_there { TokenState::Expired } else { TokenState::Pending }
+                let mut lost = self.targets_of(token).filter_map(|target| target.lost_line_of(name));
+                match was_there {
+                    false if lost.any(lasts) => TokenState::Retrying,
+                    false if !is_lost => TokenState::Pending,
+                    _ => TokenState::Expired,
+                }
             }
             Some(_) if is_failing => TokenState::Retrying,
             Some(_) => TokenState::Valid,
@@ -76,6 +88,7 @@ impl State {
         View {
             state,
             on_disk: is_valid && on_disk,
+            is_lost,
             delivered: is_valid && delivered,
             ends: held_ends.into_iter().chain(self.ends_on_disk(token)).min(),
             counted: token.leaving.is_none(),
@@ -83,9 +96,10 @@ impl State {
         }
     }
 
-    /// When the older ones end that stand in files still.
+    /// When the older ones end that stand in files still, or did before somebody else took them away.
     fn ends_on_disk<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = Wall> {
-        let lines = self.targets_of(token).filter_map(|target| target.line_of(&token.wire.name));
+        let name = &token.wire.name;
+        let lines = self.targets_of(token).filter_map(|t| t.line_of(name).or_else(|| t.lost_line_of(name)));
         lines.filter(|at| at.generation != token.generation()).filter_map(|at| at.expires_at)
     }
 
@@ -104,7 +118,7 @@ impl State {
         }
         let Some(token) = self.tokens.get_mut(name) else { return };
         token.view = view;
-        if view.delivered && failing.is_none() && std::mem::take(&mut token.owes_hook) {
+        if view.delivered && std::mem::take(&mut token.owes_hook) {
             self.rotation_done(name, now, out);
         }
         match failing {
@@ -143,7 +157,7 @@ impl State {
     fn spell(&mut self, name: &TokenName, reason: Reason, now: Now) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         let on_failure = token.wire.on_failure;
-        let spell = token.spell.get_or_insert(Spell { since: now.boot, told: false });
+        let spell = token.spell.get_or_insert(Spell::new(now.boot));
         let Some(after) = on_failure else { return };
         if !spell.told && (reason == Reason::Rejected || spell.since.plus(after) <= now.boot) {
             spell.told = true;
@@ -167,12 +181,20 @@ impl State {
         }
     }
 
+    /// One more failed try, of whatever kind.
+    pub(super) fn count_try(&mut self, name: &TokenName, now: Now) {
+        if let Some(token) = self.tokens.get_mut(name) {
+            let spell = token.spell.get_or_insert(Spell::new(now.boot));
+            spell.tries = spell.tries.saturating_add(1);
+        }
+    }
+
     fn time_token(&mut self, name: &TokenName, now: Now) {
         let Some(token) = self.tokens.get(name) else { return };
         let spell_told = token.spell.as_ref().filter(|spell| !spell.told);
         let spell = spell_told.and_then(|spell| Some(spell.since.plus(token.wire.on_failure?)));
         let leaving = token.leaving.filter(|until| *until < Boot(u64::MAX));
-        let boot = [self.obtain_timer(token, now), spell, leaving].into_iter().flatten();
+        let boot = [self.obtain_timer(token, now), spell, leaving, token.next_hook()].into_iter().flatten();
         let boot = boot.filter(|at| *at > now.boot).min();
         let held = token.held.as_ref();
         let due = held.and_then(|held| match held.due {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::Doubt;
-use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, TokenWire};
+use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, TokenWire, Want};
 use super::record::{Held, Target, Token};
 use crate::core::schedule::{self, Due, Life};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
@@ -51,7 +51,21 @@ pub(super) struct Waiter {
     pub deadline: Boot,
     /// Names not yet served, each with the generation wanted.
     pub open: BTreeMap<TokenName, u64>,
+    /// `Rotate`: those that are renewed.
+    pub done: Vec<TokenName>,
     pub failed: Vec<(TokenName, Arc<str>)>,
+}
+
+/// A wish for what lacks something: the config is read again before it is judged.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Wish {
+    pub id: RequestId,
+    pub want: Want,
+    pub deadline: Boot,
+    /// A reading that does not come back is not waited for any longer.
+    pub read_by: Boot,
+    /// The reading that is under way began after the wish.
+    pub is_read: bool,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -85,6 +99,7 @@ pub struct State {
     pub(super) boot_timers: BTreeSet<(Boot, TimerOf)>,
     pub(super) wall_timers: BTreeSet<(Wall, TokenName)>,
     pub(super) waiters: Vec<Waiter>,
+    pub(super) wishes: Vec<Wish>,
     pub(super) hooks_running: BTreeSet<TokenName>,
     pub(super) hooks_waiting: VecDeque<(TokenName, HookKind)>,
     pub(super) readiness: Readiness,
@@ -121,6 +136,7 @@ impl State {
             boot_timers: BTreeSet::new(),
             wall_timers: BTreeSet::new(),
             waiters: Vec::new(),
+            wishes: Vec::new(),
             hooks_running: BTreeSet::new(),
             hooks_waiting: VecDeque::new(),
             readiness: Readiness::Unplanned,

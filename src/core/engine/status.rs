@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::doubt::Doubt;
-use super::event::Reason;
+use super::event::{Reason, TokenWire, Wiring};
 use super::record::{Token, TokenState};
 use super::state::Readiness;
 use crate::core::schedule::Due;
@@ -29,6 +29,8 @@ pub struct TokenStatus {
     pub required: bool,
     /// All its outputs hold a valid one.
     pub on_disk: bool,
+    /// Readers find it, or had never to: not one that somebody else took away from all its outputs.
+    pub is_valid: bool,
     pub issued_at: Option<Wall>,
     pub expires_at: Option<Wall>,
     pub next_rotation_at: Option<Wall>,
@@ -38,12 +40,42 @@ pub struct TokenStatus {
     pub reason: Option<Reason>,
     /// Why the issuer may have ended it, though it would be good by its time.
     pub uncertain: Option<Doubt>,
+    /// Of the token at hand.
+    pub generation: Option<u64>,
+    /// When its present spell of failures began, and how many tries failed in it.
+    pub failing_since: Option<Wall>,
+    pub tries: u32,
+    /// While it fails: when anything is tried next by itself.
+    pub next_try_at: Option<Wall>,
+    /// When its source was asked last, in this run.
+    pub last_try_at: Option<Wall>,
+    pub expired_since: Option<Wall>,
+    pub last_hook: Option<LastHook>,
+}
+
+/// The newest run of one of its hooks.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LastHook {
+    /// Its table in the config.
+    pub hook: &'static str,
+    pub started_at: Wall,
+    pub ended_at: Option<Wall>,
+    pub error: Option<Arc<str>>,
 }
 
 impl State {
     /// READY was told.
     pub fn is_ready(&self) -> bool {
         self.readiness == Readiness::Told
+    }
+
+    /// How many tokens of a plan an earlier run left that are good still. To be asked before that plan is applied.
+    pub fn kept(&self, plan: &Wiring, now: Now) -> usize {
+        let is_kept = |wire: &&TokenWire| {
+            let held = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref());
+            held.is_some_and(|held| held.made_from == wire.made_from && !held.is_expired(now.wall))
+        };
+        plan.tokens.iter().filter(is_kept).count()
     }
 
     /// A try or a write of this run failed.
@@ -74,25 +106,72 @@ impl State {
         let token = self.tokens.get(name).filter(|token| token.leaving.is_none())?;
         let held = token.held.as_ref();
         let failing = self.failing(token);
+        let spell = failing.as_ref().and(token.spell.as_ref());
         Some(TokenStatus {
             name: name.clone(),
             state: token.view.state,
             required: token.wire.required,
             on_disk: token.view.on_disk,
+            is_valid: matches!(token.view.state, TokenState::Valid | TokenState::Retrying) && !token.view.is_lost,
             issued_at: held.map(|held| held.issued.issued_at),
             expires_at: held.and_then(|held| held.issued.expires_at),
             next_rotation_at: self.next_rotation(name, now),
             sha256: held.map(|held| held.issued.sha256),
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
             reason: failing.as_ref().map(|(reason, _, _)| *reason),
+            generation: held.map(|held| held.generation),
+            failing_since: spell.map(|spell| now.wall_at(spell.since)),
+            tries: failing.as_ref().map_or(0, |(_, _, failures)| spell.map_or(0, |spell| spell.tries).max(*failures)),
+            next_try_at: failing
+                .as_ref()
+                .and_then(|_| self.next_try(token, now))
+                .map(|at| now.wall_at(at.max(now.boot))),
+            last_try_at: token.asked_at.map(|at| now.wall_at(at)),
+            expired_since: (token.view.state == TokenState::Expired).then_some(token.view.ends).flatten(),
+            last_hook: token.hooks.as_ref().and_then(|hooks| hooks.last.as_ref()).map(|last| LastHook {
+                hook: last.kind.as_str(),
+                started_at: now.wall_at(last.started),
+                ended_at: last.ended.map(|at| now.wall_at(at)),
+                error: last.error.clone(),
+            }),
             last_error: failing.map(|(_, message, _)| message),
             uncertain: token.uncertain(now.wall),
         })
     }
 
+    /// When anything that ails the token is tried next by itself: its obtaining or a parent's, a write, a hook, or what the
+    /// machine lacks.
+    fn next_try(&self, token: &Token, now: Now) -> Option<Boot> {
+        let under_way = token.flight.is_some() || token.incoming.as_ref().is_some_and(|one| one.retry_at.is_none());
+        let obtaining = if under_way { Some(now.boot) } else { self.obtain_timer(token, now) };
+        let missing = token.wire.parents.iter().filter_map(|name| self.tokens.get(name));
+        let missing = missing.filter(|parent| self.is_needed(token, now) && !parent.is_at_hand(now.wall));
+        let parents = missing.filter_map(|parent| self.next_try(parent, now)).min();
+        let writes = self.targets_of(token).filter_map(|target| target.next_try(now.boot)).min();
+        let is_lacking = token.wire.lack.is_some() || self.targets_of(token).any(|target| target.lack.is_some());
+        let reading = self.reread.as_ref().filter(|_| is_lacking);
+        let reading = reading.map(|reread| if reread.under_way { now.boot } else { reread.at });
+        [obtaining, parents, writes, token.next_hook(), reading]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at < Boot(u64::MAX))
+            .min()
+    }
+
+    /// What is wrong with a file.
+    pub fn file_trouble(&self, path: &TargetPath) -> Option<Arc<str>> {
+        let target = self.targets.get(path)?;
+        target.trouble.as_ref().map(|trouble| trouble.message.clone()).or_else(|| target.lack.clone())
+    }
+
     /// All rows in order of the config.
     pub fn statuses(&self, now: Now) -> impl Iterator<Item = TokenStatus> {
         self.order.iter().filter_map(move |name| self.token_status(name, now))
+    }
+
+    /// The files of a token.
+    pub fn files_of(&self, name: &TokenName) -> &[TargetPath] {
+        self.tokens.get(name).map_or(&[], |token| &token.targets)
     }
 
     fn next_rotation(&self, name: &TokenName, now: Now) -> Option<Wall> {

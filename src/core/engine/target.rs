@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
-use super::event::{Action, LineAt, Note, OpId, Reason};
+use super::event::{Action, Found, LineAt, Note, OpId, Reason};
 use super::record::{Content, Op, Target, Trouble};
 use super::settle::Timers;
 use super::state::TimerOf;
@@ -35,7 +35,9 @@ impl State {
             }
             return;
         }
-        let waits = target.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now.boot);
+        // In a fight that may be over, another content is no answer to the other one.
+        let waits =
+            target.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now.boot) && !target.waits_for_calm();
         if waits || !self.planned || (self.stopping && !self.awaits_spent(target)) {
             return;
         }
@@ -56,8 +58,16 @@ impl State {
             return;
         }
         let same = target.written.as_ref().is_some_and(|c| c.spec == target.spec && c.lines == shall);
-        if (same && !target.verify) || (target.written.is_none() && !target.stale && self.all_expired(&shall, now.wall))
-        {
+        if same && !target.verify {
+            if let Some(target) = self.targets.get_mut(path)
+                && target.meddling.is_some()
+                && target.is_calm(now.boot)
+            {
+                self.touch_tokens_of(path);
+            }
+            return;
+        }
+        if target.written.is_none() && !target.stale && self.all_expired(&shall, now.wall) {
             return;
         }
         self.write(path, shall, now, out);
@@ -159,7 +169,13 @@ impl State {
         self.dirty_tokens.extend(names);
     }
 
-    pub(super) fn delivered(&mut self, path: &TargetPath, op: OpId) {
+    pub(super) fn count_tries(&mut self, path: &TargetPath, now: Now) {
+        let Some(target) = self.targets.get(path) else { return };
+        let names: Vec<TokenName> = target.lines.iter().map(|line| line.token.clone()).collect();
+        names.iter().for_each(|name| self.count_try(name, now));
+    }
+
+    pub(super) fn delivered(&mut self, path: &TargetPath, op: OpId, is_new: bool, now: Now, out: &mut Vec<Action>) {
         let Some(Op::Write { content, .. }) = self.end_op(path, op) else { return };
         if let Some(target) = self.targets.get_mut(path) {
             // A line may have lapsed while the write was under way.
@@ -167,8 +183,13 @@ impl State {
                 !target.names(&at.line.token) && target.leaving.iter().all(|l| l.line.token != at.line.token)
             };
             target.stale = content.lines.iter().any(lapsed);
+            // A look that the engine asked for itself, at a reload, may find it first.
+            let was_touched = is_new && target.written.as_ref() == Some(&content);
             target.written = Some(content);
-            target.trouble = None;
+            let found = target.mended(is_new, now.boot);
+            if let Some(found) = found.or(was_touched.then_some(Found::Unseen)) {
+                out.push(Action::Note(Note::Restored { path: path.clone(), found }));
+            }
         }
     }
 
@@ -191,8 +212,10 @@ impl State {
             retry_in: trouble.retry_at.since(now.boot),
         }));
         self.failed_once = true;
+        self.count_tries(path, now);
         let Some(target) = self.targets.get_mut(path) else { return };
         target.trouble = Some(Box::new(trouble));
+        target.meddling.iter_mut().for_each(|meddling| meddling.is_told = false);
         // Its last step may have failed after the rename.
         target.verify = true;
     }
@@ -248,7 +271,8 @@ impl State {
             .map_or(0.5, |t| schedule::draw(self.seed, &t.wire.name, t.generation(), failures.saturating_add(1 << 20)));
         let wait = schedule::backoff(&retry, failures, left, drawn);
         let retry_at = if self.is_once() { Boot(u64::MAX) } else { now.boot.plus(wait) };
-        Trouble { failures, reason: Reason::Delivery, message: message.clone(), retry_at, not_before: Boot(0) }
+        let message = message.clone();
+        Trouble { at: now.boot, failures, reason: Reason::Delivery, message, retry_at, not_before: Boot(0) }
     }
 
     /// When the target must be looked at again by itself.

@@ -38,6 +38,7 @@ impl State {
         self.last_generation += 1;
         let generation = self.last_generation;
         token.last_generation = generation;
+        token.asked_at = Some(now.boot);
         token.tried = once;
         token.flight = Some(Box::new(Flight { generation, made_from: wire.made_from }));
         self.busy += 1;
@@ -202,6 +203,7 @@ impl State {
             incoming.retry_at = Some(trouble.retry_at);
         }
         token.trouble = Some(Box::new(trouble));
+        self.count_try(name, now);
         self.touch(name);
     }
 
@@ -317,6 +319,7 @@ impl State {
     ) {
         let trouble = self.trouble(name, reason, message, retry_after, now);
         let Some(token) = self.tokens.get_mut(name) else { return };
+        let tried = token.last_generation;
         out.push(Action::Note(Note::ObtainFailed {
             name: name.clone(),
             reason,
@@ -327,12 +330,15 @@ impl State {
         }));
         token.trouble = Some(Box::new(trouble));
         token.asked = false;
+        self.count_try(name, now);
         self.failed_once = true;
         self.touch(name);
-        self.disappoint(name, reason, message, now, out);
+        self.disappoint(name, tried, reason, message, now, out);
         let message: Arc<str> = format!("needs token {name}, which failed: {message}").into();
         for child in self.children.get(name).cloned().unwrap_or_default() {
             if self.is_waiting_for_parent(&child, now) {
+                // The parent's try was theirs who wait for the child, whatever generation they want of it.
+                self.disappoint(&child, u64::MAX, reason, &message, now, out);
                 self.fail(&child, reason, &message, retry_after, now, out);
             }
         }
@@ -354,7 +360,8 @@ impl State {
         now: Now,
     ) -> Trouble {
         let Some(token) = self.tokens.get(name) else {
-            return Trouble { failures: 1, reason, message: message.clone(), retry_at: now.boot, not_before: Boot(0) };
+            let (at, message) = (now.boot, message.clone());
+            return Trouble { at, failures: 1, reason, message, retry_at: at, not_before: Boot(0) };
         };
         let failures = token.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
         let retry = &token.wire.schedule.retry;
@@ -371,7 +378,7 @@ impl State {
             Reason::Rejected => now.boot.plus(wait).max(not_before),
             _ => now.boot.max(not_before).plus(wait),
         };
-        Trouble { failures, reason, message: message.clone(), retry_at, not_before }
+        Trouble { at: now.boot, failures, reason, message: message.clone(), retry_at, not_before }
     }
 
     /// What a token's timers stand for: the next try on the boot-time clock, due and expiry on the wall clock.

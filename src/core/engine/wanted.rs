@@ -1,19 +1,22 @@
 //! Owns: those who ask for a token, a rotation or validity, and when they get their answer.
 //! Does not: know who they are; the edge keeps the connection that belongs to a `RequestId`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, Reason, RequestId, Want};
 use super::record::{Held, Target, Token};
-use super::state::{Asked, Waiter};
+use super::state::{Asked, Reread, Waiter, Wish};
 use crate::core::settings::TokenName;
-use crate::core::time::Now;
+use crate::core::time::{Boot, Now, Wall};
 
 /// `rotate` and `once` wait this long for min_interval to be over.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A reading of the config that a wish waits for is back by then, or the wish is judged without it.
+const READING: Duration = Duration::from_secs(5);
 
 /// Why a `Token` want cannot be served, however long it waits.
 const TOO_SHORT: &str = "a new token does not live as long as was asked; ask for less or set a longer lifetime";
@@ -26,25 +29,27 @@ impl State {
             out.push(Action::Reply { id, answer: Answer::NotNow(Vec::new()) });
             return;
         }
-        let named = match &want {
-            Want::Rotate { names, .. } | Want::Valid { names, .. } => names.clone(),
-            Want::Token { name, .. } | Want::Patient { name } => [name.clone()].into(),
-        };
+        let deadline = now.boot.plus(timeout);
+        if self.lacks_for(&want, &named(&want)) {
+            self.wish(id, want, deadline, now, out);
+        } else {
+            self.judge(id, &want, deadline, now, out);
+        }
+    }
+
+    /// Opens a waiter for what can be served in time.
+    fn judge(&mut self, id: RequestId, want: &Want, deadline: Boot, now: Now, out: &mut Vec<Action>) {
+        let named = named(want);
         let in_config = |name: &&TokenName| self.tokens.get(*name).is_none_or(|token| token.leaving.is_some());
         if let Some(name) = named.iter().find(in_config) {
             out.push(Action::Reply { id, answer: Answer::Unknown(name.clone()) });
             return;
         }
-        let names = if named.is_empty() { self.all_meant(&want) } else { named.iter().cloned().collect() };
-        let mut waiter = Waiter {
-            id,
-            asked: asked(&want, &names),
-            deadline: now.boot.plus(timeout),
-            open: BTreeMap::new(),
-            failed: Vec::new(),
-        };
+        let names = if named.is_empty() { self.all_meant(want) } else { named.iter().cloned().collect() };
+        let asked = asked(want, &names);
+        let mut waiter = Waiter { id, asked, deadline, open: BTreeMap::new(), done: Vec::new(), failed: Vec::new() };
         for name in names {
-            self.open(&mut waiter, &want, name, now);
+            self.open(&mut waiter, want, name, now);
         }
         let touched: Vec<TokenName> = waiter.open.keys().cloned().collect();
         self.waiters.push(waiter);
@@ -59,27 +64,72 @@ impl State {
         meant.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether the config must be read again before the wish is judged: what the machine lacked may be there by now.
+    fn lacks_for(&self, want: &Want, named: &BTreeSet<TokenName>) -> bool {
+        let is_due = !self.is_once() && matches!(want, Want::Rotate { .. } | Want::Token { .. });
+        let all = || self.tokens.values().any(|token| self.lacks(token));
+        is_due && if named.is_empty() { all() } else { named.iter().any(|name| self.lacks_with_parents(name)) }
+    }
+
+    fn lacks(&self, token: &Token) -> bool {
+        token.wire.lack.is_some() || self.targets_of(token).any(|target| target.lack.is_some())
+    }
+
+    fn lacks_with_parents(&self, name: &TokenName) -> bool {
+        let Some(token) = self.tokens.get(name) else { return false };
+        self.lacks(token) || token.wire.parents.iter().any(|parent| self.lacks_with_parents(parent))
+    }
+
+    /// The wish waits for a reading of the config that begins after it.
+    fn wish(&mut self, id: RequestId, want: Want, deadline: Boot, now: Now, out: &mut Vec<Action>) {
+        let is_read = self.read_now(now, out);
+        self.wishes.push(Wish { id, want, deadline, read_by: now.boot.plus(READING), is_read });
+    }
+
+    /// Has the config read; false where a reading is under way already.
+    fn read_now(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+        let reread = self.reread.get_or_insert(Reread { at: now.boot, tries: 0, under_way: false });
+        let is_free = !std::mem::replace(&mut reread.under_way, true);
+        if is_free {
+            out.push(Action::Reread);
+        }
+        is_free
+    }
+
+    /// A reading is over: the wishes that came before it are judged by what is now; the others wait for one of their own.
+    pub(super) fn grant_wishes(&mut self, now: Now, out: &mut Vec<Action>) {
+        let (granted, later): (Vec<Wish>, Vec<Wish>) = self.wishes.drain(..).partition(|wish| wish.is_read);
+        self.wishes = later;
+        if !self.wishes.is_empty() && self.read_now(now, out) {
+            self.wishes.iter_mut().for_each(|wish| wish.is_read = true);
+        }
+        for wish in granted {
+            self.judge(wish.id, &wish.want, wish.deadline, now, out);
+        }
+    }
+
     /// Marks one token as wanted by the waiter, or its wish as failed where it cannot be served in time.
     fn open(&mut self, waiter: &mut Waiter, want: &Want, name: TokenName, now: Now) {
         let Some(token) = self.tokens.get(&name) else { return };
-        let (force, satisfied) = match want {
+        let satisfied = match want {
             Want::Valid { .. } => {
                 waiter.open.insert(name, 0);
                 return;
             }
-            Want::Rotate { force, .. } => (*force, false),
-            Want::Token { min_valid, .. } => (false, is_enough(token, *min_valid, now)),
-            Want::Patient { .. } => (false, is_enough(token, Duration::ZERO, now)),
+            Want::Rotate { .. } => false,
+            Want::Token { min_valid, .. } => is_enough(token, *min_valid, now),
+            Want::Patient { .. } => is_enough(token, Duration::ZERO, now),
         };
         if satisfied {
             let generation = token.generation();
             waiter.open.insert(name, generation);
             return;
         }
-        if let Some(why) = self.hopeless(token, want, force, now) {
+        if let Some(why) = self.hopeless(token, want, now) {
             waiter.failed.push((name, why));
             return;
         }
+        let force = matches!(want, Want::Rotate { force: true, .. });
         let Some(token) = self.tokens.get_mut(&name) else { return };
         // A flight under way began before the wish: `rotate` wants a later one.
         let generation = match want {
@@ -89,27 +139,39 @@ impl State {
         token.wanted = token.wanted.max(generation);
         token.forced |= force;
         token.tried = false;
-        if let Some(trouble) = token.trouble.as_mut() {
-            trouble.hurry(now.boot);
+        if matches!(want, Want::Rotate { .. }) {
+            self.hurry_files(&name, now);
         }
+        self.hurry(&name, force, now);
         waiter.open.insert(name, generation);
     }
 
-    /// Why a wish cannot be served in time.
-    fn hopeless(&self, token: &Token, want: &Want, force: bool, now: Now) -> Option<Arc<str>> {
-        match want {
-            // What is lacking may come in time. A refused credential is not tried for each unit that starts.
-            Want::Patient { .. } => {
-                token.trouble.as_ref().filter(|t| t.reason == Reason::Rejected).map(|t| t.message.clone())
+    /// The next try is now, of the parents too that it waits for.
+    fn hurry(&mut self, name: &TokenName, force: bool, now: Now) {
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        match token.trouble.as_mut() {
+            Some(trouble) if force => trouble.force(now.boot),
+            Some(trouble) => trouble.hurry(now.boot),
+            None => {}
+        }
+        self.dirty_tokens.insert(name.clone());
+        let Some(token) = self.tokens.get(name).filter(|token| !token.wire.parents.is_empty()) else { return };
+        for parent in token.wire.clone().parents.iter() {
+            if self.tokens.get(parent).is_some_and(|parent| !parent.is_at_hand(now.wall)) {
+                self.hurry(parent, force, now);
             }
-            _ => self.unobtainable(token).or_else(|| held_back(token, force, now)),
         }
     }
 
-    /// What the machine lacks, where that keeps the token from being obtained at all.
-    fn unobtainable(&self, token: &Token) -> Option<Arc<str>> {
-        let of_outputs = || self.targets_of(token).find_map(|target| target.lack.clone());
-        token.wire.lack.clone().or_else(|| if self.outputs_allow(token) { None } else { of_outputs() })
+    /// Files whose write failed are tried at once: what was in the way may be mended.
+    fn hurry_files(&mut self, name: &TokenName, now: Now) {
+        let Some(token) = self.tokens.get(name) else { return };
+        for path in &token.targets {
+            if let Some(trouble) = self.targets.get_mut(path).and_then(|target| target.trouble.as_mut()) {
+                trouble.hurry(now.boot);
+                self.dirty_targets.insert(path.clone());
+            }
+        }
     }
 
     /// Strikes the token off the lists of those whom it now serves, and answers who has no more to wait for.
@@ -124,6 +186,9 @@ impl State {
             let Some(generation) = waiter.open.get(name) else { continue };
             if is_served(&waiter.asked, token, *generation, now) {
                 waiter.open.remove(name);
+                if waiter.asked == Asked::Rotate {
+                    waiter.done.push(name.clone());
+                }
             } else if let Some(why) = &undelivered
                 && waiter.asked == Asked::Rotate
                 && token.generation() >= *generation
@@ -136,16 +201,17 @@ impl State {
         self.answer(now, out);
     }
 
-    /// The token could not be obtained: those who wait for what was tried are told; a later wish is tried still.
+    /// The token could not be obtained: those who wait for what was tried (generations up to that) are told; a later wish
+    /// is tried still.
     pub(super) fn disappoint(
         &mut self,
         name: &TokenName,
+        tried: u64,
         reason: Reason,
         message: &Arc<str>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let Some(tried) = self.tokens.get(name).map(|token| token.last_generation) else { return };
         let gives_up = |asked: &Asked| match asked {
             Asked::Rotate | Asked::Token(..) => true,
             Asked::Patient(_) => reason == Reason::Rejected,
@@ -198,8 +264,9 @@ impl State {
         let (name, min_valid) = match &waiter.asked {
             Asked::Token(name, min_valid) => (name, *min_valid),
             Asked::Patient(name) => (name, Duration::ZERO),
-            _ if failed.is_empty() => return Answer::Done,
-            _ => return Answer::Failed(failed),
+            _ if !failed.is_empty() => return Answer::Failed(failed),
+            Asked::Rotate => return Answer::Rotated(self.renewed(&mut waiter.done)),
+            Asked::Valid(..) => return Answer::Done,
         };
         if !failed.is_empty() {
             return Answer::NotNow(failed);
@@ -210,13 +277,24 @@ impl State {
         }
     }
 
+    fn renewed(&self, done: &mut Vec<TokenName>) -> Vec<(TokenName, Option<Wall>)> {
+        done.sort_unstable();
+        let ends = |name: &TokenName| self.tokens.get(name)?.held.as_ref()?.issued.expires_at;
+        std::mem::take(done).into_iter().map(|name| (name.clone(), ends(&name))).collect()
+    }
+
     pub(super) fn answer_overdue(&mut self, now: Now, out: &mut Vec<Action>) {
+        for wish in self.wishes.extract_if(.., |wish| wish.read_by <= now.boot).collect::<Vec<_>>() {
+            self.judge(wish.id, &wish.want, wish.deadline, now, out);
+        }
         if self.waiters.iter().any(|waiter| waiter.deadline <= now.boot) {
             self.give_up("the time to wait for it is over", now, out);
         }
     }
 
     pub(super) fn answer_all(&mut self, why: &str, out: &mut Vec<Action>) {
+        let unread = self.wishes.drain(..);
+        out.extend(unread.map(|wish| Action::Reply { id: wish.id, answer: Answer::NotNow(Vec::new()) }));
         for waiter in std::mem::take(&mut self.waiters) {
             let mut lines = waiter.failed;
             lines.extend(waiter.open.into_keys().map(|name| (name, why.into())));
@@ -237,6 +315,7 @@ impl State {
     /// Nobody listens to that answer any more.
     pub(super) fn unwanted(&mut self, id: RequestId) {
         self.waiters.retain(|waiter| waiter.id != id);
+        self.wishes.retain(|wish| wish.id != id);
     }
 
     fn give_up(&mut self, why: &str, now: Now, out: &mut Vec<Action>) {
@@ -245,15 +324,21 @@ impl State {
         self.waiters = kept;
         for waiter in ended {
             let line = |name: TokenName| {
-                let trouble = self.tokens.get(&name).and_then(|token| self.failing(token));
-                let held_back = self.tokens.get(&name).and_then(|token| min_interval_note(token, now));
-                let message = trouble.map(|(_, message, _)| message).or(held_back).unwrap_or_else(|| why.into());
+                let message = self.still_failing(&name, now).unwrap_or_else(|| why.into());
                 (name, message)
             };
             let mut lines = waiter.failed;
             lines.extend(waiter.open.into_keys().map(line));
             out.push(Action::Reply { id: waiter.id, answer: Answer::NotNow(lines) });
         }
+    }
+}
+
+/// Whom a wish names; nobody: all.
+fn named(want: &Want) -> BTreeSet<TokenName> {
+    match want {
+        Want::Rotate { names, .. } | Want::Valid { names, .. } => names.clone(),
+        Want::Token { name, .. } | Want::Patient { name } => [name.clone()].into(),
     }
 }
 
@@ -283,17 +368,4 @@ fn is_enough(token: &Token, min_valid: Duration, now: Now) -> bool {
     let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
     let enough = |held: &Held| !held.is_expired(now.wall) && held.has_left(now.wall, min_valid);
     usable && token.held.as_ref().is_some_and(enough)
-}
-
-/// Why min_interval makes a wish hopeless: it ends only after the asker's patience.
-fn held_back(token: &Token, force: bool, now: Now) -> Option<Arc<str>> {
-    let held = token.held.as_ref()?;
-    let too_long = held.hold_until > now.boot.plus(PATIENCE) && held.made_from == token.wire.made_from;
-    if force || !too_long { None } else { min_interval_note(token, now) }
-}
-
-fn min_interval_note(token: &Token, now: Now) -> Option<Arc<str>> {
-    let held = token.held.as_ref().filter(|held| held.hold_until > now.boot)?;
-    let at = now.wall.plus(held.hold_until.since(now.boot));
-    Some(format!("min_interval allows the next one at {}; --force does not wait", at.rfc3339()).into())
 }

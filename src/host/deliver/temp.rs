@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::error::{DeliverError, Step};
@@ -151,12 +151,13 @@ impl<'a> Temp<'a> {
         Ok(())
     }
 
-    /// The rename into place.
-    pub(super) fn land(mut self, name: &OsStr) -> Result<(), Failure> {
+    /// The rename into place; the file as it stands there.
+    pub(super) fn land(mut self, name: &OsStr) -> Result<Stat, Failure> {
         rustix::fs::renameat(self.folder, self.name.as_bytes(), self.folder, name.as_bytes())
             .map_err(|e| (Step::Rename, e))?;
         self.landed = true;
-        Ok(())
+        // After the rename, which is a change too (st_ctime).
+        rustix::fs::fstat(&self.fd).map_err(|e| (Step::Look, e))
     }
 }
 

@@ -1,0 +1,92 @@
+//! Owns: the words to those who ask for a token that is not tried now: why, since when, and until when.
+//! Does not: decide who gets them; see `wanted`.
+
+use std::sync::Arc;
+
+use super::State;
+use super::event::{Reason, Want};
+use super::record::{Held, Token};
+use super::wanted::PATIENCE;
+use crate::core::settings::TokenName;
+use crate::core::time::Now;
+
+impl State {
+    /// Why a wish cannot be served in time.
+    pub(super) fn hopeless(&self, token: &Token, want: &Want, now: Now) -> Option<Arc<str>> {
+        match want {
+            // What is lacking may come in time. A refused credential is not tried for each unit that starts.
+            Want::Patient { .. } => self.refused_words(token, now),
+            Want::Rotate { force: true, .. } => self.unobtainable(token),
+            Want::Rotate { .. } => {
+                self.unobtainable(token).or_else(|| self.told_to_wait(token, now)).or_else(|| held_back(token, now))
+            }
+            _ => {
+                let waits = || self.told_to_wait(token, now).or_else(|| self.refused_words(token, now));
+                self.unobtainable(token).or_else(waits).or_else(|| held_back(token, now))
+            }
+        }
+        .or_else(|| self.hopeless_parent(token, want, now))
+    }
+
+    /// The same of a token that it must be made from, and that is not at hand.
+    fn hopeless_parent(&self, token: &Token, want: &Want, now: Now) -> Option<Arc<str>> {
+        let parents = token.wire.parents.iter().filter_map(|name| self.tokens.get(name));
+        let mut missing = parents.filter(|parent| !parent.is_at_hand(now.wall));
+        missing.find_map(|parent| {
+            let why = self.hopeless(parent, want, now)?;
+            Some(format!("needs token {}: {why}", parent.wire.name).into())
+        })
+    }
+
+    /// What the machine lacks, where that keeps the token from being obtained at all.
+    fn unobtainable(&self, token: &Token) -> Option<Arc<str>> {
+        let of_outputs = || self.targets_of(token).find_map(|target| target.lack.clone());
+        token.wire.lack.clone().or_else(|| if self.outputs_allow(token) { None } else { of_outputs() })
+    }
+
+    /// A server asked to be left alone (RFC 9110 10.2.3) for longer than the asker is patient.
+    fn told_to_wait(&self, token: &Token, now: Now) -> Option<Arc<str>> {
+        let trouble = token.trouble.as_ref().filter(|trouble| trouble.not_before > now.boot.plus(PATIENCE))?;
+        let (said, until) = (now.wall_at(trouble.at).rfc3339(), now.wall_at(trouble.not_before).rfc3339());
+        let (name, message) = (&token.wire.name, &trouble.message);
+        let words = format!(
+            "not asked: the server said at {said} to wait until {until}; `renewd rotate --force {name}` asks all the same. \
+             What it answered then: {message}"
+        );
+        Some(words.into())
+    }
+
+    /// A credential that was refused is not sent again for each who asks.
+    fn refused_words(&self, token: &Token, now: Now) -> Option<Arc<str>> {
+        let is_refused = |reason| reason == Reason::Rejected && token.flight.is_none() && token.incoming.is_none();
+        let trouble =
+            token.trouble.as_ref().filter(|trouble| is_refused(trouble.reason) && trouble.retry_at > now.boot)?;
+        let (at, next) = (now.wall_at(trouble.at).rfc3339(), now.wall_at(trouble.retry_at).rfc3339());
+        let (name, message) = (&token.wire.name, &trouble.message);
+        let words = format!(
+            "not asked: it was refused at {at} and is tried again at {next}; `renewd rotate {name}` tries it now. \
+             The refusal: {message}"
+        );
+        Some(words.into())
+    }
+
+    /// What troubles a token, and since when: for who waited in vain.
+    pub(super) fn still_failing(&self, name: &TokenName, now: Now) -> Option<Arc<str>> {
+        let token = self.tokens.get(name)?;
+        let Some((_, message, _)) = self.failing(token) else { return min_interval_note(token, now) };
+        let Some(spell) = &token.spell else { return Some(message) };
+        Some(format!("failing since {}: {message}", now.wall_at(spell.since).rfc3339()).into())
+    }
+}
+
+/// Why min_interval makes a wish hopeless: it ends only after the asker's patience.
+fn held_back(token: &Token, now: Now) -> Option<Arc<str>> {
+    let too_long = |held: &Held| held.hold_until > now.boot.plus(PATIENCE) && held.made_from == token.wire.made_from;
+    token.held.as_ref().is_some_and(too_long).then(|| min_interval_note(token, now))?
+}
+
+fn min_interval_note(token: &Token, now: Now) -> Option<Arc<str>> {
+    let held = token.held.as_ref().filter(|held| held.hold_until > now.boot)?;
+    let at = now.wall_at(held.hold_until);
+    Some(format!("min_interval allows the next one at {}; --force does not wait", at.rfc3339()).into())
+}

@@ -1,0 +1,272 @@
+//! Owns: the document of `status --json`: what is gathered for it from the daemon's memory, and its JSON.
+//! Does not: look at files or decide; it tells what is known.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::history::Told;
+use super::requests::About;
+use super::runner::Runner;
+use crate::core::engine::{LastHook, TokenStatus};
+use crate::core::jose::Jws;
+use crate::core::secret::Secret;
+use crate::core::settings::{TargetPlan, TokenName};
+use crate::core::time::{Now, Wall};
+use crate::host::control::Response;
+use crate::host::deliver::Stamp;
+use crate::host::{clock, names};
+
+/// The registered claims (RFC 7519 4.1, RFC 8693 4.2 and 4.3, OpenID Connect Core 2) that are shown with their values.
+const REGISTERED: [&str; 10] = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp"];
+
+/// All that the document tells, taken at one moment: it may be written down elsewhere.
+pub(super) struct Gathered {
+    now: Wall,
+    started_at: Wall,
+    config: Config,
+    state_dir: PathBuf,
+    control_socket: Option<PathBuf>,
+    rows: Vec<Row>,
+    /// Whether the values of claims are shown.
+    is_owner: bool,
+    is_ill: bool,
+}
+
+struct Config {
+    path: PathBuf,
+    loaded_at: Wall,
+    error: Option<String>,
+    restart_needed: Vec<&'static str>,
+}
+
+struct Row {
+    status: TokenStatus,
+    source: Option<&'static str>,
+    outputs: Vec<Output>,
+    /// Of one that may be a JWT.
+    token: Option<Secret<String>>,
+    login_expires_at: Option<Wall>,
+    scope: Option<String>,
+    events: Vec<Told>,
+}
+
+struct Output {
+    path: PathBuf,
+    format: &'static str,
+    stamp: Option<Stamp>,
+    problem: Option<Arc<str>>,
+}
+
+impl Gathered {
+    /// What is known of these tokens (none: all), which are in the config.
+    pub fn of(runner: &Runner, about: &About, deaf: &[String], names: &[TokenName], is_owner: bool) -> Self {
+        let now = clock::now();
+        let statuses: Vec<TokenStatus> = if names.is_empty() {
+            runner.state.statuses(now).collect()
+        } else {
+            named(runner, names).filter_map(|name| runner.state.token_status(name, now)).collect()
+        };
+        let counts = |status: &&TokenStatus| !names.is_empty() || status.required;
+        let is_ill = statuses.iter().filter(counts).any(|status| !status.is_valid);
+        let mut outputs = outputs(runner, &statuses, names.is_empty(), now);
+        let row = |status: TokenStatus| Row {
+            source: runner.token(&status.name).map(|token| token.source.kind().as_str()),
+            outputs: outputs.remove(&status.name).unwrap_or_default(),
+            token: status.generation.and_then(|generation| maybe_jwt(runner, &status.name, generation)),
+            login_expires_at: runner.vault.login_expires_at(&status.name),
+            scope: runner.vault.newest(&status.name).and_then(|stored| stored.scope.clone()),
+            events: runner.history.of(&status.name, |path| runner.index.shown(&runner.plan, path)),
+            status,
+        };
+        Self {
+            now: now.wall,
+            started_at: about.started_at,
+            config: Config {
+                path: runner.plan.path.clone(),
+                loaded_at: about.loaded_at,
+                error: config_error(runner, deaf),
+                restart_needed: about.restart_needed.clone(),
+            },
+            state_dir: runner.plan.daemon.state_dir.clone(),
+            control_socket: runner.plan.daemon.control_socket.clone(),
+            rows: statuses.into_iter().map(row).collect(),
+            is_owner,
+            is_ill,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Written down. Exit 1 where a token that counts is not valid.
+    pub fn response(&self) -> Response {
+        let tokens: Vec<Value> = self.rows.iter().map(|row| row.document(self.is_owner)).collect();
+        let status = json!({
+            "version": 1,
+            "renewd": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "started_at": self.started_at.rfc3339(),
+            "now": self.now.rfc3339(),
+            "config": {
+                "path": self.config.path.display().to_string(),
+                "loaded_at": self.config.loaded_at.rfc3339(),
+                "error": self.config.error,
+                "restart_needed": self.config.restart_needed,
+            },
+            "state_dir": self.state_dir.display().to_string(),
+            "control_socket": self.control_socket.as_ref().map(|path| path.display().to_string()),
+            "from": "daemon",
+            "tokens": tokens,
+        });
+        Response { exit: u8::from(self.is_ill), status: Some(status), ..Response::done() }
+    }
+}
+
+/// In order of the config, each once.
+fn named<'a>(runner: &'a Runner, names: &[TokenName]) -> impl Iterator<Item = &'a TokenName> {
+    let mut places: Vec<usize> = names.iter().filter_map(|name| runner.index.token_at(name)).collect();
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().filter_map(|at| runner.plan.tokens.get(at)).map(|token| &token.name)
+}
+
+/// What a refused reload said, and what the machine lacks.
+fn config_error(runner: &Runner, deaf: &[String]) -> Option<String> {
+    let refused = runner.state.refused().map(|why| why.to_string());
+    let lacks = runner.plan.lacks.iter().map(|lack| lack.to_string());
+    let all: Vec<String> = refused.into_iter().chain(lacks).chain(deaf.iter().cloned()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// A token that begins as a JWS header does. Another one is opaque, and nothing of it is shown.
+fn maybe_jwt(runner: &Runner, name: &TokenName, generation: u64) -> Option<Secret<String>> {
+    let stored = runner.vault.get(name, generation)?;
+    stored.token.expose().starts_with("eyJ").then(|| stored.token.clone())
+}
+
+/// The files of these tokens, in order of the config: a file that many share is gone through once.
+fn outputs(runner: &Runner, statuses: &[TokenStatus], is_all: bool, now: Now) -> HashMap<TokenName, Vec<Output>> {
+    let mut outputs: HashMap<TokenName, Vec<Output>> =
+        statuses.iter().map(|status| (status.name.clone(), Vec::new())).collect();
+    let mut add = |target: &TargetPlan| {
+        let problem = problem(runner, target, now);
+        let stamp = runner.files.stamp(&target.path);
+        for line in &target.lines {
+            if let Some(of_token) = outputs.get_mut(&line.token) {
+                let (path, format) = (target.shown.to_path_buf(), line.format.kind());
+                of_token.push(Output { path, format, stamp, problem: problem.clone() });
+            }
+        }
+    };
+    if is_all {
+        runner.plan.targets.iter().for_each(add);
+    } else {
+        let files = statuses.iter().flat_map(|status| runner.state.files_of(&status.name));
+        let mut places: Vec<usize> = files.filter_map(|path| runner.index.target_at(&runner.plan, path)).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().filter_map(|at| runner.plan.targets.get(at)).for_each(&mut add);
+    }
+    outputs
+}
+
+fn problem(runner: &Runner, target: &TargetPlan, now: Now) -> Option<Arc<str>> {
+    let hangs = runner.files.hangs_since(&target.path, now.boot).map(|since| {
+        let since = now.wall_at(since).rfc3339();
+        format!("it could not be looked at: its folder has not answered since {since}").into()
+    });
+    runner.state.file_trouble(&target.path).or(hangs)
+}
+
+impl Row {
+    fn document(&self, is_owner: bool) -> Value {
+        let status = &self.status;
+        let time = |at: Option<Wall>| at.map(Wall::rfc3339);
+        let events =
+            self.events.iter().map(|told| json!({ "at": told.at.rfc3339(), "what": told.what, "ok": told.ok }));
+        json!({
+            "name": status.name.as_str(),
+            "source": self.source,
+            "state": status.state.as_str(),
+            "required": status.required,
+            "on_disk": status.on_disk,
+            "issued_at": time(status.issued_at),
+            "expires_at": time(status.expires_at),
+            "expired_since": time(status.expired_since),
+            "next_rotation_at": time(status.next_rotation_at),
+            "sha256": status.sha256.map(|sha256| sha256.short()),
+            "outputs": self.outputs.iter().map(Output::document).collect::<Vec<Value>>(),
+            "failures": status.failures,
+            "last_error": status.last_error.as_deref(),
+            "reason": status.reason.map(|reason| reason.as_str()),
+            "failing_since": time(status.failing_since),
+            "tries": status.tries,
+            "next_try_at": time(status.next_try_at),
+            "last_try_at": time(status.last_try_at),
+            "last_hook": status.last_hook.as_ref().map(hook),
+            "certain": status.uncertain.is_none(),
+            "uncertain_why": status.uncertain.map(|doubt| doubt.why()),
+            "login_expires_at": time(self.login_expires_at),
+            "scope": self.scope,
+            "claims": self.token.as_ref().and_then(|token| claims(token.expose(), is_owner)),
+            "events": events.collect::<Vec<Value>>(),
+        })
+    }
+}
+
+impl Output {
+    fn document(&self) -> Value {
+        let stamp = self.stamp.as_ref();
+        json!({
+            "path": self.path.display().to_string(),
+            "format": self.format,
+            "mode": stamp.map(|stamp| format!("{:04o}", stamp.mode())),
+            "owner": stamp.map(|stamp| names::user(stamp.uid())),
+            "group": stamp.map(|stamp| names::group(stamp.gid())),
+            "written_at": stamp.map(|stamp| stamp.written_at().rfc3339()),
+            "problem": self.problem.as_deref(),
+        })
+    }
+}
+
+fn hook(last: &LastHook) -> Value {
+    json!({
+        "hook": last.hook,
+        "started_at": last.started_at.rfc3339(),
+        "ended_at": last.ended_at.map(Wall::rfc3339),
+        "ok": last.ended_at.map(|_| last.error.is_none()),
+        "error": last.error.as_deref(),
+    })
+}
+
+/// Of a JWT its registered claims and the names of the others; `None`: it is none. Without `values` names alone.
+pub(crate) fn claims(token: &str, values: bool) -> Option<Value> {
+    let claims = Jws::parse(token).and_then(|jws| jws.claims()).ok()?;
+    let (registered, others): (Map<String, Value>, Map<String, Value>) =
+        claims.into_iter().partition(|(name, _)| values && REGISTERED.contains(&name.as_str()));
+    let others: Vec<String> = others.into_iter().map(|(name, _)| name).collect();
+    Some(json!({ "registered": registered, "others": others }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registered_claims_have_their_values_and_the_others_names_alone() {
+        let part = |text: &str| data_encoding::BASE64URL_NOPAD.encode(text.as_bytes());
+        let payload = part(r#"{"iss":"k","aud":["a","b"],"password":"hunter2","exp":7}"#);
+        let token = format!("{}.{payload}.{}", part(r#"{"alg":"HS256"}"#), part("signature"));
+        let shown = claims(&token, true).unwrap();
+        assert_eq!(shown, json!({"registered": {"iss": "k", "aud": ["a", "b"], "exp": 7}, "others": ["password"]}));
+        let names = claims(&token, false).unwrap();
+        assert_eq!(names, json!({"registered": {}, "others": ["iss", "aud", "password", "exp"]}));
+        for opaque in ["opaque", "eyJ.eyJ.eyJ", "a.b.c", &token[..token.len() / 2]] {
+            assert_eq!(claims(opaque, true), None, "{opaque}");
+        }
+    }
+}

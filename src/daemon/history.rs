@@ -1,0 +1,166 @@
+//! Owns: what happened last to each token, as `status` tells it: the ten newest, a failure that repeats counted once.
+//! Does not: decide what is worth telling; the engine's notes and hooks are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::notes::{restored_words, until};
+use crate::core::engine::{Found, HookKind, Note, Reason};
+use crate::core::settings::{TargetPath, TokenName};
+use crate::core::time::Wall;
+
+const KEPT: usize = 10;
+
+#[derive(Clone, PartialEq)]
+enum What {
+    Renewed(Option<Wall>),
+    Kept(Option<Wall>),
+    Failed(Reason, Arc<str>),
+    Undelivered(Arc<str>),
+    Unkept(Arc<str>),
+    Restored(TargetPath, Found),
+    Recovered,
+    Expired,
+    HookDone(HookKind),
+    HookFailed(Arc<str>),
+}
+
+#[derive(Clone)]
+struct Entry {
+    /// The newest time, by the wall clock of then.
+    at: Wall,
+    first: Wall,
+    times: u32,
+    what: What,
+}
+
+/// One line of `events`.
+pub(super) struct Told {
+    pub at: Wall,
+    pub what: String,
+    pub ok: bool,
+}
+
+#[derive(Default)]
+pub(super) struct History {
+    of: HashMap<TokenName, Vec<Entry>>,
+}
+
+impl History {
+    /// Keeps what is told of a token. `tokens`: those that a file belongs to.
+    pub fn note<'a>(&mut self, note: &Note, tokens: impl Iterator<Item = &'a TokenName>, now: Wall) {
+        let (name, what) = match note {
+            Note::Rotated { name, expires_at, .. } => (name, What::Renewed(*expires_at)),
+            Note::Kept { name, expires_at, .. } => (name, What::Kept(*expires_at)),
+            Note::ObtainFailed { name, reason, message, .. } => (name, What::Failed(*reason, message.clone())),
+            Note::PersistFailed { name, message } => (name, What::Unkept(message.clone())),
+            Note::Recovered { name } => (name, What::Recovered),
+            Note::Expired { name } => (name, What::Expired),
+            Note::HookDone { name, kind } => (name, What::HookDone(*kind)),
+            Note::HookFailed { name, message, .. } => (name, What::HookFailed(message.clone())),
+            Note::DeliverFailed { message, .. } => {
+                return self.of_file(tokens, &What::Undelivered(message.clone()), now);
+            }
+            Note::Restored { path, found } => return self.of_file(tokens, &What::Restored(path.clone(), *found), now),
+            Note::RemovalFailed { .. } => return,
+        };
+        self.push(name, what, now);
+    }
+
+    fn of_file<'a>(&mut self, tokens: impl Iterator<Item = &'a TokenName>, what: &What, now: Wall) {
+        tokens.for_each(|name| self.push(name, what.clone(), now));
+    }
+
+    fn push(&mut self, name: &TokenName, what: What, now: Wall) {
+        if !self.of.contains_key(name) {
+            self.of.insert(name.clone(), Vec::new());
+        }
+        let Some(entries) = self.of.get_mut(name) else { return };
+        // What is tried each second must not push out all that came before.
+        if let Some(last) = entries.last_mut().filter(|last| last.what == what && !what.is_ok()) {
+            (last.at, last.times) = (now, last.times.saturating_add(1));
+            return;
+        }
+        if entries.len() == KEPT {
+            entries.remove(0);
+        }
+        // Most tokens have few: no room for more.
+        entries.reserve_exact(1);
+        entries.push(Entry { at: now, first: now, times: 1, what });
+    }
+
+    /// The token is gone.
+    pub fn forget(&mut self, name: &TokenName) {
+        self.of.remove(name);
+    }
+
+    /// The oldest first. `shown`: a path as the config gives it.
+    pub fn of(&self, name: &TokenName, shown: impl Fn(&TargetPath) -> String) -> Vec<Told> {
+        let told = |entry: &Entry| {
+            let mut what = entry.what.words(&shown);
+            if entry.times > 1 {
+                what += &format!(" ({} times since {})", entry.times, entry.first.rfc3339());
+            }
+            Told { at: entry.at, what, ok: entry.what.is_ok() }
+        };
+        self.of.get(name).into_iter().flatten().map(told).collect()
+    }
+}
+
+impl What {
+    fn is_ok(&self) -> bool {
+        matches!(self, Self::Renewed(_) | Self::Kept(_) | Self::Restored(..) | Self::Recovered | Self::HookDone(_))
+    }
+
+    fn words(&self, shown: impl Fn(&TargetPath) -> String) -> String {
+        match self {
+            Self::Renewed(ends) => format!("renewed, valid {}", until(*ends)),
+            Self::Kept(ends) => format!("kept from an earlier run, valid {}", until(*ends)),
+            Self::Failed(reason, message) => format!("not renewed ({}): {message}", reason.as_str()),
+            Self::Undelivered(message) => format!("not delivered: {message}"),
+            Self::Unkept(message) => format!("not in the state: {message}"),
+            Self::Restored(path, found) => restored_words(&shown(path), *found),
+            Self::Recovered => "well again".into(),
+            Self::Expired => "expired, and no new one was at hand".into(),
+            Self::HookDone(kind) => format!("{} ran", kind.as_str()),
+            Self::HookFailed(message) => message.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::engine::Standing;
+
+    #[test]
+    fn ten_are_kept_and_one_that_repeats_is_one() {
+        let name = TokenName::new("a").unwrap();
+        let mut history = History::default();
+        let mut note = |note: Note, at| history.note(&note, std::iter::empty(), Wall::from_secs(at));
+        for at in 0..20 {
+            note(Note::Rotated { name: name.clone(), expires_at: None, next: None }, at);
+        }
+        for at in 20..50 {
+            let message: Arc<str> = "no".into();
+            let (failures, retry_in) = (1, std::time::Duration::ZERO);
+            let failed = Note::ObtainFailed {
+                name: name.clone(),
+                reason: Reason::Rejected,
+                message,
+                failures,
+                retry_in,
+                standing: Standing::Valid,
+            };
+            note(failed, at);
+        }
+        let told = history.of(&name, |_| String::new());
+        assert_eq!(told.len(), KEPT);
+        let last = told.last().unwrap();
+        assert_eq!((last.at, last.ok), (Wall::from_secs(49), false));
+        assert_eq!(last.what, "not renewed (rejected): no (30 times since 1970-01-01T00:00:20Z)");
+        assert!(told[..9].iter().all(|told| told.ok && told.what == "renewed, valid for good"));
+        history.forget(&name);
+        assert!(history.of(&name, |_| String::new()).is_empty());
+    }
+}

@@ -1,0 +1,222 @@
+//! Owns: looking at files that were written, off the loop: one folder after another, and where one hangs the others go on
+//! without it. What is as it was is not told, so that a look at files that are well wakes nobody.
+//! Does not: decide what a change means; the engine does.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Message, Messages};
+use crate::core::settings::TargetPath;
+use crate::core::time::Boot;
+use crate::host::clock;
+use crate::host::deliver::{Stamp, look};
+use crate::host::names;
+
+/// A folder whose look has not come back after this hangs: it is not looked at again until it does.
+pub(super) const HANGS: Duration = Duration::from_secs(1);
+/// A look that makes no step for so long is left where it is, and another thread takes the folders that wait.
+const STUCK: Duration = Duration::from_millis(200);
+
+/// Numbers those who wait for a look.
+pub(crate) type LookId = u64;
+
+/// A file that is not as it was.
+pub(crate) struct Seen {
+    pub path: TargetPath,
+    pub was: Stamp,
+    /// `Ok(None)`: it is gone; `Err`: it cannot be looked at.
+    pub now: Result<Option<Stamp>, ()>,
+}
+
+/// The files of one folder, with how they were left.
+pub(super) struct Folder {
+    pub path: PathBuf,
+    pub files: Vec<(TargetPath, Stamp)>,
+}
+
+/// One who waits for several folders.
+struct Asker {
+    id: LookId,
+    left: AtomicUsize,
+}
+
+struct Look {
+    folder: Folder,
+    asker: Option<Arc<Asker>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Look>,
+    /// Looks that are under way, with when the first of them began.
+    under_way: HashMap<PathBuf, (usize, Boot)>,
+    /// Grows with each look that comes back.
+    steps: u64,
+    is_guarded: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Nothing waits any more.
+    emptied: Condvar,
+}
+
+pub(super) struct Looks {
+    shared: Arc<Shared>,
+    messages: Messages,
+    last: LookId,
+}
+
+impl Shared {
+    /// Nothing that panics is done under this lock.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Looks {
+    pub fn new(messages: &Messages) -> Self {
+        Self { shared: Arc::default(), messages: messages.clone(), last: 0 }
+    }
+
+    /// Looks at all of these; what has changed comes as [`Message::Looked`].
+    pub fn begin(&self, folders: Vec<Folder>) {
+        // What no thread has taken since the last time is in these again.
+        self.shared.queue().waiting.retain(|look| look.asker.is_some());
+        self.queue(folders.into_iter().map(|folder| Look { folder, asker: None }).collect());
+    }
+
+    /// The same for somebody who waits: the last message bears this number. `None`: there is nothing to wait for.
+    pub fn ask(&mut self, folders: Vec<Folder>) -> Option<LookId> {
+        let now = clock::now().boot;
+        let hangs = |folder: &Folder| self.hangs_since(&folder.path, now).is_some();
+        let folders: Vec<Folder> = folders.into_iter().filter(|folder| !hangs(folder)).collect();
+        if folders.is_empty() {
+            return None;
+        }
+        self.last += 1;
+        let asker = Arc::new(Asker { id: self.last, left: AtomicUsize::new(folders.len()) });
+        self.queue(folders.into_iter().map(|folder| Look { folder, asker: Some(asker.clone()) }).collect());
+        Some(self.last)
+    }
+
+    /// Since when a folder does not answer.
+    pub fn hangs_since(&self, folder: &Path, now: Boot) -> Option<Boot> {
+        let queue = self.shared.queue();
+        queue.under_way.get(folder).map(|(_, since)| *since).filter(|since| since.plus(HANGS) <= now)
+    }
+
+    fn queue(&self, looks: Vec<Look>) {
+        let now = clock::now().boot;
+        let mut queue = self.shared.queue();
+        for look in looks {
+            let hangs = queue.under_way.get(&look.folder.path).is_some_and(|(_, since)| since.plus(HANGS) <= now);
+            if !hangs {
+                queue.waiting.push_back(look);
+            }
+        }
+        let waiting = queue.waiting.len();
+        if waiting == 0 {
+            return;
+        }
+        // The second takes over where the first hangs.
+        let guards = waiting > 1 && !queue.is_guarded;
+        queue.is_guarded |= guards;
+        drop(queue);
+        self.shared.clone().start_worker(&self.messages);
+        if guards {
+            let (shared, messages) = (self.shared.clone(), self.messages.clone());
+            let guard = std::thread::Builder::new().name("look-guard".into());
+            if guard.spawn(move || shared.guard(&messages)).is_err() {
+                self.shared.queue().is_guarded = false;
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Where no thread can be had the looks wait for the next time.
+    fn start_worker(self: Arc<Self>, messages: &Messages) {
+        let messages = messages.clone();
+        // Not one of the runtime's: those stay for a while, and would wake up once more to end.
+        let thread = std::thread::Builder::new().name("look".into());
+        if let Err(error) = thread.spawn(move || self.work(&messages)) {
+            tracing::debug!("no thread to look at files: {error}");
+        }
+    }
+
+    fn work(&self, messages: &Messages) {
+        while let Some(one) = self.take() {
+            let Look { folder, asker } = one;
+            let seen = folder.look();
+            self.done(&folder.path);
+            let asked = asker.filter(|asker| asker.left.fetch_sub(1, Ordering::AcqRel) == 1).map(|asker| asker.id);
+            if !seen.is_empty() || asked.is_some() {
+                // The daemon is gone: nobody waits for the answer.
+                let _ = messages.send(Message::Looked { seen, asked });
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Look> {
+        let now = clock::now().boot;
+        let mut queue = self.queue();
+        let look = queue.waiting.pop_front();
+        if queue.waiting.is_empty() {
+            self.emptied.notify_all();
+        }
+        let look = look?;
+        queue.under_way.entry(look.folder.path.clone()).or_insert((0, now)).0 += 1;
+        Some(look)
+    }
+
+    fn done(&self, folder: &Path) {
+        let mut queue = self.queue();
+        queue.steps += 1;
+        if let Some((count, _)) = queue.under_way.get_mut(folder) {
+            *count -= 1;
+            if *count == 0 {
+                queue.under_way.remove(folder);
+            }
+        }
+    }
+
+    /// Starts another worker each time that none makes a step, until nothing waits.
+    fn guard(self: Arc<Self>, messages: &Messages) {
+        let mut queue = self.queue();
+        loop {
+            let before = queue.steps;
+            let (mut now, _) = self
+                .emptied
+                .wait_timeout_while(queue, STUCK, |queue| !queue.waiting.is_empty())
+                .unwrap_or_else(PoisonError::into_inner);
+            if now.waiting.is_empty() {
+                now.is_guarded = false;
+                return;
+            }
+            let is_stuck = now.steps == before;
+            drop(now);
+            if is_stuck {
+                self.clone().start_worker(messages);
+            }
+            queue = self.queue();
+        }
+    }
+}
+
+impl Folder {
+    fn look(&self) -> Vec<Seen> {
+        let file_names = self.files.iter().map(|(path, _)| path.file_name().unwrap_or_default());
+        let stamps = look(&self.path, file_names);
+        let seen = self.files.iter().zip(stamps).filter_map(|((path, was), now)| {
+            let now = now.map_err(drop);
+            names::learn(now.ok().flatten().as_ref().unwrap_or(was));
+            (now != Ok(Some(*was))).then(|| Seen { path: path.clone(), was: *was, now })
+        });
+        seen.collect()
+    }
+}

@@ -1,0 +1,227 @@
+//! The promise: who asks for a token is told what is, not what was: a server that asked for time, or refused, is not asked
+//! again for each of them, and they are told since when, until when, and what does ask. What was mended is looked at first.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use crate::support::{Daemon, Sandbox, names_in, token, until};
+
+/// A token endpoint on loopback that gives the answers it was told to, in turn, and then good ones.
+struct Endpoint {
+    url: String,
+    asked: Arc<Mutex<usize>>,
+}
+
+const BUSY: &str = "503 Service Unavailable\r\nretry-after: 600";
+const REFUSED: &str = "401 Unauthorized";
+
+impl Endpoint {
+    fn first_saying(answers: &'static [&'static str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/token", listener.local_addr().expect("an address"));
+        let asked = Arc::new(Mutex::new(0));
+        let count = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut number = count.lock().expect("the count");
+                // Who only looks whether it is there asks for nothing.
+                if answer(stream, *number, answers.get(*number).copied()) {
+                    *number += 1;
+                }
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn asked(&self) -> usize {
+        *self.asked.lock().expect("the count")
+    }
+
+    fn token(&self, name: &str, more: &str) -> String {
+        format!(
+            "[token.{name}]\nsource = \"oauth2\"\ngrant = \"client_credentials\"\ntoken_url = \"{}\"\nclient_id = \"jobs\"\n\
+             client_secret.file = \"secret\"\n{more}output = [{{ format = \"token\", path = \"out/{name}.token\" }}]\n",
+            self.url
+        )
+    }
+}
+
+fn answer(stream: TcpStream, number: usize, head: Option<&str>) -> bool {
+    let mut reader = BufReader::new(&stream);
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line != "\r\n" {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+        line.clear();
+    }
+    if line.is_empty() {
+        return false;
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("the form");
+    let json = match head {
+        Some(_) => r#"{"error":"invalid_client"}"#.to_owned(),
+        None => format!(r#"{{"access_token":"opaque-{number}","token_type":"Bearer","expires_in":600}}"#),
+    };
+    let mut text = format!("HTTP/1.1 {}\r\n", head.unwrap_or("200 OK"));
+    let _ = write!(
+        text,
+        "content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{json}",
+        json.len()
+    );
+    (&stream).write_all(text.as_bytes()).expect("an answer");
+    true
+}
+
+fn failing(sandbox: &Sandbox, daemon: &Daemon<'_>, name: &str) {
+    until("its failure is told", || {
+        sandbox.path("control.sock").exists() && !daemon.token(name)["last_error"].is_null()
+    });
+}
+
+#[test]
+fn a_server_that_asked_for_time_is_left_alone_and_that_is_said() {
+    let sandbox = Sandbox::new();
+    let server = Endpoint::first_saying(&[BUSY]);
+    sandbox.config(server.token("a", ""));
+    let daemon = sandbox.daemon().spawn();
+    failing(&sandbox, &daemon, "a");
+    for (args, code) in [(&["rotate", "a"][..], 1), (&["rotate"], 1), (&["token", "a"], 75)] {
+        let ran = sandbox.ours(args).expect(code);
+        assert!(ran.took.as_secs() < 5, "{ran:?}");
+        let said = &ran.stderr;
+        assert!(said.contains("not asked: the server said at 2"), "{said}");
+        assert!(said.contains(" to wait until 2") && said.contains("--force"), "{said}");
+        assert!(said.contains("503"), "what it answered is told too: {said}");
+    }
+    assert_eq!(server.asked(), 1, "it was asked all the same");
+    sandbox.ours(&["rotate", "--force", "a"]).expect(0);
+    assert_eq!(sandbox.read("a.token"), "opaque-1");
+    assert_eq!(server.asked(), 2);
+    daemon.stop();
+}
+
+#[test]
+fn who_needs_a_token_whose_server_asked_for_time_is_told_so_and_forces_both() {
+    let sandbox = Sandbox::new();
+    let (parents, children) = (Endpoint::first_saying(&[BUSY, BUSY]), Endpoint::first_saying(&[]));
+    let child = format!(
+        "[token.child]\nsource = \"http\"\nurl = \"{}\"\nmethod = \"POST\"\nbearer = {{ token = \"parent\" }}\n\
+         response = {{ token = \"/access_token\", expires_in = \"/expires_in\" }}\n",
+        children.url
+    );
+    sandbox.config(format!("{}{child}", parents.token("parent", "")));
+    let daemon = sandbox.daemon().spawn();
+    failing(&sandbox, &daemon, "child");
+    let ran = sandbox.ours(&["rotate", "child"]).expect(1);
+    assert!(ran.stderr.contains("not asked: the server said at"), "{ran:?}");
+    assert_eq!(parents.asked(), 1);
+    // The second answer is as the first: that failure is new, and told as such.
+    let ran = sandbox.ours(&["rotate", "--force", "child"]).expect(1);
+    assert!(!ran.stderr.contains("not asked") && ran.stderr.contains("503"), "{ran:?}");
+    assert_eq!(parents.asked(), 2);
+    sandbox.ours(&["rotate", "--force", "child"]).expect(0);
+    assert_eq!((parents.asked(), children.asked()), (3, 1));
+    daemon.stop();
+}
+
+#[test]
+fn a_refused_credential_is_tried_by_rotate_and_not_by_each_token_command() {
+    let sandbox = Sandbox::new();
+    let server = Endpoint::first_saying(&[REFUSED, REFUSED]);
+    sandbox.config(server.token("a", ""));
+    let daemon = sandbox.daemon().spawn();
+    failing(&sandbox, &daemon, "a");
+    for args in [&["token", "a"][..], &["exec", "a", "--", "true"]] {
+        let ran = sandbox.ours(args).expect(75);
+        let said = &ran.stderr;
+        assert!(said.contains("not asked: it was refused at 2") && said.contains("is tried again at 2"), "{said}");
+        assert!(said.contains("invalid_client") && said.contains("renewd rotate a"), "{said}");
+    }
+    assert_eq!(server.asked(), 1, "a refused credential was sent for each who asks");
+    let ran = sandbox.ours(&["rotate", "a"]).expect(1);
+    assert!(!ran.stderr.contains("not asked") && ran.stderr.contains("invalid_client"), "{ran:?}");
+    assert_eq!(server.asked(), 2);
+    sandbox.ours(&["rotate", "a"]).expect(0);
+    daemon.stop();
+}
+
+/// Who waits in vain is told since when it fails, not only how.
+#[test]
+fn who_waits_in_vain_is_told_since_when() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a").plain("nowhere/t"));
+    let daemon = sandbox.daemon().spawn();
+    failing(&sandbox, &daemon, "a");
+    let ran = sandbox.ours(&["wait", "a", "--timeout", "200ms"]).expect(75);
+    assert!(ran.stderr.contains("failing since 2") && ran.stderr.contains("nowhere"), "{ran:?}");
+    daemon.stop();
+}
+
+#[test]
+fn rotate_looks_again_at_what_was_lacking() {
+    let sandbox = Sandbox::new();
+    sandbox.mkdir("out/ok");
+    let two = token("two").plain("ok/two").plain("late/two");
+    let secret = token("secret").secret("secret.file = \"later/secret\"");
+    sandbox.config(format!("{two}{secret}{}", token("one").plain("later/one")));
+    let daemon = sandbox.daemon().spawn();
+    until("the folder that is there has it", || sandbox.out("ok/two").exists());
+    let still = sandbox.ours(&["rotate", "one"]).expect(1);
+    assert!(still.stderr.contains("out/later"), "{still:?}");
+    for (name, folder, file) in [("two", "out/late", "late/two"), ("one", "out/later", "later/one")] {
+        sandbox.mkdir(folder);
+        sandbox.ours(&["rotate", name]).expect(0);
+        assert!(sandbox.out(file).exists(), "{name}: {:?}", names_in(&sandbox.path("out")));
+    }
+    // `token` too; its credential stands in a folder that the watcher could not see.
+    sandbox.ours(&["token", "secret"]).expect(75);
+    sandbox.mkdir("later");
+    fs::copy(sandbox.path("secret"), sandbox.path("later/secret")).expect("cp");
+    sandbox.ours(&["token", "secret"]).expect(0);
+    // A folder that vanished while it ran is no lack, and is looked at as well.
+    fs::remove_dir_all(sandbox.out("late")).expect("rm -r");
+    sandbox.ours(&["rotate", "--force", "two"]).expect(1);
+    sandbox.mkdir("out/late");
+    sandbox.ours(&["rotate", "--force", "two"]).expect(0);
+    daemon.stop();
+}
+
+#[test]
+fn what_was_done_is_told_on_a_terminal_alone() {
+    let sandbox = Sandbox::new();
+    let forever = token("forever").line("lifetime = \"never\"\nrotate_every = \"30d\"");
+    sandbox.config(format!("{}{forever}", token("a")));
+    let daemon = sandbox.start();
+    let answer = sandbox.ask(&json!({"command": "rotate", "names": [], "force": true})).expect("an answer");
+    let notes: Vec<&str> = answer["notes"].as_array().into_iter().flatten().filter_map(|note| note.as_str()).collect();
+    assert!(
+        matches!(notes[..], [a, f] if a.starts_with("a: renewed, valid until 2") && f.starts_with("forever: renewed"))
+    );
+    for args in [&["rotate", "--force"][..], &["reload"]] {
+        let ran = sandbox.ours(args).expect(0);
+        assert_eq!(ran.text(), "", "{args:?}");
+    }
+    if Command::new("script").arg("--version").output().is_err() {
+        println!("what_was_done_is_told_on_a_terminal_alone: in part, there is no script(1)");
+        return;
+    }
+    for (args, line) in
+        [("rotate --force a", "a: renewed, valid until 2"), ("reload", "the config is read: 2 tokens, 2 files")]
+    {
+        let ours = format!("{} {args} -c config.toml", env!("CARGO_BIN_EXE_renewd"));
+        let mut command = Command::new("script");
+        command.args(["-qec", &ours, "/dev/null"]).current_dir(sandbox.dir()).env("HOME", sandbox.path("home"));
+        let ran = sandbox.finish(command, "").expect(0);
+        assert!(ran.stdout.contains(line), "{args}: {ran:?}");
+    }
+    daemon.stop();
+}
