@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Exit, Surroundings};
+use super::{Exit, Surroundings, offline};
 use crate::host::control::{ClientError, NO_PERMISSION, Request, Response, call};
 use crate::host::keeper::{self, Meeting};
 use crate::host::load;
@@ -56,6 +56,29 @@ impl SocketArgs {
             path: PathBuf::from("control.sock"),
             cause: std::io::ErrorKind::NotFound.into(),
         }))
+    }
+}
+
+impl SocketArgs {
+    /// Asks how tokens stand. Where no daemon answers, and none was named by --socket, the state and the files are read.
+    pub fn ask_or_read(
+        &self,
+        around: &Surroundings,
+        request: &Request,
+        names: &[String],
+    ) -> Result<Result<Response, ClientError>, Exit> {
+        let answer = self.ask(around, request, PATIENCE);
+        match &answer {
+            Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) if self.socket.is_none() => {
+                Ok(offline::read(around, names)?.map(|reading| reading.response).ok_or(()).or_else(|()| answer))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Whether a daemon was named.
+    pub fn is_named(&self) -> bool {
+        self.socket.is_some()
     }
 }
 

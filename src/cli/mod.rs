@@ -12,6 +12,7 @@ mod init;
 mod input;
 mod inspect;
 mod man;
+mod offline;
 mod once;
 mod online;
 mod progress;

@@ -5,14 +5,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::ask::{SocketArgs, finish};
-use super::{Surroundings, input};
+use super::{Exit, Surroundings, input, offline};
+use crate::host::clock;
 use crate::host::control::{ClientError, Request};
 
 /// A daemon that is not there yet is looked for this often.
 const LOOK: Duration = Duration::from_millis(100);
+/// Where there is none, the state and the files are looked at this often.
+const READ: Duration = Duration::from_secs(1);
 
 /// Return when tokens are valid on disk
 ///
+/// Where `once` keeps the tokens, by a timer or cron, it judges by the state and the files.
 /// Exit codes: 0 all are; 64 a NAME that is not in the config; 69 no daemon by then; 75 the time is over.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -34,16 +38,46 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let end = Instant::now() + args.timeout.min(Duration::from_secs(1 << 32));
+    let min_valid = u64::try_from(args.min_valid.as_millis()).unwrap_or(u64::MAX);
+    let mut read_at = Instant::now();
+    let mut is_by_timer = false;
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let request = Request::Wait {
             names: args.names.clone(),
-            min_valid: u64::try_from(args.min_valid.as_millis()).unwrap_or(u64::MAX),
+            min_valid,
             timeout: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
         };
-        match args.socket.ask(around, &request, left + Duration::from_secs(5)) {
-            Err(ClientError::NotThere { .. }) if !left.is_zero() => std::thread::sleep(LOOK.min(left)),
-            answer => return finish(answer),
+        let answer = args.socket.ask(around, &request, left + Duration::from_secs(5));
+        let Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) = &answer else { return finish(answer) };
+        if !args.socket.is_named() && Instant::now() >= read_at {
+            read_at = Instant::now() + READ;
+            match read(args, around, min_valid) {
+                Ok(Some(true)) => return Exit::Done.into(),
+                Ok(by_timer) => is_by_timer = by_timer.is_some(),
+                Err(exit) => return exit.into(),
+            }
         }
+        if left.is_zero() && is_by_timer {
+            eprintln!("error: the time is over: no daemon answers, and by the state and the files not all is valid");
+            return Exit::NotNow.into();
+        }
+        if left.is_zero() {
+            return finish(answer);
+        }
+        std::thread::sleep(LOOK.min(left));
     }
+}
+
+/// Whether all is valid by the state and the files; `None`: no timer keeps these tokens, and a daemon is waited for.
+fn read(args: &Args, around: &Surroundings, min_valid: u64) -> Result<Option<bool>, Exit> {
+    let Some(reading) = offline::read(around, &args.names)? else { return Ok(None) };
+    if !reading.is_by_timer {
+        return Ok(None);
+    }
+    let is_served = offline::is_served(&reading, !args.names.is_empty(), min_valid, clock::now().wall.0);
+    if is_served && !around.is_quiet() {
+        eprintln!("no daemon answers: all is valid by the state and the files");
+    }
+    Ok(Some(is_served))
 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::history::Told;
+use super::files::Files;
+use super::history::{History, Told};
+use super::index::Index;
 use super::requests::About;
-use super::runner::Runner;
-use crate::core::engine::{LastHook, TokenStatus};
+use super::vault::Vault;
+use crate::core::engine::{LastHook, State, TokenStatus};
 use crate::core::jose::Jws;
 use crate::core::secret::Secret;
-use crate::core::settings::{TargetPlan, TokenName};
+use crate::core::settings::{Plan, TargetPlan, TokenName};
 use crate::core::time::{Now, Wall};
 use crate::host::control::Response;
 use crate::host::deliver::Stamp;
@@ -22,10 +24,22 @@ use crate::host::{clock, names};
 /// The registered claims (RFC 7519 4.1, RFC 8693 4.2 and 4.3, OpenID Connect Core 2) that are shown with their values.
 const REGISTERED: [&str; 10] = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp"];
 
+/// What there is to look at: of a daemon, or of a state that was read without one.
+#[derive(Clone, Copy)]
+pub(super) struct View<'v> {
+    pub state: &'v State,
+    pub plan: &'v Plan,
+    pub vault: &'v Vault,
+    pub files: &'v Files,
+    pub index: &'v Index,
+    pub history: &'v History,
+}
+
 /// All that the document tells, taken at one moment: it may be written down elsewhere.
 pub(super) struct Gathered {
     now: Wall,
-    started_at: Wall,
+    /// `None`: no daemon runs.
+    started_at: Option<Wall>,
     config: Config,
     state_dir: PathBuf,
     control_socket: Option<PathBuf>,
@@ -37,7 +51,7 @@ pub(super) struct Gathered {
 
 struct Config {
     path: PathBuf,
-    loaded_at: Wall,
+    loaded_at: Option<Wall>,
     error: Option<String>,
     restart_needed: Vec<&'static str>,
 }
@@ -61,37 +75,39 @@ struct Output {
 }
 
 impl Gathered {
-    /// What is known of these tokens (none: all), which are in the config.
-    pub fn of(runner: &Runner, about: &About, deaf: &[String], names: &[TokenName], is_owner: bool) -> Self {
+    /// What is known of these tokens (none: all), which are in the config. `about`: what only a daemon has.
+    pub fn of(view: View<'_>, about: Option<&About>, deaf: &[String], names: &[TokenName], is_owner: bool) -> Self {
         let now = clock::now();
         let statuses: Vec<TokenStatus> = if names.is_empty() {
-            runner.state.statuses(now).collect()
+            view.state.statuses(now).collect()
         } else {
-            named(runner, names).filter_map(|name| runner.state.token_status(name, now)).collect()
+            named(view, names).filter_map(|name| view.state.token_status(name, now)).collect()
         };
+        let statuses: Vec<TokenStatus> =
+            if about.is_some() { statuses } else { statuses.into_iter().map(|status| at_rest(status, now)).collect() };
         let counts = |status: &&TokenStatus| !names.is_empty() || status.required;
         let is_ill = statuses.iter().filter(counts).any(|status| !status.is_valid);
-        let mut outputs = outputs(runner, &statuses, names.is_empty(), now);
+        let mut outputs = outputs(view, &statuses, names.is_empty(), now);
         let row = |status: TokenStatus| Row {
-            source: runner.token(&status.name).map(|token| token.source.kind().as_str()),
+            source: view.index.token(view.plan, &status.name).map(|token| token.source.kind().as_str()),
             outputs: outputs.remove(&status.name).unwrap_or_default(),
-            token: status.generation.and_then(|generation| maybe_jwt(runner, &status.name, generation)),
-            login_expires_at: runner.vault.login_expires_at(&status.name),
-            scope: runner.vault.newest(&status.name).and_then(|stored| stored.scope.clone()),
-            events: runner.history.of(&status.name, |path| runner.index.shown(&runner.plan, path)),
+            token: status.generation.and_then(|generation| maybe_jwt(view, &status.name, generation)),
+            login_expires_at: view.vault.login_expires_at(&status.name),
+            scope: view.vault.newest(&status.name).and_then(|stored| stored.scope.clone()),
+            events: view.history.of(&status.name, |path| view.index.shown(view.plan, path)),
             status,
         };
         Self {
             now: now.wall,
-            started_at: about.started_at,
+            started_at: about.map(|about| about.started_at),
             config: Config {
-                path: runner.plan.path.clone(),
-                loaded_at: about.loaded_at,
-                error: config_error(runner, deaf),
-                restart_needed: about.restart_needed.clone(),
+                path: view.plan.path.clone(),
+                loaded_at: about.map(|about| about.loaded_at),
+                error: config_error(view, deaf),
+                restart_needed: about.map(|about| about.restart_needed.clone()).unwrap_or_default(),
             },
-            state_dir: runner.plan.daemon.state_dir.clone(),
-            control_socket: runner.plan.daemon.control_socket.clone(),
+            state_dir: view.plan.daemon.state_dir.clone(),
+            control_socket: view.plan.daemon.control_socket.clone(),
             rows: statuses.into_iter().map(row).collect(),
             is_owner,
             is_ill,
@@ -107,54 +123,67 @@ impl Gathered {
         let tokens: Vec<Value> = self.rows.iter().map(|row| row.document(self.is_owner)).collect();
         let status = json!({
             "version": 1,
-            "renewd": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "started_at": self.started_at.rfc3339(),
+            "renewd": self.started_at.map(|_| env!("CARGO_PKG_VERSION")),
+            "pid": self.started_at.map(|_| std::process::id()),
+            "started_at": self.started_at.map(Wall::rfc3339),
             "now": self.now.rfc3339(),
             "config": {
                 "path": self.config.path.display().to_string(),
-                "loaded_at": self.config.loaded_at.rfc3339(),
+                "loaded_at": self.config.loaded_at.map(Wall::rfc3339),
                 "error": self.config.error,
                 "restart_needed": self.config.restart_needed,
             },
             "state_dir": self.state_dir.display().to_string(),
             "control_socket": self.control_socket.as_ref().map(|path| path.display().to_string()),
-            "from": "daemon",
+            "from": if self.started_at.is_some() { "daemon" } else { "state" },
             "tokens": tokens,
         });
         Response { exit: u8::from(self.is_ill), status: Some(status), ..Response::done() }
     }
 }
 
+/// Without a daemon nothing was tried in this run, and nothing will be.
+fn at_rest(status: TokenStatus, now: Now) -> TokenStatus {
+    TokenStatus {
+        next_rotation_at: status.next_rotation_at.filter(|at| *at > now.wall),
+        failures: 0,
+        failing_since: None,
+        tries: 0,
+        next_try_at: None,
+        last_try_at: None,
+        ..status
+    }
+}
+
 /// In order of the config, each once.
-fn named<'a>(runner: &'a Runner, names: &[TokenName]) -> impl Iterator<Item = &'a TokenName> {
-    let mut places: Vec<usize> = names.iter().filter_map(|name| runner.index.token_at(name)).collect();
+fn named<'a>(view: View<'a>, names: &[TokenName]) -> impl Iterator<Item = &'a TokenName> {
+    let mut places: Vec<usize> = names.iter().filter_map(|name| view.index.token_at(name)).collect();
     places.sort_unstable();
     places.dedup();
-    places.into_iter().filter_map(|at| runner.plan.tokens.get(at)).map(|token| &token.name)
+    places.into_iter().filter_map(|at| view.plan.tokens.get(at)).map(|token| &token.name)
 }
 
 /// What a refused reload said, and what the machine lacks.
-fn config_error(runner: &Runner, deaf: &[String]) -> Option<String> {
-    let refused = runner.state.refused().map(|why| why.to_string());
-    let lacks = runner.plan.lacks.iter().map(|lack| lack.to_string());
+fn config_error(view: View<'_>, deaf: &[String]) -> Option<String> {
+    let refused = view.state.refused().map(|why| why.to_string());
+    let lacks = view.plan.lacks.iter().map(|lack| lack.to_string());
     let all: Vec<String> = refused.into_iter().chain(lacks).chain(deaf.iter().cloned()).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// A token that begins as a JWS header does. Another one is opaque, and nothing of it is shown.
-fn maybe_jwt(runner: &Runner, name: &TokenName, generation: u64) -> Option<Secret<String>> {
-    let stored = runner.vault.get(name, generation)?;
+fn maybe_jwt(view: View<'_>, name: &TokenName, generation: u64) -> Option<Secret<String>> {
+    let stored = view.vault.get(name, generation)?;
     stored.token.expose().starts_with("eyJ").then(|| stored.token.clone())
 }
 
 /// The files of these tokens, in order of the config: a file that many share is gone through once.
-fn outputs(runner: &Runner, statuses: &[TokenStatus], is_all: bool, now: Now) -> HashMap<TokenName, Vec<Output>> {
+fn outputs(view: View<'_>, statuses: &[TokenStatus], is_all: bool, now: Now) -> HashMap<TokenName, Vec<Output>> {
     let mut outputs: HashMap<TokenName, Vec<Output>> =
         statuses.iter().map(|status| (status.name.clone(), Vec::new())).collect();
     let mut add = |target: &TargetPlan| {
-        let problem = problem(runner, target, now);
-        let stamp = runner.files.stamp(&target.path);
+        let problem = problem(view, target, now);
+        let stamp = view.files.stamp(&target.path);
         for line in &target.lines {
             if let Some(of_token) = outputs.get_mut(&line.token) {
                 let (path, format) = (target.shown.to_path_buf(), line.format.kind());
@@ -163,23 +192,23 @@ fn outputs(runner: &Runner, statuses: &[TokenStatus], is_all: bool, now: Now) ->
         }
     };
     if is_all {
-        runner.plan.targets.iter().for_each(add);
+        view.plan.targets.iter().for_each(add);
     } else {
-        let files = statuses.iter().flat_map(|status| runner.state.files_of(&status.name));
-        let mut places: Vec<usize> = files.filter_map(|path| runner.index.target_at(&runner.plan, path)).collect();
+        let files = statuses.iter().flat_map(|status| view.state.files_of(&status.name));
+        let mut places: Vec<usize> = files.filter_map(|path| view.index.target_at(view.plan, path)).collect();
         places.sort_unstable();
         places.dedup();
-        places.into_iter().filter_map(|at| runner.plan.targets.get(at)).for_each(&mut add);
+        places.into_iter().filter_map(|at| view.plan.targets.get(at)).for_each(&mut add);
     }
     outputs
 }
 
-fn problem(runner: &Runner, target: &TargetPlan, now: Now) -> Option<Arc<str>> {
-    let hangs = runner.files.hangs_since(&target.path, now.boot).map(|since| {
+fn problem(view: View<'_>, target: &TargetPlan, now: Now) -> Option<Arc<str>> {
+    let hangs = view.files.hangs_since(&target.path, now.boot).map(|since| {
         let since = now.wall_at(since).rfc3339();
         format!("it could not be looked at: its folder has not answered since {since}").into()
     });
-    runner.state.file_trouble(&target.path).or(hangs)
+    view.state.file_trouble(&target.path).or(hangs)
 }
 
 impl Row {

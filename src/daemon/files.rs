@@ -221,6 +221,11 @@ impl Files {
         self.looks.ask(folders)
     }
 
+    /// A file was looked at, and stands so.
+    pub fn found(&mut self, path: &TargetPath, stamp: Stamp) {
+        self.known.entry(path.clone()).or_default().stamp = Some(stamp);
+    }
+
     /// How a file stood when it was written, or looked at last.
     pub fn stamp(&self, path: &TargetPath) -> Option<Stamp> {
         self.known.get(path)?.stamp
@@ -302,7 +307,7 @@ fn work(folder: &Path, batch: Vec<Work>) -> (Vec<Event>, Vec<(TargetPath, Stamp)
     (events, landed)
 }
 
-fn rendered(vault: &Vault, lines: &[LineAt]) -> Result<Secret<Vec<u8>>, Arc<str>> {
+pub(super) fn rendered(vault: &Vault, lines: &[LineAt]) -> Result<Secret<Vec<u8>>, Arc<str>> {
     let mut parts = Vec::with_capacity(lines.len());
     for at in lines {
         let Some(stored) = vault.get(&at.line.token, at.generation) else {

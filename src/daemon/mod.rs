@@ -12,6 +12,7 @@ mod index;
 mod listeners;
 mod looks;
 mod notes;
+mod offline;
 mod once;
 mod reload;
 mod requests;
@@ -29,6 +30,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use looks::{LookId, Seen};
 pub(crate) use notes::span;
+pub(crate) use offline::status as offline_status;
 pub(crate) use once::{Once, once};
 pub(crate) use run::run;
 use runner::Answered;

@@ -56,7 +56,7 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
         }
         Request::Status { names } => {
             let names: Vec<TokenName> = parsed(&names).into_iter().collect();
-            tell(answer, Gathered::of(runner, about, deaf, &names, is_owner));
+            tell(answer, Gathered::of(runner.view(), Some(about), deaf, &names, is_owner));
             false
         }
         Request::Rotate { names, force } => {

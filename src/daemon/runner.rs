@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
+use super::document::View;
 use super::files::Files;
 use super::history::History;
 use super::hooks::{Hooks, Run};
@@ -133,6 +134,12 @@ impl Runner {
     /// What the plan says of a token.
     pub fn token(&self, name: &TokenName) -> Option<&TokenPlan> {
         self.index.token(&self.plan, name)
+    }
+
+    /// What the status is made from.
+    pub fn view(&self) -> View<'_> {
+        let Self { state, plan, vault, files, index, history, .. } = self;
+        View { state, plan, vault, files, index, history }
     }
 
     pub fn push(&mut self, event: Event) {

@@ -14,7 +14,7 @@ use crate::core::engine::{Issued, Mode, Restored, State};
 use crate::core::settings::{Fingerprint, Plan, TargetPath, TokenName};
 use crate::host::clock;
 use crate::host::deliver;
-use crate::host::store::{Store, StoreError, Worker};
+use crate::host::store::{Kept, Store, StoreError, Worker};
 use crate::source;
 
 /// Why nothing was started.
@@ -36,6 +36,26 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
     if let Some(damaged) = &kept.damaged {
         tracing::error!("{damaged}");
     }
+    let Remembered { state, vault, files, made_from, known } = remember(kept, mode, messages);
+    if worker != Worker::Passing {
+        sweep(&plan, &known);
+    }
+    let told = told_before(&plan, &vault, &made_from);
+    let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages);
+    runner.not_granted = told;
+    Ok(runner)
+}
+
+/// What a state says, in the places where a run has it.
+pub(super) struct Remembered {
+    pub state: State,
+    pub vault: Vault,
+    pub files: Files,
+    made_from: BTreeMap<TokenName, Fingerprint>,
+    known: Vec<TargetPath>,
+}
+
+pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembered {
     let mut vault = Vault::default();
     kept.refreshes.into_values().for_each(|refresh| vault.restore_refresh(refresh));
     let mut restored = Vec::with_capacity(kept.tokens.len());
@@ -60,17 +80,11 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
         };
         vault.restore(token.name, token.generation, stored);
     }
-    let known: Vec<TargetPath> = kept.targets.keys().cloned().collect();
+    let known = kept.targets.keys().cloned().collect();
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
-    if worker != Worker::Passing {
-        sweep(&plan, &known);
-    }
     let state = State::new(mode, kept.seed, restored, targets, clock::now());
-    let told = told_before(&plan, &vault, &made_from);
-    let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages);
-    runner.not_granted = told;
-    Ok(runner)
+    Remembered { state, vault, files, made_from, known }
 }
 
 /// Scopes that an earlier run has said to be missing: of tokens that were made from the settings of now.

@@ -87,6 +87,30 @@ pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>>
     answers
 }
 
+/// How a file is found by who only looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Gone,
+    /// It has other bytes, another mode or another owner than it shall.
+    Other(Stamp),
+    Exactly(Stamp),
+}
+
+/// Whether the file of a job already is exactly so; nothing is written.
+///
+/// # Errors
+/// Its folder cannot be used, or something that is no file stands there.
+pub fn standing(folder: &Path, job: &Job) -> Result<Standing, DeliverError> {
+    let open = open_folder(folder).map_err(|cause| DeliverError::folder(&job.path, cause))?;
+    let name = job.path.file_name().ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
+    let writer = Writer::new(&open);
+    Ok(match writer.in_place(job, name)? {
+        None => Standing::Gone,
+        Some(stat) if writer.is_exactly(job, name, &stat) => Standing::Exactly(Stamp::of(&stat)),
+        Some(stat) => Standing::Other(Stamp::of(&stat)),
+    })
+}
+
 /// Threads that wait for the disk together share its journal commits. One that cannot be started is done without.
 fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>> {
     let next = AtomicUsize::new(0);

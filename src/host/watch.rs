@@ -340,7 +340,7 @@ mod tests {
             fs::write(&temp, "new").unwrap();
             fs::rename(&temp, &token).unwrap();
         }
-        fs::set_permissions(&config, fs::metadata(&config).unwrap().permissions()).unwrap();
+        fs::set_permissions(&token, fs::metadata(&config).unwrap().permissions()).unwrap();
         let mut fence = File::options().append(true).open(&fence).unwrap();
         handled(&watcher, &mut fence);
         assert_eq!(watcher.shared.lock().next(Instant::now()), Next::Nothing);

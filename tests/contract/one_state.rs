@@ -200,3 +200,40 @@ fn check_judges_by_the_groups_of_a_daemon_that_runs() {
     machine.run(ROOT, &["check"]).expect(0);
     service.stop();
 }
+
+/// A timer keeps the tokens: no daemon is missing, and `status` and `wait` tell by the state and the files.
+#[test]
+fn without_a_daemon_the_state_and_the_files_tell() {
+    let Some(machine) = machine("status without a daemon", &config("/run/renewd/a", "")) else { return };
+    machine.folder("/var/lib/renewd", 0o700, RENEWD);
+    // Nothing is known yet.
+    machine.run(ROOT, &["status"]).expect(69);
+    machine.run(SERVICE, &["wait", "--timeout", "10ms"]).expect(69);
+    machine.run(SERVICE, &["once"]).expect(0);
+    for who in [ROOT, SERVICE] {
+        let status = machine.run(who, &["status"]).expect(0);
+        assert!(status.stdout.contains("valid") && status.stdout.contains("no daemon"), "{status:#?}");
+    }
+    let json = machine.run(ROOT, &["status", "--json"]).expect(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["from"], "state");
+    assert_eq!(
+        (&json["tokens"][0]["on_disk"], &json["tokens"][0]["failing_since"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
+    assert_eq!(json["tokens"][0]["outputs"][0]["owner"], "renewd");
+    let waited = machine.run(ROOT, &["wait", "a"]).expect(0);
+    assert!(waited.stderr.contains("no daemon answers"), "{waited:#?}");
+    machine.run(ROOT, &["wait", "a", "--min-valid", "2h", "--timeout", "10ms"]).expect(75);
+    machine.run(ROOT, &["status", "nosuch"]).expect(64);
+    // Somebody takes the file away: a reader would find nothing.
+    fs::remove_file(machine.at("/run/renewd/a")).expect("rm");
+    let status = machine.run(ROOT, &["status"]).expect(1);
+    assert!(status.stdout.contains("/run/renewd/a is not there"), "{status:#?}");
+    machine.run(ROOT, &["wait", "--timeout", "10ms"]).expect(75);
+    assert!(!machine.at("/run/renewd/a").exists(), "a look wrote a file");
+    // A daemon took over and died: that it is missing is not well, whatever the files say.
+    machine.service(SERVICE, CONFIG, "renewd").stop();
+    let status = machine.run(ROOT, &["status"]).expect(69);
+    assert!(status.stdout.contains("valid"), "{status:#?}");
+}

@@ -27,7 +27,7 @@ use self::document::Document;
 use self::line::{Line, is_unseen, paint};
 use self::table::Sheet;
 use self::when::Clock;
-use super::ask::{PATIENCE, SocketArgs, complain};
+use super::ask::{SocketArgs, complain};
 use super::{Surroundings, colour};
 use crate::core::environment::Environment;
 use crate::host::control::{Request, Response};
@@ -66,9 +66,10 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
-    let response = match args.socket.ask(around, &args.request(), PATIENCE) {
-        Ok(response) => response,
-        Err(error) => return complain(&error).into(),
+    let response = match args.socket.ask_or_read(around, &args.request(), &args.names) {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return complain(&error).into(),
+        Err(exit) => return exit.into(),
     };
     let code = ExitCode::from(response.exit);
     if args.watch && response.status.is_some() {

@@ -50,13 +50,15 @@ pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCo
         known: Known::default(),
         printed: Printed::default(),
     };
+    // A timer keeps these tokens: there is no daemon to wait for.
+    let is_read = first.status.as_ref().is_some_and(|status| status["from"] == "state");
     let asking = waker.try_clone();
     // The answer is waited for beside the drawing: signals are obeyed, and the time goes on, while a daemon hangs.
     let ended = thread::scope(|scope| {
         let asking = asking?;
         scope.spawn(move || {
             for () in to_ask {
-                let said = args.socket.ask(around, &args.request(), PATIENCE);
+                let said = ask(args, around, is_read);
                 if answer.send(said).is_err() || (&asking).write(&[0]).is_err() {
                     return;
                 }
@@ -73,6 +75,14 @@ pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCo
         // Nobody reads it any more.
         Ok(None) | Err(_) => code,
     }
+}
+
+fn ask(args: &Args, around: &Surroundings, is_read: bool) -> Answer {
+    if !is_read {
+        return args.socket.ask(around, &args.request(), PATIENCE);
+    }
+    let read = args.socket.ask_or_read(around, &args.request(), &args.names);
+    read.unwrap_or_else(|exit| Ok(Response::failed(exit as u8, vec!["the state cannot be read any more".into()])))
 }
 
 struct Watch<'a> {
