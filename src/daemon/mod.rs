@@ -5,6 +5,7 @@
 mod credentials;
 mod document;
 mod files;
+mod held;
 mod history;
 mod hooks;
 mod index;
@@ -17,6 +18,7 @@ mod requests;
 mod run;
 mod runner;
 mod saving;
+mod signing;
 mod spending;
 mod start;
 mod telling;

@@ -129,7 +129,10 @@ fn a_token_that_fails_tells_since_when_and_what_comes_next() {
     fs::remove_dir_all(sandbox.out("sub")).expect("rm -r");
     until("it fails", || daemon.token("a")["tries"].as_u64() > Some(2));
     let row = daemon.token("a");
-    assert_eq!((&row["state"], &row["reason"], &row["on_disk"]), (&json!("retrying"), &json!("delivery"), &json!(false)));
+    assert_eq!(
+        (&row["state"], &row["reason"], &row["on_disk"]),
+        (&json!("retrying"), &json!("delivery"), &json!(false))
+    );
     let moment = |value: &Value| value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).expect("a time");
     let now = moment(&daemon.status()["now"]);
     assert!(moment(&row["failing_since"]) <= now, "{row:#}");
