@@ -17,6 +17,8 @@ use crate::host::names;
 
 /// A folder whose look has not come back after this hangs: it is not looked at again until it does.
 pub(super) const HANGS: Duration = Duration::from_secs(1);
+/// Who waits for a look is told of a folder that has not answered for so long.
+const SLOW: Duration = Duration::from_millis(500);
 /// A look that makes no step for so long is left where it is, and another thread takes the folders that wait.
 const STUCK: Duration = Duration::from_millis(200);
 
@@ -93,7 +95,7 @@ impl Looks {
     /// The same for somebody who waits: the last message bears this number. `None`: there is nothing to wait for.
     pub fn ask(&mut self, folders: Vec<Folder>) -> Option<LookId> {
         let now = clock::now().boot;
-        let hangs = |folder: &Folder| self.hangs_since(&folder.path, now).is_some();
+        let hangs = |folder: &Folder| self.unanswered_since(&folder.path, now, HANGS).is_some();
         let folders: Vec<Folder> = folders.into_iter().filter(|folder| !hangs(folder)).collect();
         if folders.is_empty() {
             return None;
@@ -106,8 +108,12 @@ impl Looks {
 
     /// Since when a folder does not answer.
     pub fn hangs_since(&self, folder: &Path, now: Boot) -> Option<Boot> {
+        self.unanswered_since(folder, now, SLOW)
+    }
+
+    fn unanswered_since(&self, folder: &Path, now: Boot, least: Duration) -> Option<Boot> {
         let queue = self.shared.queue();
-        queue.under_way.get(folder).map(|(_, since)| *since).filter(|since| since.plus(HANGS) <= now)
+        queue.under_way.get(folder).map(|(_, since)| *since).filter(|since| since.plus(least) <= now)
     }
 
     fn queue(&self, looks: Vec<Look>) {

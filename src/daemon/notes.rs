@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
+use super::reload::sizes;
 use crate::core::engine::{Counts, Found, Note, Reason, Standing, State, TokenState};
-use crate::core::settings::TargetPath;
+use crate::core::settings::{Plan, TargetPath};
 use crate::core::time::{Now, Wall};
+
+/// So many files whose writes are left to themselves are named.
+const LEFT_NAMED: usize = 10;
 
 /// A duration for people: its two largest units.
 pub(crate) fn span(span: Duration) -> String {
@@ -97,6 +101,29 @@ fn next_try(failures: u32, retry_in: Duration) -> String {
         return String::new();
     }
     format!("; try {} in {}", failures + 1, span(retry_in))
+}
+
+/// The first line of a run: what it is, where its things are, and what it begins with.
+pub(super) fn hello(plan: &Plan, places: &str, kept: usize) {
+    tracing::info!(
+        "renewd {} starts: config {}, state {}, {places}; {}, {kept} kept from an earlier run",
+        env!("CARGO_PKG_VERSION"),
+        plan.path.display(),
+        plan.daemon.state_dir.display(),
+        sizes(plan),
+    );
+}
+
+/// The last but one: writes that have not come back, and are left to themselves.
+pub(super) fn left(state: &State) {
+    let under_way = state.paths_under_way();
+    for path in under_way.clone().take(LEFT_NAMED) {
+        let path = path.display();
+        tracing::warn!(path = %path, "{path}: its write has not come back and is left to itself");
+    }
+    if let more @ 1.. = under_way.skip(LEFT_NAMED).count() {
+        tracing::warn!("... and {more} further writes");
+    }
 }
 
 /// One line that says how it stands, for STATUS=: what is wrong first.

@@ -11,8 +11,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::held::Held;
 use super::listeners::{Asked, Listeners};
-use super::looks::{HANGS, LookId};
+use super::looks::LookId;
 use super::once::take;
 use super::reload::{Reload, Verdict, needs_restart, sizes};
 use super::requests::{self, About};
@@ -45,8 +46,6 @@ const SETTLE: Duration = Duration::from_secs(2);
 const TIMERLESS: Duration = Duration::from_secs(1);
 /// Those who wait at the control socket are told within this.
 const STOP_ANSWERS: Duration = Duration::from_millis(300);
-/// So many files whose writes are left to themselves are named.
-const LEFT_NAMED: usize = 10;
 /// Where inotify is not to be had, the config is read again this often.
 const POLL: Duration = Duration::from_secs(60);
 
@@ -121,13 +120,6 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     daemon.serve(signals, alarm).await
 }
 
-/// A request that waits for a look at the files that it is about.
-struct Held {
-    call: Call,
-    id: LookId,
-    until: Boot,
-}
-
 struct Daemon {
     runner: Runner,
     reload: Reload,
@@ -143,7 +135,7 @@ struct Daemon {
     /// When all files were looked at.
     looked: Boot,
     /// Requests that wait for a look at their files.
-    held: Vec<Held>,
+    held: Held,
     /// A reading is being carried out; its end is told by then.
     settle_by: Option<Boot>,
     stop_at: Option<Boot>,
@@ -176,7 +168,7 @@ impl Daemon {
             steps,
             polled: now.boot,
             looked: now.boot,
-            held: Vec::new(),
+            held: Held::default(),
             settle_by: None,
             stop_at: None,
             stop_spends: false,
@@ -185,7 +177,8 @@ impl Daemon {
 
     async fn serve(&mut self, mut signals: Signals, mut alarm: Alarm) -> ExitCode {
         self.listeners.listen(&self.runner.plan.daemon);
-        self.say_hello();
+        let places = self.listeners.places(&self.runner.plan.daemon);
+        notes::hello(&self.runner.plan, &places, self.kept);
         loop {
             self.runner.work();
             self.go_on(None);
@@ -223,28 +216,8 @@ impl Daemon {
         self.end().await
     }
 
-    /// The first line of a run: what it is, where its things are, and what it begins with.
-    fn say_hello(&self) {
-        let plan = &self.runner.plan;
-        tracing::info!(
-            "renewd {} starts: config {}, state {}, {}; {}, {} kept from an earlier run",
-            env!("CARGO_PKG_VERSION"),
-            plan.path.display(),
-            plan.daemon.state_dir.display(),
-            self.listeners.places(&plan.daemon),
-            sizes(plan),
-            self.kept,
-        );
-    }
-
     async fn end(&mut self) -> ExitCode {
-        let under_way = self.runner.state.paths_under_way();
-        for path in under_way.clone().take(LEFT_NAMED) {
-            tracing::warn!("{}: its write has not come back and is left to itself", path.display());
-        }
-        if let more @ 1.. = under_way.skip(LEFT_NAMED).count() {
-            tracing::warn!("... and {more} further writes");
-        }
+        notes::left(&self.runner.state);
         self.runner.save_rest();
         tokio::join!(self.runner.hooks.end(STOP_HOOKS), self.listeners.end(STOP_ANSWERS));
         tracing::info!("stopped; the tokens stay in their files");
@@ -316,24 +289,19 @@ impl Daemon {
 
     /// What is told of files is told after a look at them, as far as their folders answer.
     fn ask(&mut self, call: Call) {
-        let paths = requests::files(&self.runner, &call.request);
-        match self.runner.files.look_at(paths.iter()) {
-            Some(id) => self.held.push(Held { call, id, until: clock::now().boot.plus(HANGS) }),
-            None => self.call(call),
+        if let Some(call) = self.held.hold(&mut self.runner, call) {
+            self.call(call);
         }
     }
 
     /// Goes on with the requests whose look is over, or has taken too long.
     fn go_on(&mut self, looked: Option<LookId>) {
-        let now = clock::now().boot;
-        let is_over = |held: &mut Held| Some(held.id) == looked || held.until <= now || self.stop_at.is_some();
-        let over: Vec<Held> = self.held.extract_if(.., is_over).collect();
-        if over.is_empty() {
-            return;
+        let over = self.held.over(looked, self.stop_at.is_some());
+        if !over.is_empty() {
+            // What the look found is taken in first.
+            self.runner.work();
+            over.into_iter().for_each(|call| self.call(call));
         }
-        // What the look found is taken in first.
-        self.runner.work();
-        over.into_iter().for_each(|held| self.call(held.call));
     }
 
     fn call(&mut self, call: Call) {
@@ -414,7 +382,7 @@ impl Daemon {
     fn next_wake(&self, now: Now) -> Boot {
         let mut wake = now.boot.plus(LONGEST_SLEEP);
         wake = self.runner.wake.map_or(wake, |at| at.min(wake));
-        wake = self.held.iter().map(|held| held.until).fold(wake, Boot::min);
+        wake = self.held.next().into_iter().fold(wake, Boot::min);
         if self.stop_at.is_none() {
             wake = wake.min(self.looked.plus(LONGEST_SLEEP));
         }

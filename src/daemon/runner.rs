@@ -17,9 +17,10 @@ use super::hooks::{Hooks, Run};
 use super::index::Index;
 use super::notes;
 use super::saving::Saving;
+use super::signing::{broken, sign_all};
 use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, Reason, State, Want, step};
+use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, State, Want, step};
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
@@ -34,8 +35,8 @@ const SIGNATURES: usize = 64;
 pub(super) struct ToObtain {
     pub name: TokenName,
     pub generation: u64,
-    source: Arc<dyn Source>,
-    parents: Vec<(TokenName, u64)>,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) parents: Vec<(TokenName, u64)>,
 }
 
 /// What became of an attempt.
@@ -367,36 +368,4 @@ impl Runner {
         let scrub = self.plan.secret_variables.clone();
         self.hooks.start(Run { name, kind, expires_at, plan, scrub });
     }
-}
-
-/// Signs a batch where it stands. None of its sources waits.
-fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answered> {
-    let mut random = vec![0; batch.len() * 16];
-    let drawn = getrandom::fill(&mut random);
-    let now = clock::now().wall;
-    let nobody: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
-    let one = |(one, nonce): (ToObtain, &[u8; 16])| {
-        let given = Given {
-            name: one.name.clone(),
-            at: now,
-            nonce: *nonce,
-            parents: Vec::new(),
-            refresh_token: None,
-            first_sent: None,
-            answer_lost: nobody.clone(),
-            network: network.clone(),
-            now: || clock::now().wall,
-        };
-        let result = match drawn {
-            Ok(()) => one.source.obtain(given).now_or_never().unwrap_or_else(|| Err(broken())),
-            Err(error) => Err(SourceError::no_random_numbers(error)),
-        };
-        Answered { name: one.name, generation: one.generation, parents: one.parents, result }
-    };
-    let (nonces, _) = random.as_chunks::<16>();
-    batch.into_iter().zip(nonces).map(one).collect()
-}
-
-fn broken() -> SourceError {
-    SourceError::new(Reason::InvalidAnswer, "the source failed by a fault of renewd itself: please report this")
 }

@@ -75,7 +75,7 @@ pub async fn run(
                 Err(error) => return Err(not_started(error, label.to_owned(), program)),
             };
             let whose = vars.iter().find(|(name, _)| *name == "RENEWD_TOKEN_NAME");
-            let token = whose.and_then(|(_, name)| name.to_str()).unwrap_or_default();
+            let token = whose.and_then(|(_, name)| name.to_str());
             let end = attend(&mut running, plan.timeout, label, token, stop).await;
             verdict(end, plan.timeout, label.to_owned(), program)
         }
@@ -98,7 +98,7 @@ async fn attend(
     running: &mut Running,
     limit: Duration,
     label: &str,
-    token: &str,
+    token: Option<&str>,
     mut stop: watch::Receiver<bool>,
 ) -> End {
     let printed = AtomicUsize::new(0);

@@ -18,6 +18,7 @@ mod target;
 mod token;
 mod told;
 mod wanted;
+mod wiring;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use event::*;
 pub use record::TokenState;
 pub use state::{Mode, State};
 pub use status::{Counts, LastHook, TokenStatus};
+pub use wiring::{TokenWire, Wiring};
 
 use super::time::{Boot, Now};
 use state::{Readiness, TimerOf};

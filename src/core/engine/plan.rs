@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{Action, Note, TokenWire, Wiring};
+use super::event::{Action, Note};
 use super::record::{Leaving, Target, Token};
 use super::state::{Readiness, Reread};
+use super::wiring::{TokenWire, Wiring};
 use super::{GRACE, REREAD, State};
 use crate::core::settings::{TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now};

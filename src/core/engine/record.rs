@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::{Doubt, Standing};
-use super::event::{Found, HookKind, Issued, LineAt, OpId, Reason, TokenWire};
+use super::event::{Found, HookKind, Issued, LineAt, OpId, Reason};
+use super::wiring::TokenWire;
 use crate::core::schedule::{Due, Life};
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Wall};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::Doubt;
-use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, TokenWire, Want};
+use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, Want};
 use super::record::{Held, Target, Token};
+use super::wiring::TokenWire;
 use crate::core::schedule::{self, Due, Life};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};

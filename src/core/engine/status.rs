@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::State;
 use super::doubt::Doubt;
-use super::event::{Reason, TokenWire, Wiring};
+use super::event::Reason;
 use super::record::{Token, TokenState};
 use super::state::Readiness;
+use super::wiring::{TokenWire, Wiring};
 use crate::core::schedule::Due;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};

@@ -1,0 +1,68 @@
+//! Owns: a plan as the engine sees it: times, names and fingerprints, no credential.
+//! Does not: read or check a config.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::settings::{Fingerprint, Plan, Schedule, TargetPlan, TokenName};
+
+/// What the engine knows of a token's settings: times, names and fingerprints, no credential.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TokenWire {
+    pub name: TokenName,
+    pub made_from: Fingerprint,
+    pub schedule: Arc<Schedule>,
+    pub required: bool,
+    /// Tokens that must be at hand first.
+    pub parents: Vec<TokenName>,
+    /// The credential is spent by its use (RFC 9700 4.14): one flight at a time, persisted before it is delivered.
+    pub single_use: bool,
+    pub after_rotate: bool,
+    /// `on_failure`, with the length of a spell before it is told.
+    pub on_failure: Option<Duration>,
+    /// Why this machine cannot obtain it now.
+    pub lack: Option<Arc<str>>,
+}
+
+/// A plan as the engine sees it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Wiring {
+    pub tokens: Vec<TokenWire>,
+    pub targets: Vec<TargetPlan>,
+    pub ready_timeout: Duration,
+    /// Something is lacking, here or elsewhere in the plan: it is read again by and by.
+    pub lacks: bool,
+}
+
+impl Wiring {
+    /// The engine's view of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let tokens = plan.tokens.iter().map(|t| TokenWire {
+            name: t.name.clone(),
+            made_from: t.made_from,
+            schedule: t.schedule.clone(),
+            required: t.required,
+            parents: t.parents.clone(),
+            single_use: t.single_use,
+            after_rotate: t.after_rotate.is_some(),
+            on_failure: t.on_failure.as_ref().map(|hook| hook.after),
+            lack: t.lack.as_ref().map(|lack| lack.message.clone()),
+        });
+        Self {
+            tokens: tokens.collect(),
+            targets: plan.targets.clone(),
+            ready_timeout: plan.daemon.ready_timeout,
+            lacks: !plan.lacks.is_empty(),
+        }
+    }
+
+    /// For who wants a token and nothing else: no file is delivered to, and no hook is run.
+    #[must_use]
+    pub fn without_files(mut self) -> Self {
+        self.targets.clear();
+        for token in &mut self.tokens {
+            token.after_rotate = false;
+        }
+        self
+    }
+}
