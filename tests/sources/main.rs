@@ -11,6 +11,7 @@ mod binary;
 mod doubt;
 mod exchange;
 mod limits;
+mod night;
 mod made_anew;
 mod peers;
 mod pki;
