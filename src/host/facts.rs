@@ -62,9 +62,11 @@ fn folder_fact(path: &Path) -> FolderFact {
             let for_own = walk::refuse_others(path, &folder).err().map(|error| folder_problem(&error));
             FolderFact { resolved: folder.resolved, problem: None, for_own }
         }
-        Err(error) => {
-            FolderFact { resolved: resolved(path), problem: Some(folder_problem(&error)), for_own: Some(folder_problem(&error)) }
-        }
+        Err(error) => FolderFact {
+            resolved: resolved(path),
+            problem: Some(folder_problem(&error)),
+            for_own: Some(folder_problem(&error)),
+        },
     }
 }
 
@@ -101,8 +103,15 @@ fn folder_problem(error: &WalkError) -> FolderProblem {
             "chmod o-w or +t it, or name another folder",
         ),
         WalkError::Others { at, owner, user, .. } => (
-            format!("is refused: {} belongs to {owner}, who could put something else in the place of what is there", at.display()),
-            if *user == Owner(0) { "name a folder of root" } else { "name a folder of the daemon's own user, or of root" },
+            format!(
+                "is refused: {} belongs to {owner}, who could put something else in the place of what is there",
+                at.display()
+            ),
+            if *user == Owner(0) {
+                "name a folder of root"
+            } else {
+                "name a folder of the daemon's own user, or of root"
+            },
         ),
         WalkError::Denied { at, user, what, .. } => (
             format!("cannot be used: {user} may not {what} {}", at.display()),

@@ -96,7 +96,8 @@ fn advice(path: &Path, doing: &str, cause: &io::Error) -> String {
         ),
         Some(Errno::NOSPC | Errno::DQUOT) => ": free space; nothing that was kept is lost".into(),
         Some(Errno::FBIG) => {
-            ": the limit of a file's size is reached (LimitFSIZE=, ulimit -f): raise it; nothing that was kept is lost".into()
+            ": the limit of a file's size is reached (LimitFSIZE=, ulimit -f): raise it; nothing that was kept is lost"
+                .into()
         }
         Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) if doing == "locking" => {
             ": this file system gives no locks now (NFS whose lock service does not run, perhaps): start it, or name a \
@@ -232,7 +233,9 @@ impl Store {
             _ => "it is put aside and begun anew as soon as that can be done".into(),
         };
         let rest = match is_newer {
-            true => "tokens are obtained again, with the refresh tokens of the config; to go back to the newer one, put that file back",
+            true => {
+                "tokens are obtained again, with the refresh tokens of the config; to go back to the newer one, put that file back"
+            }
             false => "tokens that cannot be told any more are obtained again",
         };
         Some(format!("state {log:?} {what}: {aside}; {rest}"))

@@ -134,7 +134,10 @@ impl Scan {
         for name in self.tokens.keys() {
             let token = at(self, Record::TokenGone(name.clone()));
             let refresh = at(self, Record::RefreshGone(name.clone()));
-            if self.tokens.get(name).is_some_and(|kept| kept.refresh_token.is_some()) && refresh.is_some() && token > refresh {
+            if self.tokens.get(name).is_some_and(|kept| kept.refresh_token.is_some())
+                && refresh.is_some()
+                && token > refresh
+            {
                 self.refreshes.remove(name);
                 self.live.remove(&Record::RefreshGone(name.clone()).subject());
             }
