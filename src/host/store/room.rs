@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 /// Bytes written at once where the file system cannot be asked for room.
 const CHUNK: usize = 64 << 10;
@@ -14,6 +15,10 @@ const CHUNK: usize = 64 << 10;
 /// Makes sure that bytes may be written from `end` to `to`. What stands there counts for nothing: zeros, or no bytes at all.
 pub(super) fn reserve(log: &File, end: u64, to: u64) -> io::Result<()> {
     let Some(more) = to.checked_sub(end).filter(|more| *more > 0) else { return Ok(()) };
+    // Room behind a file's end does not count for it (setrlimit(2), RLIMIT_FSIZE), and what is written there does.
+    if getrlimit(Resource::Fsize).current.is_some_and(|most| to > most) {
+        return Err(Errno::FBIG.into());
+    }
     match rustix::io::retry_on_intr(|| fallocate(log, FallocateFlags::KEEP_SIZE, end, more)) {
         // It knows no such call (NFS before 4.2, ext3, many FUSE ones): what is written has its room.
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM) => pad(log, end, to),
