@@ -121,6 +121,8 @@ fn each_fault(stands: Stands) {
                 break;
             }
             assert!(matches!(ran.code, Some(0 | 1)), "{place}: {ran:#?}");
+            let has_words = call != "flock" || ran.stderr.contains("gives no locks");
+            assert!(has_words, "{place}: {ran:#?}");
             assert!(ran.took < Duration::from_secs(20), "{place}: {ran:#?}");
             let again = portal.sandbox.ours(&["once", "--ahead", "2h"]);
             let seen = portal.idp.seen();

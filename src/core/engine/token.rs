@@ -12,9 +12,6 @@ use crate::core::schedule::{self, Life};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
 
-/// A successor that could not be kept is tried again after this, by a run that ends soon.
-const KEEP_AGAIN: Duration = Duration::from_secs(1);
-
 /// Whether a token must be obtained.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Need {
@@ -201,7 +198,7 @@ impl State {
         }
         let trouble = self.trouble(name, Reason::Delivery, message, None, now);
         // One that runs once does not try anything again but this: what is lost here is lost for good.
-        let retry_at = if self.is_once() { now.boot.plus(KEEP_AGAIN) } else { trouble.retry_at };
+        let retry_at = if self.is_once() { now.boot.plus(Duration::from_secs(1)) } else { trouble.retry_at };
         let Some(token) = self.tokens.get_mut(name) else { return };
         if let Some(incoming) = token.incoming.as_mut() {
             incoming.retry_at = Some(retry_at);

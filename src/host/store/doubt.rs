@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::record::{Damaged, FirstSending, KeptRefresh, Record};
+use super::damage::Damaged;
+use super::record::{FirstSending, KeptRefresh, Record};
 use super::scan::Scan;
 use crate::core::credential::RefreshToken;
 use crate::core::settings::{Fingerprint, TokenName};

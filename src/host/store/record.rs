@@ -117,13 +117,13 @@ pub enum Record {
     RefreshGone(TokenName),
 }
 
-const SEED: u8 = 1;
-const TOKEN: u8 = 2;
-const TOKEN_GONE: u8 = 3;
-const TARGET: u8 = 4;
-const TARGET_GONE: u8 = 5;
-const REFRESH: u8 = 6;
-const REFRESH_GONE: u8 = 7;
+pub(super) const SEED: u8 = 1;
+pub(super) const TOKEN: u8 = 2;
+pub(super) const TOKEN_GONE: u8 = 3;
+pub(super) const TARGET: u8 = 4;
+pub(super) const TARGET_GONE: u8 = 5;
+pub(super) const REFRESH: u8 = 6;
+pub(super) const REFRESH_GONE: u8 = 7;
 
 impl Record {
     /// What the record is about: a later record of the same subject replaces this one.
@@ -279,49 +279,6 @@ pub(super) fn frame_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let range = at + FRAME..at.checked_add(FRAME)?.checked_add(size)?;
     let body = bytes.get(range.clone())?;
     (*mark == MARK && checksum(length, body).to_le_bytes() == crc).then_some(range)
-}
-
-/// What a damaged record was about, as far as its bytes tell.
-pub(super) enum Damaged {
-    /// Of a token of this name, or one that differs from it by what is damaged; its refresh token is there where the bytes
-    /// have the shape of a whole record.
-    Of(TokenName, Option<RefreshToken>),
-    /// Of a file, or the seed: no token is in doubt.
-    OfNone,
-}
-
-/// Reads the damaged record that stands from `at` to `end`, where the next good one begins. `None`: it is not one record, or
-/// what it was about cannot be told.
-pub(super) fn damaged_at(bytes: &[u8], at: usize, end: usize) -> Option<Damaged> {
-    let frame = bytes.get(at..end)?.first_chunk::<FRAME>()?;
-    let (mark, rest) = frame.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*rest.first_chunk::<4>()?)).ok()?;
-    // Either of the two may be what is damaged.
-    if *mark != MARK && at + FRAME + length != end {
-        return None;
-    }
-    let body = bytes.get(at + FRAME..end)?;
-    // In the mark, the length or the checksum.
-    let is_one = *mark == MARK && at + FRAME + length == end;
-    if !is_one && checksum(u32::try_from(body.len()).ok()?, body).to_le_bytes() != *frame.last_chunk::<4>()? {
-        return None;
-    }
-    let (version, rest) = body.split_first()?;
-    let mut rest = Reader::new(rest, *version);
-    let kind = rest.byte()?;
-    if matches!(kind, TARGET | TARGET_GONE) {
-        return rest.path().map(|_| Damaged::OfNone);
-    }
-    if kind == SEED {
-        return Some(Damaged::OfNone);
-    }
-    let name = matches!(kind, TOKEN | TOKEN_GONE | REFRESH | REFRESH_GONE).then(|| rest.name())??;
-    let refresh = match Record::decode(body) {
-        Some(Record::Token(kept)) => kept.refresh_token,
-        Some(Record::Refresh(kept)) => kept.next,
-        _ => None,
-    };
-    Some(Damaged::Of(name, refresh))
 }
 
 /// Whether the bytes from `at` on may be what a crash left of a write: cut off, or never filled.

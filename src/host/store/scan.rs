@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::damage;
 use super::doubt::Doubts;
 use super::record::{self, FRAME, KeptRefresh, KeptTarget, KeptToken, MARK, Record, VERSION};
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
@@ -140,6 +141,6 @@ impl Scan {
     fn skip_damage(&mut self, bytes: &[u8], at: usize) {
         self.damaged_at.get_or_insert(at);
         self.end = next_record(bytes, at).unwrap_or(bytes.len());
-        self.suspect(record::damaged_at(bytes, at, self.end));
+        self.suspect(damage::damaged_at(bytes, at, self.end));
     }
 }
