@@ -166,23 +166,43 @@ fn the_folder_and_its_files_are_for_the_owner_only() {
     drop(open(&link));
 }
 
+/// Whoever can read the folder, or put another in its place, would have root's tokens.
 #[test]
-fn root_leaves_the_state_of_an_unprivileged_daemon_to_it() {
+fn the_state_is_not_kept_where_another_user_has_a_hand_in_it() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped 1: the state of another user takes root");
+        println!("skipped 1: folders of another user take root");
         return;
     }
     let at = folder();
-    chown(at.path(), Some(61_001), Some(61_002)).unwrap();
-    let (mut store, _) = open(at.path());
-    for round in 0..2000 {
-        store.append(&[Record::Token(token("a", round))], false).unwrap();
+    let public = at.path().join("public");
+    fs::create_dir(&public).unwrap();
+    fs::set_permissions(&public, fs::Permissions::from_mode(0o1777)).unwrap();
+    let of_other = |path: &Path| {
+        fs::create_dir(path).unwrap();
+        chown(path, Some(61_001), Some(61_001)).unwrap();
+    };
+    // One that he made first, a new one below such a one, his link to a folder of ours, and his folder with one of ours in it.
+    let first = public.join("first");
+    of_other(&first);
+    let his = at.path().join("his");
+    of_other(&his);
+    let link = public.join("link");
+    fs::create_dir(at.path().join("ours")).unwrap();
+    symlink(at.path().join("ours"), &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(61_001), Some(61_001)).unwrap();
+    fs::create_dir(his.join("ours")).unwrap();
+    for state in [&first, &first.join("new/state"), &his, &link, &his.join("ours"), &his.join("new")] {
+        let error = Store::open(state, Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
+        let refused = matches!(error, StoreError::Foreign { .. } | StoreError::Unsafe { .. });
+        assert!(refused && error.to_string().contains("uid 61001"), "{state:?}: {error}");
     }
-    drop(store);
-    for entry in fs::read_dir(at.path()).unwrap() {
-        let stat = entry.unwrap().metadata().unwrap();
-        assert_eq!((stat.uid(), stat.gid()), (61_001, 61_002));
-    }
+    assert_eq!(fs::read_dir(&first).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&his).unwrap().count(), 1, "nothing was made");
+    // A place where anybody may make folders is as good as any for one of ours.
+    drop(open(&public.join("ours")));
+    fs::set_permissions(&public, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Store::open(&public.join("ours"), Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
+    assert!(error.to_string().contains("sticky"), "{error}");
 }
 
 #[test]
@@ -368,7 +388,7 @@ fn garbage_is_told_and_put_aside_each_time_under_a_new_name() {
 }
 
 #[test]
-fn a_newer_format_is_an_error_that_loses_nothing() {
+fn a_newer_format_is_put_aside_and_begun_anew() {
     let at = folder();
     let (bytes, _) = small_log(at.path());
     let mut newer = bytes.clone();
@@ -378,9 +398,166 @@ fn a_newer_format_is_an_error_that_loses_nothing() {
     crc.update(&newer[..8]);
     newer[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
     fs::write(log_of(at.path()), &newer).unwrap();
-    let error = Store::open(at.path(), Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
+    // A look leaves it where it is.
+    let error = glimpse(at.path(), Path::new(CONFIG)).unwrap_err();
     assert!(matches!(error, StoreError::Newer { version: 3, .. }), "{error}");
     assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
+    let (mut store, kept) = Store::open(at.path(), Path::new(CONFIG), 9, Worker::Daemon).unwrap();
+    assert_eq!((kept.seed, kept.tokens.len()), (9, 0));
+    let aside = file_of(at.path(), "newer");
+    let said = kept.damaged.unwrap();
+    assert!(said.contains("newer renewd (format 3") && said.contains(aside.to_str().unwrap()), "{said}");
+    assert_eq!(fs::read(&aside).unwrap(), newer);
+    store.append(&[Record::Token(token("b", 2))], true).unwrap();
+    drop(store);
+    let kept = look(at.path());
+    assert_eq!((kept.seed, tokens_of(&kept), kept.damaged), (9, vec![token("b", 2)], None));
+}
+
+/// The name of the log, of its folder or of the lock is taken away while the state is in use.
+#[test]
+fn a_log_that_lost_its_name_is_written_anew() {
+    type Loss = fn(&Path);
+    let losses: [(&str, Loss); 6] = [
+        ("the log is removed", |at| fs::remove_file(log_of(at)).unwrap()),
+        ("the lock is removed", |at| fs::remove_file(file_of(at, "lock")).unwrap()),
+        ("another log is put there", |at| {
+            let log = log_of(at);
+            fs::write(log.with_extension("other"), [b'x'; 100]).unwrap();
+            fs::rename(log.with_extension("other"), log).unwrap();
+        }),
+        ("the folder is removed", |at| fs::remove_dir_all(at).unwrap()),
+        ("the folder is moved away", |at| fs::rename(at, at.with_extension("away")).unwrap()),
+        ("an empty one is there", |at| {
+            fs::remove_dir_all(at).unwrap();
+            fs::create_dir(at).unwrap();
+            fs::set_permissions(at, fs::Permissions::from_mode(0o700)).unwrap();
+        }),
+    ];
+    for (what, lose) in losses {
+        for by_look in [true, false] {
+            let at = folder();
+            let state = at.path().join("state");
+            let (mut store, _) = open(&state);
+            store.append(&[Record::Token(token("a", 2)), Record::Token(token("b", 3))], true).unwrap();
+            lose(&state);
+            match by_look {
+                true => store.look().unwrap(),
+                false => store.append(&[Record::Token(token("c", 2))], true).unwrap(),
+            }
+            assert_locked_by(&state, std::process::id());
+            drop(store);
+            let kept = look(&state);
+            let all = [token("a", 2), token("b", 3), token("c", 2)];
+            assert_eq!((kept.seed, tokens_of(&kept)), (7, all[..3 - usize::from(by_look)].to_vec()), "{what}");
+        }
+    }
+    // Somebody else has taken the place meanwhile: nothing of his is touched.
+    let at = folder();
+    let state = at.path().join("state");
+    let (mut store, _) = open(&state);
+    fs::remove_dir_all(&state).unwrap();
+    let (mut other, _) = open(&state);
+    other.append(&[Record::Token(token("other", 2))], true).unwrap();
+    let error = store.append(&[Record::Token(token("a", 2))], true).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    drop((store, other));
+    assert_eq!(tokens_of(&look(&state)), [token("other", 2)]);
+}
+
+/// A token with this refresh token, that descends from another one.
+fn rotating(text: &str, generation: u64) -> Record {
+    let refresh_token = Some(refresh(&format!("refresh-{text}-{generation}"), None));
+    Record::Token(KeptToken { refresh_token, ..token(text, generation) })
+}
+
+fn digest_of(text: &str, generation: u64) -> Fingerprint {
+    Fingerprint::of(format!("refresh-{text}-{generation}").as_bytes())
+}
+
+/// What is written before an exchange, and what is written after it.
+fn exchange(text: &str, generation: u64) -> [Vec<Record>; 2] {
+    let sent = Some(FirstSending { at: Wall(5), token: digest_of(text, generation - 1) });
+    let begun = KeptRefresh { name: name(text), next: None, begun: true, sent, doubt: None };
+    [vec![Record::Refresh(begun)], vec![rotating(text, generation), Record::RefreshGone(name(text))]]
+}
+
+/// One byte of any record is damaged: what the start would send is the newest refresh token that was written, or one that
+/// is damaged itself and unknown to its issuer; or nothing. An older one would have the family revoked.
+#[test]
+fn no_damaged_byte_has_a_spent_refresh_token_sent() {
+    let at = folder();
+    let (mut store, _) = open(at.path());
+    store.append(&[rotating("portal", 1)], true).unwrap();
+    store.append(&[Record::Token(token("other", 2))], true).unwrap();
+    for generation in 2..=3 {
+        for batch in exchange("portal", generation) {
+            store.append(&batch, true).unwrap();
+        }
+        store.append(&[Record::Token(token("other", generation + 1))], true).unwrap();
+    }
+    drop(store);
+    let log = log_of(at.path());
+    let good = fs::read(&log).unwrap();
+    let (mut newest, mut refused, mut whole) = (0, 0, 0);
+    for place in 16..good.len() {
+        for flip in [0x01, 0x20, 0xff] {
+            let mut bad = good.clone();
+            bad[place] ^= flip;
+            fs::write(&log, &bad).unwrap();
+            // The second start knows no less than the first.
+            for start in 1..=2 {
+                let kept = look(at.path());
+                let refresh = kept.refreshes.get(&name("portal"));
+                let of_token = kept.tokens.get(&name("portal")).and_then(|token| token.refresh_token.as_ref());
+                let next = refresh.and_then(|refresh| refresh.next.as_ref()).or(of_token);
+                whole += usize::from(of_token.is_some());
+                let next = next.map(|next| Fingerprint::of(next.token.expose().as_bytes()));
+                let spent = refresh.filter(|refresh| !refresh.begun).and_then(|refresh| refresh.sent);
+                let is_refused = spent.is_some_and(|spent| Some(spent.token) == next);
+                let is_old = (1..3).any(|generation| next == Some(digest_of("portal", generation)));
+                assert!(next.is_some(), "byte {place}, start {start}: the first one of the config would be sent");
+                assert!(
+                    !is_old || is_refused,
+                    "byte {place} ^ {flip}, start {start}: a spent one would be sent: {refresh:?}"
+                );
+                newest += usize::from(next == Some(digest_of("portal", 3)));
+                refused += usize::from(is_refused);
+            }
+            for aside in fs::read_dir(at.path()).unwrap().map(|entry| entry.unwrap().path()) {
+                if aside.to_string_lossy().contains("damaged") {
+                    fs::remove_file(aside).unwrap();
+                }
+            }
+        }
+    }
+    let all = 2 * 3 * (good.len() - 16);
+    println!("of {all}: the newest {newest}, the token too {whole}, refused {refused}");
+    assert!(newest * 10 > all * 8 && whole * 2 > all && refused * 10 < all);
+}
+
+/// Sectors that read back as zeros, over several records.
+#[test]
+fn a_hole_over_several_records_leaves_the_newest_that_is_known() {
+    let at = folder();
+    let (mut store, _) = open(at.path());
+    for batch in exchange("portal", 2) {
+        store.append(&batch, true).unwrap();
+    }
+    let from = fs::metadata(log_of(at.path())).unwrap().len() as usize;
+    for generation in 1..20 {
+        store.append(&[Record::Token(token("other", generation))], true).unwrap();
+    }
+    drop(store);
+    let mut bytes = fs::read(log_of(at.path())).unwrap();
+    bytes[from + 200..from + 900].fill(0);
+    fs::write(log_of(at.path()), &bytes).unwrap();
+    let kept = look(at.path());
+    assert!(kept.damaged.is_some());
+    let refresh = &kept.refreshes[&name("portal")];
+    assert_eq!(refresh.next, Some(self::refresh("refresh-portal-2", None)));
+    assert_eq!((refresh.begun, refresh.sent), (false, None), "it may be sent");
+    assert_eq!(kept.tokens[&name("other")], token("other", 19), "what came after the damage counts");
 }
 
 /// What renewd 0.1.0 wrote, byte for byte.
@@ -660,6 +837,35 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
     assert_eq!(kept.tokens[&name("c")], token("c", round - 2));
     assert_eq!(kept.tokens[&name("d")], token("d", 2));
     assert!(!kept.tokens.contains_key(&name("b")));
+}
+
+/// The room for a successor is there before anything is sent, and only what is durable may take it.
+#[test]
+fn room_that_is_kept_is_kept_on_a_full_disk_too() {
+    let at = folder();
+    if !mount_small(at.path()) {
+        return;
+    }
+    let _mounted = Unmount(at.path());
+    let (mut store, _) = open(at.path());
+    let mut big = token("big", 1);
+    big.token = Secret::new("x".repeat(30 << 10));
+    let error = store.begin(&[Record::Token(token("a", 2))], 256 << 10).unwrap_err();
+    assert!(error.to_string().contains("free space"), "{error}");
+    store.begin(&[Record::Token(token("a", 2))], 40 << 10).unwrap();
+    let filler = at.path().join("filler");
+    let _ = fs::write(&filler, vec![0; 128 << 10]);
+    // Others leave it alone, however many there are.
+    let mut taken = 0;
+    while store.append(&[Record::Token(token("other", taken))], false).is_ok() {
+        taken += 1;
+        assert!(taken < 1000, "they take the room");
+    }
+    store.append(&[Record::Token(big.clone())], true).unwrap();
+    drop(store);
+    let kept = look(at.path());
+    assert_eq!((&kept.tokens[&name("a")], &kept.tokens[&name("big")]), (&token("a", 2), &big));
+    assert_eq!(kept.damaged, None);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct Facts {
     /// `None`: there is no such group.
     pub groups: HashMap<String, Option<u32>>,
     pub folders: HashMap<PathBuf, FolderFact>,
+    /// What is wrong with the way to the state.
+    pub state_dir: Option<FolderProblem>,
     pub outputs: HashMap<PathBuf, Standing>,
     pub files: HashMap<PathBuf, FileFact>,
     /// `None`: it can be executed; else why not.
@@ -59,6 +61,8 @@ pub struct FolderFact {
     pub resolved: PathBuf,
     /// Why nothing can be written there.
     pub problem: Option<FolderProblem>,
+    /// Why nothing of the daemon's own (a socket) may be there; the same as `problem`, and that it belongs to somebody else.
+    pub for_own: Option<FolderProblem>,
 }
 
 /// What is wrong with a folder, as it is said after its name ("does not exist"), and what to do.

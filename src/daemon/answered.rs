@@ -27,8 +27,9 @@ impl Runner {
         if matches!(error.doubt, Some(Doubt::Unread | Doubt::Stale)) {
             self.vault.answered(&name);
         }
-        if let Some(next) = error.successor {
-            self.keep_successor(&name, *next);
+        match error.successor {
+            Some(next) => self.keep_successor(&name, *next),
+            None => self.saving.landed(&name),
         }
         let message = error.message.into();
         let refused = parents.into_iter().find(|(parent, _)| Some(parent) == error.refused_parent.as_ref());

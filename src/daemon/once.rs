@@ -12,12 +12,21 @@ use super::Message;
 use super::runner::{Held, Runner};
 use super::start::{StartError, start};
 use crate::core::engine::{Answer, Event, Mode, Want, Wiring};
-use crate::core::settings::{Plan, TokenName};
+use crate::core::settings::{Plan, TokenName, TokenPlan};
+use crate::core::time::Boot;
 use crate::host::clock;
 use crate::host::store::Worker;
 
 /// After SIGTERM, what is under way may take this long.
 const STOP: Duration = Duration::from_millis(1800);
+
+/// A successor that could not be kept is tried again for so long at most, and after SIGTERM for so long.
+const KEEP: Duration = Duration::from_secs(60);
+const KEEP_AT_STOP: Duration = Duration::from_secs(10);
+
+/// What is under way may take as long as its own timeouts say, and so much for the disk; nothing is heard of it for longer
+/// where a file system hangs.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// How far it is, is told so often.
 const TELL: Duration = Duration::from_millis(200);
@@ -59,6 +68,7 @@ pub(crate) fn once(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, St
 
 async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartError> {
     let (messages, mut inbox) = unbounded_channel();
+    let quiet = longest(&plan).saturating_add(QUIET);
     let mode = Mode::Once {
         only: (!what.names.is_empty()).then(|| what.names.clone()),
         ahead: what.ahead,
@@ -68,17 +78,19 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
     let wiring = if delivers { Wiring::of(&plan) } else { Wiring::of(&plan).without_files() };
     let mut runner = start(plan, mode, if delivers { Worker::Once } else { Worker::Passing }, &messages)?;
     runner.push(Event::Plan(Arc::new(wiring)));
-    let patience = Duration::from_secs(600);
+    let at_most = Duration::from_secs(600);
     let asked = what.token.map(|(name, min_valid)| {
-        let answer = runner.ask_token(name.clone(), min_valid, patience);
+        let answer = runner.ask_token(name.clone(), min_valid, at_most);
         (name, answer)
     });
     // Its answer says no more than the failures that are counted anyway, but somebody must want it.
-    let forced = what.force.then(|| runner.ask(Want::Rotate { names: what.names, force: true }, patience));
+    let forced = what.force.then(|| runner.ask(Want::Rotate { names: what.names, force: true }, at_most));
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])?;
     let mut stop_at = None;
     let mut alarm = clock::Alarm::new()?;
     let mut told_at = clock::now().boot;
+    let mut patience = Patience { quiet, quiet_at: clock::now().boot.plus(quiet), keep_until: None };
+    let mut is_complete = true;
     loop {
         runner.work();
         if runner.finished {
@@ -90,9 +102,22 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
             told(done, all);
             told_at = now.boot.plus(TELL);
         }
-        let wake = runner.wake.into_iter().chain(stop_at).min().unwrap_or(now.boot.plus(Duration::from_secs(30)));
+        if patience.is_over(&runner, now.boot) {
+            is_complete = false;
+            break;
+        }
+        let wake = runner
+            .wake
+            .into_iter()
+            .chain(stop_at)
+            .chain(patience.ends(&runner))
+            .min()
+            .unwrap_or(now.boot.plus(Duration::from_secs(30)));
         tokio::select! {
-            message = inbox.recv() => message.into_iter().for_each(|message| take(&mut runner, message)),
+            message = inbox.recv() => {
+                patience.quiet_at = now.boot.plus(quiet);
+                message.into_iter().for_each(|message| take(&mut runner, message));
+            }
             woken = alarm.wait(wake) => {
                 woken?;
                 if stop_at.is_some_and(|at| clock::now().boot >= at) {
@@ -107,6 +132,7 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
                     tracing::info!("stopping once a refresh token is exchanged, within {most} s");
                 }
                 stop_at = Some(now.boot.plus(spending.unwrap_or(STOP)));
+                patience.hurry(now.boot);
                 runner.push(Event::Shutdown);
             }
         }
@@ -114,7 +140,7 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
     drop(forced);
     runner.save_rest();
     runner.hooks.end(Duration::from_secs(1)).await;
-    let ok = !runner.state.has_failed() && stop_at.is_none();
+    let ok = !runner.state.has_failed() && stop_at.is_none() && is_complete;
     // Nobody answers any more: who still waits is told by that.
     drop(runner);
     let held = match asked {
@@ -122,6 +148,55 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
         None => None,
     };
     Ok(OnceEnd { ok, held })
+}
+
+/// The ends of waits that nothing else ends.
+struct Patience {
+    quiet: Duration,
+    quiet_at: Boot,
+    /// Since a successor could not be kept.
+    keep_until: Option<Boot>,
+}
+
+impl Patience {
+    /// Says what is given up, if anything is.
+    fn is_over(&mut self, runner: &Runner, now: Boot) -> bool {
+        if runner.state.unkept().next().is_none() {
+            self.keep_until = None;
+        } else if *self.keep_until.get_or_insert(now.plus(KEEP)) <= now {
+            // What is lost by that is said at the end.
+            return true;
+        }
+        let is_quiet = !runner.state.is_at_rest() && self.quiet_at <= now;
+        if is_quiet {
+            let paths: Vec<String> = runner.state.paths_under_way().map(|path| format!("{path:?}")).collect();
+            let what = if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
+            let time = humantime::format_duration(self.quiet);
+            tracing::error!(
+                "nothing was heard for {time} of what is under way{what}: it is left as it is; does a file system hang?"
+            );
+        }
+        is_quiet
+    }
+
+    fn ends(&self, runner: &Runner) -> Option<Boot> {
+        let quiet_at = (!runner.state.is_at_rest()).then_some(self.quiet_at);
+        self.keep_until.into_iter().chain(quiet_at).min()
+    }
+
+    /// Somebody waits for the end.
+    fn hurry(&mut self, now: Boot) {
+        self.keep_until = self.keep_until.map(|until| until.min(now.plus(KEEP_AT_STOP)));
+    }
+}
+
+/// The longest timeout of all that may be under way.
+fn longest(plan: &Plan) -> Duration {
+    let of_token = |token: &TokenPlan| {
+        let hooks = token.after_rotate.iter().chain(&token.on_failure).map(|hook| hook.timeout);
+        hooks.chain([token.source.longest_try()]).max()
+    };
+    plan.tokens.iter().filter_map(of_token).max().unwrap_or_default()
 }
 
 /// What a thread or task tells.

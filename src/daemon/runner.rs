@@ -239,7 +239,10 @@ impl Runner {
                 self.saving.push(Record::TokenGone(name));
                 left.into_iter().for_each(|left| self.saving.push(Record::Refresh(left)));
             }
-            Action::Discard { name, generation } => self.vault.discard(&name, generation),
+            Action::Discard { name, generation } => {
+                self.saving.landed(&name);
+                self.vault.discard(&name, generation);
+            }
             Action::Deliver { path, op, spec, lines, verify } => {
                 match self.files.write(&self.vault, &path, op, spec, &lines, verify) {
                     Ok(record) => record.into_iter().for_each(|record| self.saving.push(record)),

@@ -24,28 +24,34 @@ impl Runner {
         let spends = |one: &ToObtain| self.token(&one.name).is_some_and(|token| token.single_use);
         let (spending, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(spends);
         others.into_iter().for_each(|one| self.wait_for(one, None));
+        let spending = self.refuse_spent(spending);
         let now = clock::now().wall;
         let sending: Vec<Option<Fingerprint>> = spending.iter().map(|one| self.about_to_send(&one.name)).collect();
         let begun = spending.iter().zip(&sending);
         let begun: Vec<KeptRefresh> =
             begun.filter_map(|(one, token)| self.vault.to_begin(&one.name, (*token)?, now)).collect();
-        if let Err(error) = self.saving.begin(&begun) {
+        let flights = spending.iter().map(|one| (one.name.clone(), self.vault.answer_len(&one.name)));
+        if let Err(error) = self.saving.begin(&begun, flights.collect()) {
             let message = format!("its refresh token is not sent, since the successor could not be kept: {error}");
-            let failed = |ToObtain { name, generation, .. }| Event::ObtainFailed {
-                name,
-                generation,
-                reason: Reason::Delivery,
-                message: message.as_str().into(),
-                retry_after: None,
-                doubt: None,
-            };
-            self.extend(spending.into_iter().map(failed).collect());
+            let failed = spending.iter().map(|one| not_sent(one, Reason::Delivery, &message));
+            self.extend(failed.collect());
             return;
         }
         let first = |(one, token): (&ToObtain, &Option<Fingerprint>)| self.vault.first_sent(&one.name, (*token)?);
         let first_sent: Vec<_> = spending.iter().zip(&sending).map(first).collect();
         begun.into_iter().for_each(|kept| self.vault.restore_refresh(kept));
         spending.into_iter().zip(first_sent).for_each(|(one, first_sent)| self.wait_for(one, first_sent));
+    }
+
+    /// Leaves out what would send a refresh token that is known to be spent: an issuer takes the second sending for a thief's.
+    fn refuse_spent(&mut self, spending: Vec<ToObtain>) -> Vec<ToObtain> {
+        let is_spent =
+            |one: &ToObtain| self.about_to_send(&one.name).is_some_and(|token| self.vault.is_spent(&one.name, token));
+        let (spent, good): (Vec<_>, Vec<_>) = spending.into_iter().partition(is_spent);
+        let message = "its refresh token is not sent, since it was used before, and the state that held what the issuer gave for \
+                       it was damaged: put a new first refresh token into its file";
+        self.extend(spent.iter().map(|one| not_sent(one, Reason::Rejected, message)).collect());
+        good
     }
 
     /// The refresh token that is going to be sent.
@@ -60,11 +66,24 @@ impl Runner {
         let kept = KeptRefresh { name: name.clone(), next: Some(next), begun: false, sent: None, doubt };
         self.vault.restore_refresh(kept.clone());
         self.saving.push_successor(kept);
+        // It has the room still: nothing is written before it.
+        self.saving.landed(name);
     }
 
     /// How long a stop waits at most for what is being spent; `None` where nothing is.
     pub(super) fn spending(&self) -> Option<Duration> {
         let longest = |name| self.token(name).map_or(LONGEST, |token| token.source.longest_exchange());
         self.state.spending().map(longest).max().map(|longest| longest.saturating_add(AFTER))
+    }
+}
+
+fn not_sent(one: &ToObtain, reason: Reason, message: &str) -> Event {
+    Event::ObtainFailed {
+        name: one.name.clone(),
+        generation: one.generation,
+        reason,
+        message: message.into(),
+        retry_after: None,
+        doubt: None,
     }
 }

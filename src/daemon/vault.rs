@@ -78,6 +78,20 @@ impl Vault {
         sent.filter(|sent| sent.token == token).map(|sent| sent.at)
     }
 
+    /// Whether this refresh token has a successor which the state lost.
+    pub fn is_spent(&self, name: &TokenName, token: Fingerprint) -> bool {
+        let sent = self.refreshes.get(name).filter(|kept| !kept.begun).and_then(|kept| kept.sent);
+        sent.is_some_and(|sent| sent.token == token)
+    }
+
+    /// How many bytes the last answer left here.
+    pub fn answer_len(&self, name: &TokenName) -> usize {
+        self.newest(name).map_or(0, |stored| {
+            let refresh = stored.refresh_token.as_ref().map_or(0, |refresh| refresh.token.expose().len());
+            stored.token.expose().len() + refresh
+        })
+    }
+
     /// What is to be in the state before the refresh token is sent; `None` where it is there already.
     pub fn to_begin(&self, name: &TokenName, token: Fingerprint, now: Wall) -> Option<KeptRefresh> {
         if self.first_sent(name, token).is_some() {
@@ -95,7 +109,8 @@ impl Vault {
 
     /// An exchange failed: what the state is to say of it, where that is another thing than it says.
     pub fn settle(&mut self, name: &TokenName, doubt: Option<Doubt>) -> Option<Record> {
-        let before = self.refreshes.get(name)?;
+        // That one is spent stays so.
+        let before = self.refreshes.get(name).filter(|kept| kept.begun || kept.sent.is_none())?;
         let after = match doubt {
             Some(_) => KeptRefresh { doubt, ..before.clone() },
             None => KeptRefresh { begun: false, sent: None, doubt, ..before.clone() },

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use self::temp::Temp;
-use super::walk::{Folder, open_folder};
+use super::walk::{Folder, open_folder, sync_folder};
 use crate::core::secret::Secret;
 use crate::core::settings::{FileSpec, TargetPath};
 
@@ -78,7 +78,7 @@ pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>>
     let mut answers = spread(&Writer::new(&open), jobs);
     let written = |answer: &Result<Landed, _>| matches!(answer, Ok(Landed { done: Done::Written, .. }));
     if answers.iter().any(written)
-        && let Err(errno) = sync_folder(&open)
+        && let Err(errno) = sync_folder(&open.fd)
     {
         for (answer, job) in answers.iter_mut().zip(jobs).filter(|(a, _)| written(a)) {
             *answer = Err(DeliverError::failed(&job.path, Step::SyncFolder, errno));
@@ -140,14 +140,6 @@ fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>
     });
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, answer)| answer).collect()
-}
-
-/// A file system that cannot sync folders (some FUSE ones) has nothing more to do.
-fn sync_folder(folder: &Folder) -> Result<(), Errno> {
-    match rustix::io::retry_on_intr(|| rustix::fs::fsync(&folder.fd)) {
-        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
-        other => other,
-    }
 }
 
 /// Writes files into one folder, as one user.

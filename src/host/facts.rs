@@ -11,7 +11,7 @@ use uzers::os::unix::UserExt;
 use zeroize::Zeroizing;
 
 use super::account::{self, Account};
-use super::walk::{WalkError, open_folder};
+use super::walk::{self, Owner, WalkError, open_folder, open_own_folder};
 use crate::core::config::Wants;
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, FileFact, FileId, FolderFact, FolderProblem, Myself, Standing};
@@ -30,6 +30,7 @@ pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
         users: answers(&wants.users, |name| uzers::get_user_by_name(name).map(|user| user.uid())),
         groups: answers(&wants.groups, |name| uzers::get_group_by_name(name).map(|group| group.gid())),
         folders: wants.folders.iter().map(|path| (path.to_path_buf(), folder_fact(path))).collect(),
+        state_dir: wants.state_dir.as_deref().and_then(state_problem),
         outputs: wants.outputs.iter().map(|path| (path.to_path_buf(), standing(path))).collect(),
         files: wants
             .files
@@ -57,8 +58,28 @@ pub(super) fn account_home() -> Option<PathBuf> {
 /// What is known of a folder in which something is written: the same walk as before each delivery.
 fn folder_fact(path: &Path) -> FolderFact {
     match open_folder(path) {
-        Ok(folder) => FolderFact { resolved: folder.resolved, problem: None },
-        Err(error) => FolderFact { resolved: resolved(path), problem: Some(folder_problem(&error)) },
+        Ok(folder) => {
+            let for_own = walk::refuse_others(path, &folder).err().map(|error| folder_problem(&error));
+            FolderFact { resolved: folder.resolved, problem: None, for_own }
+        }
+        Err(error) => FolderFact {
+            resolved: resolved(path),
+            problem: Some(folder_problem(&error)),
+            for_own: Some(folder_problem(&error)),
+        },
+    }
+}
+
+/// What is wrong with the way to the state, as far as it exists; what is missing is made.
+fn state_problem(path: &Path) -> Option<FolderProblem> {
+    let there = path.ancestors().find(|folder| folder.exists())?;
+    let error = open_own_folder(there).err()?;
+    // Whoever only checks need not be whom the daemon runs as.
+    let is_root = rustix::process::geteuid().is_root();
+    match error {
+        WalkError::UnsafeStep { .. } | WalkError::WorldWritable { .. } => Some(folder_problem(&error)),
+        WalkError::Others { .. } if is_root => Some(folder_problem(&error)),
+        _ => None,
     }
 }
 
@@ -80,6 +101,17 @@ fn folder_problem(error: &WalkError) -> FolderProblem {
         WalkError::WorldWritable { at, mode, .. } => (
             format!("is refused: anybody may write to {} (mode {mode:04o}, no sticky bit)", at.display()),
             "chmod o-w or +t it, or name another folder",
+        ),
+        WalkError::Others { at, owner, user, .. } => (
+            format!(
+                "is refused: {} belongs to {owner}, who could put something else in the place of what is there",
+                at.display()
+            ),
+            if *user == Owner(0) {
+                "name a folder of root"
+            } else {
+                "name a folder of the daemon's own user, or of root"
+            },
         ),
         WalkError::Denied { at, user, what, .. } => (
             format!("cannot be used: {user} may not {what} {}", at.display()),

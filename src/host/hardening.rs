@@ -27,6 +27,15 @@ pub fn harden(allowed: Option<&OsStr>) {
     }
 }
 
+/// Has a write beyond the limit of a file's size (RLIMIT_FSIZE) fail as any other, by EFBIG, instead of ending the process by
+/// SIGXFSZ. What this process runs is ended by it as ever: a handler is not handed on (execve(2)).
+pub fn outlive_file_limits() {
+    let nobody = std::sync::Arc::default();
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, nobody) {
+        tracing::warn!("a limit of the size of files would end this process: {error}");
+    }
+}
+
 /// No core dump, no debugger and no reading of this process's memory by others of its user (PR_SET_DUMPABLE, prctl(2)).
 ///
 /// What it costs: files in `/proc/self` belong to root then. Without privileges the process still opens what is behind its

@@ -218,7 +218,13 @@ impl Reading {
         let config_files = std::mem::take(&mut self.config_files);
         // Of a main file that cannot be read nothing is known: nothing further is asked.
         let readable = !self.main_broken && !config_files.is_empty();
-        let wants = if readable { Wants::of(&self.raw, env) } else { Wants::default() };
+        let wants = if readable {
+            let said = self.raw.daemon.state_dir.as_ref().map(|folder| folder.value.clone());
+            let state_dir = said.or_else(|| plan::default_state_dir(main, env));
+            Wants { state_dir, ..Wants::of(&self.raw, env) }
+        } else {
+            Wants::default()
+        };
         let facts = Facts { config_files, ..facts::gather(wants, env) };
         let (plan, findings) = if readable {
             let planned = plan::plan(main, &self.raw, findings, &facts, env, purpose);

@@ -2,14 +2,21 @@
 //! may connect as the daemon's owner.
 //! Does not: speak over them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
-use rustix::fs::{AtFlags, Mode, chmodat, chownat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, chownat, openat, renameat, statat, unlinkat};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::{UnixListener, UnixStream};
+
+use super::walk::{Folder, WalkError, open_own_folder};
+
+/// Connections that wait to be taken, as std asks for.
+const BACKLOG: i32 = 128;
 
 /// A socket of the daemon, in the words of the config.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +56,8 @@ pub enum SocketError {
     Taken(Purpose, PathBuf),
     #[error("{} {}: a file that is no socket stands there; remove it or name another {}", .0.words(), .1.display(), .0.key())]
     NoSocket(Purpose, PathBuf),
+    #[error("{} {}: {cause}", purpose.words(), path.display())]
+    Folder { purpose: Purpose, path: PathBuf, cause: Box<WalkError> },
     #[error("{} {}: {cause}{}", purpose.words(), path.display(), advice(*purpose, cause))]
     Io { purpose: Purpose, path: PathBuf, cause: io::Error },
 }
@@ -129,26 +138,47 @@ impl Handed {
     }
 }
 
-/// Listens at `path` (mode 0600, or 0660 for `group`).
+/// Listens at `path` (mode 0600, or 0660 for `group`), in a folder of this user or root to which the way is safe.
 ///
 /// # Errors
 /// See [`SocketError`].
 pub fn listen(purpose: Purpose, path: &Path, group: Option<u32>) -> Result<Listening, SocketError> {
     let failed = |cause: io::Error| SocketError::Io { purpose, path: path.to_path_buf(), cause };
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(failed(io::ErrorKind::InvalidInput.into()));
+    };
+    let folder = open_own_folder(folder).map_err(|cause| match cause {
+        WalkError::Missing { .. } => failed(io::ErrorKind::NotFound.into()),
+        cause => SocketError::Folder { purpose, path: path.to_path_buf(), cause: Box::new(cause) },
+    })?;
     make_way(purpose, path)?;
     // Bound under another name: whoever finds the socket at its place finds it with its mode and group.
     // A short one: a socket's path has little room (unix(7), sun_path).
-    let draft = path.with_file_name(format!(".{:x}", std::process::id()));
+    let draft = format!(".{:x}", std::process::id());
     // A draft of a dead process with our number.
-    let _ = std::fs::remove_file(&draft);
-    let listener = UnixListener::bind(&draft).map_err(failed)?;
-    let placed = place(&draft, path, group);
+    let _ = unlinkat(&folder.fd, &draft, AtFlags::empty());
+    let mode = if group.is_some() { 0o660 } else { 0o600 };
+    let listener = bind(&folder, &draft, path, mode).map_err(failed)?;
+    let placed = place(&folder, &draft, name, group, mode);
     if placed.is_err() {
-        let _ = std::fs::remove_file(&draft);
+        let _ = unlinkat(&folder.fd, &draft, AtFlags::empty());
     }
-    placed.map_err(failed)?;
-    let inode = std::fs::symlink_metadata(path).map_err(failed)?.ino();
+    let inode = placed.map_err(failed)?;
     Ok(Listening { listener, file: Some(SocketFile { path: path.to_path_buf(), inode }) })
+}
+
+/// Binds below the folder that was walked to.
+fn bind(folder: &Folder, draft: &str, path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // The file gets the mode of the socket, less the umask: at no moment is it open to more than that.
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))?;
+    let below = PathBuf::from(format!("/proc/self/fd/{}", folder.fd.as_raw_fd()));
+    // Nobody else can swap this folder: where there is no /proc, its path will do.
+    let at = if below.exists() { below.join(draft) } else { path.with_file_name(draft) };
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&at)?)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    UnixListener::from_std(socket.into())
 }
 
 /// A socket that nobody listens at any more is replaced; a live one, or another file, is not.
@@ -163,14 +193,27 @@ fn make_way(purpose: Purpose, path: &Path) -> Result<(), SocketError> {
     }
 }
 
-fn place(draft: &Path, path: &Path, group: Option<u32>) -> io::Result<()> {
-    let here = rustix::fs::CWD;
-    if let Some(group) = group {
-        chownat(here, draft, None, Some(rustix::fs::Gid::from_raw(group)), AtFlags::SYMLINK_NOFOLLOW)?;
+/// Gives group and mode to the socket itself, whatever has its name by now, and puts it in its place. Tells its inode.
+fn place(folder: &Folder, draft: &str, name: &OsStr, group: Option<u32>, mode: u32) -> io::Result<u64> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let socket = openat(&folder.fd, draft, flags, Mode::empty())?;
+    let stat = statat(&socket, "", AtFlags::EMPTY_PATH)?;
+    let is_ours = FileType::from_raw_mode(stat.st_mode) == FileType::Socket
+        && stat.st_uid == rustix::process::geteuid().as_raw()
+        && stat.st_nlink == 1;
+    if !is_ours {
+        return Err(io::Error::other("another file took the place of the socket just now"));
     }
-    let mode = if group.is_some() { 0o660 } else { 0o600 };
-    chmodat(here, draft, Mode::from_raw_mode(mode), AtFlags::empty())?;
-    std::fs::rename(draft, path)
+    if let Some(group) = group {
+        chownat(&socket, "", None, Some(rustix::fs::Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+    }
+    // The umask may have taken something of it.
+    if stat.st_mode & 0o777 != mode {
+        let below = format!("/proc/self/fd/{}", socket.as_raw_fd());
+        chmodat(rustix::fs::CWD, &below, Mode::from_raw_mode(mode), AtFlags::empty())?;
+    }
+    renameat(&folder.fd, draft, &folder.fd, name)?;
+    Ok(stat.st_ino)
 }
 
 /// Whether root or the daemon's own user is at the other end (SO_PEERCRED, unix(7)).

@@ -2,12 +2,17 @@
 //! Memory holds no second copy of a token: the store knows where in the log each record that counts stands.
 //! Does not: decide what is kept, or when a record must be durable.
 
+mod damage;
+mod doubt;
 mod draft;
+mod error;
 mod glimpse;
 mod place;
 mod reader;
 mod record;
+mod room;
 mod scan;
+mod upkeep;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -20,12 +25,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use self::draft::{Draft, publish, put_aside};
+use self::draft::{Aside, Draft, publish};
 use self::place::Place;
 use self::scan::{Newer, Scan, Span};
-use super::walk::Owner;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
+pub use self::error::StoreError;
 pub use self::glimpse::{Glimpse, glimpse};
 pub use self::place::Worker;
 pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record};
@@ -33,62 +38,6 @@ pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, KeptToke
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
 const COMPACT_FROM: u64 = 64 << 10;
 const COMPACT_TIMES: u64 = 4;
-
-/// Why the state cannot be opened or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error(
-        "the state of {config:?} is in use by {}: stop it first, or ask it (renewd status, renewd rotate)",
-        pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
-    )]
-    Locked { pid: Option<u32>, config: PathBuf },
-    #[error(
-        "state {log:?} was written by a newer renewd (format {version}, this one knows {known}): run that one, or move the file away \
-         to begin anew",
-        known = record::VERSION
-    )]
-    Newer { log: PathBuf, version: u32 },
-    #[error(
-        "the state in {folder:?} belongs to the user {owner}, and this runs as {user}: run it as {owner} or as root; if {user} is \
-         whom the daemon is to run as, chown the folder, or name another state_dir"
-    )]
-    Foreign { folder: PathBuf, owner: Owner, user: Owner },
-    #[error(
-        "state_dir {folder:?} is open to others (mode {mode:04o}) and holds more than state: name a folder of its own, or \
-         chmod 0700 it"
-    )]
-    Exposed { folder: PathBuf, mode: u32 },
-    #[error("a state record of {bytes} bytes is too long; it was not kept")]
-    TooLong { bytes: usize },
-    #[error("state {path:?}: {doing} failed: {cause}{}", advice(path, cause))]
-    Io {
-        path: PathBuf,
-        doing: &'static str,
-        #[source]
-        cause: io::Error,
-    },
-}
-
-impl StoreError {
-    fn io(path: &Path, doing: &'static str, cause: io::Error) -> Self {
-        Self::Io { path: path.into(), doing, cause }
-    }
-}
-
-fn advice(path: &Path, cause: &io::Error) -> String {
-    match Errno::from_io_error(cause) {
-        Some(Errno::ROFS) => format!(
-            ": it is read-only here: give the unit StateDirectory= or ReadWritePaths={}",
-            path.parent().unwrap_or(path).display()
-        ),
-        Some(Errno::ACCESS | Errno::PERM) => format!(
-            ": {} lacks the right: chown it, or name another state_dir",
-            Owner(rustix::process::geteuid().as_raw())
-        ),
-        Some(Errno::NOSPC | Errno::DQUOT) => ": free space; nothing that was kept is lost".into(),
-        _ => String::new(),
-    }
-}
 
 /// What the state says at the start.
 #[derive(Debug)]
@@ -98,7 +47,7 @@ pub struct Kept {
     pub tokens: BTreeMap<TokenName, KeptToken>,
     pub targets: BTreeMap<TargetPath, KeptTarget>,
     pub refreshes: BTreeMap<TokenName, KeptRefresh>,
-    /// Set where the state was damaged: one line that says so, and where it was put.
+    /// Set where the state was damaged, or is that of a newer renewd: one line that says so, and where it was put.
     pub damaged: Option<String>,
 }
 
@@ -106,20 +55,34 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Store {
     place: Place,
+    /// Whose state it is, and for what it is open: for the lock.
+    config: PathBuf,
+    worker: Worker,
     /// 16 hex digits of the config's path.
     name: String,
     log: File,
     end: u64,
     live: HashMap<Fingerprint, Span>,
     live_bytes: u64,
-    /// The header is that of an older version, whose program would take a record of ours for damage: the log is written anew
-    /// before anything is appended.
-    outdated: bool,
+    /// The log is to be written anew before anything is appended: its header is that of an older version, whose program
+    /// would take a record of ours for damage; it was damaged; a sync failed, and nobody knows what of it is on the disk; or
+    /// it has no name any more.
+    stale: bool,
+    /// What the next log holds beyond what this one says.
+    owed: Vec<Record>,
+    /// The log gets a second name before another one takes its place.
+    aside: Option<Aside>,
+    /// The log has its name, but a power loss may take it.
+    is_name_unsynced: bool,
     /// A failed write may have left something behind `end` that could not be cut off yet.
     torn: bool,
+    /// Up to here the log has room on the disk.
+    reserved: u64,
+    /// So much is kept free behind the end, for successors of what is being spent just now.
+    room: u64,
     /// Not before the log is so long: a compaction that failed is not tried at each append.
     compact_from: u64,
-    _lock: File,
+    lock: File,
 }
 
 impl Store {
@@ -131,52 +94,121 @@ impl Store {
     pub fn open(state_dir: &Path, config: &Path, seed_if_new: u64, worker: Worker) -> Result<(Self, Kept), StoreError> {
         let place = Place::open(state_dir)?;
         let name = name_of(config);
-        let lock = place.lock(&format!("{name}.lock"), config, worker)?;
+        let lock = place.lock(&lock_name(&name), config, worker)?;
+        // What a crash left of a log that was never used. It may be what fills the disk.
+        let _ = place.remove(&format!("{name}.new"));
         let log_name = format!("{name}.log");
-        let found = match place.file(&log_name, OFlags::empty()) {
-            Err(Errno::NOENT) => None,
-            Err(errno) => return Err(place.failed(&log_name, "opening", errno.into())),
+        let (log, read) = match place.file(&log_name, OFlags::empty()) {
             Ok(log) => {
-                let scan = read(&log).map_err(|e| place.failed(&log_name, "reading", e))?;
-                let scan =
-                    scan.map_err(|Newer(version)| StoreError::Newer { log: place.path.join(&log_name), version })?;
-                Some((log, scan))
+                let read = read(&log).map_err(|e| place.failed(&log_name, "reading", e))?;
+                (log, read)
+            }
+            Err(Errno::NOENT) => {
+                begin(&place, &name, seed_if_new).map_err(|e| place.failed(&log_name, "beginning", e))?
+            }
+            Err(errno) => return Err(place.failed(&log_name, "opening", errno.into())),
+        };
+        let (mut scan, aside, what) = match read {
+            Ok(scan) => match scan.damaged_at {
+                None => (scan, None, String::new()),
+                Some(at) => (scan, Some(Aside::Damaged), format!("was damaged at byte {at}")),
+            },
+            Err(Newer(version)) => {
+                let known = record::VERSION;
+                let what = format!("was written by a newer renewd (format {version}, this one knows {known})");
+                (Scan::default(), Some(Aside::Newer), what)
             }
         };
-        let begun =
-            Begun::from(&place, &name, found, seed_if_new).map_err(|e| place.failed(&log_name, "beginning", e))?;
-        let kept = Kept {
-            seed: begun.scan.seed.unwrap_or(seed_if_new),
-            tokens: begun.scan.tokens,
-            targets: begun.scan.targets,
-            refreshes: begun.scan.refreshes,
-            damaged: begun.damaged,
-        };
-        let Draft { log, live, end } = begun.draft;
+        let mut owed = std::mem::take(&mut scan.owed);
+        owed.extend(scan.seed.is_none().then_some(Record::Seed(seed_if_new)));
+        let live = std::mem::take(&mut scan.live);
         let mut store = Self {
-            place,
-            name,
-            log,
-            end,
+            end: scan.end as u64,
             live_bytes: live.values().map(|span| u64::from(span.len)).sum(),
             live,
-            outdated: begun.outdated,
-            torn: false,
+            stale: scan.outdated || aside.is_some() || !owed.is_empty(),
+            owed,
+            aside,
+            is_name_unsynced: false,
+            torn: log.metadata().is_ok_and(|meta| meta.len() > scan.end as u64),
+            reserved: 0,
+            room: 0,
             compact_from: COMPACT_FROM,
-            _lock: lock,
+            place,
+            config: config.into(),
+            worker,
+            name,
+            log,
+            lock,
         };
-        if let Err(error) = store.bring_up_to_date() {
+        let damaged = store.begin_anew(&what);
+        let seed = scan.seed.unwrap_or(seed_if_new);
+        let Scan { tokens, targets, refreshes, .. } = scan;
+        Ok((store, Kept { seed, tokens, targets, refreshes, damaged }))
+    }
+
+    /// Writes a log that cannot be gone on with anew; says what was wrong with it, and where it is.
+    fn begin_anew(&mut self, what: &str) -> Option<String> {
+        let is_newer = self.aside == Some(Aside::Newer);
+        let written = self.renew();
+        if let Err(error) = &written {
             // A full disk must not keep the daemon from starting: what is there is read, and nothing is appended meanwhile.
             tracing::warn!("{error}; it is tried again before anything is written");
         }
-        Ok((store, kept))
+        if what.is_empty() {
+            return None;
+        }
+        let log = self.place.path.join(self.log_name());
+        let aside = match &written {
+            Ok(Some(aside)) => format!("it was put aside as {aside:?} and begun anew"),
+            _ => "it is put aside and begun anew as soon as that can be done".into(),
+        };
+        let rest = match is_newer {
+            true => {
+                "tokens are obtained again, with the refresh tokens of the config; to go back to the newer one, put that file back"
+            }
+            false => "tokens that cannot be told any more are obtained again",
+        };
+        Some(format!("state {log:?} {what}: {aside}; {rest}"))
     }
 
-    /// Appends all `records` by one write, and with `sync` makes them durable before it returns.
+    /// Appends all `records` by one write, and with `sync` makes them durable before it returns: they may take the room that
+    /// is kept for what is being spent, and the others may not.
     ///
     /// # Errors
     /// A write that failed (a full disk) leaves the log as it was, and the next append may succeed.
     pub fn append(&mut self, records: &[Record], sync: bool) -> Result<(), StoreError> {
+        self.put(records, sync, if sync { 0 } else { self.room })
+    }
+
+    /// Makes `records` durable, and so many bytes of room behind them, which are kept from then on (see
+    /// [`keep_room`](Self::keep_room)).
+    ///
+    /// # Errors
+    /// There is no such room, or as for [`append`](Self::append).
+    pub fn begin(&mut self, records: &[Record], room: u64) -> Result<(), StoreError> {
+        let before = std::mem::replace(&mut self.room, room);
+        let begun = self.put(records, true, room);
+        if begun.is_err() {
+            self.room = before;
+        }
+        begun
+    }
+
+    /// From now on so much is kept free.
+    pub fn keep_room(&mut self, room: u64) {
+        self.room = room;
+    }
+
+    /// Sees to it that the next start finds this log.
+    ///
+    /// # Errors
+    /// It had lost its name, and could not be written anew.
+    pub fn look(&mut self) -> Result<(), StoreError> {
+        self.renew().map(drop)
+    }
+
+    fn put(&mut self, records: &[Record], sync: bool, room: u64) -> Result<(), StoreError> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(records.iter().map(Record::room).sum::<usize>()));
         let mut spans = Vec::with_capacity(records.len());
         for record in records {
@@ -184,15 +216,22 @@ impl Store {
             record.encode(&mut bytes).ok_or(StoreError::TooLong { bytes: record.room() })?;
             spans.push(at..bytes.len());
         }
-        self.bring_up_to_date()?;
-        self.write(&bytes).map_err(|e| self.failed("writing", e))?;
+        self.renew()?;
+        let mut written = self.write(&bytes, sync, room);
+        // What counts no more may be what fills the disk, or the log up to its limit.
+        if written.as_ref().is_err_and(|(_, error)| room::is_full(error))
+            && self.end > 2 * self.live_bytes
+            && self.rewrite().is_ok()
+        {
+            written = self.write(&bytes, sync, room);
+        }
+        written.map_err(|(doing, error)| self.failed(doing, error))?;
         for (record, span) in records.iter().zip(spans) {
             self.count(record, self.end + span.start as u64, span.len());
         }
         self.end += bytes.len() as u64;
-        if sync {
-            rustix::io::retry_on_intr(|| rustix::fs::fdatasync(&self.log))
-                .map_err(|errno| self.failed("syncing", errno.into()))?;
+        if sync && self.is_name_unsynced {
+            self.sync_name().map_err(|error| self.failed("syncing the folder of", error))?;
         }
         if self.end > self.compact_from.max(COMPACT_TIMES * self.live_bytes) {
             self.compact();
@@ -200,16 +239,51 @@ impl Store {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8], sync: bool, room: u64) -> Result<(), (&'static str, io::Error)> {
+        self.cut().map_err(|error| ("cutting", error))?;
+        if room > 0 {
+            self.reserve(bytes.len() as u64 + room).map_err(|error| ("making room in", error))?;
+        }
+        if let Err(error) = self.log.write_all_at(bytes, self.end) {
+            self.take_back();
+            return Err(("writing", error));
+        }
+        if sync && let Err(errno) = rustix::io::retry_on_intr(|| rustix::fs::fdatasync(&self.log)) {
+            // The kernel tells of a write that failed once, and forgets it (fsync(2)).
+            self.stale = true;
+            self.take_back();
+            return Err(("syncing", errno.into()));
+        }
+        Ok(())
+    }
+
+    /// Cuts off what a write that failed left.
+    fn take_back(&mut self) {
+        self.torn = true;
+        if self.cut().is_ok() && self.room > 0 {
+            // The cut gave the room back.
+            let _ = self.reserve(self.room);
+        }
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
         if self.torn {
             self.log.set_len(self.end)?;
-            self.torn = false;
+            (self.torn, self.reserved) = (false, 0);
         }
-        let result = self.log.write_all_at(bytes, self.end);
-        if result.is_err() {
-            self.torn = self.log.set_len(self.end).is_err();
+        Ok(())
+    }
+
+    fn reserve(&mut self, room: u64) -> io::Result<()> {
+        let to = self.end + room;
+        if to > self.reserved {
+            let made = room::reserve(&self.log, self.end, to);
+            // Padding may have come to a part of it.
+            self.torn |= made.is_err();
+            made?;
+            self.reserved = to;
         }
-        result
+        Ok(())
     }
 
     fn count(&mut self, record: &Record, at: u64, len: usize) {
@@ -226,78 +300,27 @@ impl Store {
         self.live_bytes -= before.map_or(0, |span| u64::from(span.len));
     }
 
-    /// What was appended is safe without it: one that fails is told, and tried again when the log has doubled.
-    fn compact(&mut self) {
-        if let Err(error) = self.rewrite() {
-            self.compact_from = 2 * self.end;
-            tracing::warn!("{}", self.failed("compacting (it is tried again later)", error));
-        }
-    }
-
-    /// Puts a log of this version, with what counts of the present one, in its place.
-    fn rewrite(&mut self) -> io::Result<()> {
-        let draft = Draft::write(&self.place, &self.name, Some(&self.log), &self.live, None)?;
-        publish(&self.place, &self.name)?;
-        let Draft { log, live, end } = draft;
-        (self.log, self.live, self.end) = (log, live, end);
-        (self.torn, self.outdated, self.compact_from) = (false, false, COMPACT_FROM);
-        Ok(())
-    }
-
-    fn bring_up_to_date(&mut self) -> Result<(), StoreError> {
-        if !self.outdated {
-            return Ok(());
-        }
-        self.rewrite().map_err(|error| self.failed("writing it anew in the format of this version", error))
+    fn log_name(&self) -> String {
+        format!("{}.log", self.name)
     }
 
     fn failed(&self, doing: &'static str, cause: io::Error) -> StoreError {
-        self.place.failed(&format!("{}.log", self.name), doing, cause)
+        self.place.failed(&self.log_name(), doing, cause)
     }
 }
 
-/// A log on the way to be used.
-struct Begun {
-    draft: Draft,
-    scan: Scan,
-    outdated: bool,
-    damaged: Option<String>,
+/// A new state.
+fn begin(place: &Place, name: &str, seed: u64) -> io::Result<(File, Result<Scan, Newer>)> {
+    let draft = Draft::write(place, name, None, &HashMap::new(), &[Record::Seed(seed)], 0)?;
+    publish(place, name, &draft)?;
+    place.sync()?;
+    let Draft { log, live, end } = draft;
+    let end = usize::try_from(end).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    Ok((log, Ok(Scan { seed: Some(seed), live, end, ..Scan::default() })))
 }
 
-impl Begun {
-    /// A good log is used as it is, cut where a crash tore it. None, or a damaged one, is replaced by a new one.
-    fn from(place: &Place, name: &str, found: Option<(File, Scan)>, seed: u64) -> io::Result<Self> {
-        let log_name = format!("{name}.log");
-        let (old, mut scan) = match found {
-            None => (None, Scan::default()),
-            Some((log, mut scan)) if scan.damaged_at.is_none() && scan.seed.is_some() => {
-                let end = scan.end as u64;
-                if log.metadata()?.len() > end {
-                    log.set_len(end)?;
-                }
-                let live = std::mem::take(&mut scan.live);
-                let outdated = scan.outdated;
-                return Ok(Self { draft: Draft { log, live, end }, scan, outdated, damaged: None });
-            }
-            Some((log, scan)) => (Some(log), scan),
-        };
-        let live = std::mem::take(&mut scan.live);
-        let new_seed = scan.seed.is_none().then_some(seed);
-        let draft = Draft::write(place, name, old.as_ref(), &live, new_seed)?;
-        let damaged = match scan.damaged_at {
-            None => None,
-            Some(at) => {
-                let aside = put_aside(place, name)?;
-                Some(format!(
-                    "state {:?} was damaged at byte {at}: it was put aside as {aside:?} and begun anew; tokens that cannot be \
-                     told any more are obtained again",
-                    place.path.join(&log_name)
-                ))
-            }
-        };
-        publish(place, name)?;
-        Ok(Self { draft, scan, outdated: false, damaged })
-    }
+fn lock_name(name: &str) -> String {
+    format!("{name}.lock")
 }
 
 fn read(mut log: &File) -> io::Result<Result<Scan, Newer>> {

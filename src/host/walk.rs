@@ -42,6 +42,11 @@ pub enum WalkError {
     )]
     WorldWritable { folder: PathBuf, at: PathBuf, mode: u32 },
     #[error(
+        "folder {folder:?} is refused: {at:?} belongs to {owner}, who could put something else in the place of what {user} \
+         makes there: name a folder of {user} or root"
+    )]
+    Others { folder: PathBuf, at: PathBuf, owner: Owner, user: Owner },
+    #[error(
         "folder {folder:?}: {user} may not {what} {at:?} ({errno}): give it the right (chmod, chgrp and \
          SupplementaryGroups=), or name another folder"
     )]
@@ -87,6 +92,35 @@ pub fn open_folder(folder: &Path) -> Result<Folder, WalkError> {
         walk.step(&step)?;
     }
     walk.finish()
+}
+
+/// The same for a folder of the daemon's own things (its state, its sockets): it must belong to this user or to root too. So must
+/// then all on the way to it; the folder that somebody made in a place where anybody may make one is refused.
+///
+/// # Errors
+/// As above, and [`WalkError::Others`].
+pub fn open_own_folder(folder: &Path) -> Result<Folder, WalkError> {
+    let walked = open_folder(folder)?;
+    refuse_others(folder, &walked)?;
+    Ok(walked)
+}
+
+/// Refuses a folder that was walked to and belongs to another user than root and this one.
+pub(super) fn refuse_others(folder: &Path, walked: &Folder) -> Result<(), WalkError> {
+    let me = rustix::process::geteuid().as_raw();
+    if [0, me].contains(&walked.stat.st_uid) {
+        return Ok(());
+    }
+    let (owner, user) = (Owner(walked.stat.st_uid), Owner(me));
+    Err(WalkError::Others { folder: folder.into(), at: walked.resolved.clone(), owner, user })
+}
+
+/// Makes the names in a folder durable. A file system that cannot sync folders (some FUSE ones) has nothing more to do.
+pub fn sync_folder(folder: impl AsFd) -> Result<(), Errno> {
+    match rustix::io::retry_on_intr(|| rustix::fs::fsync(&folder)) {
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
+        other => other,
+    }
 }
 
 /// The safe transition of systemd's chase(): from root to anybody, and from a user to himself.

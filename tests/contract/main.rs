@@ -20,6 +20,7 @@ mod lacks;
 mod machine;
 mod never_expired;
 mod one_state;
+mod own_folders;
 mod reload;
 mod reload_refused;
 mod schedule;

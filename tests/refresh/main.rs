@@ -9,6 +9,7 @@
 mod support;
 
 mod config;
+mod faults;
 mod idp;
 mod kill;
 mod one_flight;

@@ -18,6 +18,8 @@ pub struct Wants<'r> {
     pub outputs: HashSet<&'r Path>,
     /// Folders that must be there.
     pub folders: HashSet<&'r Path>,
+    /// Where the state is: made where it is missing.
+    pub state_dir: Option<PathBuf>,
     /// Secrets, keys and templates: their content and permissions.
     pub files: HashSet<PathBuf>,
     /// Programs of hooks and of `source = "command"`: absolute, or without a slash and looked up in $PATH.

@@ -213,6 +213,13 @@ impl State {
         self.tokens.iter().filter(move |(_, token)| spends(token)).map(|(name, _)| name)
     }
 
+    /// Tokens whose spent credential has a successor that could not be kept yet.
+    pub fn unkept(&self) -> impl Iterator<Item = &TokenName> {
+        let is_unkept =
+            |token: &Token| token.incoming.as_ref().is_some_and(|it| it.single_use && it.retry_at.is_some());
+        self.tokens.iter().filter(move |(_, token)| is_unkept(token)).map(|(name, _)| name)
+    }
+
     /// Paths with an operation under way, for the log at shutdown.
     pub fn paths_under_way(&self) -> impl Iterator<Item = &TargetPath> + Clone {
         self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(path, _)| path)

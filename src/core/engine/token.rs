@@ -198,9 +198,11 @@ impl State {
             return;
         }
         let trouble = self.trouble(name, Reason::Delivery, message, None, now);
+        // One that runs once does not try anything again but this: what is lost here is lost for good.
+        let retry_at = if self.is_once() { now.boot.plus(Duration::from_secs(1)) } else { trouble.retry_at };
         let Some(token) = self.tokens.get_mut(name) else { return };
         if let Some(incoming) = token.incoming.as_mut() {
-            incoming.retry_at = Some(trouble.retry_at);
+            incoming.retry_at = Some(retry_at);
         }
         token.trouble = Some(Box::new(trouble));
         self.count_try(name, now);

@@ -39,6 +39,14 @@ pub(super) fn plan(
         let message = format!("state_dir `{}` is not a folder", folder.value.display());
         ledger.lack(folder.place, message, "remove what stands there, or name another folder", Severity::Lack);
     }
+    if let Some(problem) = &facts.state_dir {
+        let shown = state_dir.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let message = format!("state_dir `{shown}` {}", problem.what);
+        match &daemon.state_dir {
+            Some(folder) => drop(ledger.lack(folder.place, message, problem.help, Severity::Lack)),
+            None => ledger.push(Finding::lack(message).help(problem.help)),
+        }
+    }
     let group = daemon.control_group.as_ref();
     let control_group = group.and_then(|group| {
         number_of(&group.value, &facts.groups)
@@ -101,7 +109,7 @@ fn socket_of(what: &str, socket: &At<PathBuf>, facts: &Facts, ledger: &mut Ledge
         ledger.error(socket.place, format!("the {what}'s path is too long"), help);
     }
     let folder = socket.value.parent()?;
-    if let Some(problem) = facts.folders.get(folder).and_then(|fact| fact.problem.as_ref()) {
+    if let Some(problem) = facts.folders.get(folder).and_then(|fact| fact.for_own.as_ref()) {
         let message =
             format!("{what} `{}`: the folder `{}` {}", socket.value.display(), folder.display(), problem.what);
         ledger.lack(socket.place, message, problem.help, Severity::Lack);

@@ -87,6 +87,16 @@ impl SourcePlan {
         };
         reach.timeout.saturating_mul(tries)
     }
+
+    /// How long one try takes at most, whatever it asks.
+    pub fn longest_try(&self) -> Duration {
+        match self {
+            Self::Command(settings) => settings.timeout,
+            // The installation is looked up before.
+            Self::GithubApp(settings) => settings.reach.timeout.saturating_mul(2),
+            _ => self.longest_exchange(),
+        }
+    }
 }
 
 /// A secret that is text: a client secret, a refresh token. Tokens of the same file share it.

@@ -112,6 +112,9 @@ fn advice(folder: &Path, step: Step, errno: Errno) -> String {
         (_, Errno::DQUOT) => {
             "the disk quota of the file's owner or group is used up: free space or raise it; it is tried again".into()
         }
+        (_, Errno::FBIG) => {
+            "the limit of a file's size is reached (LimitFSIZE=, ulimit -f): raise it; it is tried again".into()
+        }
         (_, Errno::IO) => "the disk reports an error: see the kernel's log; the old file may still be in place".into(),
         (_, Errno::NAMETOOLONG) => "a file's name has 255 bytes at most: shorten it".into(),
         (_, Errno::NOENT) => {

@@ -7,9 +7,9 @@ use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::error::{DeliverError, Step};
-use super::{read_regular, sync_folder};
+use super::read_regular;
 use crate::core::settings::Fingerprint;
-use crate::host::walk::{WalkError, open_folder};
+use crate::host::walk::{WalkError, open_folder, sync_folder};
 
 /// No output is longer; what is, is somebody else's.
 const MOST: usize = 16 << 20;
@@ -57,6 +57,6 @@ pub fn remove(path: &Path, digests: &[Fingerprint]) -> Result<Removed, DeliverEr
         return Ok(Removed::Foreign);
     }
     rustix::fs::unlinkat(&folder.fd, name, AtFlags::empty()).map_err(failed(Step::Remove))?;
-    sync_folder(&folder).map_err(failed(Step::SyncFolder))?;
+    sync_folder(&folder.fd).map_err(failed(Step::SyncFolder))?;
     Ok(Removed::Gone)
 }

@@ -9,11 +9,11 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::place::Place;
+use super::place::{self, Place};
 use super::record::{self, Record};
+use super::room;
 use super::scan::{self, Span};
 use crate::core::settings::Fingerprint;
 
@@ -28,18 +28,19 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Copies the records `live` of `old`, in their order, after a header and the new seed, where there is one.
+    /// Copies the records `live` of `old`, in their order, after a header and the `new` records, and keeps `room` behind them.
     pub(super) fn write(
         place: &Place,
         name: &str,
         old: Option<&File>,
         live: &HashMap<Fingerprint, Span>,
-        seed: Option<u64>,
+        new: &[Record],
+        room: u64,
     ) -> io::Result<Self> {
         let new_name = format!("{name}.new");
         let log = place.file(&new_name, OFlags::CREATE | OFlags::TRUNC)?;
-        let mut draft = Self { log, live: HashMap::with_capacity(live.len() + 1), end: 0 };
-        let result = draft.fill(old, live, seed);
+        let mut draft = Self { log, live: HashMap::with_capacity(live.len() + new.len()), end: 0 };
+        let result = draft.fill(old, live, new, room);
         if result.is_err() {
             // It may be what fills the disk.
             let _ = place.remove(&new_name);
@@ -47,14 +48,20 @@ impl Draft {
         result.map(|()| draft)
     }
 
-    fn fill(&mut self, old: Option<&File>, live: &HashMap<Fingerprint, Span>, seed: Option<u64>) -> io::Result<()> {
+    fn fill(
+        &mut self,
+        old: Option<&File>,
+        live: &HashMap<Fingerprint, Span>,
+        new: &[Record],
+        room: u64,
+    ) -> io::Result<()> {
         let mut order: Vec<_> = live.iter().map(|(subject, span)| (*span, *subject)).collect();
         order.sort_unstable();
         let longest = order.iter().map(|(span, _)| span.len as usize).max();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(COPY + longest.unwrap_or(0) + 256));
+        let of_new: usize = new.iter().map(Record::room).sum();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(COPY + longest.unwrap_or(0) + of_new + 256));
         bytes.extend_from_slice(&scan::header());
-        if let Some(seed) = seed {
-            let record = Record::Seed(seed);
+        for record in new {
             let (at, before) = (bytes.len() as u64, bytes.len());
             record.encode(&mut bytes).ok_or(io::ErrorKind::InvalidInput)?;
             let len = u32::try_from(bytes.len() - before).unwrap_or(u32::MAX);
@@ -75,6 +82,7 @@ impl Draft {
             }
         }
         self.flush(&mut bytes)?;
+        room::reserve(&self.log, self.end, self.end + room)?;
         rustix::io::retry_on_intr(|| rustix::fs::fsync(&self.log)).map_err(Into::into)
     }
 
@@ -86,21 +94,39 @@ impl Draft {
     }
 }
 
-/// Puts the new log in the place of the old one, durably.
-pub(super) fn publish(place: &Place, name: &str) -> io::Result<()> {
-    place.rename(&format!("{name}.new"), &format!("{name}.log"))?;
-    Ok(place.sync()?)
+/// Puts the new log in the place of the old one; from then on it is the one that counts. Its name is not durable yet.
+pub(super) fn publish(place: &Place, name: &str, draft: &Draft) -> io::Result<()> {
+    let (new_name, log_name) = (format!("{name}.new"), format!("{name}.log"));
+    let Err(errno) = place.rename(&new_name, &log_name) else { return Ok(()) };
+    // A network file system may tell of a failure and have done it.
+    if place::id_of(&draft.log).is_ok_and(|id| place.id_at(&log_name) == Ok(id)) {
+        return Ok(());
+    }
+    let _ = place.remove(&new_name);
+    Err(errno.into())
 }
 
-/// Gives the damaged log the first name that is free.
-pub(super) fn put_aside(place: &Place, name: &str) -> io::Result<PathBuf> {
+/// Gives the log, which cannot be used, a second name: the first one that is free.
+pub(super) fn put_aside(place: &Place, name: &str, why: Aside) -> io::Result<PathBuf> {
+    let why = match why {
+        Aside::Damaged => "damaged",
+        Aside::Newer => "newer",
+    };
     let mut number = 1_u32;
     loop {
-        let aside = format!("{name}.damaged-{number}");
-        match place.link(&format!("{name}.log"), &aside) {
-            Err(Errno::EXIST) => number += 1,
-            Err(errno) => return Err(errno.into()),
+        let aside = format!("{name}.{why}-{number}");
+        match place.second_name(&format!("{name}.log"), &aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
             Ok(()) => return Ok(place.path.join(aside)),
         }
     }
+}
+
+/// Why a log is put aside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Aside {
+    Damaged,
+    /// Of a newer renewd.
+    Newer,
 }

@@ -3,16 +3,16 @@
 
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::StoreError;
-use crate::host::walk::Owner;
+use crate::host::walk::{Folder, Owner, open_own_folder, sync_folder};
 
 /// A lock that is held is asked for so often: its holder may be on its way out (a restart), or between fork and exec of a
 /// child that holds it for that moment; or it may have to sign yet.
@@ -26,36 +26,38 @@ const TRIES_UNSIGNED: u32 = 50;
 pub(super) struct Place {
     pub(super) path: PathBuf,
     fd: OwnedFd,
-    /// Whom new files are given: set where root works in the folder of an unprivileged daemon.
-    heir: Option<(Uid, Gid)>,
 }
 
 impl Place {
     /// Makes the folder and its parents (0700) where they are missing. One that others may enter is tightened if it holds
-    /// nothing but state, and refused if it is a folder of other things too.
+    /// nothing but state, and refused if it is a folder of other things too, or if its way is not safe: whoever can put
+    /// another folder in its place would have the tokens.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let io = |doing| move |error| StoreError::io(path, doing, error);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("making"))?;
-        let me = rustix::process::geteuid();
-        // Asked before it is opened: somebody else's is closed to us, and whose it is says what to do.
-        let stat = rustix::fs::stat(path).map_err(|errno| io("opening")(errno.into()))?;
-        if stat.st_uid != me.as_raw() && !me.is_root() {
-            return Err(StoreError::Foreign {
-                folder: path.into(),
-                owner: Owner(stat.st_uid),
-                user: Owner(me.as_raw()),
-            });
+        let unsafe_way = |cause| StoreError::Unsafe { folder: path.into(), cause };
+        let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
+        if there != path {
+            open_own_folder(there).map_err(unsafe_way)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("making"))?;
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| io("opening")(errno.into()))?;
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| io("opening")(errno.into()))?;
-        let place = Self {
-            path: path.into(),
-            fd,
-            heir: (stat.st_uid != me.as_raw()).then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))),
-        };
+        // Asked before it is walked to: somebody else's is closed to us, and whose it is says what to do.
+        let me = rustix::process::geteuid().as_raw();
+        let stat = rustix::fs::stat(path).map_err(|errno| io("opening")(errno.into()))?;
+        if stat.st_uid != me {
+            let (folder, owner) = (path.into(), Owner(stat.st_uid));
+            return Err(StoreError::Foreign { folder, owner, user: Owner(me) });
+        }
+        let Folder { fd, stat, .. } = open_own_folder(path).map_err(unsafe_way)?;
+        let place = Self { path: path.into(), fd };
+        if stat.st_uid != me {
+            let (folder, owner) = (path.into(), Owner(stat.st_uid));
+            return Err(StoreError::Foreign { folder, owner, user: Owner(me) });
+        }
         if stat.st_mode & 0o077 != 0 {
             place.tighten(stat.st_mode & 0o7777)?;
+        }
+        if there != path {
+            sync_made(there, path);
         }
         Ok(place)
     }
@@ -76,9 +78,6 @@ impl Place {
     pub(super) fn file(&self, name: &str, more: OFlags) -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
         let fd = rustix::io::retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)))?;
-        if let Some((uid, gid)) = self.heir.filter(|_| more.contains(OFlags::CREATE)) {
-            rustix::fs::fchown(&fd, Some(uid), Some(gid))?;
-        }
         Ok(fd.into())
     }
 
@@ -86,14 +85,39 @@ impl Place {
         rustix::fs::renameat(&self.fd, from, &self.fd, to)
     }
 
-    /// A second name for a file, or a new one where the file system has no second names.
-    pub(super) fn link(&self, from: &str, to: &str) -> Result<(), Errno> {
+    /// A second name for a file, or a copy where the file system has no second names.
+    pub(super) fn second_name(&self, from: &str, to: &str) -> io::Result<()> {
         match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
-            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
-                rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)
-            }
-            other => other,
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => self.copy(from, to),
+            other => other.map_err(Into::into),
         }
+    }
+
+    fn copy(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut from = self.file(from, OFlags::empty())?;
+        let mut copy = self.file(to, OFlags::CREATE | OFlags::EXCL)?;
+        let copied = io::copy(&mut from, &mut copy).and_then(|_| copy.sync_all());
+        if copied.is_err() {
+            // It may be what fills the disk.
+            let _ = self.remove(to);
+        }
+        copied
+    }
+
+    /// Which file has this name.
+    pub(super) fn id_at(&self, name: &str) -> Result<FileId, Errno> {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| (stat.st_dev, stat.st_ino))
+    }
+
+    /// Whether this folder still is the one that the next start finds.
+    pub(super) fn is_there(&self) -> bool {
+        let found = rustix::fs::stat(&self.path).map(|stat| (stat.st_dev, stat.st_ino));
+        is_same(found, id_of(&self.fd))
+    }
+
+    /// Whether a file that is open still has this name.
+    pub(super) fn holds(&self, name: &str, file: &File) -> bool {
+        is_same(self.id_at(name), id_of(file))
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<(), Errno> {
@@ -105,7 +129,7 @@ impl Place {
     }
 
     pub(super) fn sync(&self) -> Result<(), Errno> {
-        rustix::io::retry_on_intr(|| rustix::fs::fsync(&self.fd))
+        sync_folder(&self.fd)
     }
 
     /// Takes the lock for the life of the file that is returned.
@@ -130,6 +154,32 @@ impl Place {
             std::thread::sleep(PAUSE);
         }
         Err(StoreError::Locked { pid: holder, config: config.into() })
+    }
+}
+
+/// Device and inode.
+pub(super) type FileId = (u64, u64);
+
+pub(super) fn id_of(file: impl AsFd) -> Result<FileId, Errno> {
+    rustix::fs::fstat(file).map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// Only what is known to be another file is one: a look that fails says nothing.
+fn is_same(found: Result<FileId, Errno>, own: Result<FileId, Errno>) -> bool {
+    match (found, own) {
+        (Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE), _) => false,
+        (Ok(found), Ok(own)) => found == own,
+        _ => true,
+    }
+}
+
+/// Makes the names of folders durable that were just made below `there`; `path` is the last of them.
+fn sync_made(there: &Path, path: &Path) {
+    for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(there)) {
+        let synced = File::open(folder).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        if let Err(errno) = synced.and_then(|folder| sync_folder(folder.as_fd())) {
+            tracing::warn!("state_dir {path:?} was made, but may be lost with the power: {folder:?}: {errno}");
+        }
     }
 }
 

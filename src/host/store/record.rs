@@ -117,13 +117,13 @@ pub enum Record {
     RefreshGone(TokenName),
 }
 
-const SEED: u8 = 1;
-const TOKEN: u8 = 2;
-const TOKEN_GONE: u8 = 3;
-const TARGET: u8 = 4;
-const TARGET_GONE: u8 = 5;
-const REFRESH: u8 = 6;
-const REFRESH_GONE: u8 = 7;
+pub(super) const SEED: u8 = 1;
+pub(super) const TOKEN: u8 = 2;
+pub(super) const TOKEN_GONE: u8 = 3;
+pub(super) const TARGET: u8 = 4;
+pub(super) const TARGET_GONE: u8 = 5;
+pub(super) const REFRESH: u8 = 6;
+pub(super) const REFRESH_GONE: u8 = 7;
 
 impl Record {
     /// What the record is about: a later record of the same subject replaces this one.

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::damage;
+use super::doubt::Doubts;
 use super::record::{self, FRAME, KeptRefresh, KeptTarget, KeptToken, MARK, Record, VERSION};
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
@@ -31,6 +33,9 @@ pub(super) struct Scan {
     pub(super) damaged_at: Option<usize>,
     /// Its header is that of an older version: it takes no record of this one.
     pub(super) outdated: bool,
+    /// What follows from damage, and no record says yet.
+    pub(super) owed: Vec<Record>,
+    pub(super) doubts: Doubts,
 }
 
 /// The version of a log that is newer than this program.
@@ -55,8 +60,8 @@ fn version_of(bytes: &[u8]) -> Option<u32> {
     good.then_some(version)
 }
 
-/// Reads all records. What a crash cut off at the end is left out without a word. Damage anywhere else ends the tokens
-/// before it: a newer record of any of them may be what was lost, and an old refresh token must not be spent again.
+/// Reads all records. What a crash cut off at the end is left out without a word. Damage anywhere else leaves in doubt the
+/// tokens before it whose newest record may be what was lost.
 pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Newer> {
     let mut scan = Scan::default();
     match version_of(bytes) {
@@ -73,6 +78,9 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Newer> {
             }
             None => scan.skip_damage(bytes, scan.end),
         }
+    }
+    if scan.damaged_at.is_some() {
+        scan.settle_doubts();
     }
     Ok(scan)
 }
@@ -97,6 +105,12 @@ impl Scan {
         let at = self.end as u64;
         self.end += len as usize;
         let subject = record.subject();
+        let name = match &record {
+            Record::Refresh(kept) => Some(&kept.name),
+            Record::RefreshGone(name) => Some(name),
+            _ => None,
+        };
+        self.doubts.see(&record, name.and_then(|name| self.refreshes.get(name)));
         match record.ends() {
             true => self.live.remove(&subject),
             false => self.live.insert(subject, Span { at, len }),
@@ -126,12 +140,7 @@ impl Scan {
 
     fn skip_damage(&mut self, bytes: &[u8], at: usize) {
         self.damaged_at.get_or_insert(at);
-        for name in std::mem::take(&mut self.tokens).into_keys() {
-            self.live.remove(&Record::TokenGone(name).subject());
-        }
-        for name in std::mem::take(&mut self.refreshes).into_keys() {
-            self.live.remove(&Record::RefreshGone(name).subject());
-        }
         self.end = next_record(bytes, at).unwrap_or(bytes.len());
+        self.suspect(damage::damaged_at(bytes, at, self.end));
     }
 }
