@@ -48,10 +48,8 @@ fn config(sandbox: &Sandbox, server: &Server) -> String {
             if more.contains("output") { String::new() } else { out(name) }
         )
     };
-    let refreshed = asked("portal", server.url("/portal")).replace(
-        "grant = \"client_credentials\"",
-        "grant = \"refresh_token\"\nrefresh_token.file = \"secret\"",
-    );
+    let refreshed = asked("portal", server.url("/portal"))
+        .replace("grant = \"client_credentials\"", "grant = \"refresh_token\"\nrefresh_token.file = \"secret\"");
     let child = format!(
         "[token.crm-export]\nsource = \"http\"\nurl = \"{}\"\nbearer = {{ token = \"crm\" }}\nresponse = {{ token = \"/t\" }}\n{}",
         server.url("/export"),
@@ -75,7 +73,10 @@ fn config(sandbox: &Sandbox, server: &Server) -> String {
         asked("search", server.url("/search")),
         asked("reports", server.url("/reports")),
         signed("nightly", &format!("output = [{{ format = \"token\", path = \"{gone}\" }}]\n")),
-        signed("metrics", &format!("min_interval = \"1ms\"\noutput = [{{ format = \"token\", path = \"{moved}\" }}]\n")),
+        signed(
+            "metrics",
+            &format!("min_interval = \"1ms\"\noutput = [{{ format = \"token\", path = \"{moved}\" }}]\n"),
+        ),
         signed("deploy", &format!("after_rotate = {{ command = [\"false\"] }}\n{}", out("deploy"))),
         signed("sunbird", ""),
         signed("vault-static", "lifetime = \"never\"\nrotate_every = \"30d\"\n"),
