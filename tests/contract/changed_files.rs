@@ -88,9 +88,11 @@ fn modes_and_links_of_somebody_else_are_noticed() {
     let (made, file) = (sandbox.read("a.token"), sandbox.out("a.token"));
     for (what, deed, _) in &DEEDS[2..] {
         deed(&file);
-        sandbox.ours(&["wait", "a", "--timeout", "20s"]).expect(0);
-        let meta = fs::metadata(&file).expect("stat");
-        assert_eq!((meta.mode() & 0o7777, meta.nlink()), (0o600, 1), "{what}");
+        // A look that a busy machine holds up for too long is not waited for: then the next one finds it.
+        until(&format!("{what}: it is as it was"), || {
+            sandbox.ours(&["wait", "a", "--timeout", "20s"]).expect(0);
+            fs::metadata(&file).is_ok_and(|meta| (meta.mode() & 0o7777, meta.nlink()) == (0o600, 1))
+        });
         assert_eq!(sandbox.read("a.token"), made, "{what}");
     }
     daemon.stop();
