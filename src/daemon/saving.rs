@@ -18,9 +18,9 @@ const SAVE_AGAIN: Duration = Duration::from_secs(10);
 /// So often it is looked whether the log still is where the next start finds it.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Room that is kept for the answer of each exchange that spends: so much at least, and so many times the last answer.
-const LEAST_ROOM: usize = 64 << 10;
-const TIMES: usize = 4;
+/// Room that is kept for the answer of each exchange that spends: so much at least, and so many times the last answer. On a
+/// small disk that has not that much, the second will do.
+const ROOMS: [(usize, usize); 2] = [(64 << 10, 4), (16 << 10, 2)];
 
 pub(super) struct Saving {
     store: Store,
@@ -64,18 +64,27 @@ impl Saving {
 
     /// Makes durable that exchanges are begun, and room for their answers, before anything is sent: where that fails, nothing is
     /// to be spent. `flights` are their tokens, and the bytes of the last answer of each.
-    pub fn begin(&mut self, begun: &[KeptRefresh], flights: Vec<(TokenName, usize)>) -> Result<(), StoreError> {
+    pub fn begin(&mut self, begun: &[KeptRefresh], flights: &[(TokenName, usize)]) -> Result<(), StoreError> {
         if flights.is_empty() {
             return Ok(());
         }
         let mut records = self.unsaved.clone();
         records.extend(begun.iter().cloned().map(Record::Refresh));
-        let mut all = self.flights.clone();
-        all.extend(flights.into_iter().map(|(name, last)| (name, (TIMES * last).max(LEAST_ROOM) as u64)));
-        self.store.begin(&records, all.values().sum())?;
-        self.flights = all;
-        self.unsaved.clear();
-        Ok(())
+        let mut failed = None;
+        for (least, times) in ROOMS {
+            let mut all = self.flights.clone();
+            all.extend(flights.iter().map(|(name, last)| (name.clone(), (times * last).max(least) as u64)));
+            match self.store.begin(&records, all.values().sum()) {
+                Ok(()) => {
+                    self.flights = all;
+                    self.unsaved.clear();
+                    return Ok(());
+                }
+                Err(error) if error.is_full() => failed = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Nothing is to be kept any more of an exchange of this token.

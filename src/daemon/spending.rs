@@ -31,7 +31,8 @@ impl Runner {
         let begun: Vec<KeptRefresh> =
             begun.filter_map(|(one, token)| self.vault.to_begin(&one.name, (*token)?, now)).collect();
         let flights = spending.iter().map(|one| (one.name.clone(), self.vault.answer_len(&one.name)));
-        if let Err(error) = self.saving.begin(&begun, flights.collect()) {
+        let flights: Vec<_> = flights.collect();
+        if let Err(error) = self.saving.begin(&begun, &flights) {
             let message = format!("its refresh token is not sent, since the successor could not be kept: {error}");
             let failed = spending.iter().map(|one| not_sent(one, Reason::Delivery, &message));
             self.extend(failed.collect());

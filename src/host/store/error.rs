@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::record;
+use super::{record, room};
 use crate::host::walk::{Owner, WalkError};
 
 /// Why the state cannot be opened or written.
@@ -51,6 +51,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// There is no room: a full disk, a quota, or the limit of a file's size.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if room::is_full(cause))
+    }
+
     pub(super) fn io(path: &Path, doing: &'static str, cause: io::Error) -> Self {
         Self::Io { path: path.into(), doing, cause }
     }
