@@ -39,8 +39,19 @@ impl Home {
         self.keeper.account.as_ref().filter(|_| is_root && !account.is_root())
     }
 
+    fn is_told(&self) -> Result<(), Exit> {
+        match self.keeper.error.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
+            None => Ok(()),
+            Some(error) => {
+                eprintln!("error: {error}");
+                Err(Exit::Failed)
+            }
+        }
+    }
+
     /// As root: begins anew as the config's own user, in place of this process. To be called by the only thread.
     pub fn act(&self) -> Result<(), Exit> {
+        self.is_told()?;
         match self.account() {
             Some((account, told_by)) => Err(self.act_as(account, &told_by.to_string())),
             None => Ok(()),
@@ -66,6 +77,9 @@ impl Home {
 
     /// As root: what this program prints with these words as the config's own user. `None`: this process is that user.
     pub fn output_of(&self, words: &[&OsStr]) -> Option<Result<std::process::Output, Exit>> {
+        if let Err(exit) = self.is_told() {
+            return Some(Err(exit));
+        }
         let (account, told_by) = self.account()?;
         let variables = self.keeper.variables(account);
         let output = account.output_of(words, &borrowed(&variables));

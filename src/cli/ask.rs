@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Exit, Surroundings, offline};
+use super::{Exit, Surroundings, offline, say};
 use crate::host::control::{ClientError, NO_PERMISSION, Request, Response, call};
 use crate::host::keeper::{self, Meeting};
 use crate::host::load;
@@ -96,7 +96,7 @@ fn stranger(place: &Meeting, config: Option<&Path>) -> Result<(), ClientError> {
 
 /// Says what went wrong on the way to the daemon.
 pub(crate) fn complain(error: &ClientError) -> Exit {
-    eprintln!("error: {error}");
+    say(error);
     match error {
         ClientError::Stranger { .. } => Exit::NoDaemon,
         ClientError::NotThere { .. } => {
@@ -114,7 +114,7 @@ pub(crate) fn finish(answer: Result<Response, ClientError>) -> ExitCode {
             if std::io::stdout().is_terminal() {
                 response.notes.iter().for_each(|line| println!("{line}"));
             }
-            response.errors.iter().for_each(|line| eprintln!("error: {line}"));
+            response.errors.iter().for_each(say);
             ExitCode::from(if response.exit == NO_PERMISSION { Exit::Failed as u8 } else { response.exit })
         }
         Err(error) => complain(&error).into(),

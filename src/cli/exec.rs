@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::ask::SocketArgs;
-use super::{Surroundings, input, token};
+use super::{Exit, Surroundings, input, token};
 use crate::core::plan::Purpose;
 use crate::core::settings::Plan;
 use crate::host::keeper::Keeper;
@@ -58,8 +58,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
         let env = Keeper::of(&path, &around.env).environment(&around.env);
         load_for(&path, &env, Purpose::Command).plan
     });
-    let told = args.variable.as_ref().or(usable.variable.as_ref());
-    let variable = told.cloned().unwrap_or_else(|| usual_variable(&args.name, plan.as_ref()));
+    let variable = match variable_of(args, around, usable.variable.as_deref(), plan.as_ref()) {
+        Ok(variable) => variable,
+        Err(exit) => return exit.into(),
+    };
     let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(64) };
     let mut command = Command::new(program);
     command.args(rest);
@@ -70,6 +72,27 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let error = command.exec();
     eprintln!("error: {}: {error}", program.display());
     ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
+}
+
+/// What the command line says, else the config. Root's command is given no variable that somebody else chose: some of them
+/// (LD_PRELOAD, BASH_ENV) are as good as a program.
+fn variable_of(args: &Args, around: &Surroundings, told: Option<&str>, plan: Option<&Plan>) -> Result<String, Exit> {
+    if let Some(named) = &args.variable {
+        return Ok(named.clone());
+    }
+    let chosen = told.map(str::to_owned).unwrap_or_else(|| usual_variable(&args.name, plan));
+    let own = usual_variable(&args.name, None);
+    let is_users = || {
+        find_config(around.config.as_deref(), &around.env)
+            .is_ok_and(|path| rustix::process::geteuid().is_root() && Keeper::of(&path, &around.env).is_users())
+    };
+    if chosen != own && (variable(&chosen).is_err() || is_users()) {
+        eprintln!(
+            "error: the variable that the config names is not taken here, since root did not write that config: say --as VAR"
+        );
+        return Err(Exit::Usage);
+    }
+    Ok(chosen)
 }
 
 /// That of the token's first env output, else NAME in capitals, what no variable may hold as `_`, and `_TOKEN`.

@@ -137,6 +137,11 @@ impl Surroundings {
     }
 }
 
+/// Says what went wrong. The words may come from a server or from who listens at a socket: they do not steer the terminal.
+pub(crate) fn say(error: impl std::fmt::Display) {
+    eprintln!("error: {}", status::clean(&error.to_string()));
+}
+
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let Cli { config, quiet, verbose, command } = match Cli::try_parse() {

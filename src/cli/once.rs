@@ -65,12 +65,12 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
 
 /// Two that work on one state would spend one refresh token twice.
 fn refuse(about: &About) -> Exit {
-    eprintln!(
-        "error: a daemon keeps the tokens of {} (process {}, state in {}): use `renewd rotate`, or stop it first",
+    super::say(format!(
+        "a daemon keeps the tokens of {} (process {}, state in {}): use `renewd rotate`, or stop it first",
         about.config.display(),
         about.pid,
         about.state_dir.display()
-    );
+    ));
     Exit::Failed
 }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::acting::Home;
 use super::ask::{PATIENCE, SocketArgs, complain};
-use super::{Exit, Surroundings, check, input, once};
+use super::{Exit, Surroundings, check, input, once, say};
 use crate::core::plan::Purpose;
 use crate::core::render::{Rendered, render};
 use crate::core::secret::Secret;
@@ -125,7 +125,7 @@ fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
             variable: answer.variable,
         }),
         _ => {
-            response.errors.iter().for_each(|line| eprintln!("error: {line}"));
+            response.errors.iter().for_each(say);
             Err(if response.exit == Exit::Usage as u8 { Exit::Usage } else { Exit::NotNow })
         }
     }
@@ -143,7 +143,7 @@ fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Exit> {
 /// Without a daemon that serves us: the same engine, for this token alone, under the state's lock.
 fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<Usable, Exit> {
     let not_now = |why: String| {
-        eprintln!("error: {why}");
+        say(why);
         Exit::NotNow
     };
     let home = Home::of(around)?;

@@ -16,6 +16,9 @@ use super::settings::{Format, TokenName};
 use super::time::Wall;
 pub(crate) use template::{Fault, Template};
 
+/// Steps of a template at most: one that goes round for ever would hold up every file.
+const STEPS: u64 = 1_000_000;
+
 /// A token as an output sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Rendered<'a> {
@@ -165,6 +168,7 @@ fn json(out: &mut Vec<u8>, token: &Rendered) {
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(STEPS));
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     environment.set_syntax(syntax.unwrap_or_default());

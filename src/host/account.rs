@@ -13,6 +13,35 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use uzers::os::unix::UserExt;
 
+/// What of root's environment goes along to where its command is carried out as another user: how things are shown and
+/// found.
+const HANDED_ON: [&str; 24] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "TZ",
+    "TERM",
+    "COLUMNS",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "RENEWD_LOG",
+    "RENEWD_ALLOW_NEW_PRIVILEGES",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "RUST_BACKTRACE",
+];
+
 /// A user that a process can run as.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
@@ -124,26 +153,13 @@ impl Account {
     fn command(&self, program: &File, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> Command {
         // Through the descriptor: the account may not enter the folder that the program lies in.
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-        command.arg0("renewd").args(words);
-        for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
-            command.env_remove(name);
-        }
-        match &self.home {
-            Some(home) => command.env("HOME", home),
-            None => command.env_remove("HOME"),
-        };
-        for name in ["USER", "LOGNAME"] {
-            match &self.name {
-                Some(own) => command.env(name, own),
-                None => command.env_remove(name),
-            };
-        }
-        for (name, value) in env {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        command.arg0("renewd").args(words).env_clear();
+        // What stands in root's environment is root's: tokens and passwords often do.
+        let harmless = HANDED_ON.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        command.envs(harmless);
+        command.envs(self.home.iter().map(|home| ("HOME", home)));
+        command.envs(["USER", "LOGNAME"].iter().filter_map(|name| Some((name, self.name.as_ref()?))));
+        command.envs(env.iter().filter_map(|(name, value)| Some((name, (*value)?))));
         command
     }
 
@@ -194,11 +210,21 @@ pub fn user_name(uid: u32) -> String {
     }
 }
 
-/// A group number as messages show it.
-pub fn group_name(gid: u32) -> String {
-    match uzers::get_group_by_gid(gid) {
-        Some(group) => group.name().to_string_lossy().into_owned(),
-        None => format!("gid {gid}"),
+/// Who beside root could put something else in the place of a file: the owners of it and of the folders above it, links
+/// followed and not. `None`: nobody.
+///
+/// # Errors
+/// There are several.
+pub fn controller_of(path: &Path) -> Result<Option<u32>, Vec<u32>> {
+    use std::os::unix::fs::MetadataExt;
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let all = path.ancestors().chain(real.ancestors());
+    let owners = all.filter_map(|part| part.symlink_metadata().ok()).map(|meta| meta.uid());
+    let others: std::collections::BTreeSet<u32> = owners.filter(|uid| *uid != 0).collect();
+    match others.len() {
+        0 => Ok(None),
+        1 => Ok(others.first().copied()),
+        _ => Err(others.into_iter().collect()),
     }
 }
 

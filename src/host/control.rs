@@ -7,7 +7,7 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{ClientError, call};
+pub use client::{ClientError, call, call_with_peer};
 pub use server::{Call, Connections, Server, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{self, Account};
-use super::control::{About, ClientError, Request, call};
+use super::control::{About, ClientError, Request, call, call_with_peer};
+pub use super::unit::is_same;
 use super::unit::{self, Service};
 use super::{facts, load};
 use crate::core::config;
@@ -36,8 +37,8 @@ pub enum ToldBy {
     Service(String),
     /// The folder of its state is his.
     State(PathBuf),
-    /// The config lies in his home.
-    Home(PathBuf),
+    /// The config is his, or lies in a folder of his.
+    Config(PathBuf),
 }
 
 impl std::fmt::Display for ToldBy {
@@ -46,7 +47,7 @@ impl std::fmt::Display for ToldBy {
             Self::Daemon(pid) => write!(f, "its daemon, process {pid}, runs as that user"),
             Self::Service(name) => write!(f, "{name} runs as that user"),
             Self::State(path) => write!(f, "its state in {} belongs to that user", path.display()),
-            Self::Home(path) => write!(f, "the config lies in {}", path.display()),
+            Self::Config(path) => write!(f, "{} belongs to that user", path.display()),
         }
     }
 }
@@ -61,6 +62,19 @@ pub struct Keeper {
     service: Option<Service>,
     /// `None`: nothing tells; whoever asks may be it.
     pub account: Option<(Account, ToldBy)>,
+    /// Why root cannot tell whom to work as.
+    pub error: Option<KeeperError>,
+}
+
+/// Why it is not known whose a config is.
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperError {
+    #[error(
+        "{service} runs it as the user {user}, who is not there now: start the service once, or run this as that user"
+    )]
+    NoUser { user: String, service: String },
+    #[error("{} can be changed by more than one user ({users}), so that root will not work by it: run this as one of them", config.display())]
+    Several { config: PathBuf, users: String },
 }
 
 impl Keeper {
@@ -68,34 +82,58 @@ impl Keeper {
     pub fn of(path: &Path, env: &Environment) -> Self {
         let config = env.absolute_path(path);
         let service = unit::service_of(&config);
-        let daemon = places(&config, env, service.as_ref()).iter().find_map(|place| met(place, &config));
-        let mut keeper = Self { config, daemon, service, account: None };
-        keeper.account = keeper.find_account(env);
+        let found = places(&config, env, service.as_ref()).iter().find_map(|place| met(place, &config));
+        let mut keeper = Self { config, daemon: None, service, account: None, error: None };
+        match keeper.find_account(env) {
+            Ok(account) => keeper.account = account,
+            Err(error) => keeper.error = Some(error),
+        }
+        keeper.believe(found);
         keeper
     }
 
-    fn find_account(&self, env: &Environment) -> Option<(Account, ToldBy)> {
-        let by_daemon = || {
-            let pid = self.daemon.as_ref()?.pid;
-            Some((Account::of_process(pid)?, ToldBy::Daemon(pid)))
-        };
-        let by_service = || {
-            let service = self.service.as_ref()?;
-            Some((service.account()?, ToldBy::Service(service.name.clone())))
-        };
-        let by_state = || {
-            let folder = self.state_dir(env)?;
-            let meta = folder.metadata().ok()?;
-            // Where anybody may make folders, one proves nothing of whose it is.
-            let is_proof = folder.parent()?.ancestors().all(|above| is_roots_alone(above, meta.uid()));
-            is_proof.then(|| (Account::of_uid(meta.uid(), meta.gid()), ToldBy::State(folder)))
-        };
-        let by_home = || {
-            let account = account::owner_of_home(&self.config)?;
-            let home = account.home.clone()?;
-            Some((account, ToldBy::Home(home)))
-        };
-        by_daemon().or_else(by_service).or_else(by_state).or_else(by_home)
+    /// Whether somebody beside root could change the config.
+    pub fn is_users(&self) -> bool {
+        account::controller_of(&self.config) != Ok(None)
+    }
+
+    /// Nobody chooses by his own config whom root works as: where somebody beside root could change the config, it is he,
+    /// or whom a service of the administrator's runs it as.
+    fn find_account(&self, env: &Environment) -> Result<Option<(Account, ToldBy)>, KeeperError> {
+        if let Some(service) = &self.service {
+            let account =
+                service.account().map_err(|user| KeeperError::NoUser { user, service: service.name.clone() })?;
+            return Ok(Some((account, ToldBy::Service(service.name.clone()))));
+        }
+        let controller = account::controller_of(&self.config).map_err(|uids| KeeperError::Several {
+            config: self.config.clone(),
+            users: uids.into_iter().map(account::user_name).collect::<Vec<_>>().join(", "),
+        })?;
+        if let Some(uid) = controller {
+            let gid = self.config.metadata().map_or(uid, |meta| meta.gid());
+            return Ok(Some((Account::of_uid(uid, gid), ToldBy::Config(self.config.clone()))));
+        }
+        let Some(folder) = self.state_dir(env) else { return Ok(None) };
+        let Ok(meta) = folder.metadata() else { return Ok(None) };
+        // Where anybody may make folders, one proves nothing of whose it is.
+        let above = folder.parent().unwrap_or(&folder);
+        let is_proof = above.ancestors().all(|above| is_roots_alone(above, meta.uid()));
+        Ok(is_proof.then(|| (Account::of_uid(meta.uid(), meta.gid()), ToldBy::State(folder))))
+    }
+
+    /// A daemon's own process tells its groups and rights best. It counts where it is whom the config belongs to.
+    fn believe(&mut self, found: Option<(About, u32)>) {
+        let Some((about, peer)) = found else { return };
+        let own = rustix::process::geteuid().as_raw();
+        let expected = self.account.as_ref().map_or(own, |(account, _)| account.uid);
+        // A socket that the service manager listens at is root's.
+        if peer != expected && peer != 0 && own == 0 {
+            return;
+        }
+        if let Some(process) = Account::of_process(about.pid).filter(|process| process.uid == expected) {
+            self.account = Some((process, ToldBy::Daemon(about.pid)));
+        }
+        self.daemon = Some(about);
     }
 
     /// Where the state is, as far as it can be told without reading the config whole.
@@ -191,9 +229,11 @@ fn places(config: &Path, env: &Environment, service: Option<&Service>) -> Vec<Me
     sockets.into_iter().map(|socket| Meeting { socket, is_named: false }).collect()
 }
 
-fn met(place: &Meeting, config: &Path) -> Option<About> {
-    let about = introduce(&place.socket).ok()??;
-    is_same(&about.config, config).then_some(about)
+/// A daemon of this config, and the user who listens there.
+fn met(place: &Meeting, config: &Path) -> Option<(About, u32)> {
+    let (answer, peer) = call_with_peer(&place.socket, &Request::About, INTRODUCTION).ok()?;
+    let about = answer.about.filter(|about| is_same(&about.config, config))?;
+    Some((about, peer))
 }
 
 /// Who listens there. `None`: a daemon that is too old to say.
@@ -202,10 +242,4 @@ fn met(place: &Meeting, config: &Path) -> Option<About> {
 /// Nobody does, or the caller may not ask.
 pub fn introduce(socket: &Path) -> Result<Option<About>, ClientError> {
     Ok(call(socket, &Request::About, INTRODUCTION)?.about)
-}
-
-/// Whether two paths name one config: the same words, or the same file.
-pub fn is_same(one: &Path, other: &Path) -> bool {
-    let id = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
-    one == other || id(one).is_some_and(|one| Some(one) == id(other))
 }

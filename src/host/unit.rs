@@ -42,15 +42,19 @@ pub struct Service {
 }
 
 impl Service {
-    /// Whom it runs as. `None`: root, or a user that this machine does not have now.
-    pub fn account(&self) -> Option<Account> {
-        let mut account = Account::named(self.user.as_deref()?)?;
+    /// Whom it runs as.
+    ///
+    /// # Errors
+    /// The name of a user that this machine does not have now (DynamicUser= makes him when the service starts).
+    pub fn account(&self) -> Result<Account, String> {
+        let name = self.user.as_deref().unwrap_or("root");
+        let mut account = Account::named(name).ok_or_else(|| name.to_owned())?;
         if let Some(gid) = self.group.as_deref().and_then(group) {
             account.gid = gid;
         }
         let gid = account.gid;
         let more: Vec<u32> = self.supplementary.iter().filter_map(|name| group(name)).collect();
-        Some(Account { may_chown: self.may_chown, ..account.with_groups([gid]).with_groups(more) })
+        Ok(Account { may_chown: self.may_chown, ..account.with_groups([gid]).with_groups(more) })
     }
 }
 
@@ -158,7 +162,13 @@ impl Settings {
     }
 
     fn service(&self, name: &str, config: &Path) -> Option<Service> {
-        let (is_daemon, instance) = self.0.get("ExecStart")?.iter().find_map(|line| runs(line, name, config))?;
+        let usual = self
+            .words("Environment")
+            .into_iter()
+            .find_map(|word| word.trim_matches(['"', '\'']).strip_prefix("RENEWD_CONFIG=").map(str::to_owned));
+        let usual = usual.unwrap_or_else(|| "/etc/renewd/config.toml".into());
+        let (is_daemon, instance) =
+            self.0.get("ExecStart")?.iter().find_map(|line| runs(line, name, config, &usual))?;
         let filled = |text: &str| match &instance {
             Some(instance) => text.replace("%i", instance).replace("%I", instance),
             None => text.to_owned(),
@@ -194,8 +204,15 @@ fn is_true(word: &str) -> bool {
     matches!(word, "1" | "yes" | "y" | "true" | "t" | "on")
 }
 
+/// Whether two paths name one config: the same words, or the same file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    one == other || id(one).is_some_and(|one| Some(one) == id(other))
+}
+
 /// Whether a line of ExecStart= runs renewd for this config: as a daemon or once, and for which instance of a template.
-fn runs(line: &str, unit: &str, config: &Path) -> Option<(bool, Option<String>)> {
+fn runs(line: &str, unit: &str, config: &Path, usual: &str) -> Option<(bool, Option<String>)> {
     let mut words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
     let program = words.next()?.trim_start_matches(['@', '-', ':', '+', '!', '|']);
     if Path::new(program).file_name()? != "renewd" {
@@ -209,12 +226,11 @@ fn runs(line: &str, unit: &str, config: &Path) -> Option<(bool, Option<String>)>
     let after = words.iter().position(|word| matches!(*word, "-c" | "--config"));
     let named = after.and_then(|at| words.get(at + 1).copied());
     let joined = words.iter().find_map(|word| word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c")));
-    let named = named.or(joined.filter(|word| !word.is_empty())).unwrap_or("/etc/renewd/config.toml");
-    let config = config.to_str()?;
+    let named = named.or(joined.filter(|word| !word.is_empty())).unwrap_or(usual);
     match named.split_once("%i").or_else(|| named.split_once("%I")).filter(|_| unit.contains("@.")) {
-        None => (named == config).then_some((is_daemon, None)),
+        None => is_same(Path::new(named), config).then_some((is_daemon, None)),
         Some((before, behind)) => {
-            let instance = config.strip_prefix(before)?.strip_suffix(behind)?;
+            let instance = config.to_str()?.strip_prefix(before)?.strip_suffix(behind)?;
             let is_one = !instance.is_empty() && !instance.contains('/');
             is_one.then(|| (is_daemon, Some(instance.to_owned())))
         }

@@ -101,14 +101,26 @@ impl Machine {
     }
 
     fn command(&self, who: Who, env: &[(&str, &str)], args: &[&str]) -> Command {
+        let mut command = self.entered(who, env);
+        command.arg(self.sandbox.path("renewd")).args(args);
+        command
+    }
+
+    fn entered(&self, who: Who, env: &[(&str, &str)]) -> Command {
         let groups: Vec<String> = who.groups.iter().map(u32::to_string).collect();
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.holder.id().to_string(), "-m", "--wd=/", "setpriv"]);
         command.args(["--reuid", &who.uid.to_string(), "--regid", &groups[0], "--groups", &groups.join(",")]);
         command.args(["env", "-i", "PATH=/usr/bin:/bin", &format!("HOME={}", who.home)]);
         command.args(env.iter().map(|(name, value)| format!("{name}={value}")));
-        command.arg(self.sandbox.path("renewd")).args(args);
         command
+    }
+
+    /// Any other program, killed when it is let go of.
+    pub fn program(&self, who: Who, argv: &[&str]) -> Program {
+        let mut command = self.entered(who, &[]);
+        command.args(argv).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Program(command.spawn().expect("nsenter"))
     }
 
     /// Runs the binary to its end, with HOME and PATH and nothing else in its environment.
@@ -142,6 +154,16 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
+    }
+}
+
+/// A program of a test in a machine.
+pub struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -169,8 +169,8 @@ fn other_users_are_told_what_helps_them() {
 fn check_judges_for_the_user_who_will_run_it() {
     let text = config("/run/renewd/a", "").replace("format =", "mode = \"0640\"\ngroup = \"jobs\"\nformat =");
     let Some(machine) = machine("check for another user", &text) else { return };
-    // Nothing tells whose it is: root judges for itself.
-    machine.run(ROOT, &["check"]).expect(0);
+    // The config is his: root judges for him.
+    machine.run(ROOT, &["check"]).expect(78);
     let named = machine.run(ROOT, &["check", "--as", "renewd"]).expect(78);
     assert!(named.stderr.contains("the user renewd is not in the group jobs"), "{named:#?}");
     unit(&machine, "tokens.service", "User=renewd\nExecStart=/usr/bin/renewd run -c /etc/renewd/config.toml\n");
@@ -236,4 +236,68 @@ fn without_a_daemon_the_state_and_the_files_tell() {
     machine.service(SERVICE, CONFIG, "renewd").stop();
     let status = machine.run(ROOT, &["status"]).expect(69);
     assert!(status.stdout.contains("valid"), "{status:#?}");
+}
+
+/// Nobody makes root work as root, or as somebody else, by a config that he may write; root's command gets no variable of his
+/// choice, and he gets nothing of root's environment.
+#[test]
+fn a_users_config_has_no_power_over_root() {
+    let Some(machine) = Machine::new("a user's config") else { return };
+    machine.folder("/home/alice/out", 0o700, ALICE);
+    machine.folder("/var/lib/other", 0o700, 0);
+    machine.folder("/var/lib/renewd", 0o700, RENEWD);
+    machine.put("/home/alice/secret", SECRET, 0o600, ALICE);
+    machine.put(
+        "/home/alice/who.sh",
+        "#!/bin/sh\nid -u > /home/alice/out/who\nenv >> /home/alice/out/who\necho opaque\n",
+        0o755,
+        ALICE,
+    );
+    let source = "source = \"command\"\ncommand = [\"/home/alice/who.sh\"]\nttl = \"1h\"";
+    for state in ["/var/lib/other", "/var/lib/renewd"] {
+        let text = format!("[daemon]\nstate_dir = \"{state}\"\n[token.a]\n{source}\n");
+        machine.put("/home/alice/c.toml", &text, 0o600, ALICE);
+        machine.run_in(ROOT, &[("PASSWORD", "of-root")], &["once", "-c", "/home/alice/c.toml"]);
+        machine.run_in(ROOT, &[("PASSWORD", "of-root")], &["token", "a", "-c", "/home/alice/c.toml"]);
+        let ran = fs::read_to_string(machine.at("/home/alice/out/who")).unwrap_or_default();
+        assert!(ran.is_empty() || ran.starts_with(&format!("{ALICE}\n")), "{state}: {ran}");
+        let entries = fs::read_dir(machine.at(state)).expect("ls").count();
+        assert_eq!(entries, 0, "{state} was worked in");
+    }
+    let env = "output = [{ format = \"env\", path = \"/home/alice/out/env\", variable = \"LD_PRELOAD\" }]";
+    machine.put("/home/alice/c.toml", &format!("[token.a]\n{source}\n{env}\n"), 0o600, ALICE);
+    let ran = machine
+        .run_in(ROOT, &[("PASSWORD", "of-root")], &["exec", "a", "-c", "/home/alice/c.toml", "--", "env"])
+        .expect(64);
+    assert!(ran.stderr.contains("--as") && ran.stdout.is_empty(), "{ran:#?}");
+    let ran = machine
+        .run(ROOT, &["exec", "a", "--as", "MINE", "-c", "/home/alice/c.toml", "--", "sh", "-c", "echo $MINE; id -u"])
+        .expect(0);
+    assert_eq!(ran.stdout, "opaque\n0\n");
+    let who = machine.read("/home/alice/out/who");
+    assert!(who.starts_with(&format!("{ALICE}\n")) && !who.contains("of-root"), "{who}");
+    machine.run(ROOT, &["init", "--for", "kong", "--key", "k", "--name", "b", "-c", "/home/alice/n/c.toml"]).expect(1);
+}
+
+/// Who listens at a socket says who he is, and the kernel is asked whether that is so.
+#[test]
+fn a_socket_of_somebody_else_is_not_believed() {
+    let Some(machine) = machine("a stranger's socket", &config("/run/renewd/a", "")) else { return };
+    machine.put("/root/key", SECRET, 0o600, 0);
+    machine.folder("/home/alice/out", 0o700, ALICE);
+    machine.folder("/run/user/1990/renewd", 0o700, ALICE);
+    machine.put(
+        "/home/alice/c.toml",
+        &config("/home/alice/out/a", "").replace("\"secret\"", "\"/root/key\""),
+        0o600,
+        ALICE,
+    );
+    let fake = "import json, os, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind('/run/user/1990/renewd/control.sock')\ns.listen()\n\
+                while True:\n    c, _ = s.accept()\n    c.recv(9999)\n    c.sendall(json.dumps({'ok': True, 'exit': 0, 'about': \
+                {'config': '/home/alice/c.toml', 'pid': 1, 'state_dir': '/x', 'version': '0'}}).encode() + b'\\n')\n    c.close()\n";
+    machine.put("/home/alice/fake.py", fake, 0o644, ALICE);
+    let _fake = machine.program(PERSON, &["python3", "/home/alice/fake.py"]);
+    until("it listens", || machine.at("/run/user/1990/renewd/control.sock").exists());
+    let checked = machine.run(ROOT, &["check", "-c", "/home/alice/c.toml"]).expect(78);
+    assert!(checked.stderr.contains("permission denied for the user alice"), "{checked:#?}");
 }

@@ -10,7 +10,7 @@ use crate::cli::input::Failure;
 use crate::core::environment::Environment;
 use crate::core::keys::toml_text;
 use crate::core::settings::TokenName;
-use crate::host::load;
+use crate::host::{account, load};
 
 /// Where it all goes.
 pub(super) struct Place {
@@ -25,12 +25,27 @@ pub(super) struct Place {
     pub system: bool,
 }
 
+/// Somebody beside root who could put something else in this file's place.
+fn other_user(file: &Path) -> Option<String> {
+    match account::controller_of(file) {
+        Ok(None) => None,
+        Ok(Some(uid)) => Some(account::user_name(uid)),
+        Err(uids) => uids.first().map(|uid| account::user_name(*uid)),
+    }
+}
+
 impl Place {
     /// Refuses what would be overwritten.
     pub fn find(around: &Surroundings, name: &TokenName, kind: Kind) -> Result<Self, Failure> {
         let main = main(around)?;
         let folder = main.parent().unwrap_or(Path::new("/")).to_path_buf();
         let system = folder.starts_with("/etc");
+        if rustix::process::geteuid().is_root()
+            && let Some(other) = other_user(&main)
+        {
+            let message = format!("{} is in a folder of the user {other}: run this as that user", main.display());
+            return Err(Failure::failed(message));
+        }
         let file = if is_there(&main) { included(&main, name, &around.env)? } else { main.clone() };
         let secret = folder.join(format!("{name}.{}", kind.secret_ending()));
         for path in [&file, &secret] {
@@ -115,9 +130,14 @@ impl Place {
         let usual = load::find_config(None, &around.env).is_ok_and(|found| found == self.main);
         let option = if usual { String::new() } else { format!(" -c {}", shell_word(&self.main)) };
         let service = match (self.system, usual) {
-            (true, _) => "systemctl enable --now renewd     # keeps it fresh".into(),
+            (true, true) => "systemctl enable --now renewd     # keeps it fresh".into(),
+            // An instance of the template's (renewd@.service).
+            (true, false) if self.main.parent() == Some(Path::new("/etc/renewd")) => {
+                let instance = self.main.file_stem().unwrap_or_default().display();
+                format!("systemctl enable --now renewd@{instance}     # keeps it fresh")
+            }
             (false, true) => "systemctl --user enable --now renewd     # keeps it fresh".into(),
-            (false, false) => format!("renewd run{option}     # keeps it fresh, until Ctrl-C"),
+            (_, false) => format!("renewd run{option}     # keeps it fresh, until Ctrl-C"),
         };
         told + &format!("next:\n  renewd check{option}\n  renewd once{option}     # makes the token\n  {service}\n")
     }

@@ -84,7 +84,7 @@ pub(super) fn columns(text: &str) -> usize {
 
 /// Text from outside on its way to a terminal. What steers it (control characters), turns its direction or takes no room
 /// (Unicode Technical Report 36, 2.10) goes; line breaks and tabs become blanks.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::cli) fn clean(text: &str) -> String {
     let kept = text.chars().filter_map(|c| match c {
         '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
         c if is_unseen(c) => None,

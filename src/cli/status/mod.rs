@@ -9,6 +9,8 @@ mod page;
 mod screen;
 mod settings;
 mod table;
+
+pub(super) use line::clean;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -75,7 +77,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     if args.watch && response.status.is_some() {
         return watch::run(args, around, response);
     }
-    response.errors.iter().for_each(|line| eprintln!("error: {line}"));
+    response.errors.iter().for_each(|line| super::say(line));
     let Some(status) = &response.status else { return code };
     let printer = Printer::new(args, around);
     let text = if args.json { json(status, true) } else { printer.text(status, now()) };

@@ -40,6 +40,14 @@ pub enum ClientError {
 /// # Errors
 /// See [`ClientError`].
 pub fn call(path: &Path, request: &Request, patience: Duration) -> Result<Response, ClientError> {
+    call_with_peer(path, request, patience).map(|(response, _)| response)
+}
+
+/// The same, and the user who listens there (SO_PEERCRED, unix(7)).
+///
+/// # Errors
+/// See [`ClientError`].
+pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Result<(Response, u32), ClientError> {
     let mut stream = UnixStream::connect(path).map_err(|cause| {
         let path = path.to_path_buf();
         match cause.kind() {
@@ -49,6 +57,7 @@ pub fn call(path: &Path, request: &Request, patience: Duration) -> Result<Respon
     })?;
     let broken = |what: String| ClientError::Broken { path: path.to_path_buf(), what };
     let io = |error: std::io::Error| broken(error.to_string());
+    let peer = rustix::net::sockopt::socket_peercred(&stream).map_err(|errno| io(errno.into()))?;
     stream.set_read_timeout(Some(patience)).map_err(io)?;
     stream.set_write_timeout(Some(Duration::from_secs(10))).map_err(io)?;
     let mut line = serde_json::to_vec(request).map_err(|error| broken(error.to_string()))?;
@@ -59,5 +68,6 @@ pub fn call(path: &Path, request: &Request, patience: Duration) -> Result<Respon
     if answer.is_empty() {
         return Err(broken("it closed the connection".into()));
     }
-    serde_json::from_slice(&answer).map_err(|error| broken(error.to_string()))
+    let response = serde_json::from_slice(&answer).map_err(|error| broken(error.to_string()))?;
+    Ok((response, peer.uid.as_raw()))
 }
