@@ -70,7 +70,10 @@ impl SocketArgs {
         let answer = self.ask(around, request, PATIENCE);
         match &answer {
             Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) if self.socket.is_none() => {
-                Ok(offline::read(around, names)?.map(|reading| reading.response).ok_or(()).or_else(|()| answer))
+                match offline::read(around, names)? {
+                    Some(reading) => Ok(Ok(reading.response)),
+                    None => Ok(answer),
+                }
             }
             _ => Ok(answer),
         }

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     if args.watch && response.status.is_some() {
         return watch::run(args, around, response);
     }
-    response.errors.iter().for_each(|line| super::say(line));
+    response.errors.iter().for_each(super::say);
     let Some(status) = &response.status else { return code };
     let printer = Printer::new(args, around);
     let text = if args.json { json(status, true) } else { printer.text(status, now()) };
