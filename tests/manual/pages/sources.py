@@ -115,7 +115,7 @@ def refresh_tokens(reader):
     host.until("renewd status 2>&1 | grep -q portal.refresh")
     # Given to its reader, it is taken at once.
     host.sh("chgrp renewd /etc/renewd/portal.refresh && chmod 0640 /etc/renewd/portal.refresh")
-    host.until("! renewd status --json | grep -q '"reason": "rejected"'", 15)
+    host.until("""! renewd status --json | grep -q '"reason": "rejected"'""", 15)
     reader.expect(world.refresh not in ("second", None), "the one that became readable was not exchanged")
 
     world.refresh = None
@@ -123,7 +123,7 @@ def refresh_tokens(reader):
     world.refresh = "third"
     host.write("/root/new.refresh", "third\n", 0o600)
     reader.do()
-    host.until("! renewd status --json | grep -q '"reason": "rejected"'", 15)
+    host.until("""! renewd status --json | grep -q '"reason": "rejected"'""", 15)
     reader.expect(world.refresh not in ("third", None), "the new refresh token was not exchanged")
     reader.expect(world.is_good(holds("/run/renewd/user.token")), "no good token is in place")
     host.sh("renewd rotate")
