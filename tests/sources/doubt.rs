@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use renewd::core::engine::Doubt;
+use renewd::host::store::glimpse;
 use serde_json::{Value, json};
 
 use crate::server::{Act, Server, answer, json};
@@ -90,6 +92,16 @@ fn is_doubted(daemon: &Daemon<'_>, words: &str) {
     assert!(!daemon.log().contains("still valid"), "{}", daemon.log());
 }
 
+/// `kill -9`, once the state holds how the last exchange ended: it is written after the answer was told.
+fn kill_when_kept(sandbox: &Sandbox, daemon: Daemon<'_>, doubt: Option<Doubt>) {
+    until("the end of the exchange is in the state", || {
+        let state = glimpse(&sandbox.path("state"), &sandbox.path("config.toml")).expect("it can be read");
+        let mut kept = state.into_iter().flat_map(|state| state.kept.refreshes.into_values());
+        kept.all(|kept| kept.doubt == doubt && (doubt.is_some() || !kept.begun))
+    });
+    daemon.kill9();
+}
+
 /// A rotation that is to fail; it is over when this returns.
 fn failing_rotation(sandbox: &Sandbox) {
     assert!(!sandbox.rotate(&["t"]), "it fails");
@@ -128,7 +140,7 @@ fn a_token_whose_family_may_be_revoked_is_doubted_until_another_is_there() {
         is_doubted(&daemon, "sent again after an exchange");
 
         // Nor does a restart.
-        daemon.kill9();
+        kill_when_kept(&sandbox, daemon, Some(Doubt::Reused));
         let daemon = sandbox.start();
         until("it is tried again", || daemon.token("t")["reason"] == "rejected");
         is_doubted(&daemon, "sent again after an exchange");
@@ -156,7 +168,7 @@ fn what_was_not_exchanged_leaves_the_token_certain() {
         failing_rotation(&sandbox);
         is_certain(&daemon);
         assert!(daemon.log().contains("the one in place is still valid"), "{}", daemon.log());
-        daemon.kill9();
+        kill_when_kept(&sandbox, daemon, None);
         // The state knows that nothing is under way: what is valid is kept, and nobody is asked.
         let asked = idp.server.seen().len();
         let daemon = sandbox.start();
@@ -175,7 +187,7 @@ fn an_answer_of_no_use_leaves_the_token_in_place_in_doubt_and_the_successor_in_t
     idp.is(USELESS);
     failing_rotation(&sandbox);
     is_doubted(&daemon, "was exchanged, and the answer was of no use");
-    daemon.kill9();
+    kill_when_kept(&sandbox, daemon, Some(Doubt::Unread));
     idp.is(SILENT);
     let daemon = sandbox.start();
     assert_eq!(daemon.token("t")["certain"], false, "over a restart too");
