@@ -19,7 +19,8 @@ use crate::host::load::load;
 /// stands in for the real one. No endpoint is asked without --online.
 /// As root it judges as the user whom the config's daemon runs as: that of a daemon that answers, of the service's User=,
 /// or the owner of the state.
-/// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed, or UNIT may read nothing; 78 it is wrong, missing,
+/// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed, UNIT may read nothing, or a file could not be read for a
+/// reason that passes; 78 it is wrong, missing,
 /// or the machine lacks something.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -48,7 +49,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
     let styled = coloured(&around.env);
     let checked = check(&home, around, &mut out, &mut err, styled);
     let looked = checked.and_then(|plan| {
-        let Some(plan) = plan else { return Ok(Exit::WrongConfig) };
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(exit) => return Ok(exit),
+        };
         let readable = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err))?;
         let there = !args.online || online::check(&plan, around, &mut out)?;
         Ok(if readable && there { Exit::Done } else { Exit::Failed })
@@ -74,18 +78,19 @@ fn judge_as(args: &Args, home: &Home) -> Result<(), Exit> {
     Err(home.act_as(&home.with_service_groups(account), "--as"))
 }
 
-/// Checks a config. Findings go to `err`, "ok: ..." to `out`; the plan of a config that is right.
+/// Checks a config. Findings go to `err`, "ok: ..." to `out`; the plan of a config that is right, or how the command ends.
 fn check(
     home: &Home,
     around: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
     styled: bool,
-) -> io::Result<Option<Plan>> {
+) -> io::Result<Result<Plan, Exit>> {
     let reading = Progress::of(around, "reading the config and what it names", 0);
     let loaded = load(&home.config, &home.env);
     drop(reading);
     err.write_all(loaded.report.render(styled).as_bytes())?;
+    let refused = Exit::refused(&loaded);
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
             let whom = home.env.variable(ACTING).map(|whom| format!(", for the user {}", whom.display()));
@@ -93,11 +98,11 @@ fn check(
             if !around.is_quiet() {
                 writeln!(out, "ok: {}{whom}", summary(&plan, &loaded.report))?;
             }
-            Ok(Some(plan))
+            Ok(Ok(plan))
         }
         _ => {
             writeln!(err, "{}: {}", home.config.display(), counted(&loaded.report))?;
-            Ok(None)
+            Ok(Err(refused))
         }
     }
 }

@@ -93,6 +93,13 @@ pub(crate) enum Exit {
     WrongConfig = 78,
 }
 
+impl Exit {
+    /// For a config that will not do, or that lacks something: wrong, unless something could only not be read just now.
+    fn refused(loaded: &load::Loaded) -> Self {
+        if loaded.is_passing { Self::Failed } else { Self::WrongConfig }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -16,7 +16,7 @@ use crate::host::load::load_for;
 
 /// Try each token that is due once, deliver, wait for its hooks, and exit
 ///
-/// Exit codes: 0 all is well; 1 a try or a write failed, or a daemon has the state; 64 a NAME that is not in the config;
+/// Exit codes: 0 all is well; 1 a try, a read or a write failed, or a daemon has the state; 64 a NAME that is not in the config;
 /// 78 the config is wrong, or the machine lacks something (what can be delivered is).
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -47,7 +47,7 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     }
     home.act()?;
     hardening::harden(around.env.variable(hardening::ALLOW_NEW_PRIVILEGES));
-    let plan = plan(&home, around)?;
+    let (plan, lacking) = plan(&home, around)?;
     let names = named(&plan, &args.names)?;
     let lacks = lacks(&plan, &names);
     let what = Once { names, ahead: args.ahead, force: args.force, token: None };
@@ -57,7 +57,7 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
         Exit::Failed
     })?;
     Ok(match (end.ok, lacks) {
-        (_, true) => Exit::WrongConfig,
+        (_, true) => lacking,
         (false, _) => Exit::Failed,
         (true, _) => Exit::Done,
     })
@@ -74,11 +74,12 @@ fn refuse(about: &About) -> Exit {
     Exit::Failed
 }
 
-/// The plan of a config; its findings go to standard error.
-fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Exit> {
+/// The plan of a config, and what a lack is; its findings go to standard error.
+fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Exit> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
     eprint!("{}", loaded.report.render(check::coloured(&around.env)));
-    loaded.plan.ok_or(Exit::WrongConfig)
+    let refused = Exit::refused(&loaded);
+    loaded.plan.map(|plan| (plan, refused)).ok_or(refused)
 }
 
 /// The names, which must be in the config.

@@ -10,7 +10,8 @@ use crate::host::control::Request;
 
 /// Have the daemon read its config again, and wait for the verdict
 ///
-/// Exit codes: 0 it is taken; 69 no daemon; 78 it is refused, with every error (the old one runs on).
+/// Exit codes: 0 it is taken; 1 it could not be read just now, and is again within a minute; 69 no daemon; 78 it is refused,
+/// with every error (the old one runs on).
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -134,9 +134,11 @@ fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
 /// The plan alone: warnings of a config that will do are not for the standard error of somebody's command.
 fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Exit> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
+    // Not now, but perhaps later.
+    let refused = if loaded.is_passing { Exit::NotNow } else { Exit::WrongConfig };
     loaded.plan.ok_or_else(|| {
         eprint!("{}", loaded.report.render(check::coloured(&around.env)));
-        Exit::WrongConfig
+        refused
     })
 }
 

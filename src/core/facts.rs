@@ -34,6 +34,8 @@ pub struct Facts {
     pub programs: HashMap<String, Option<String>>,
     /// The config file and what it includes, in order.
     pub config_files: Vec<ConfigFile>,
+    /// Something could not be looked at for a reason that passes: what is lacking may be there at the next try.
+    pub is_passing: bool,
 }
 
 /// A config file's permissions.
@@ -59,6 +61,8 @@ pub struct FileId {
 pub struct FolderFact {
     /// With its links resolved, as far as it exists.
     pub resolved: PathBuf,
+    /// `None`: it cannot be opened. One folder may be mounted in several places.
+    pub id: Option<FileId>,
     /// Why nothing can be written there.
     pub problem: Option<FolderProblem>,
     /// Why nothing of the daemon's own (a socket) may be there; the same as `problem`, and that it belongs to somebody else.

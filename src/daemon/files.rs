@@ -3,6 +3,7 @@
 //! Does not: decide what is written where.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::OsStr;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::looks::{Folder, LookId, Looks, Seen};
+use super::places::Places;
 use super::vault::Vault;
 use super::{Message, Messages};
 use crate::core::engine::{Event, Found, LineAt, OpId, RestoredTarget};
@@ -80,17 +82,19 @@ pub(super) struct Files {
     linked: HashMap<TargetPath, PathBuf>,
     lanes: HashMap<PathBuf, Lane>,
     looks: Looks,
+    places: Arc<Places>,
     messages: UnboundedSender<Message>,
 }
 
 impl Files {
     pub fn new(messages: &Messages) -> Self {
         let (known, linked, lanes) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { known, linked, lanes, looks: Looks::new(messages), messages: messages.clone() }
+        Self { known, linked, lanes, looks: Looks::new(messages), places: Arc::default(), messages: messages.clone() }
     }
 
     /// From now on folders are gone to as this plan gives them.
-    pub fn set_plan(&mut self, plan: &Plan) {
+    pub fn set_plan(&mut self, plan: &Arc<Plan>) {
+        self.places.set_plan(plan);
         let linked = plan.targets.iter().filter(|target| target.path != target.shown);
         let folder = |target: &TargetPlan| Some((target.path.clone(), target.shown.parent()?.to_path_buf()));
         self.linked = linked.filter_map(folder).collect();
@@ -182,11 +186,11 @@ impl Files {
             }
             lane.is_running = true;
             let batch = lane.batch();
-            let (folder, messages) = (folder.clone(), self.messages.clone());
+            let (folder, places, messages) = (folder.clone(), self.places.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
                 let failures = batch.iter().map(Work::broken).collect();
                 // A fault of ours in one folder must not keep that folder's lane for ever.
-                let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, batch)));
+                let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, &places, batch)));
                 let (events, landed) = done.unwrap_or((failures, Vec::new()));
                 // The daemon is gone: nobody waits for the answer.
                 let _ = messages.send(Message::LaneDone { folder, events, landed });
@@ -270,7 +274,7 @@ fn by_folder<'a>(
 }
 
 /// Does one batch in one folder. Its operations are of different files: the engine has one at a time for each.
-fn work(folder: &Path, batch: Vec<Work>) -> (Vec<Event>, Vec<(TargetPath, Stamp)>) {
+fn work(folder: &Path, places: &Places, batch: Vec<Work>) -> (Vec<Event>, Vec<(TargetPath, Stamp)>) {
     let (mut events, mut landed) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     let (mut ops, mut jobs) = (Vec::new(), Vec::new());
     for work in batch {
@@ -294,7 +298,10 @@ fn work(folder: &Path, batch: Vec<Work>) -> (Vec<Event>, Vec<(TargetPath, Stamp)
             }
         }
     }
-    let results = deliver::deliver(folder, &jobs);
+    let results = deliver::deliver_unless(folder, &jobs, |open| {
+        let ways = places.opened(folder, open);
+        move |name: &OsStr| ways.rival(name)
+    });
     for ((op, job), result) in ops.into_iter().zip(jobs).zip(results) {
         events.push(match result {
             Ok(Landed { done, stamp }) => {

@@ -15,6 +15,7 @@ mod looks;
 mod notes;
 mod offline;
 mod once;
+mod places;
 mod reload;
 mod requests;
 mod run;

@@ -26,6 +26,7 @@ pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
     // Nobody listens: nothing that answers later is begun.
     let (messages, _inbox) = unbounded_channel();
     let Remembered { mut state, vault, mut files, .. } = remember(kept, Mode::Daemon, &messages);
+    let plan = Arc::new(plan);
     files.set_plan(&plan);
     let mut events = VecDeque::from([Event::Plan(Arc::new(Wiring::of(&plan)))]);
     while let Some(event) = events.pop_front() {

@@ -26,7 +26,15 @@ pub(super) enum Verdict {
 }
 
 /// One who asked for a reload: the answer is what was taken, in a line, or all errors.
-pub(super) type Asker = oneshot::Sender<Result<Vec<String>, Vec<String>>>;
+pub(super) type Asker = oneshot::Sender<Result<Vec<String>, Errors>>;
+
+/// Why a config was not taken, a line each.
+#[derive(Clone)]
+pub(super) struct Errors {
+    pub lines: Vec<String>,
+    /// It could not be read just now: nothing is known to be wrong.
+    pub is_passing: bool,
+}
 
 /// The reading under way, and who waits for it or for the next.
 pub(super) struct Reload {
@@ -102,7 +110,7 @@ impl Reload {
     /// Judges what was read: a mistake in the text refuses it whole, and so does a lack that the running plan has not.
     pub fn judge(&mut self, loaded: Loaded, running: &Plan) -> Verdict {
         self.is_running = false;
-        let Loaded { mut plan, report, .. } = loaded;
+        let Loaded { mut plan, report, is_passing, .. } = loaded;
         if let Some(plan) = plan.as_mut().filter(|_| !self.is_told) {
             leave_to_delivery(plan, running);
         }
@@ -112,10 +120,11 @@ impl Reload {
         let refused = match &plan {
             Some(_) if !new_lack => None,
             Some(_) => Some(true),
-            None => Some(!text_errors),
+            // What passes by itself is looked at again by itself.
+            None => Some(!text_errors || is_passing),
         };
         let errors = report.lines().filter(|(severity, _)| *severity != Severity::Warning);
-        let errors: Vec<String> = errors.map(|(_, line)| line).collect();
+        let errors = Errors { lines: errors.map(|(_, line)| line).collect(), is_passing };
         if refused.is_some() {
             for asker in self.askers.drain(..) {
                 // Who does not listen any more needs no answer.
@@ -133,10 +142,10 @@ impl Reload {
             (_, refused) => {
                 let message: Arc<str> = report.one_line().unwrap_or_else(|| "it cannot be read".into()).into();
                 if self.last.as_ref() != Some(&message) {
-                    errors.iter().for_each(|line| tracing::error!("config refused: {line}"));
-                    tracing::error!(
-                        "the config was refused whole, the old one runs on; `renewd check` shows each place"
-                    );
+                    errors.lines.iter().for_each(|line| tracing::error!("config refused: {line}"));
+                    let again =
+                        if is_passing { "it is read again each minute" } else { "`renewd check` shows each place" };
+                    tracing::error!("the config was refused whole, the old one runs on; {again}");
                     self.last = Some(message.clone());
                 }
                 Verdict::Refused { message, lack: refused.unwrap_or(false) }

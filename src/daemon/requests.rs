@@ -81,7 +81,8 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
             tokio::spawn(async move {
                 let response = match read.await {
                     Ok(Ok(notes)) => Response::told(notes),
-                    Ok(Err(errors)) => Response::failed(WRONG_CONFIG, errors),
+                    Ok(Err(errors)) if errors.is_passing => Response::failed(FAILED, errors.lines),
+                    Ok(Err(errors)) => Response::failed(WRONG_CONFIG, errors.lines),
                     Err(_) => Response::failed(NOT_NOW, vec!["renewd is stopping".into()]),
                 };
                 reply(answer, response);

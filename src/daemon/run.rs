@@ -87,9 +87,15 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
         }
     }
     let (files, folders) = (loaded.watched_files().clone(), loaded.watched_folders().clone());
-    let Loaded { plan, report, .. } = loaded;
+    let Loaded { plan, report, is_passing, .. } = loaded;
     let Some(plan) = plan else {
         let why = report.one_line().unwrap_or_default();
+        if is_passing {
+            // No mistake of the config: the service manager shall try again.
+            notifier.status(&format!("the config cannot be read: {why}"));
+            tracing::error!("not started, for the config cannot be read just now; the next start may do");
+            return ExitCode::FAILURE;
+        }
         notifier.status(&format!("config refused: {why}"));
         tracing::error!("not started; `renewd check -c {}` shows each place", config.display());
         return ExitCode::from(78);

@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -66,6 +66,15 @@ pub struct Landed {
 /// The answers stand in the order of the jobs; one that fails leaves its old file and fails no other. Blocks until all
 /// is durable. Two jobs of one call must not name the same file.
 pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>> {
+    deliver_unless(folder, jobs, |_| |_: &OsStr| None)
+}
+
+/// The same, but for files that `rivals` of the opened folder knows another output for: they are left as they are.
+pub fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
+    folder: &Path,
+    jobs: &[Job],
+    rivals: impl FnOnce(&Folder) -> R,
+) -> Vec<Result<Landed, DeliverError>> {
     if jobs.is_empty() {
         return Vec::new();
     }
@@ -75,7 +84,8 @@ pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>>
             return jobs.iter().map(|job| Err(DeliverError::folder(&job.path, cause.clone()))).collect();
         }
     };
-    let mut answers = spread(&Writer::new(&open), jobs);
+    let rival = rivals(&open);
+    let mut answers = spread(&Writer::new(&open), jobs, &rival);
     let written = |answer: &Result<Landed, _>| matches!(answer, Ok(Landed { done: Done::Written, .. }));
     if answers.iter().any(written)
         && let Err(errno) = sync_folder(&open.fd)
@@ -112,7 +122,15 @@ pub fn standing(folder: &Path, job: &Job) -> Result<Standing, DeliverError> {
 }
 
 /// Threads that wait for the disk together share its journal commits. One that cannot be started is done without.
-fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>> {
+fn spread(
+    writer: &Writer<'_>,
+    jobs: &[Job],
+    rival: &(impl Fn(&OsStr) -> Option<PathBuf> + Sync),
+) -> Vec<Result<Landed, DeliverError>> {
+    let put = |job: &Job| match job.path.file_name().and_then(rival) {
+        Some(other) => Err(DeliverError::Shared { file: job.path.to_path_buf(), other }),
+        None => writer.put(job),
+    };
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -121,7 +139,7 @@ fn spread(writer: &Writer<'_>, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>
             let Some(job) = jobs.get(index) else {
                 return done;
             };
-            done.push((index, writer.put(job)));
+            done.push((index, put(job)));
         }
     };
     let more = jobs.len().div_ceil(FILES_A_WRITER).clamp(1, WRITERS) - 1;

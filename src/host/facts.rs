@@ -1,12 +1,14 @@
 //! Owns: the answers to `Wants`: users, groups, folders, links, files and programs, each looked at once.
 //! Does not: judge what it sees; `plan` does.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use uzers::os::unix::UserExt;
 use zeroize::Zeroizing;
 
@@ -25,24 +27,27 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Asks the machine.
 pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
     let own = Account::own();
-    Facts {
+    let is_passing = Cell::new(false);
+    let facts = Facts {
         myself: Some(Myself { name: own.shown(), uid: own.uid, groups: own.groups, may_chown: own.may_chown }),
         users: answers(&wants.users, |name| uzers::get_user_by_name(name).map(|user| user.uid())),
         groups: answers(&wants.groups, |name| uzers::get_group_by_name(name).map(|group| group.gid())),
-        folders: wants.folders.iter().map(|path| (path.to_path_buf(), folder_fact(path))).collect(),
+        folders: wants.folders.iter().map(|path| (path.to_path_buf(), folder_fact(path, &is_passing))).collect(),
         state_dir: wants.state_dir.as_deref().and_then(state_problem),
         outputs: wants.outputs.iter().map(|path| (path.to_path_buf(), standing(path))).collect(),
         files: wants
             .files
             .into_iter()
             .map(|path| {
-                let fact = file_fact(&path);
+                let fact = file_fact(&path, &is_passing);
                 (path, fact)
             })
             .collect(),
         programs: answers(&wants.programs, |program| program_problem(program, env)),
         config_files: Vec::new(),
-    }
+        is_passing: false,
+    };
+    Facts { is_passing: is_passing.get(), ..facts }
 }
 
 fn answers<T>(names: &HashSet<&str>, ask: impl Fn(&str) -> T) -> HashMap<String, T> {
@@ -56,14 +61,20 @@ pub(super) fn account_home() -> Option<PathBuf> {
 }
 
 /// What is known of a folder in which something is written: the same walk as before each delivery.
-fn folder_fact(path: &Path) -> FolderFact {
-    match open_folder(path) {
+fn folder_fact(path: &Path, is_passing: &Cell<bool>) -> FolderFact {
+    let opened = open_folder(path);
+    if let Err(WalkError::Io { errno, .. }) = &opened {
+        is_passing.set(is_passing.get() | self::is_passing(*errno));
+    }
+    match opened {
         Ok(folder) => {
+            let folder_id = FileId { device: folder.stat.st_dev, inode: folder.stat.st_ino };
             let for_own = walk::refuse_others(path, &folder).err().map(|error| folder_problem(&error));
-            FolderFact { resolved: folder.resolved, problem: None, for_own }
+            FolderFact { resolved: folder.resolved, id: Some(folder_id), problem: None, for_own }
         }
         Err(error) => FolderFact {
             resolved: resolved(path),
+            id: None,
             problem: Some(folder_problem(&error)),
             for_own: Some(folder_problem(&error)),
         },
@@ -156,15 +167,73 @@ fn id(meta: &Metadata) -> FileId {
     FileId { device: meta.dev(), inode: meta.ino() }
 }
 
-fn file_fact(path: &Path) -> FileFact {
+fn file_fact(path: &Path, is_passing: &Cell<bool>) -> FileFact {
+    let unread = |unread: Unread| {
+        is_passing.set(is_passing.get() | unread.is_passing);
+        unread.what
+    };
     match open(path) {
         Ok((mut file, meta)) => FileFact {
-            content: read(&mut file, &meta, LARGEST_INPUT).map(|mut bytes| Secret::new(std::mem::take(&mut *bytes))),
+            content: read(&mut file, &meta, LARGEST_INPUT)
+                .map(|mut bytes| Secret::new(std::mem::take(&mut *bytes)))
+                .map_err(unread),
             mode: Some(meta.mode() & 0o7777),
             id: Some(id(&meta)),
         },
-        Err(problem) => FileFact { content: Err(problem), mode: None, id: None },
+        Err(problem) => FileFact { content: Err(unread(problem)), mode: None, id: None },
     }
+}
+
+/// Why a file could not be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// After its name: "does not exist".
+    pub what: String,
+    /// The next try may do: it says nothing of the file.
+    pub is_passing: bool,
+}
+
+impl Unread {
+    fn because(what: impl Into<String>) -> Self {
+        Self { what: what.into(), is_passing: false }
+    }
+
+    pub fn of(error: &std::io::Error) -> Self {
+        let is_passing = Errno::from_io_error(error).is_some_and(is_passing);
+        let what = match error.kind() {
+            ErrorKind::NotFound => "does not exist".into(),
+            ErrorKind::PermissionDenied => {
+                let me = account::user_name(uzers::get_effective_uid());
+                format!("cannot be read: permission denied for the user {me}")
+            }
+            ErrorKind::NotADirectory => "does not exist: a part of its path is not a folder".into(),
+            _ if is_passing => format!("cannot be read just now: {error}"),
+            _ => format!("cannot be read: {error}"),
+        };
+        Self { what, is_passing }
+    }
+}
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Whether a call failed by something that passes: the machine or this process is short of something (ENOMEM, ENFILE, EMFILE,
+/// EAGAIN), or a disk or a server did not answer well (EIO, ESTALE, ETIMEDOUT). Then the config was not judged at all.
+fn is_passing(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::IO
+            | Errno::STALE
+            | Errno::TIMEDOUT
+            | Errno::AGAIN
+            | Errno::INTR
+    )
 }
 
 /// A config file as it was read.
@@ -175,32 +244,32 @@ pub(super) struct ConfigRead {
 }
 
 /// Reads a config file, or says why not: "does not exist".
-pub(super) fn read_config(path: &Path, largest: u64) -> Result<ConfigRead, String> {
+pub(super) fn read_config(path: &Path, largest: u64) -> Result<ConfigRead, Unread> {
     let (mut file, meta) = open(path)?;
     Ok(ConfigRead { bytes: read(&mut file, &meta, largest)?, mode: meta.mode() & 0o7777, id: id(&meta) })
 }
 
 /// Opens a regular file. Nothing else: a pipe would hold up the daemon until somebody writes to it.
-fn open(path: &Path) -> Result<(File, Metadata), String> {
+fn open(path: &Path) -> Result<(File, Metadata), Unread> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
     let opened = File::options().read(true).custom_flags(nonblock.cast_signed()).open(path);
-    let file = opened.map_err(|error| why(&error))?;
-    let meta = file.metadata().map_err(|error| why(&error))?;
+    let file = opened.map_err(|error| Unread::of(&error))?;
+    let meta = file.metadata().map_err(|error| Unread::of(&error))?;
     if meta.is_file() {
         return Ok((file, meta));
     }
     let kind = meta.file_type();
-    Err(if kind.is_dir() {
-        "is a folder".into()
+    Err(Unread::because(if kind.is_dir() {
+        "is a folder"
     } else if kind.is_fifo() || kind.is_char_device() {
-        "is not a regular file".into()
+        "is not a regular file"
     } else {
-        "cannot be read".into()
-    })
+        "cannot be read"
+    }))
 }
 
-fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    let too_large = || format!("is larger than {} MiB", largest / 1024 / 1024);
+fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    let too_large = || Unread::because(format!("is larger than {} MiB", largest / 1024 / 1024));
     if meta.len() > largest {
         return Err(too_large());
     }
@@ -212,45 +281,18 @@ fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<
             Ok(0) => break,
             Ok(more) => filled += more,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(why(&error)),
+            Err(error) => return Err(Unread::of(&error)),
         }
     }
     bytes.truncate(filled);
     // The kernel's own files tell no length.
     if length == 0 {
-        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| why(&error))?;
+        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| Unread::of(&error))?;
     }
     if bytes.len() as u64 > largest {
         return Err(too_large());
     }
     Ok(bytes)
-}
-
-fn why(error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => "does not exist".into(),
-        ErrorKind::PermissionDenied => {
-            let me = account::user_name(uzers::get_effective_uid());
-            format!("cannot be read: permission denied for the user {me}")
-        }
-        ErrorKind::NotADirectory => "does not exist: a part of its path is not a folder".into(),
-        _ => format!("cannot be read: {error}"),
-    }
-}
-
-/// The files a glob matches, sorted; folders are left out.
-pub(super) fn expand(glob: &Path) -> Vec<PathBuf> {
-    let options = glob::MatchOptions {
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-        ..glob::MatchOptions::new()
-    };
-    let Some(paths) = glob.to_str().and_then(|glob| glob::glob_with(glob, options).ok()) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<_> = paths.flatten().filter(|path| !path.is_dir()).collect();
-    paths.sort();
-    paths
 }
 
 /// Why a program cannot be executed.
@@ -264,7 +306,7 @@ fn program_problem(program: &str, env: &Environment) -> Option<String> {
 }
 
 fn executable(path: &Path) -> Result<(), String> {
-    let meta = path.metadata().map_err(|error| why(&error))?;
+    let meta = path.metadata().map_err(|error| Unread::of(&error).what)?;
     if meta.is_dir() {
         return Err("is a folder".into());
     }

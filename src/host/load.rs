@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::facts;
+use super::facts::{self, Unread};
+use super::include;
 use crate::core::config::{self, FileRead, Raw, RawFormat, RawToken, Role, Wants};
 use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts};
@@ -24,6 +25,9 @@ pub struct Loaded {
     pub plan: Option<Plan>,
     /// Everything that was found, warnings too.
     pub report: Report,
+    /// Something could not be looked at for a reason that passes (no memory, no descriptors, a disk or server that fails): what
+    /// is told may be over at the next try, and is no mistake of the config.
+    pub is_passing: bool,
     /// What to watch where there is no plan to say it.
     watched_files: BTreeSet<PathBuf>,
     watched_folders: BTreeSet<PathBuf>,
@@ -68,10 +72,10 @@ pub fn find_config(cli: Option<&Path>, env: &Environment) -> Result<PathBuf, NoC
     let home = env.absolute("XDG_CONFIG_HOME").or_else(|| env.home().map(|home| home.join(".config")));
     let mut places: Vec<PathBuf> = home.into_iter().map(|folder| folder.join("renewd/config.toml")).collect();
     places.push("/etc/renewd/config.toml".into());
-    // One that this user may not even look at is there all the same: the error is to name it.
+    // One that cannot even be looked at may be there all the same: the error is to name it.
     let is_there = |path: &&PathBuf| match path.symlink_metadata() {
         Ok(_) => true,
-        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        Err(error) => !include::is_absent(&error),
     };
     match places.iter().find(is_there) {
         Some(path) => Ok(path.clone()),
@@ -98,10 +102,10 @@ pub fn load_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
     match reading.file(&main, shown, Role::Main, env) {
         Ok(Some(raw)) => reading.raw = raw,
         Ok(None) => {}
-        Err(problem) => reading.findings.push(
-            Finding::error(format!("the config file {problem}"))
-                .about(path.display().to_string())
-                .help(mend(&problem, "name it with -c, or put it where the daemon can read it")),
+        Err(problem) => reading.unread(
+            Finding::error(format!("the config file {problem}")).about(path.display().to_string()),
+            &problem,
+            "name it with -c, or put it where the daemon can read it",
         ),
     }
     reading.includes(&main, env);
@@ -126,7 +130,7 @@ pub(crate) struct Outlines {
 pub(crate) fn outline(path: &Path, env: &Environment) -> Result<Outlines, String> {
     let mut reading = Reading::default();
     let main = env.absolute_path(path);
-    match reading.file(&main, String::new(), Role::Main, env)? {
+    match reading.file(&main, String::new(), Role::Main, env).map_err(|unread| unread.what)? {
         Some(raw) => reading.raw = raw,
         None => return Err("is not TOML: `renewd check` shows where".into()),
     }
@@ -149,6 +153,7 @@ struct Reading {
     config_files: Vec<ConfigFile>,
     findings: Vec<Finding>,
     main_broken: bool,
+    is_passing: bool,
 }
 
 /// A file's text, for as long as findings are drawn from it; wiped afterwards.
@@ -161,7 +166,7 @@ struct Text {
 
 impl Reading {
     /// Reads one file; `None` where it does not parse, which is noted.
-    fn file(&mut self, path: &Path, shown: String, role: Role, env: &Environment) -> Result<Option<Raw>, String> {
+    fn file(&mut self, path: &Path, shown: String, role: Role, env: &Environment) -> Result<Option<Raw>, Unread> {
         let read = facts::read_config(path, LARGEST_CONFIG)?;
         let number = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         self.config_files.push(ConfigFile {
@@ -182,13 +187,29 @@ impl Reading {
         Ok((!broken).then_some(raw))
     }
 
+    /// Notes that a file could not be read.
+    fn unread(&mut self, finding: Finding, problem: &Unread, help: &str) {
+        self.is_passing |= problem.is_passing;
+        self.findings.push(finding.help(mend(problem, help)));
+    }
+
     fn includes(&mut self, main: &Path, env: &Environment) {
         let globs = std::mem::take(&mut self.raw.include);
         let mut seen = HashSet::new();
         for glob in &globs {
-            let mut paths = facts::expand(&glob.value);
+            let include::Expanded { files: mut paths, unseen } = include::expand(&glob.value);
             paths.retain(|path| path != main);
-            if paths.is_empty() {
+            for (path, error) in &unseen {
+                let problem = Unread::of(error);
+                let finding =
+                    Finding::error(format!("what `{}` includes is not known: it {problem}", glob.value.display()));
+                self.unread(
+                    finding.about(path.display().to_string()),
+                    &problem,
+                    "let the daemon read it, or change `include`",
+                );
+            }
+            if paths.is_empty() && unseen.is_empty() {
                 self.findings.push(
                     Finding::warning(format!("no file matches `{}`", glob.value.display()))
                         .at(glob.place)
@@ -202,10 +223,10 @@ impl Reading {
                 match self.file(&path, path.display().to_string(), Role::Included, env) {
                     Ok(Some(raw)) => self.raw.tokens.extend(raw.tokens),
                     Ok(None) => {}
-                    Err(problem) => self.findings.push(
-                        Finding::error(format!("the included file {problem}"))
-                            .about(path.display().to_string())
-                            .help(mend(&problem, "let the daemon read it, or change `include`")),
+                    Err(problem) => self.unread(
+                        Finding::error(format!("the included file {problem}")).about(path.display().to_string()),
+                        &problem,
+                        "let the daemon read it, or change `include`",
                     ),
                 }
             }
@@ -243,14 +264,17 @@ impl Reading {
             .iter()
             .map(|text| SourceText::new(text.shown.clone(), &text.text, text.hidden.clone(), text.broken))
             .collect();
-        Loaded { plan, report: Report::new(findings, &sources), watched_files, watched_folders }
+        let is_passing = self.is_passing || facts.is_passing;
+        Loaded { plan, report: Report::new(findings, &sources), is_passing, watched_files, watched_folders }
     }
 }
 
-fn mend<'h>(problem: &str, otherwise: &'h str) -> &'h str {
-    if problem.starts_with("is larger") {
+fn mend<'h>(problem: &Unread, otherwise: &'h str) -> &'h str {
+    if problem.is_passing {
+        "nothing is wrong in the text: see the kernel's log, and whether the machine is short of memory or descriptors"
+    } else if problem.what.starts_with("is larger") {
         "split it into several files with `include`"
-    } else if problem.contains("permission denied") {
+    } else if problem.what.contains("permission denied") {
         "run this as root or as the user whom the daemon runs as; if that is who you are, give it the right to read the \
          file (chgrp and chmod g+r) and to enter the folders above it"
     } else {

@@ -8,6 +8,7 @@ pub mod deliver;
 pub mod facts;
 pub mod hardening;
 pub mod hook;
+mod include;
 pub mod keeper;
 pub mod load;
 pub mod log;

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use super::facts;
 use super::load::LARGEST_CONFIG;
+use super::{facts, include};
 use crate::core::config::{self, Role, Setting, written};
 use crate::core::environment::Environment;
 
@@ -41,7 +41,7 @@ pub fn written(main: &Path, name: &str, env: &Environment) -> Result<Written, St
     let all = written::of_defaults(&first.text, &first.hidden);
     let mut unread = Vec::new();
     let mut found = find(&first, name);
-    for path in first.include.iter().flat_map(|glob| facts::expand(glob)).filter(|path| path != main) {
+    for path in first.include.iter().flat_map(|glob| include::expand(glob).files).filter(|path| path != main) {
         if found.is_some() {
             break;
         }

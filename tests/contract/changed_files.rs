@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{Sandbox, eventually, token, until};
+use crate::support::{Sandbox, eventually, has_strace, token, until};
 
 /// Ways in which somebody else may leave a file, each with the word that the log has for it.
 type Deed = (&'static str, fn(&Path), &'static str);
@@ -169,17 +169,15 @@ fn what_somebody_else_put_there_stays_when_the_entry_leaves() {
 /// Each call that looks at a file of that folder takes 1.5 s, so that a look takes 3: what a dead NFS server does for good.
 #[test]
 fn a_folder_that_hangs_keeps_nobody_from_an_answer() {
-    let traces =
-        |args: &[&str]| std::process::Command::new("strace").args(args).output().is_ok_and(|ran| ran.status.success());
-    if !traces(&["-o", "/dev/null", "true"]) {
-        println!("a_folder_that_hangs_keeps_nobody_from_an_answer: skipped, strace is missing or may not trace");
+    if !has_strace("a_folder_that_hangs_keeps_nobody_from_an_answer") {
         return;
     }
     let sandbox = Sandbox::new();
     let slow = sandbox.mkdir("out/slow");
     sandbox.config(format!("{}{}", token("a").plain("slow/a"), token("b")));
     let slow = slow.to_str().expect("UTF-8");
-    let hold = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", slow, "-e", "inject=newfstatat:delay_enter=1500ms"];
+    let hold =
+        ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", slow, "-e", "inject=newfstatat:delay_enter=1500ms"];
     let daemon = sandbox.daemon().under(&hold).ready();
     fs::remove_file(sandbox.out("b.token")).expect("rm");
     let ran = sandbox.ours(&["status", "--json"]);

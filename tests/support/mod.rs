@@ -4,6 +4,7 @@
 
 mod daemon;
 mod jwt;
+mod mounts;
 mod readers;
 mod sandbox;
 mod token_text;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use daemon::Daemon;
 pub use jwt::{Jwt, openssl};
+pub use mounts::Mounts;
 pub use readers::Readers;
 pub use sandbox::{Ran, SECRET, Sandbox, names_in};
 pub use token_text::{TokenText, token};
@@ -44,6 +46,16 @@ pub fn now() -> f64 {
 /// Whether the long forms were asked for (`RENEWD_LONG=1`).
 pub fn long() -> bool {
     std::env::var_os("RENEWD_LONG").is_some_and(|v| v == "1")
+}
+
+/// Whether system calls can be made to fail or to take long; says so when a test has to be skipped.
+pub fn has_strace(test: &str) -> bool {
+    let ran = std::process::Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    let has = ran.is_ok_and(|ran| ran.status.success());
+    if !has {
+        println!("{test}: skipped, strace is missing or may not trace");
+    }
+    has
 }
 
 /// Whether files can be given away; says so when a test has to skip that part.

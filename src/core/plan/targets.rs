@@ -2,6 +2,7 @@
 //! Does not: write.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::core::settings::{Format, JwtSettings, Lack, LinePlan, SourcePlan, Tar
 
 pub(super) fn plan_all(raw: &Raw, tokens: &[TokenPlan], facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
     let mut targets =
-        Targets { facts, inputs: inputs(facts), templates: HashMap::new(), by_path: HashMap::new(), made: Vec::new() };
+        Targets { facts, inputs: inputs(facts), templates: HashMap::new(), by_name: HashMap::new(), made: Vec::new() };
     // In the same order; those with a mistake in their text have no plan.
     let mut plans = tokens.iter().peekable();
     for token in &raw.tokens {
@@ -52,11 +53,19 @@ struct Target<'r> {
     variables: HashMap<&'r str, Place>,
 }
 
+/// What makes two outputs one file: one folder, whatever ways lead to it, and one name in it.
+#[derive(PartialEq, Eq, Hash)]
+enum Name<'r> {
+    Known(FileId, &'r OsStr),
+    /// The folder cannot be opened: its path has to do.
+    Path(TargetPath),
+}
+
 struct Targets<'r> {
     facts: &'r Facts,
     inputs: HashMap<FileId, &'r Path>,
     templates: HashMap<&'r Path, Result<Template, Fault>>,
-    by_path: HashMap<TargetPath, usize>,
+    by_name: HashMap<Name<'r>, usize>,
     made: Vec<Target<'r>>,
 }
 
@@ -65,21 +74,30 @@ impl<'r> Targets<'r> {
         let path = TargetPath::from(self.resolve(&output.path.value));
         let (format, lack) = self.format(signed, output, ledger);
         let line = LinePlan { token: signed.0.name.value.clone(), format };
-        if let Some(target) = self.by_path.get(&path).and_then(|index| self.made.get_mut(*index)) {
-            target.share(output, line, &spec, ledger);
+        let name = self.name(&output.path.value, &path);
+        if let Some(target) = self.by_name.get(&name).and_then(|index| self.made.get_mut(*index)) {
+            target.share(output, &path, line, &spec, ledger);
             return;
         }
         let lack = self.look(output, &spec, ledger).or(lack);
         let shown = if *path == *output.path.value { path.clone() } else { output.path.value.clone().into() };
         let mut target = Target {
-            plan: TargetPlan { path: path.clone(), shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
+            plan: TargetPlan { path, shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
             first: output,
             spec,
             variables: HashMap::new(),
         };
         target.add_variables(output, ledger);
-        self.by_path.insert(path, self.made.len());
+        self.by_name.insert(name, self.made.len());
         self.made.push(target);
+    }
+
+    fn name(&self, given: &'r Path, path: &TargetPath) -> Name<'r> {
+        let id = given.parent().and_then(|folder| self.facts.folders.get(folder)?.id);
+        match (id, given.file_name()) {
+            (Some(id), Some(name)) => Name::Known(id, name),
+            _ => Name::Path(path.clone()),
+        }
     }
 
     /// The folder with its links resolved, and the file's name.
@@ -182,13 +200,24 @@ fn template(path: &Path, facts: &Facts) -> Result<Template, Fault> {
 
 impl<'r> Target<'r> {
     /// A second output with the same file: env outputs share it, all others clash.
-    fn share(&mut self, output: &'r RawOutput, line: LinePlan, spec: &Spec<'r>, ledger: &mut Ledger) {
+    fn share(
+        &mut self,
+        output: &'r RawOutput,
+        path: &TargetPath,
+        line: LinePlan,
+        spec: &Spec<'r>,
+        ledger: &mut Ledger,
+    ) {
         let both_env =
             matches!(self.first.format, RawFormat::Env { .. }) && matches!(output.format, RawFormat::Env { .. });
         if !both_env {
-            let linked = if output.path.value == self.first.path.value { "" } else { " (through a linked folder)" };
+            let way = match path {
+                _ if output.path.value == self.first.path.value => "",
+                path if *path == self.plan.path => " (through a linked folder)",
+                _ => " (its folder is mounted in two places)",
+            };
             ledger.push(
-                Finding::error(format!("two outputs write `{}`{linked}", self.plan.path.display()))
+                Finding::error(format!("two outputs write `{}`{way}", self.plan.path.display()))
                     .at(output.path.place)
                     .note(self.first.path.place, "the other output")
                     .help("give each its own file; only outputs of format \"env\" share one"),

@@ -20,6 +20,11 @@ pub enum DeliverError {
     },
     #[error("{file:?} is {what}; renewd replaces regular files only, and follows no link there: {advice}")]
     Irregular { file: PathBuf, what: &'static str, advice: &'static str },
+    #[error(
+        "{file:?} was not written: it is the same file as the output {other:?}, for its folder is mounted in both places now: \
+         unmount one of them, or give each output a file of its own"
+    )]
+    Shared { file: PathBuf, other: PathBuf },
     #[error("{0:?} names no file: name one in its folder")]
     NoName(PathBuf),
     #[error(

@@ -1,0 +1,177 @@
+//! The promise: what passes by itself (no memory, no descriptors, a disk or a server that stumbles) while the config is read is
+//! no mistake in the text. At the start it ends with 1, so that the unit tries again; on a reload the old config runs on, it
+//! is told, and is read again each minute; `check` and `once` end with 1.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Daemon, Sandbox, eventually, has_strace, long, token, until};
+
+const PASSING: [&str; 8] = ["EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE", "ETIMEDOUT", "EAGAIN", "EINTR"];
+
+/// A config that reads one file of each kind.
+fn prepare(sandbox: &Sandbox) {
+    sandbox.mkdir("config.d");
+    sandbox.put(
+        "config.d/b.toml",
+        token("b")
+            .secret("secret.file = \"../secret\"")
+            .output("format = \"token\"\npath = \"../out/b.token\"")
+            .to_string(),
+    );
+    sandbox.put("letter", "{{ token }}\n");
+    let a = token("a").plain("a.token").output("format = \"template\"\ntemplate = \"letter\"\npath = \"out/letter\"");
+    let text = sandbox.config_text("", format!("[defaults]\nretry = {{ initial = \"100ms\", max = \"200ms\" }}\n{a}"));
+    sandbox.put("config.toml", format!("include = [\"config.d/*.toml\"]\n{text}"));
+}
+
+/// strace with this call of these paths failing so; the traced process is the one that was started.
+fn failing(call: &str, error: &str, paths: &[&Path], more: &str) -> Vec<String> {
+    let mut argv: Vec<String> = ["strace", "-D", "-f", "-qq", "-o", "/dev/null"].map(String::from).into();
+    for path in paths {
+        argv.extend(["-P".into(), path.to_str().expect("UTF-8").into()]);
+    }
+    argv.extend(["-e".into(), format!("inject={call}:error={error}{more}")]);
+    argv
+}
+
+fn ran(sandbox: &Sandbox, argv: &[String], words: &[&str]) -> crate::support::Ran {
+    let wrapper: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let mut command = sandbox.command(&wrapper);
+    command.args(words).arg("-c").arg(sandbox.path("config.toml"));
+    sandbox.finish(command, "")
+}
+
+#[test]
+fn at_the_start_it_is_1_and_not_78() {
+    if !has_strace("at_the_start_it_is_1_and_not_78") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    prepare(&sandbox);
+    let [config, include, folder] = ["config.toml", "config.d/b.toml", "config.d"].map(|name| sandbox.path(name));
+    let calls = [("openat", &config), ("read", &config), ("openat", &include), ("read", &include), ("openat", &folder)];
+    for error in PASSING {
+        // A file is opened and read again at once where that was interrupted.
+        for (call, path) in calls.iter().filter(|(_, path)| error != "EINTR" || *path == &folder) {
+            let ran = ran(&sandbox, &failing(call, error, &[path], ""), &["run"]);
+            assert_eq!(ran.code, Some(1), "{call} of {path:?} {error}: {ran:#?}");
+            assert!(ran.stderr.contains("just now"), "{call} of {path:?} {error}: {ran:#?}");
+            assert!(!ran.stderr.contains("renewd check"), "nothing is wrong in the text: {ran:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_mistake_is_78_all_the_same() {
+    if !has_strace("a_mistake_is_78_all_the_same") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    prepare(&sandbox);
+    let config = sandbox.path("config.toml");
+    for error in ["ENOENT", "EACCES", "ELOOP"] {
+        let ran = ran(&sandbox, &failing("openat", error, &[&config], ""), &["run"]);
+        assert_eq!(ran.code, Some(78), "{error}: {ran:#?}");
+    }
+}
+
+#[test]
+fn a_secret_or_template_that_cannot_be_read_just_now_is_a_lack_that_heals() {
+    if !has_strace("a_secret_or_template_that_cannot_be_read_just_now_is_a_lack_that_heals") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    prepare(&sandbox);
+    for (error, file) in
+        PASSING.iter().zip(["secret", "letter"].into_iter().cycle()).filter(|(error, _)| **error != "EINTR")
+    {
+        let path = sandbox.path(file);
+        let argv = failing("openat", error, &[&path], ":when=1");
+        let wrapper: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let mut daemon = sandbox.daemon().under(&wrapper).spawn();
+        daemon.wait_ready();
+        until(&format!("{file} {error}: healed"), || {
+            daemon.token("a")["last_error"].is_null() && daemon.config_error().is_empty()
+        });
+        assert!(daemon.log().contains("just now"), "{file} {error}: {}", daemon.log());
+        daemon.kill9();
+        for words in [["check"], ["once"]] {
+            let ran = ran(&sandbox, &failing("openat", error, &[&path], ""), &words);
+            assert_eq!(ran.code, Some(1), "{words:?} {file} {error}: {ran:#?}");
+        }
+    }
+}
+
+/// strace at a daemon that runs.
+struct Tracer(Child);
+
+impl Tracer {
+    fn attach(daemon: &Daemon<'_>, argv: &[String]) -> Self {
+        // The tracer is a process of its own here.
+        let argv: Vec<&String> = argv.iter().filter(|word| *word != "-D").collect();
+        let mut command = Command::new(argv[0]);
+        command.args(&argv[1..]).args(["-p", &daemon.pid().to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
+        let tracer = Self(command.spawn().expect("strace"));
+        let status = format!("/proc/{}/status", daemon.pid());
+        until("it is traced", || {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            text.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        });
+        tracer
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// With the folder of the includes unreadable for a moment, no token of theirs is taken for one that was removed.
+#[test]
+fn on_a_reload_nothing_is_taken_or_removed_and_it_is_told() {
+    if !has_strace("on_a_reload_nothing_is_taken_or_removed_and_it_is_told") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    prepare(&sandbox);
+    let daemon = sandbox.start();
+    let before = ["a.token", "b.token", "letter"].map(|name| sandbox.read(name));
+    for file in ["config.toml", "config.d", "config.d/b.toml", "secret", "letter"] {
+        let tracer = Tracer::attach(&daemon, &failing("openat", "EIO", &[&sandbox.path(file)], ""));
+        let ran = sandbox.ours(&["reload"]);
+        assert_eq!(ran.code, Some(1), "{file}: {ran:#?}");
+        assert!(ran.stderr.contains("just now"), "{file}: {ran:#?}");
+        until("status tells", || daemon.config_error().contains("just now"));
+        drop(tracer);
+        sandbox.ours(&["reload"]).expect(0);
+        until("status is healed", || daemon.config_error().is_empty());
+    }
+    assert_eq!(["a.token", "b.token", "letter"].map(|name| sandbox.read(name)), before);
+    daemon.stop();
+}
+
+#[test]
+fn a_reload_that_failed_so_is_made_again_within_a_minute() {
+    let test = "a_reload_that_failed_so_is_made_again_within_a_minute";
+    if !long() || !has_strace(test) {
+        println!("{test}: skipped, takes a minute: RENEWD_LONG=1");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    prepare(&sandbox);
+    let daemon = sandbox.start();
+    let tracer = Tracer::attach(&daemon, &failing("openat", "ESTALE", &[&sandbox.path("config.toml")], ""));
+    sandbox.put("config.toml", sandbox.config_text("", token("a").line("claims = { aud = \"new\" }")));
+    until("it is told", || daemon.config_error().contains("just now"));
+    drop(tracer);
+    eventually(Duration::from_secs(75), "read again", || {
+        sandbox.try_jwt("a").filter(|a| a.claims["aud"] == "new").map(|_| ())
+    });
+    assert!(daemon.config_error().is_empty());
+    daemon.stop();
+}
