@@ -13,6 +13,9 @@ use crate::host::systemd::Notifier;
 /// While READY waits, the service manager is asked for more time this often, for three times as much.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A service manager that is too busy to read is told again after this.
+const AGAIN: Duration = Duration::from_millis(50);
+
 pub(super) struct Telling {
     notifier: Notifier,
     status: String,
@@ -21,11 +24,14 @@ pub(super) struct Telling {
     watchdog_at: Boot,
     /// `None`: never yet.
     patience_at: Option<Boot>,
+    /// Something could not be told yet.
+    again_at: Option<Boot>,
 }
 
 impl Telling {
     pub fn new(notifier: Notifier, now: Now) -> Self {
-        Self { notifier, status: String::new(), is_reloading: false, watchdog_at: now.boot, patience_at: None }
+        let status = String::new();
+        Self { notifier, status, is_reloading: false, watchdog_at: now.boot, patience_at: None, again_at: None }
     }
 
     /// READY=1: of the start, or of a reload.
@@ -83,6 +89,8 @@ impl Telling {
             self.notifier.extend_timeout(PATIENCE * 3);
             self.patience_at = Some(now.boot);
         }
+        self.notifier.catch_up();
+        self.again_at = self.notifier.is_behind().then(|| now.boot.plus(AGAIN));
     }
 
     fn log_ready(&self, missing: &[TokenName]) {
@@ -98,6 +106,6 @@ impl Telling {
     pub fn next(&self, is_ready: bool) -> Option<Boot> {
         let watchdog = self.notifier.watchdog_interval().map(|interval| self.watchdog_at.plus(interval));
         let patience = self.patience_at.filter(|_| !is_ready).map(|at| at.plus(PATIENCE));
-        watchdog.into_iter().chain(patience).min()
+        watchdog.into_iter().chain(patience).chain(self.again_at).min()
     }
 }

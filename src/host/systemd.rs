@@ -112,12 +112,16 @@ impl Notifier {
         self.send(&[NotifyState::ExtendTimeoutUsec(micros)]);
     }
 
-    /// Sends, after what could not be sent before. What finds the socket full is kept for the next call: a READY=1 is not
-    /// lost. Other errors are those of a service manager that is gone; there is nobody to tell.
+    /// True where something found the socket full (net.unix.max_dgram_qlen, often 10) and waits for [`Notifier::catch_up`].
+    pub fn is_behind(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Sends, after what could not be sent before. What finds the socket full is kept: a READY=1 is not lost.
     fn send(&mut self, states: &[NotifyState<'_>]) {
-        let Some((socket, address)) = &self.line else {
+        if self.line.is_none() {
             return;
-        };
+        }
         let datagram: String = states.iter().map(|state| format!("{state}\n")).collect();
         // The newest status or watchdog says all that an older one that is still unsent would have said.
         if self.backlog.len() == BACKLOG {
@@ -125,6 +129,13 @@ impl Notifier {
             self.backlog.remove(stale.unwrap_or(0));
         }
         self.backlog.push_back(datagram);
+        self.catch_up();
+    }
+
+    /// Sends what could not be sent before, as far as the socket takes it. Other errors are those of a service manager that
+    /// is gone; there is nobody to tell.
+    pub fn catch_up(&mut self) {
+        let Some((socket, address)) = &self.line else { return };
         while let Some(next) = self.backlog.front() {
             match socket.send_to_addr(next.as_bytes(), address) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

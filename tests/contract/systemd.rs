@@ -39,6 +39,27 @@ fn ready_comes_when_every_file_is_there() {
     daemon.stop();
 }
 
+/// A service manager that is busy: its queue is full (net.unix.max_dgram_qlen) by the time there is READY=1 to tell.
+#[test]
+fn ready_is_told_to_who_reads_late() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let notify = sandbox.path("late");
+    let manager = std::os::unix::net::UnixDatagram::bind(&notify).expect("a socket");
+    manager.set_nonblocking(true).expect("nonblocking");
+    let stuffing = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+    stuffing.set_nonblocking(true).expect("nonblocking");
+    while stuffing.send_to(b"STATUS=another unit", &notify).is_ok() {}
+    let daemon = sandbox.daemon().env("NOTIFY_SOCKET", notify.to_str().expect("UTF-8")).spawn();
+    until("it is ready by itself", || daemon.log().contains("ready: "));
+    let mut buffer = [0; 4096];
+    until("READY=1 is told", || {
+        let read = manager.recv(&mut buffer).ok();
+        read.is_some_and(|length| buffer[..length].starts_with(b"READY=1"))
+    });
+    daemon.stop();
+}
+
 #[test]
 fn ready_waits_for_ready_timeout_and_names_what_is_missing() {
     let sandbox = Sandbox::new();
