@@ -119,7 +119,7 @@ impl Listeners {
 
     /// Listens no more. Who is connected to the control socket already may have its answer still.
     pub fn close(&mut self) {
-        self.unanswered = self.control.take().map(|server| server.connections());
+        self.unanswered = self.control.take().map(control::Server::close);
         self.credentials = None;
     }
 

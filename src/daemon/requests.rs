@@ -182,9 +182,10 @@ fn response(answer: Option<Answer>) -> Response {
         Some(Answer::Done | Answer::Token { .. }) => Response::done(),
         Some(Answer::Rotated(renewed)) => Response::told(renewed_lines(&renewed)),
         Some(Answer::Failed(failed)) => Response::failed(FAILED, lines(failed)),
-        Some(Answer::NotNow(late)) => Response::failed(NOT_NOW, lines(late)),
+        Some(Answer::NotNow(late)) if !late.is_empty() => Response::failed(NOT_NOW, lines(late)),
         Some(Answer::Unknown(name)) => Response::failed(USAGE, vec![format!("token {name} is not in the config")]),
-        None => Response::failed(NOT_NOW, vec!["renewd is stopping".into()]),
+        // Whoever asks a daemon that stops.
+        Some(Answer::NotNow(_)) | None => Response::failed(NOT_NOW, vec!["renewd is stopping".into()]),
     }
 }
 

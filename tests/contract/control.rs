@@ -361,6 +361,26 @@ fn who_only_ends_his_sending_is_answered() {
     daemon.stop();
 }
 
+const WAIT: &[u8] = b"{\"command\":\"wait\",\"min_valid\":36000000,\"timeout\":60000}\n";
+
+fn waiting(sandbox: &Sandbox, number: usize) -> Vec<UnixStream> {
+    let mut streams: Vec<UnixStream> = (0..number).map(|_| connect(sandbox)).collect();
+    for stream in &mut streams {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.write_all(WAIT).expect("a request");
+    }
+    streams
+}
+
+fn all_are_told_that_it_stops(streams: Vec<UnixStream>) {
+    for mut stream in streams {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.contains("\"exit\":75") && answer.contains("renewd is stopping"), "{answer:?}");
+    }
+}
+
+/// Whether its request was read or not, and whether the files that it is about were looked at yet.
 #[test]
 fn who_waits_is_answered_when_it_stops() {
     let sandbox = Sandbox::new();
@@ -368,23 +388,48 @@ fn who_waits_is_answered_when_it_stops() {
     let mut daemon = sandbox.start();
     std::thread::scope(|scope| {
         let ours = |args: &'static [&'static str]| scope.spawn(|| sandbox.ours(args));
-        let waiting = ours(&["wait", "a", "--min-valid", "10h", "--timeout", "30s"]);
-        let mut streams: Vec<UnixStream> = (0..100).map(|_| connect(&sandbox)).collect();
-        for stream in &mut streams {
-            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-            stream.write_all(b"{\"command\":\"wait\",\"min_valid\":36000000,\"timeout\":60000}\n").expect("a request");
-        }
-        // Each is read before this one's answer.
+        let client = ours(&["wait", "a", "--min-valid", "10h", "--timeout", "30s"]);
+        let streams = waiting(&sandbox, 100);
+        // It comes behind them.
         assert!(sandbox.rotate(&["a"]));
         let (status, took) = daemon.end(rustix::process::Signal::TERM);
         assert_eq!(status.code(), Some(0));
         assert!(took < Duration::from_secs(2), "{took:?}");
-        for mut stream in streams {
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).expect("an answer");
-            assert!(answer.contains("\"exit\":75"), "{answer:?}");
-        }
-        let ended = waiting.join().expect("the client");
+        all_are_told_that_it_stops(streams);
+        let ended = client.join().expect("the client");
         assert!(matches!(ended.code, Some(75 | 69)), "{ended:#?}");
     });
+}
+
+/// Those whom it had not even let in are not cut off: the stop finds them in the socket's queue.
+#[test]
+fn who_stands_in_the_queue_is_answered_when_it_stops() {
+    use rustix::process::Signal;
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let mut daemon = sandbox.start();
+    // While it stands still it lets nobody in; the signal that ends it is waiting when it goes on.
+    daemon.send(Signal::STOP);
+    let streams = waiting(&sandbox, 100);
+    daemon.send(Signal::TERM);
+    let (status, _) = daemon.end(Signal::CONT);
+    assert_eq!(status.code(), Some(0));
+    all_are_told_that_it_stops(streams);
+}
+
+/// A look at files that is under way when it stops is not waited for, and who asked is answered all the same.
+#[test]
+fn who_waits_for_a_look_at_files_is_answered_when_it_stops() {
+    let sandbox = Sandbox::new();
+    let each = |n: usize| {
+        sandbox.mkdir(&format!("out/f{n}"));
+        token(&format!("t{n}")).plain(&format!("f{n}/t")).to_string()
+    };
+    sandbox.config((0..200).map(each).collect::<String>());
+    let mut daemon = sandbox.start();
+    // One folder after another is looked at for each of them: the stop comes upon that.
+    let streams = waiting(&sandbox, 20);
+    let (status, _) = daemon.end(rustix::process::Signal::TERM);
+    assert_eq!(status.code(), Some(0));
+    all_are_told_that_it_stops(streams);
 }

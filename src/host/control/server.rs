@@ -33,54 +33,93 @@ pub struct Call {
 
 /// What listens, for as long as it is kept.
 pub struct Server {
-    task: tokio::task::JoinHandle<()>,
-    room: Arc<Semaphore>,
-    _file: Option<SocketFile>,
+    connections: Connections,
+    /// Dropped, it ends the listening too.
+    end: oneshot::Sender<()>,
+    /// `None`: systemd's, which keeps those who wait for the next start.
+    file: Option<SocketFile>,
 }
 
 /// The connections of a [`Server`], which may outlive it.
-pub struct Connections(Arc<Semaphore>);
+pub struct Connections {
+    task: tokio::task::JoinHandle<()>,
+    room: Arc<Semaphore>,
+}
 
 impl Connections {
     /// Returns when all have their answers.
-    pub async fn answered(&self) {
+    pub async fn answered(self) {
+        // It fails where it panicked: what it took before is waited for all the same.
+        let _ = self.task.await;
         // It fails only where the semaphore was closed, which nobody does.
-        let _ = self.0.acquire_many(CONNECTIONS as u32).await;
+        let _ = self.room.acquire_many(CONNECTIONS as u32).await;
     }
 }
 
 impl Server {
-    pub fn connections(&self) -> Connections {
-        Connections(self.room.clone())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
+    /// Listens no more. Who had connected by now is taken still: a queue that is closed resets those who wait in it.
+    pub fn close(self) -> Connections {
+        let Self { connections, end, file } = self;
+        if file.is_some() {
+            drop(file);
+            // It fails where the task is gone.
+            let _ = end.send(());
+        }
+        connections
     }
 }
 
 /// Serves a socket, and sends each request to `calls`.
 pub fn serve(socket: Listening, calls: mpsc::Sender<Call>) -> Server {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let task = tokio::spawn(accept(socket.listener, calls, room.clone()));
-    Server { task, room, _file: socket.file }
+    let (end, ended) = oneshot::channel();
+    let task = tokio::spawn(accept(socket.listener, Desk { calls, room: room.clone() }, ended));
+    Server { connections: Connections { task, room }, end, file: socket.file }
 }
 
-async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, room: Arc<Semaphore>) {
+async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver<()>) {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let accepted = tokio::select! {
+            biased;
+            ended = &mut ended => {
+                if ended.is_ok() {
+                    take_waiting(listener, &desk);
+                }
+                return;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => desk.take(stream),
             Err(error) => {
                 // Out of descriptors: those of others close by and by.
                 tracing::warn!("control socket: {error}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                continue;
             }
-        };
-        let Ok(place) = room.clone().try_acquire_owned() else { continue };
-        let calls = calls.clone();
+        }
+    }
+}
+
+/// All that stand in the queue. The runtime may not know of the newest yet: the socket itself is asked.
+fn take_waiting(listener: UnixListener, desk: &Desk) {
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, _)) = listener.accept() {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) {
+            desk.take(stream);
+        }
+    }
+}
+
+/// Where those go who were let in.
+struct Desk {
+    calls: mpsc::Sender<Call>,
+    room: Arc<Semaphore>,
+}
+
+impl Desk {
+    fn take(&self, stream: UnixStream) {
+        let Ok(place) = self.room.clone().try_acquire_owned() else { return };
+        let calls = self.calls.clone();
         tokio::spawn(async move {
             answer_one(stream, calls).await;
             drop(place);
