@@ -261,7 +261,11 @@ async fn an_edit_between_reading_and_watching() {
     fs::write(&file, "new").unwrap();
     let mut watcher = Watcher::new();
     watcher.set(&paths(&[&file]), &BTreeSet::new(), read_at);
-    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    let is_sure = tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    assert!(!is_sure, "whether it was read before or after that edit is not known");
+    fs::write(&file, "newer").unwrap();
+    let is_sure = tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    assert!(is_sure);
 }
 
 #[tokio::test]
@@ -349,7 +353,7 @@ async fn what_is_asked_for_is_told_and_a_dropped_wait_loses_nothing() {
     for _ in 0..50 {
         tokio::select! {
             biased;
-            () = watch.watcher.changed() => return,
+            _ = watch.watcher.changed() => return,
             () = tokio::time::sleep(Duration::from_millis(1)) => {}
         }
     }

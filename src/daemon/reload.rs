@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Message, Messages};
+use crate::core::engine::Wiring;
 use crate::core::environment::Environment;
 use crate::core::finding::Severity;
-use crate::core::settings::{Plan, TargetPlan};
+use crate::core::settings::{Fingerprint, Plan, TargetPlan};
 use crate::core::time::Boot;
 use crate::host::clock;
 use crate::host::load::{Loaded, load};
@@ -19,10 +20,26 @@ use crate::host::watch::Mark;
 /// A reading that takes longer hangs: the next one does not wait for it.
 const STUCK: Duration = Duration::from_secs(30);
 
+/// Why the config is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cause {
+    /// It was seen to change, or somebody asks.
+    Told,
+    /// It may have changed while nobody looked: at the start, or when events were lost.
+    Doubt,
+    /// The engine asks, or time does: what is lacking may be there by now.
+    Itself,
+}
+
 /// What a reading came to.
 pub(super) enum Verdict {
     Taken(Box<Plan>),
-    Refused { message: Arc<str>, lack: bool },
+    /// It was only possible that something had changed, and nothing has: what failed is not tried again for that.
+    Unchanged,
+    Refused {
+        message: Arc<str>,
+        lack: bool,
+    },
 }
 
 /// One who asked for a reload: the answer is what was taken, in a line, or all errors.
@@ -45,8 +62,9 @@ pub(super) struct Reload {
     /// Of the newest reading, and when it began; an older one that comes back after all counts for nothing.
     number: u64,
     began: Boot,
-    /// Told to the service manager: not one that the engine asked for by itself.
-    pub is_told: bool,
+    pub cause: Cause,
+    /// Of what was read last and taken.
+    content: Fingerprint,
     again: bool,
     askers: Vec<Asker>,
     next_askers: Vec<Asker>,
@@ -55,7 +73,8 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    pub fn new(config: PathBuf, env: Arc<Environment>, messages: &Messages) -> Self {
+    /// `content`: of what the running plan was read from.
+    pub fn new(config: PathBuf, env: Arc<Environment>, content: Fingerprint, messages: &Messages) -> Self {
         Self {
             config,
             env,
@@ -63,7 +82,8 @@ impl Reload {
             is_running: false,
             number: 0,
             began: Boot(0),
-            is_told: false,
+            cause: Cause::Itself,
+            content,
             again: false,
             askers: Vec::new(),
             next_askers: Vec::new(),
@@ -77,7 +97,7 @@ impl Reload {
     }
 
     /// Begins a reading on a thread; one under way is followed by another. True where it began now.
-    pub fn begin(&mut self, is_told: bool) -> bool {
+    pub fn begin(&mut self, cause: Cause) -> bool {
         let now = clock::now().boot;
         if self.is_running && now < self.began.plus(STUCK) {
             self.again = true;
@@ -90,7 +110,8 @@ impl Reload {
         self.number += 1;
         self.began = now;
         let number = self.number;
-        self.is_told = is_told;
+        // Who waits for it has asked.
+        self.cause = if self.next_askers.is_empty() { cause } else { Cause::Told };
         self.askers.append(&mut self.next_askers);
         let (config, env, messages) = (self.config.clone(), self.env.clone(), self.messages.clone());
         tokio::task::spawn_blocking(move || {
@@ -110,8 +131,8 @@ impl Reload {
     /// Judges what was read: a mistake in the text refuses it whole, and so does a lack that the running plan has not.
     pub fn judge(&mut self, loaded: Loaded, running: &Plan) -> Verdict {
         self.is_running = false;
-        let Loaded { mut plan, report, is_passing, .. } = loaded;
-        if let Some(plan) = plan.as_mut().filter(|_| !self.is_told) {
+        let Loaded { mut plan, report, is_passing, content, .. } = loaded;
+        if let Some(plan) = plan.as_mut().filter(|_| self.cause == Cause::Itself) {
             leave_to_delivery(plan, running);
         }
         let report = report.without_lacks(&running.lacks);
@@ -133,6 +154,10 @@ impl Reload {
         }
         match (plan, refused) {
             (Some(plan), None) => {
+                let is_same = std::mem::replace(&mut self.content, content) == content && self.last.is_none();
+                if self.cause == Cause::Doubt && is_same && Wiring::of(&plan) == Wiring::of(running) {
+                    return Verdict::Unchanged;
+                }
                 self.last = None;
                 for (_, line) in report.lines().filter(|(severity, _)| *severity == Severity::Warning) {
                     tracing::debug!("{line}");

@@ -15,7 +15,7 @@ use super::held::Held;
 use super::listeners::{Asked, Listeners};
 use super::looks::LookId;
 use super::once::take;
-use super::reload::{Reload, Verdict, needs_restart, sizes};
+use super::reload::{Cause, Reload, Verdict, needs_restart, sizes};
 use super::requests::{self, About};
 use super::runner::Runner;
 use super::start::start;
@@ -87,7 +87,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
         }
     }
     let (files, folders) = (loaded.watched_files().clone(), loaded.watched_folders().clone());
-    let Loaded { plan, report, is_passing, .. } = loaded;
+    let Loaded { plan, report, is_passing, content, .. } = loaded;
     let Some(plan) = plan else {
         let why = report.one_line().unwrap_or_default();
         if is_passing {
@@ -102,7 +102,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     };
     let (messages, inbox) = unbounded_channel();
     let env = Arc::new(env);
-    let reload = Reload::new(config, env, &messages);
+    let reload = Reload::new(config, env, content, &messages);
     let wiring = Arc::new(Wiring::of(&plan));
     let started = start(plan, Mode::Daemon, Worker::Daemon, &messages).and_then(|runner| {
         [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;
@@ -191,7 +191,7 @@ impl Daemon {
             self.settle();
             self.hasten_stop();
             if std::mem::take(&mut self.runner.reread) {
-                self.read_config(false);
+                self.read_config(Cause::Itself);
             }
             self.telling.tell(&mut self.runner, self.stop_at.is_some());
             if self.runner.finished || self.stop_at.is_some_and(|at| clock::now().boot >= at) {
@@ -213,9 +213,9 @@ impl Daemon {
                     Asked::Call(call) => self.ask(call),
                     Asked::Credential(wish) => credentials::take(&mut self.runner, wish),
                 },
-                () = self.watcher.changed(), if self.stop_at.is_none() => {
+                is_sure = self.watcher.changed(), if self.stop_at.is_none() => {
                     self.complain_of_watcher();
-                    self.read_config(true);
+                    self.read_config(if is_sure { Cause::Told } else { Cause::Doubt });
                 }
             }
         }
@@ -289,7 +289,7 @@ impl Daemon {
         }
         if self.watcher.trouble().is_some() && now.boot >= self.polled.plus(POLL) {
             self.polled = now.boot;
-            self.read_config(false);
+            self.read_config(Cause::Itself);
         }
     }
 
@@ -307,6 +307,8 @@ impl Daemon {
             // What the look found is taken in first.
             self.runner.work();
             over.into_iter().for_each(|call| self.call(call));
+            // A stop that is over otherwise is not over before they have their answers.
+            self.runner.work();
         }
     }
 
@@ -318,21 +320,32 @@ impl Daemon {
     }
 
     /// Begins to read the config; what is told stands between RELOADING=1 and READY=1.
-    fn read_config(&mut self, is_told: bool) {
+    fn read_config(&mut self, cause: Cause) {
         if self.stop_at.is_some() {
             return;
         }
         if self.settle_by.take().is_some() {
             self.end_reading();
         }
-        if self.reload.begin(is_told) && is_told && self.runner.state.is_ready() {
+        if self.reload.begin(cause) && self.reload.cause == Cause::Told {
+            self.tell_reloading();
+        }
+    }
+
+    fn tell_reloading(&mut self) {
+        if self.runner.state.is_ready() {
             self.telling.reloading();
         }
     }
 
     fn loaded(&mut self, loaded: Loaded, read_at: Mark) {
         self.watcher.set(loaded.watched_files(), loaded.watched_folders(), read_at);
-        match self.reload.judge(loaded, &self.runner.plan) {
+        let verdict = self.reload.judge(loaded, &self.runner.plan);
+        if self.reload.cause == Cause::Doubt && !matches!(verdict, Verdict::Unchanged) {
+            self.tell_reloading();
+        }
+        match verdict {
+            Verdict::Unchanged => {}
             Verdict::Taken(plan) => self.take_plan(*plan),
             Verdict::Refused { message, lack } => self.runner.push(Event::PlanRefused { message, lack }),
         }
@@ -348,7 +361,7 @@ impl Daemon {
         self.settle_by = None;
         self.end_reading();
         if self.reload.take_again() {
-            self.read_config(true);
+            self.read_config(Cause::Told);
         }
     }
 
@@ -369,7 +382,7 @@ impl Daemon {
         names::forget();
         self.about.loaded_at = clock::now().wall;
         let wiring = Arc::new(Wiring::of(&plan));
-        if self.reload.is_told {
+        if self.reload.cause != Cause::Itself {
             tracing::info!("the config is read: {}", sizes(&plan));
         }
         // Paths of [daemon] stay as they were at the start.

@@ -10,10 +10,10 @@ use super::facts::{self, Unread};
 use super::include;
 use crate::core::config::{self, FileRead, Raw, RawFormat, RawToken, Role, Wants};
 use crate::core::environment::Environment;
-use crate::core::facts::{ConfigFile, Facts};
+use crate::core::facts::{ConfigFile, Facts, FileFact};
 use crate::core::finding::{Finding, Place, Report, SourceText};
 use crate::core::plan::{self, Purpose};
-use crate::core::settings::{Plan, TokenName};
+use crate::core::settings::{Fingerprint, Plan, TokenName};
 
 /// A config file is at most this large: 100,000 tokens fit.
 pub(super) const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
@@ -28,6 +28,8 @@ pub struct Loaded {
     /// Something could not be looked at for a reason that passes (no memory, no descriptors, a disk or server that fails): what
     /// is told may be over at the next try, and is no mistake of the config.
     pub is_passing: bool,
+    /// Of the bytes of all files that were read: the same bytes, the same fingerprint.
+    pub content: Fingerprint,
     /// What to watch where there is no plan to say it.
     watched_files: BTreeSet<PathBuf>,
     watched_folders: BTreeSet<PathBuf>,
@@ -247,6 +249,7 @@ impl Reading {
             Wants::default()
         };
         let facts = Facts { config_files, ..facts::gather(wants, env) };
+        let content = self.content(&facts);
         let (plan, findings) = if readable {
             let planned = plan::plan(main, &self.raw, findings, &facts, env, purpose);
             (planned.plan, planned.findings)
@@ -265,7 +268,23 @@ impl Reading {
             .map(|text| SourceText::new(text.shown.clone(), &text.text, text.hidden.clone(), text.broken))
             .collect();
         let is_passing = self.is_passing || facts.is_passing;
-        Loaded { plan, report: Report::new(findings, &sources), is_passing, watched_files, watched_folders }
+        Loaded { plan, report: Report::new(findings, &sources), is_passing, content, watched_files, watched_folders }
+    }
+
+    fn content(&self, facts: &Facts) -> Fingerprint {
+        let of = |bytes: &[u8]| Fingerprint::of(bytes).0;
+        let configs = facts.config_files.iter().map(|file| &file.path).zip(&self.texts);
+        let mut all: Vec<_> = configs.map(|(path, text)| (path, Some(of(text.text.as_bytes())))).collect();
+        let read = |file: &FileFact| file.content.as_ref().ok().map(|bytes| of(bytes.expose()));
+        all.extend(facts.files.iter().map(|(path, file)| (path, read(file))));
+        all.sort_unstable();
+        let mut whole = Vec::new();
+        for (path, content) in all {
+            whole.extend_from_slice(&of(path.as_os_str().as_encoded_bytes()));
+            whole.push(u8::from(content.is_some()));
+            whole.extend_from_slice(&content.unwrap_or_default());
+        }
+        Fingerprint::of(&whole)
     }
 }
 

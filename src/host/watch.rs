@@ -97,9 +97,9 @@ impl Watcher {
         self.trouble.as_deref()
     }
 
-    /// Returns once something changed, about 10 ms after the last event of it and 100 ms after the first at the latest;
+    /// Returns once something changed or was asked for (true), or may have changed while nobody looked (false): about 10 ms after the last event of it and 100 ms after the first at the latest;
     /// later, by 5 s at most, while a watched file is being written. Cancel-safe.
-    pub async fn changed(&mut self) {
+    pub async fn changed(&mut self) -> bool {
         loop {
             let next = self.shared.lock().next(Instant::now());
             match next {
@@ -118,6 +118,7 @@ impl Watcher {
                 self.tell(|pending| pending.lose(Instant::now()));
             }
         }
+        batch.is_sure()
     }
 
     /// Has [`Watcher::changed`] return as soon as no watched file is being written: for SIGHUP and `renewd reload`.

@@ -48,6 +48,19 @@ fn in_place_and_by_rename() {
     assert!(daemon.alive());
 }
 
+/// A file is stamped by a clock that goes in steps of milliseconds: whether it was read before or after its last edit is
+/// not known then. It is read again, and where nothing is new nobody is told, and nothing is tried again for it.
+#[test]
+fn a_start_right_after_an_edit_is_no_reload() {
+    let sandbox = Sandbox::new();
+    sandbox.config(with_aud("old"));
+    let daemon = sandbox.start();
+    daemon.reloaded_by(|| drop(sandbox.config(with_aud("new"))));
+    assert_eq!(daemon.log().matches("the config is read").count(), 1, "{}", daemon.log());
+    assert_eq!((daemon.count("RELOADING=1"), daemon.count("READY=1")), (1, 2));
+    daemon.stop();
+}
+
 #[test]
 fn kubernetes_symlink_swaps_of_config_and_secret() {
     let sandbox = Sandbox::new();

@@ -29,6 +29,14 @@ pub(super) struct Batch {
     pub(super) folders: BTreeSet<PathBuf>,
     /// Events were lost: anything may have happened.
     pub(super) lost: bool,
+    pub(super) asked: bool,
+}
+
+impl Batch {
+    /// Something was seen to change, or a look at everything was asked for.
+    pub(super) fn is_sure(&self) -> bool {
+        self.asked || !self.paths.is_empty() || !self.folders.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -175,8 +183,8 @@ impl Pending {
 
     pub(super) fn tell(&mut self) -> Batch {
         self.span = None;
-        self.asked = false;
-        std::mem::take(&mut self.batch)
+        let asked = std::mem::take(&mut self.asked);
+        Batch { asked, ..std::mem::take(&mut self.batch) }
     }
 }
 
