@@ -216,6 +216,14 @@ fn place(folder: &Folder, draft: &str, name: &OsStr, group: Option<u32>, mode: u
     Ok(stat.st_ino)
 }
 
+/// All that stand in the queue of a socket that is about to be closed, which would reset them. The runtime may not know of
+/// the newest yet: the socket itself is asked.
+pub fn take_waiting(listener: UnixListener) -> impl Iterator<Item = UnixStream> {
+    let listener = listener.into_std().ok();
+    std::iter::from_fn(move || listener.as_ref()?.accept().ok())
+        .filter_map(|(stream, _)| stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)).ok())
+}
+
 /// Whether root or the daemon's own user is at the other end (SO_PEERCRED, unix(7)).
 ///
 /// # Errors

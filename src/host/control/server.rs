@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{LONGEST_REQUEST, Request, Response};
-use crate::host::socket::{Listening, SocketFile, is_owner};
+use crate::host::socket::{Listening, SocketFile, is_owner, take_waiting};
 
 /// A client must have sent its request by then.
 const REQUEST_TIME: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver
             biased;
             ended = &mut ended => {
                 if ended.is_ok() {
-                    take_waiting(listener, &desk);
+                    take_waiting(listener).for_each(|stream| desk.take(stream));
                 }
                 return;
             }
@@ -96,16 +96,6 @@ async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver
                 tracing::warn!("control socket: {error}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-        }
-    }
-}
-
-/// All that stand in the queue. The runtime may not know of the newest yet: the socket itself is asked.
-fn take_waiting(listener: UnixListener, desk: &Desk) {
-    let Ok(listener) = listener.into_std() else { return };
-    while let Ok((stream, _)) = listener.accept() {
-        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) {
-            desk.take(stream);
         }
     }
 }
