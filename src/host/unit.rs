@@ -2,21 +2,17 @@
 //! that others must know: its user, its groups, its folders (systemd.exec(5), systemd.unit(5)).
 //! Does not: talk to systemd, which need not run (a container, an image that is being made).
 
+mod files;
+mod name;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::account::Account;
+use files::Files;
+use name::Name;
 
-/// Where unit files lie, the strongest first (systemd.unit(5), "Unit File Load Path").
-const PLACES: [&str; 6] = [
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-    "/run/systemd/transient",
-];
 /// A unit file is never longer.
 const LARGEST: u64 = 256 * 1024;
 
@@ -64,26 +60,13 @@ fn group(name: &str) -> Option<u32> {
 
 /// The service that runs renewd for the config at this absolute path; one that stays (`run`) before one that does not.
 pub fn service_of(config: &Path) -> Option<Service> {
-    let files = unit_files(&PLACES.map(Path::new));
-    let mut found: Vec<Service> = files.iter().filter_map(|(name, file)| read(name, file, config)).collect();
-    found.sort_by_key(|service| !service.is_daemon);
-    found.into_iter().next()
+    service_among(&Files::of_this_machine(), config)
 }
 
-/// All service files by name: of each name the strongest.
-fn unit_files(places: &[&Path]) -> BTreeMap<String, PathBuf> {
-    let mut files = BTreeMap::new();
-    for place in places {
-        // Thousands of units come with a distribution; an administrator's own may have any name.
-        let is_vendors = place.starts_with("/usr/lib") || place.starts_with("/lib");
-        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".service") && (!is_vendors || name.contains("renewd")) {
-                files.entry(name).or_insert_with(|| entry.path());
-            }
-        }
-    }
-    files
+fn service_among(files: &Files, config: &Path) -> Option<Service> {
+    let mut found: Vec<Service> = files.iter().filter_map(|(name, file)| read(files, &name, file, config)).collect();
+    found.sort_by_key(|service| !service.is_daemon);
+    found.into_iter().next()
 }
 
 fn text_of(file: &Path) -> Option<String> {
@@ -94,28 +77,24 @@ fn text_of(file: &Path) -> Option<String> {
     fs::read_to_string(file).ok()
 }
 
-fn read(name: &str, file: &Path, config: &Path) -> Option<Service> {
+/// The service that this file is, where it runs renewd for the config; of a template the instance that does.
+fn read(files: &Files, name: &Name, file: &Path, config: &Path) -> Option<Service> {
+    // One that is masked is a link to /dev/null, or empty.
     let text = text_of(file).filter(|text| text.contains("renewd"))?;
-    let mut settings = Settings::default();
-    settings.read(&text);
-    for drop_in in drop_ins(name, &PLACES.map(Path::new)) {
-        settings.read(&text_of(&drop_in).unwrap_or_default());
+    let whole = |name: &Name| {
+        let mut settings = Settings::default();
+        settings.read(&text);
+        files.drop_ins(name).iter().for_each(|file| settings.read(&text_of(file).unwrap_or_default()));
+        settings
+    };
+    if !name.is_template() {
+        return whole(name).service(name, config);
     }
-    settings.service(name, config)
-}
-
-/// The drop-ins of a unit, in the order in which they count; of two with the same name the stronger place's.
-fn drop_ins(name: &str, places: &[&Path]) -> Vec<PathBuf> {
-    let mut files = BTreeMap::new();
-    for place in places {
-        for entry in fs::read_dir(place.join(format!("{name}.d"))).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if name.to_string_lossy().ends_with(".conf") {
-                files.entry(name).or_insert_with(|| entry.path());
-            }
-        }
-    }
-    files.into_values().collect()
+    let mut instances = whole(name).instances(name, config);
+    instances.extend(files.instances_with_drop_ins(name));
+    let units = instances.iter().map(|instance| name.with_instance(instance));
+    // An instance with a file of its own, which may be masked, is not the template's.
+    units.filter(|unit| !files.has(unit)).find_map(|unit| whole(&unit).service(&unit, config))
 }
 
 /// The settings of `[Service]`: the last value of each, or all where it is a list.
@@ -161,18 +140,30 @@ impl Settings {
         values.flat_map(|value| value.split_whitespace()).map(str::to_owned).collect()
     }
 
-    fn service(&self, name: &str, config: &Path) -> Option<Service> {
-        let usual = self
-            .words("Environment")
-            .into_iter()
-            .find_map(|word| word.trim_matches(['"', '\'']).strip_prefix("RENEWD_CONFIG=").map(str::to_owned));
-        let usual = usual.unwrap_or_else(|| "/etc/renewd/config.toml".into());
-        let (is_daemon, instance) =
-            self.0.get("ExecStart")?.iter().find_map(|line| runs(line, name, config, &usual))?;
-        let filled = |text: &str| match &instance {
-            Some(instance) => text.replace("%i", instance).replace("%I", instance),
-            None => text.to_owned(),
-        };
+    /// The config that is meant where the command line names none.
+    fn usual(&self) -> String {
+        let words = self.words("Environment");
+        let mut words = words.iter().map(|word| word.trim_matches(['"', '\'']));
+        let named = words.find_map(|word| word.strip_prefix("RENEWD_CONFIG="));
+        named.unwrap_or("/etc/renewd/config.toml").to_owned()
+    }
+
+    /// Instances of a template that may run for the config.
+    fn instances(&self, template: &Name, config: &Path) -> Vec<String> {
+        let lines = self.0.get("ExecStart").into_iter().flatten();
+        let usual = self.usual();
+        let named: Vec<String> = lines.filter_map(|line| Some(command(line, &usual)?.config)).collect();
+        // The config may be named through a link.
+        let real = config.canonicalize().ok();
+        let paths: Vec<&Path> = std::iter::once(config).chain(real.as_deref()).collect();
+        named.iter().flat_map(|named| paths.iter().flat_map(|path| template.instances(named, path))).collect()
+    }
+
+    fn service(&self, name: &Name, config: &Path) -> Option<Service> {
+        let usual = self.usual();
+        let commands = self.0.get("ExecStart")?.iter().filter_map(|line| command(line, &usual));
+        let command = commands.into_iter().find(|command| is_same(Path::new(&name.fill(&command.config)), config))?;
+        let filled = |text: &str| name.fill(text);
         let first = |key: &str, below: &str| {
             let folder = self.words(key).into_iter().next()?;
             let folder = folder.split(':').next().map(filled)?;
@@ -181,11 +172,7 @@ impl Settings {
         let user = self.last("User").map(filled).filter(|user| user != "root" && user != "0");
         let is_dynamic = self.last("DynamicUser").is_some_and(is_true);
         let ambient = self.words("AmbientCapabilities").iter().any(|word| word == "CAP_CHOWN");
-        let unit = match &instance {
-            Some(instance) => name.replacen('@', &format!("@{instance}"), 1),
-            None => name.to_owned(),
-        };
-        let dynamic_name = || is_dynamic.then(|| unit.trim_end_matches(".service").to_owned());
+        let dynamic_name = || is_dynamic.then(|| name.as_str().trim_end_matches(".service").to_owned());
         Some(Service {
             user: user.clone().or_else(dynamic_name),
             group: self.last("Group").map(filled),
@@ -194,8 +181,8 @@ impl Settings {
             state: first("StateDirectory", "/var/lib"),
             may_chown: ambient || (user.is_none() && !is_dynamic),
             is_dynamic,
-            is_daemon,
-            name: unit,
+            is_daemon: command.is_daemon,
+            name: name.as_str().to_owned(),
         })
     }
 }
@@ -211,8 +198,15 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     one == other || id(one).is_some_and(|one| Some(one) == id(other))
 }
 
-/// Whether a line of ExecStart= runs renewd for this config: as a daemon or once, and for which instance of a template.
-fn runs(line: &str, unit: &str, config: &Path, usual: &str) -> Option<(bool, Option<String>)> {
+/// A line of ExecStart= that runs renewd.
+struct Runs {
+    is_daemon: bool,
+    /// As it is written there.
+    config: String,
+}
+
+/// `None`: it runs something else. `usual`: the config where it names none.
+fn command(line: &str, usual: &str) -> Option<Runs> {
     let mut words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
     let program = words.next()?.trim_start_matches(['@', '-', ':', '+', '!', '|']);
     if Path::new(program).file_name()? != "renewd" {
@@ -227,24 +221,94 @@ fn runs(line: &str, unit: &str, config: &Path, usual: &str) -> Option<(bool, Opt
     let named = after.and_then(|at| words.get(at + 1).copied());
     let joined = words.iter().find_map(|word| word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c")));
     let named = named.or(joined.filter(|word| !word.is_empty())).unwrap_or(usual);
-    match named.split_once("%i").or_else(|| named.split_once("%I")).filter(|_| unit.contains("@.")) {
-        None => is_same(Path::new(named), config).then_some((is_daemon, None)),
-        Some((before, behind)) => {
-            let instance = config.to_str()?.strip_prefix(before)?.strip_suffix(behind)?;
-            let is_one = !instance.is_empty() && !instance.contains('/');
-            is_one.then(|| (is_daemon, Some(instance.to_owned())))
-        }
-    }
+    Some(Runs { is_daemon, config: named.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A machine with these files below its places (`etc/x.service`); a text that begins with `->` is a link.
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Files) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match text.strip_prefix("->") {
+                Some(to) => std::os::unix::fs::symlink(to, path).unwrap(),
+                None => fs::write(path, text).unwrap(),
+            }
+        }
+        let places = ["control", "etc", "run", "lib"].map(|place| root.path().join(place)).to_vec();
+        let files = Files::below(places);
+        (root, files)
+    }
+
     fn service(name: &str, texts: &[&str], config: &str) -> Option<Service> {
-        let mut settings = Settings::default();
-        texts.iter().for_each(|text| settings.read(text));
-        settings.service(name, Path::new(config))
+        let mut files = vec![(format!("lib/{name}"), texts[0])];
+        let drop_ins = texts[1..].iter().enumerate();
+        files.extend(drop_ins.map(|(number, text)| (format!("etc/{name}.d/{number}.conf"), *text)));
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        service_among(&machine(&files).1, Path::new(config))
+    }
+
+    const TEMPLATE: &str = include_str!("../../packaging/systemd/renewd@.service");
+    const BLUE: &str = "/etc/renewd/blue.toml";
+
+    fn user_of(files: &[(&str, &str)]) -> Option<String> {
+        service_among(&machine(files).1, Path::new(BLUE))?.user
+    }
+
+    #[test]
+    fn an_instances_own_settings_count() {
+        let user = |name: &'static str| format!("[Service]\nUser={name}\n");
+        let (a, b, c) = (user("a"), user("b"), user("c"));
+        let template = ("lib/renewd@.service", TEMPLATE);
+        assert_eq!(user_of(&[template]).as_deref(), Some("renewd"));
+        assert_eq!(user_of(&[template, ("etc/renewd@blue.service.d/u.conf", &a)]).as_deref(), Some("a"));
+        assert_eq!(user_of(&[template, ("etc/renewd@red.service.d/u.conf", &a)]).as_deref(), Some("renewd"));
+        // Of the same name: the stronger place, then the nearer name; those of all services are the weakest.
+        let both = [template, ("etc/renewd@.service.d/u.conf", &a), ("lib/renewd@blue.service.d/u.conf", &b)];
+        assert_eq!(user_of(&both).as_deref(), Some("a"));
+        let both = [template, ("etc/renewd@.service.d/u.conf", &a), ("etc/renewd@blue.service.d/u.conf", &b)];
+        assert_eq!(user_of(&both).as_deref(), Some("b"));
+        let all = [both[0], both[1], both[2], ("control/service.d/u.conf", &c)];
+        assert_eq!(user_of(&all).as_deref(), Some("b"));
+        // Of different names: the last in the alphabet.
+        let both = [template, ("etc/renewd@blue.service.d/a.conf", &a), ("etc/service.d/b.conf", &b)];
+        assert_eq!(user_of(&both).as_deref(), Some("b"));
+        let masked = [template, ("lib/renewd@.service.d/u.conf", &a), ("etc/renewd@.service.d/u.conf", "->/dev/null")];
+        assert_eq!(user_of(&masked).as_deref(), Some("renewd"));
+        // It may name the config only there.
+        let config = format!("[Service]\nExecStart=\nExecStart=/usr/bin/renewd run -c {BLUE}\nUser=a\n");
+        let (_machine, files) = machine(&[template, ("etc/renewd@sky.service.d/c.conf", &config)]);
+        assert_eq!(service_among(&files, Path::new(BLUE)).unwrap().name, "renewd@blue.service");
+        let (_machine, files) = machine(&[
+            ("lib/renewd@.service", &TEMPLATE.replace("/etc/renewd/%i", "/x/%i")),
+            ("etc/renewd@sky.service.d/c.conf", &config),
+        ]);
+        assert_eq!(service_among(&files, Path::new(BLUE)).unwrap().name, "renewd@sky.service");
+    }
+
+    #[test]
+    fn what_is_masked_runs_nothing_and_what_is_linked_does() {
+        let template = ("lib/renewd@.service", TEMPLATE);
+        assert_eq!(user_of(&[template, ("etc/renewd@.service", "->/dev/null")]), None);
+        assert_eq!(user_of(&[template, ("etc/renewd@blue.service", "->/dev/null")]), None);
+        assert_eq!(user_of(&[template, ("run/renewd@blue.service", "")]), None);
+        let own = format!("[Service]\nExecStart=/opt/renewd run -c {BLUE}\nUser=%p\n");
+        assert_eq!(user_of(&[template, ("etc/renewd@blue.service", &own)]).as_deref(), Some("renewd"));
+        let linked = [("opt/tokens.service", own.as_str()), ("etc/tokens.service", "->../opt/tokens.service")];
+        assert_eq!(user_of(&linked).as_deref(), Some("tokens"));
+        // A further name: the unit is still the one, with the drop-ins of both.
+        let alias = [
+            ("etc/tokens.service", own.as_str()),
+            ("etc/also.service", "->tokens.service"),
+            ("etc/also.service.d/u.conf", "[Service]\nSupplementaryGroups=%N\n"),
+        ];
+        let (_machine, files) = machine(&alias);
+        let found = service_among(&files, Path::new(BLUE)).unwrap();
+        assert_eq!((found.name.as_str(), found.supplementary), ("tokens.service", vec!["tokens".to_owned()]));
     }
 
     #[test]
