@@ -39,6 +39,11 @@ impl Home {
         self.keeper.account.as_ref().filter(|_| is_root && !account.is_root())
     }
 
+    /// The user whom root works as here.
+    pub fn acting_uid(&self) -> Option<u32> {
+        self.account().map(|(account, _)| account.uid)
+    }
+
     fn is_told(&self) -> Result<(), Exit> {
         match self.keeper.error.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
             None => Ok(()),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{Exit, Surroundings, offline, say};
-use crate::host::control::{ClientError, NO_PERMISSION, Request, Response, call};
+use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response, call_with_peer};
 use crate::host::keeper::{self, Meeting};
 use crate::host::load;
 
@@ -39,10 +39,21 @@ impl SocketArgs {
 
     /// Asks the first daemon that is there and keeps this config.
     pub fn ask(&self, around: &Surroundings, request: &Request, patience: Duration) -> Result<Response, ClientError> {
+        self.ask_whom(around, request, patience).map(|(response, _)| response)
+    }
+
+    /// The same, and who answers.
+    pub fn ask_whom(
+        &self,
+        around: &Surroundings,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<(Response, Peer), ClientError> {
         let (places, config) = self.places(around);
         let mut first = None;
         for place in places {
-            let answer = stranger(&place, config.as_deref()).and_then(|()| call(&place.socket, request, patience));
+            let answer =
+                stranger(&place, config.as_deref()).and_then(|()| call_with_peer(&place.socket, request, patience));
             match answer {
                 Err(error @ (ClientError::NotThere { .. } | ClientError::Stranger { .. })) => {
                     // A daemon that keeps something else tells more than a place where there is none.

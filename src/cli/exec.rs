@@ -4,15 +4,17 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use super::acting::Home;
 use super::ask::SocketArgs;
+use super::token::Usable;
 use super::{Exit, Surroundings, input, token};
-use crate::core::plan::Purpose;
-use crate::core::settings::Plan;
-use crate::host::keeper::Keeper;
-use crate::host::load::{find_config, load_for};
+use crate::core::config::RawFormat;
+use crate::host::account::{controller_of, user_name};
+use crate::host::load::{find_config, outline};
 
 /// Run a command with a fresh token in its environment
 ///
@@ -53,19 +55,14 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
         Ok(usable) => usable,
         Err(exit) => return exit.into(),
     };
-    let config = find_config(around.config.as_deref(), &around.env).ok();
-    let plan = config.and_then(|path| {
-        let env = Keeper::of(&path, &around.env).environment(&around.env);
-        load_for(&path, &env, Purpose::Command).plan
-    });
-    let variable = match variable_of(args, around, usable.variable.as_deref(), plan.as_ref()) {
+    let variable = match variable_of(args, around, &usable) {
         Ok(variable) => variable,
         Err(exit) => return exit.into(),
     };
     let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(64) };
     let mut command = Command::new(program);
     command.args(rest);
-    for secret in plan.iter().flat_map(|plan| &plan.secret_variables) {
+    for secret in &usable.secret_variables {
         command.env_remove(secret);
     }
     command.env(variable, usable.token.expose());
@@ -74,36 +71,53 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// What the command line says, else the config. Root's command is given no variable that somebody else chose: some of them
-/// (LD_PRELOAD, BASH_ENV) are as good as a program.
-fn variable_of(args: &Args, around: &Surroundings, told: Option<&str>, plan: Option<&Plan>) -> Result<String, Exit> {
+/// What the command line says, else what the config does. A command is given no variable that somebody else chose than who
+/// runs it, or root: some of them (LD_PRELOAD, BASH_ENV, PYTHONPATH) are as good as a program.
+fn variable_of(args: &Args, around: &Surroundings, usable: &Usable) -> Result<String, Exit> {
     if let Some(named) = &args.variable {
         return Ok(named.clone());
     }
-    let chosen = told.map(str::to_owned).unwrap_or_else(|| usual_variable(&args.name, plan));
-    let own = usual_variable(&args.name, None);
-    let is_users = || {
-        find_config(around.config.as_deref(), &around.env)
-            .is_ok_and(|path| rustix::process::geteuid().is_root() && Keeper::of(&path, &around.env).is_users())
-    };
-    if chosen != own && (variable(&chosen).is_err() || is_users()) {
-        eprintln!(
-            "error: the variable that the config names is not taken here, since root did not write that config: say --as VAR"
-        );
+    let usual = usual_variable(&args.name);
+    let Some(chosen) = usable.variable.as_ref().filter(|chosen| **chosen != usual) else { return Ok(usual) };
+    if variable(chosen).is_err() {
+        eprintln!("error: the variable that was told for this token is no name of a variable: say --as VAR");
         return Err(Exit::Usage);
     }
-    Ok(chosen)
+    let own = rustix::process::geteuid().as_raw();
+    let is_trusted = |uid: u32| uid == 0 || uid == own;
+    if usable.told_by.is_some_and(is_trusted) || configured(&args.name, around).as_ref() == Some(chosen) {
+        return Ok(chosen.clone());
+    }
+    let who = usable.told_by.map_or("a daemon of an unknown user".into(), |uid| format!("the user {}", user_name(uid)));
+    eprintln!(
+        "error: {who} chose the variable {chosen} for this token, and this runs as {}: say --as VAR ({chosen}, or another)",
+        user_name(own)
+    );
+    Err(Exit::Usage)
 }
 
-/// That of the token's first env output, else NAME in capitals, what no variable may hold as `_`, and `_TOKEN`.
-fn usual_variable(name: &str, plan: Option<&Plan>) -> String {
-    let env = plan.and_then(|plan| plan.env_variable(name)).map(str::to_owned);
-    env.unwrap_or_else(|| {
-        let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-        let made: String = name.chars().map(upper).collect();
-        let digit = made.starts_with(|c: char| c.is_ascii_digit());
-        format!("{}{made}_TOKEN", if digit { "_" } else { "" })
-    })
+/// What the config says that is at hand, where nobody but root and this user can change it. No secret is read for that.
+fn configured(name: &str, around: &Surroundings) -> Option<String> {
+    find_config(around.config.as_deref(), &around.env).ok()?;
+    let home = Home::of(around).ok()?;
+    let outlines = outline(&home.config, &home.env).ok()?;
+    let own = rustix::process::geteuid().as_raw();
+    let is_ours = |path: &PathBuf| controller_of(path).is_ok_and(|uid| uid.is_none_or(|uid| uid == own));
+    let token = outlines.tokens.into_iter().find(|token| token.name.as_str() == name)?;
+    let variable = |format: RawFormat| match format {
+        RawFormat::Env { variable, .. } => Some(variable.value),
+        _ => None,
+    };
+    let named = token.outputs.into_iter().find_map(|(_, format)| variable(format));
+    named.filter(|_| outlines.files.iter().all(is_ours))
+}
+
+/// NAME in capitals, what no variable may hold as `_`, and `_TOKEN`.
+fn usual_variable(name: &str) -> String {
+    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let made: String = name.chars().map(upper).collect();
+    let digit = made.starts_with(|c: char| c.is_ascii_digit());
+    format!("{}{made}_TOKEN", if digit { "_" } else { "" })
 }
 
 #[cfg(test)]
@@ -113,7 +127,7 @@ mod tests {
     #[test]
     fn the_usual_variable_is_one_that_sh_takes() {
         for (name, want) in [("sunbird", "SUNBIRD_TOKEN"), ("a.b-c", "A_B_C_TOKEN"), ("9x", "_9X_TOKEN")] {
-            assert_eq!(usual_variable(name, None), want);
+            assert_eq!(usual_variable(name), want);
             assert!(variable(want).is_ok());
         }
     }

@@ -18,7 +18,8 @@ use crate::core::secret::Secret;
 use crate::core::settings::{Format, Plan, TokenName};
 use crate::core::time::Wall;
 use crate::daemon::{self, Once};
-use crate::host::control::{ClientError, NO_PERMISSION, Request, Response};
+use crate::host::account::controller_of;
+use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response};
 use crate::host::load::load_for;
 
 /// Print a token, obtained first where it has too little life left
@@ -48,6 +49,9 @@ enum Shown {
     Token,
     Header,
     Json,
+    /// As `json`, with what `exec` must know besides: for this program alone, where it acts as another user.
+    #[value(hide = true)]
+    ForExec,
 }
 
 /// A token that a command may use.
@@ -56,8 +60,12 @@ pub(crate) struct Usable {
     pub token: Secret<String>,
     pub issued_at: Wall,
     pub expires_at: Option<Wall>,
-    /// That of its env output, as the daemon knows it.
+    /// That of its env output, as who answers knows it.
     pub variable: Option<String>,
+    /// Variables that hold secrets of the config, which a command is not to have.
+    pub secret_variables: Vec<String>,
+    /// The user who chose these; `None`: nobody knows.
+    pub told_by: Option<u32>,
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
@@ -74,11 +82,18 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     }
 }
 
+/// The second line of [`Shown::ForExec`].
+#[derive(serde::Serialize, serde::Deserialize)]
+struct ForExec {
+    variable: Option<String>,
+    secret_variables: Vec<String>,
+}
+
 fn print(usable: &Usable, shown: Shown) -> Result<(), String> {
     let format = match shown {
         Shown::Token => Format::Token,
         Shown::Header => Format::Header,
-        Shown::Json => Format::Json,
+        Shown::Json | Shown::ForExec => Format::Json,
     };
     let token = Rendered {
         name: &usable.name,
@@ -86,7 +101,16 @@ fn print(usable: &Usable, shown: Shown) -> Result<(), String> {
         issued_at: usable.issued_at,
         expires_at: usable.expires_at,
     };
-    let bytes = render([(token, &format)]).map_err(|error| error.to_string())?;
+    let mut bytes = render([(token, &format)]).map_err(|error| error.to_string())?;
+    if shown == Shown::ForExec {
+        let more = ForExec { variable: usable.variable.clone(), secret_variables: usable.secret_variables.clone() };
+        let line = serde_json::to_vec(&more).map_err(|error| error.to_string())?;
+        let mut both = Zeroizing::new(Vec::with_capacity(bytes.expose().len() + line.len() + 1));
+        both.extend_from_slice(bytes.expose().trim_ascii_end());
+        both.push(b'\n');
+        both.extend_from_slice(&line);
+        bytes = Secret::new(std::mem::take(&mut *both));
+    }
     let mut out = std::io::stdout().lock();
     let end: &[u8] = if bytes.expose().ends_with(b"\n") { b"" } else { b"\n" };
     out.write_all(bytes.expose()).and_then(|()| out.write_all(end)).map_err(|error| format!("cannot print: {error}"))
@@ -101,10 +125,10 @@ pub(crate) fn usable(
 ) -> Result<Usable, Exit> {
     let min_valid_ms = u64::try_from(min_valid.as_millis()).unwrap_or(u64::MAX);
     let request = Request::Token { name: name.into(), min_valid: min_valid_ms };
-    match socket.ask(around, &request, PATIENCE) {
+    match socket.ask_whom(around, &request, PATIENCE) {
         // A daemon of somebody else, which serves its own user and root alone, is as good as none.
-        Ok(response) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
-        Ok(response) => from_daemon(name, response),
+        Ok((response, _)) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
+        Ok((response, peer)) => from_daemon(name, response, peer),
         Err(ClientError::NotThere { .. } | ClientError::Stranger { .. } | ClientError::Refused { .. }) => {
             from_state(name, min_valid, around)
         }
@@ -115,7 +139,7 @@ pub(crate) fn usable(
     }
 }
 
-fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
+fn from_daemon(name: &str, response: Response, peer: Peer) -> Result<Usable, Exit> {
     match (response.token, TokenName::new(name)) {
         (Some(answer), Some(name)) => Ok(Usable {
             name,
@@ -123,6 +147,8 @@ fn from_daemon(name: &str, response: Response) -> Result<Usable, Exit> {
             issued_at: Wall(answer.issued_at),
             expires_at: answer.expires_at.map(Wall),
             variable: answer.variable,
+            secret_variables: answer.secret_variables,
+            told_by: (!peer.is_handed).then_some(peer.uid),
         }),
         _ => {
             response.errors.iter().for_each(say);
@@ -163,12 +189,20 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
     let names = once::named(&plan, &[name.to_owned()])?;
     let Some(name) = names.first().cloned() else { return Err(Exit::Usage) };
     let variable = plan.env_variable(name.as_str()).map(str::to_owned);
+    let secret_variables = plan.secret_variables.clone();
+    let told_by = controller_of(&plan.path).ok().map(|controller| controller.unwrap_or(0));
     let what = Once { names, ahead: Duration::ZERO, force: false, token: Some((name.clone(), min_valid)) };
     let end = daemon::once(plan, what, &|_, _| ()).map_err(|error| not_now(error.to_string()))?;
     match end.held {
-        Some(Ok(held)) => {
-            Ok(Usable { name, token: held.token, issued_at: held.issued_at, expires_at: held.expires_at, variable })
-        }
+        Some(Ok(held)) => Ok(Usable {
+            name,
+            token: held.token,
+            issued_at: held.issued_at,
+            expires_at: held.expires_at,
+            variable,
+            secret_variables,
+            told_by,
+        }),
         Some(Err(why)) => Err(not_now(why)),
         None => Err(not_now(format!("token {name} is not at hand"))),
     }
@@ -177,13 +211,13 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
 /// As root: the config's own user is asked for it, by this program. `None`: this process is that user.
 fn from_own_user(home: &Home, name: &str, min_valid: Duration) -> Option<Result<Usable, Exit>> {
     let min_valid = humantime::format_duration(min_valid).to_string();
-    let words = ["token", name, "--min-valid", &min_valid, "--format", "json"].map(OsStr::new);
+    let words = ["token", name, "--min-valid", &min_valid, "--format", "for-exec"].map(OsStr::new);
     let output = match home.output_of(&words)? {
         Ok(output) => output,
         Err(exit) => return Some(Err(exit)),
     };
     let printed = Zeroizing::new(output.stdout);
-    let answer = printed_token(&printed).filter(|_| output.status.success());
+    let answer = printed_token(&printed, home.acting_uid()).filter(|_| output.status.success());
     Some(answer.ok_or(match output.status.code() {
         Some(64) => Exit::Usage,
         Some(78) => Exit::WrongConfig,
@@ -191,8 +225,8 @@ fn from_own_user(home: &Home, name: &str, min_valid: Duration) -> Option<Result<
     }))
 }
 
-/// What `token --format json` prints.
-fn printed_token(printed: &[u8]) -> Option<Usable> {
+/// What `token --format for-exec` prints as that user.
+fn printed_token(printed: &[u8], uid: Option<u32>) -> Option<Usable> {
     #[derive(serde::Deserialize)]
     struct Printed {
         name: String,
@@ -200,7 +234,9 @@ fn printed_token(printed: &[u8]) -> Option<Usable> {
         issued_at: String,
         expires_at: Option<String>,
     }
-    let printed: Printed = serde_json::from_slice(printed).ok()?;
+    let mut lines = printed.splitn(2, |byte| *byte == b'\n');
+    let printed: Printed = serde_json::from_slice(lines.next()?).ok()?;
+    let more: ForExec = serde_json::from_slice(lines.next()?).ok()?;
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| Wall(at.as_millisecond()));
     let expires_at = match &printed.expires_at {
         Some(text) => Some(time(text)?),
@@ -211,6 +247,8 @@ fn printed_token(printed: &[u8]) -> Option<Usable> {
         token: Secret::new(printed.token.to_string()),
         issued_at: time(&printed.issued_at)?,
         expires_at,
-        variable: None,
+        variable: more.variable,
+        secret_variables: more.secret_variables,
+        told_by: uid,
     })
 }

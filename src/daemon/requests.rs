@@ -155,6 +155,7 @@ fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot:
 fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<Response>) {
     let receiver = runner.ask_token(name.clone(), min_valid, PATIENCE);
     let variable = runner.plan.env_variable(name.as_str()).map(str::to_owned);
+    let secret_variables = runner.plan.secret_variables.clone();
     tokio::spawn(async move {
         let response = match receiver.await {
             Ok(Ok(stored)) => Response {
@@ -164,6 +165,7 @@ fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, ans
                     issued_at: stored.issued_at.0,
                     expires_at: stored.expires_at.map(|at| at.0),
                     variable,
+                    secret_variables,
                 }),
                 ..Response::done()
             },

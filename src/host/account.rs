@@ -1,7 +1,7 @@
 //! Owns: user accounts: their names for messages, their groups, and working as one of them instead of as root.
 //! Does not: decide whose a config is (`keeper` does).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -155,7 +155,7 @@ impl Account {
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command.arg0("renewd").args(words).env_clear();
         // What stands in root's environment is root's: tokens and passwords often do.
-        let harmless = HANDED_ON.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        let harmless = HANDED_ON.iter().filter_map(|name| Some((*name, handed_on(name, std::env::var_os(name)?))));
         command.envs(harmless);
         command.envs(self.home.iter().map(|home| ("HOME", home)));
         command.envs(["USER", "LOGNAME"].iter().filter_map(|name| Some((name, self.name.as_ref()?))));
@@ -197,6 +197,26 @@ impl Account {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that ran it broke off")))
         })
     }
+}
+
+/// The value of a variable as another user may have it: of a proxy without the name and password that may be in its address
+/// (RFC 3986 3.2.1), which he could read in /proc/PID/environ.
+fn handed_on(name: &str, value: OsString) -> OsString {
+    if !name.to_ascii_lowercase().ends_with("_proxy") || name.eq_ignore_ascii_case("no_proxy") {
+        return value;
+    }
+    let Some(text) = value.to_str() else { return OsString::new() };
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // What cannot be taken apart for sure may hold it anywhere.
+    let Some((_, host)) = authority.rsplit_once('@') else {
+        return if rest.contains('@') { OsString::new() } else { value };
+    };
+    if path.contains('@') {
+        return OsString::new();
+    }
+    let colon = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{colon}{host}{path}").into()
 }
 
 /// A user number as messages show it: by its name, where it has one.
@@ -248,6 +268,21 @@ mod tests {
         let seen = Account::of_process(std::process::id()).unwrap();
         assert_eq!((own.uid, own.gid, own.may_chown), (seen.uid, seen.gid, seen.may_chown));
         assert!(own.groups.contains(&own.gid));
+    }
+
+    #[test]
+    fn a_proxys_password_is_not_handed_on() {
+        for (name, value, want) in [
+            ("https_proxy", "http://me:pw@proxy:3128/", "http://proxy:3128/"),
+            ("HTTPS_PROXY", "me:p%40w@proxy:3128", "proxy:3128"),
+            ("all_proxy", "socks5://a@b:pw@proxy", "socks5://proxy"),
+            ("http_proxy", "http://me:p/w@proxy", ""),
+            ("http_proxy", "http://proxy:3128", "http://proxy:3128"),
+            ("no_proxy", "a,b@c", "a,b@c"),
+            ("PATH", "/a@b", "/a@b"),
+        ] {
+            assert_eq!(handed_on(name, value.into()), *want, "{name}={value}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{ClientError, call, call_with_peer};
+pub use client::{ClientError, Peer, call, call_with_peer};
 pub use server::{Call, Connections, Server, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
@@ -88,6 +88,9 @@ pub struct TokenAnswer {
     /// That of its env output, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,
+    /// Variables that hold secrets of the daemon's config: a command is not to have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_variables: Vec<String>,
 }
 
 impl Response {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{self, Account};
-use super::control::{About, ClientError, Request, call, call_with_peer};
+use super::control::{About, ClientError, Peer, Request, call, call_with_peer};
 pub use super::unit::is_same;
 use super::unit::{self, Service};
 use super::{facts, load};
@@ -82,19 +82,18 @@ impl Keeper {
     pub fn of(path: &Path, env: &Environment) -> Self {
         let config = env.absolute_path(path);
         let service = unit::service_of(&config);
-        let found = places(&config, env, service.as_ref()).iter().find_map(|place| met(place, &config));
+        let places = places(&config, env, service.as_ref());
         let mut keeper = Self { config, daemon: None, service, account: None, error: None };
         match keeper.find_account(env) {
             Ok(account) => keeper.account = account,
             Err(error) => keeper.error = Some(error),
         }
-        keeper.believe(found);
+        // Whoever claims to be its daemon at an earlier place must not hide the true one.
+        let met = places.iter().filter_map(|place| met(place, &keeper.config));
+        if let Some((about, _)) = met.into_iter().find(|(_, peer)| keeper.is_credible(*peer)) {
+            keeper.believe(about);
+        }
         keeper
-    }
-
-    /// Whether somebody beside root could change the config.
-    pub fn is_users(&self) -> bool {
-        account::controller_of(&self.config) != Ok(None)
     }
 
     /// Nobody chooses by his own config whom root works as: where somebody beside root could change the config, it is he,
@@ -121,15 +120,18 @@ impl Keeper {
         Ok(is_proof.then(|| (Account::of_uid(meta.uid(), meta.gid()), ToldBy::State(folder))))
     }
 
-    /// A daemon's own process tells its groups and rights best. It counts where it is whom the config belongs to.
-    fn believe(&mut self, found: Option<(About, u32)>) {
-        let Some((about, peer)) = found else { return };
-        let own = rustix::process::geteuid().as_raw();
-        let expected = self.account.as_ref().map_or(own, |(account, _)| account.uid);
-        // A socket that the service manager listens at is root's.
-        if peer != expected && peer != 0 && own == 0 {
-            return;
-        }
+    fn expected(&self) -> u32 {
+        self.account.as_ref().map_or_else(|| rustix::process::geteuid().as_raw(), |(account, _)| account.uid)
+    }
+
+    /// A daemon counts where it is whom the config belongs to. A socket that the service manager listens at is root's.
+    fn is_credible(&self, peer: Peer) -> bool {
+        peer.uid == self.expected() || peer.uid == 0 || !rustix::process::geteuid().is_root()
+    }
+
+    /// A daemon's own process tells its groups and rights best.
+    fn believe(&mut self, about: About) {
+        let expected = self.expected();
         if let Some(process) = Account::of_process(about.pid).filter(|process| process.uid == expected) {
             self.account = Some((process, ToldBy::Daemon(about.pid)));
         }
@@ -230,7 +232,7 @@ fn places(config: &Path, env: &Environment, service: Option<&Service>) -> Vec<Me
 }
 
 /// A daemon of this config, and the user who listens there.
-fn met(place: &Meeting, config: &Path) -> Option<(About, u32)> {
+fn met(place: &Meeting, config: &Path) -> Option<(About, Peer)> {
     let (answer, peer) = call_with_peer(&place.socket, &Request::About, INTRODUCTION).ok()?;
     let about = answer.about.filter(|about| is_same(&about.config, config))?;
     Some((about, peer))

@@ -125,6 +125,8 @@ pub(crate) struct Outline {
 pub(crate) struct Outlines {
     /// Globs, absolute.
     pub include: Vec<PathBuf>,
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
     pub tokens: Vec<Outline>,
 }
 
@@ -142,6 +144,7 @@ pub(crate) fn outline(path: &Path, env: &Environment) -> Result<Outlines, String
         outputs: token.outputs.into_iter().map(|output| (output.path.value, output.format)).collect(),
     };
     Ok(Outlines {
+        files: reading.config_files.into_iter().map(|file| file.path).collect(),
         include: reading.raw.include.into_iter().map(|glob| glob.value).collect(),
         tokens: reading.raw.tokens.into_iter().map(outline).collect(),
     })

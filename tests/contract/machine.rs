@@ -35,6 +35,8 @@ pub const SERVICE: Who = Who { uid: RENEWD, groups: &[RENEWD], home: "/" };
 pub const SERVICE_IN_JOBS: Who = Who { uid: RENEWD, groups: &[RENEWD, JOBS], home: "/" };
 pub const PERSON: Who = Who { uid: ALICE, groups: &[ALICE], home: "/home/alice" };
 
+pub const PERSON_IN_JOBS: Who = Who { uid: ALICE, groups: &[ALICE, JOBS], home: "/home/alice" };
+
 impl Machine {
     /// `None`, and a word of it, without root.
     pub fn new(test: &str) -> Option<Self> {
@@ -139,7 +141,7 @@ impl Machine {
         self.folder(&runtime, 0o755, who.uid);
         self.folder(&state, 0o700, who.uid);
         let env = [("RUNTIME_DIRECTORY", runtime.as_str()), ("STATE_DIRECTORY", state.as_str())];
-        let log = self.sandbox.path(&format!("log-{folders}"));
+        let log = self.sandbox.path(&format!("log-{}", folders.replace('/', "-")));
         let mut command = self.command(who, &env, &["run", "-c", config]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log).expect("a log"));
         let child = command.spawn().expect("nsenter");

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use crate::machine::{ALICE, JOBS, Machine, PERSON, RENEWD, ROOT, SERVICE, SERVICE_IN_JOBS, owner_of};
+use crate::machine::{ALICE, JOBS, Machine, PERSON, PERSON_IN_JOBS, RENEWD, ROOT, SERVICE, SERVICE_IN_JOBS, owner_of};
 use crate::support::{Jwt, SECRET, until};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
@@ -279,6 +279,74 @@ fn a_users_config_has_no_power_over_root() {
     machine.run(ROOT, &["init", "--for", "kong", "--key", "k", "--name", "b", "-c", "/home/alice/n/c.toml"]).expect(1);
 }
 
+/// A daemon names the variable of `exec` too: it is believed where root and its user are the same, or root's own config says so.
+#[test]
+fn a_users_daemon_chooses_no_variable_for_root() {
+    let env =
+        |variable: &str| format!("[[token.a.output]]\nformat = \"env\"\npath = \"~/env\"\nvariable = \"{variable}\"\n");
+    let Some(machine) = Machine::new("a user's daemon") else { return };
+    machine.folder("/home/alice/out", 0o700, ALICE);
+    machine.put("/home/alice/secret", SECRET, 0o600, ALICE);
+    machine.put("/home/alice/c.toml", &config("~/out/a", &env("LD_PRELOAD")), 0o600, ALICE);
+    let hers = machine.service(PERSON, "/home/alice/c.toml", "alice");
+    until("the token is there", || machine.at("/home/alice/env").exists());
+    let socket = ["exec", "a", "--socket", "/run/alice/control.sock"];
+    let ran = machine.run(ROOT, &[&socket[..], &["--", "env"]].concat()).expect(64);
+    assert!(ran.stderr.contains("the user alice chose the variable LD_PRELOAD") && ran.stdout.is_empty(), "{ran:#?}");
+    let ran = machine.run(ROOT, &[&socket[..], &["--as", "MINE", "--", "sh", "-c", "echo $MINE"]].concat()).expect(0);
+    assert_eq!(ran.stdout.trim(), machine.read("/home/alice/out/a"));
+    // It is her own choice for herself.
+    let ran = machine.run(PERSON, &[&socket[..], &["--", "sh", "-c", "echo ran"]].concat()).expect(0);
+    assert!(ran.stdout.contains("ran"), "{ran:#?}");
+    hers.stop();
+}
+
+#[test]
+fn roots_own_config_chooses_the_variable_whoever_the_daemon_runs_as() {
+    let Some(machine) = machine("root's config", "") else { return };
+    let text = config("/run/renewd/a", "").replace("format = \"token\"", "format = \"env\"\nvariable = \"MINE\"");
+    let exec = ["exec", "a", "--", "sh", "-c", "test -n \"$MINE\" && echo ran"];
+    for (owner, code) in [(0, 0), (RENEWD, 64)] {
+        machine.put(CONFIG, &text, 0o644, owner);
+        let service = machine.service(SERVICE, CONFIG, "renewd");
+        until("the token is there", || machine.at("/run/renewd/a").exists());
+        let ran = machine.run(ROOT, &exec).expect(code);
+        assert_eq!(ran.stderr.contains("the user renewd chose the variable MINE"), code == 64, "{ran:#?}");
+        service.stop();
+        // The same from the state, as its user.
+        let ran = machine.run(ROOT, &exec).expect(code);
+        assert_eq!(ran.stdout.contains("ran"), code == 0, "{ran:#?}");
+    }
+}
+
+/// A daemon that claims the config at an earlier place hides nothing: the true one's groups count.
+#[test]
+fn the_true_daemon_is_found_behind_a_false_one() {
+    let Some(machine) = Machine::new("two daemons that claim a config") else { return };
+    let own = "/home/alice/c.toml";
+    let text = config("/home/alice/out/a", "").replace("format =", "mode = \"0640\"\ngroup = \"jobs\"\nformat =");
+    machine.folder("/home/alice/out", 0o700, ALICE);
+    machine.put("/home/alice/secret", SECRET, 0o600, ALICE);
+    machine.put(own, &text, 0o600, ALICE);
+    machine.folder("/run/first/renewd", 0o755, RENEWD);
+    machine.folder("/run/user/1990", 0o700, ALICE);
+    let _false = machine.program(SERVICE, &["python3", "-c", &claiming("/run/first/renewd/control.sock", own)]);
+    until("it listens", || machine.at("/run/first/renewd/control.sock").exists());
+    let service = machine.service(PERSON_IN_JOBS, own, "user/1990/renewd");
+    machine.run_in(ROOT, &[("XDG_RUNTIME_DIR", "/run/first")], &["check", "-c", own]).expect(0);
+    service.stop();
+    machine.run_in(ROOT, &[("XDG_RUNTIME_DIR", "/run/first")], &["check", "-c", own]).expect(78);
+}
+
+/// A program that listens there and says that it is the daemon of that config.
+fn claiming(socket: &str, config: &str) -> String {
+    format!(
+        "import json, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind('{socket}')\ns.listen()\n\
+         while True:\n    c, _ = s.accept()\n    c.recv(9999)\n    c.sendall(json.dumps({{'ok': True, 'exit': 0, 'about': \
+         {{'config': '{config}', 'pid': 1, 'state_dir': '/x', 'version': '0'}}}}).encode() + b'\\n')\n    c.close()\n"
+    )
+}
+
 /// Who listens at a socket says who he is, and the kernel is asked whether that is so.
 #[test]
 fn a_socket_of_somebody_else_is_not_believed() {
@@ -292,12 +360,9 @@ fn a_socket_of_somebody_else_is_not_believed() {
         0o600,
         ALICE,
     );
-    let fake = "import json, os, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind('/run/user/1990/renewd/control.sock')\ns.listen()\n\
-                while True:\n    c, _ = s.accept()\n    c.recv(9999)\n    c.sendall(json.dumps({'ok': True, 'exit': 0, 'about': \
-                {'config': '/home/alice/c.toml', 'pid': 1, 'state_dir': '/x', 'version': '0'}}).encode() + b'\\n')\n    c.close()\n";
-    machine.put("/home/alice/fake.py", fake, 0o644, ALICE);
-    let _fake = machine.program(PERSON, &["python3", "/home/alice/fake.py"]);
-    until("it listens", || machine.at("/run/user/1990/renewd/control.sock").exists());
+    let socket = "/run/user/1990/renewd/control.sock";
+    let _fake = machine.program(PERSON, &["python3", "-c", &claiming(socket, "/home/alice/c.toml")]);
+    until("it listens", || machine.at(socket).exists());
     let checked = machine.run(ROOT, &["check", "-c", "/home/alice/c.toml"]).expect(78);
     assert!(checked.stderr.contains("permission denied for the user alice"), "{checked:#?}");
 }

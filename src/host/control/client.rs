@@ -43,11 +43,19 @@ pub fn call(path: &Path, request: &Request, patience: Duration) -> Result<Respon
     call_with_peer(path, request, patience).map(|(response, _)| response)
 }
 
-/// The same, and the user who listens there (SO_PEERCRED, unix(7)).
+/// Who listens at a socket, as the kernel saw it when it was made to listen (SO_PEERCRED, unix(7)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    pub uid: u32,
+    /// The service manager listens, and another process answers: nobody knows as whom.
+    pub is_handed: bool,
+}
+
+/// The same, and who listens there.
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Result<(Response, u32), ClientError> {
+pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
     let mut stream = UnixStream::connect(path).map_err(|cause| {
         let path = path.to_path_buf();
         match cause.kind() {
@@ -69,5 +77,5 @@ pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Res
         return Err(broken("it closed the connection".into()));
     }
     let response = serde_json::from_slice(&answer).map_err(|error| broken(error.to_string()))?;
-    Ok((response, peer.uid.as_raw()))
+    Ok((response, Peer { uid: peer.uid.as_raw(), is_handed: peer.pid.is_init() }))
 }
