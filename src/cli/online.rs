@@ -12,6 +12,7 @@ use super::progress::Progress;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::host::clock;
+use crate::process::threads;
 use crate::source::net::Network;
 use crate::source::probe::{Shown, probe};
 use crate::source::{Given, SourceError};
@@ -20,7 +21,7 @@ type Tried = BTreeMap<TokenName, Result<Shown, SourceError>>;
 
 /// Tries all tokens of a plan; true if none failed.
 pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> io::Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = threads::runtime()?;
     let progress = Progress::of(around, "tokens tried", plan.tokens.len());
     let tried = runtime.block_on(all(plan, &progress));
     drop(progress);

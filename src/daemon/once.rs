@@ -16,6 +16,7 @@ use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::Boot;
 use crate::host::clock;
 use crate::host::store::Worker;
+use crate::process::threads;
 
 /// After SIGTERM, what is under way may take this long.
 const STOP: Duration = Duration::from_millis(1800);
@@ -59,7 +60,7 @@ pub(crate) type Told<'t> = &'t dyn Fn(usize, usize);
 /// # Errors
 /// The state cannot be opened: a daemon has it, or the machine refuses.
 pub(crate) fn once(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = threads::runtime()?;
     let end = runtime.block_on(all(plan, what, told));
     // A write that hangs is not waited for.
     runtime.shutdown_background();

@@ -33,6 +33,7 @@ use crate::host::names;
 use crate::host::store::Worker;
 use crate::host::systemd::Notifier;
 use crate::host::watch::{Mark, Watcher};
+use crate::process::threads;
 
 /// No sleep is longer: a step of the clock that nobody told of is noticed within 30 s.
 const LONGEST_SLEEP: Duration = Duration::from_millis(29_500);
@@ -55,7 +56,7 @@ pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
         tracing::warn!("the service manager cannot be told anything: {error}");
         Notifier::silent()
     });
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match threads::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot start: {error}");

@@ -1,10 +1,11 @@
 //! Owns: running a program to its end and leaving no process of it behind: its own process group, its time, SIGTERM and
 //! then SIGKILL. Hooks (host) and the source `command` both run programs, and neither room may name the other: so this
 //! is a room of its own, below both.
-//! Does not: decide what is run or what its end means, or give it an environment.
+//! Does not: decide what is run or what its end means, or give it an environment. `threads` are those of our own process.
 
 mod group;
 pub mod lines;
+pub(crate) mod threads;
 
 use std::future::Future;
 use std::io;
@@ -44,7 +45,7 @@ impl Running {
     pub fn start(mut command: Command) -> io::Result<Self> {
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(threads::explained)?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
         Ok(Self { child, group: Group::of(pid) })

@@ -34,3 +34,4 @@ mod state_removal;
 mod status;
 mod status_drawn;
 mod systemd;
+mod threads;

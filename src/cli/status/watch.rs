@@ -56,14 +56,14 @@ pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCo
     // The answer is waited for beside the drawing: signals are obeyed, and the time goes on, while a daemon hangs.
     let ended = thread::scope(|scope| {
         let asking = asking?;
-        scope.spawn(move || {
+        thread::Builder::new().spawn_scoped(scope, move || {
             for () in to_ask {
                 let said = ask(args, around, is_read);
                 if answer.send(said).is_err() || (&asking).write(&[0]).is_err() {
                     return;
                 }
             }
-        });
+        })?;
         watch.go(first, &wake, &waker)
     });
     match ended {

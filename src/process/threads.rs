@@ -1,0 +1,84 @@
+//! Owns: the runtime's threads for what may block. They are started once and kept, so that a limit of processes that is
+//! reached later (TasksMax=, a pids limit, RLIMIT_NPROC) takes none of them away.
+//! Does not: decide what runs on them.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// Threads that are there from the start. More are started while all of these are busy, as far as the system gives them.
+const KEPT: usize = 6;
+/// Threads at most: a folder that hangs takes one.
+const MOST: usize = 64;
+/// The system starts a thread within this, or has none.
+const START: Duration = Duration::from_secs(5);
+
+/// A runtime on this thread, with `KEPT` further threads for `spawn_blocking` that stay until it ends.
+///
+/// tokio lets a task wait for a busy thread where the system gives no further one (EAGAIN of clone(2)), but panics where it
+/// has none at all: therefore the first ones are made here.
+///
+/// # Errors
+/// The system gives no thread, or no descriptor for the runtime itself.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    // What tokio would panic with is an error here.
+    let probe = std::thread::Builder::new().spawn(|| ()).map_err(explained)?;
+    probe.join().map_err(|_| io::Error::other("a thread ended by a panic"))?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MOST)
+        .thread_keep_alive(Duration::MAX)
+        .thread_name("renewd-worker")
+        .build()?;
+    let gate = Arc::new(Gate::default());
+    let started = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for _ in 0..KEPT {
+            let gate = gate.clone();
+            runtime.spawn_blocking(move || gate.pass());
+        }
+    }));
+    let all = gate.open_for(KEPT);
+    if started.is_ok() && all {
+        return Ok(runtime);
+    }
+    runtime.shutdown_background();
+    Err(explained(io::ErrorKind::WouldBlock.into()))
+}
+
+/// EAGAIN of clone(2) in words; any other error as it is.
+pub(crate) fn explained(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return error;
+    }
+    let what = "the system gives no further thread or process: see TasksMax= of the unit, the container's limit of processes, \
+                or ulimit -u";
+    io::Error::new(io::ErrorKind::WouldBlock, what)
+}
+
+/// Holds each thread until all are there: or one of them would do the tasks of all.
+#[derive(Default)]
+struct Gate {
+    inside: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        inside.0 += 1;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(inside, |inside| !inside.1));
+    }
+
+    /// Lets all go on once `wanted` are there; whether they came.
+    fn open_for(&self, wanted: usize) -> bool {
+        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(inside, START, |inside| inside.0 < wanted);
+        let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        inside.1 = true;
+        self.changed.notify_all();
+        inside.0 >= wanted
+    }
+}
