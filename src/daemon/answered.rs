@@ -59,11 +59,11 @@ impl Runner {
         let before = self.not_granted.get(name).is_some_and(|before| before == missing);
         if missing.is_empty() {
             if self.not_granted.remove(name).is_some() {
-                tracing::info!("token {name}: the issuer grants all of its scope again");
+                tracing::info!(token = %name, "token {name}: the issuer grants all of its scope again");
             }
         } else if !before {
             let granted = obtained.scope.as_deref().unwrap_or_default();
-            tracing::warn!("token {name}: {}", scope::told(missing, granted));
+            tracing::warn!(token = %name, "token {name}: {}", scope::told(missing, granted));
             self.not_granted.insert(name.clone(), missing.clone());
         }
     }

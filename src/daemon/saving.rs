@@ -171,6 +171,7 @@ impl Saving {
         let why = self.trouble.as_deref().unwrap_or_default();
         for name in self.unsaved.iter().filter_map(successor_of) {
             tracing::error!(
+                token = %name,
                 "token {name}: the refresh token that its issuer gave last could not be kept, and is lost as this ends: {why}. If \
                  the issuer does not take the one before it any more, put a new first one into its file"
             );

@@ -46,6 +46,7 @@ where
     let answered = match send(0).await {
         Err(NetError { error, fate: Fate::Lost(at) }) if spends => {
             tracing::warn!(
+                token = %given.name,
                 "token {}: an answer was lost, and the refresh token is sent once more: {error}",
                 given.name
             );

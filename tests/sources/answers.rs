@@ -165,6 +165,12 @@ fn the_endpoints_words_are_shown_and_what_was_sent_is_not() {
     let server = Server::start(move |_| answer(401, "application/json", body));
     let error = refused(oauth2(&server.url("/token")));
     assert!(error.message.contains("401 Unauthorized: invalid_client: no such client: [masked], jobs"), "{error}");
+    // As it stood in the header, with and without its padding (RFC 7617 2).
+    let basic =
+        r#"{"error":"invalid_client","error_description":"am9iczpzd29yZGZpc2gtMQ== am9iczpzd29yZGZpc2gtMQ ends"}"#;
+    let server = Server::start(move |_| answer(401, "application/json", basic));
+    let error = refused(oauth2(&server.url("/token")));
+    assert!(error.message.contains("invalid_client: [masked]== [masked] ends"), "{error}");
     let long = format!(r#"{{"error_description":"{}"}}"#, "very long ".repeat(1000));
     let server = Server::start(move |_| answer(400, "application/json", long.clone()));
     assert!(refused(oauth2(&server.url("/token"))).message.len() < 1000);

@@ -158,8 +158,9 @@ impl Exchange<'_> {
 
     fn read(&self, exchanged: &Exchanged) -> Result<Obtained, SourceError> {
         let answer = &exchanged.answer;
+        let basic = client_auth::encoded(self.settings);
         if !answer.status.is_success() {
-            return Err(self.refused(answer, Refusal::of(answer, &self.sent())));
+            return Err(self.refused(answer, Refusal::of(answer, &self.sent(basic.as_ref()))));
         }
         let answered = match &self.settings.grant {
             Grant::JwtBearer(assertion) if asks_for_an_id_token(assertion) => Answered::read(&answer.body, &id_token()),
@@ -168,7 +169,7 @@ impl Exchange<'_> {
         let answered = match answered {
             Ok(answered) => answered,
             Err(problem) => {
-                let refusal = Refusal::of_success(answer, &self.sent());
+                let refusal = Refusal::of_success(answer, &self.sent(basic.as_ref()));
                 return Err(refusal.map_or_else(|| answer.unread(&problem), |refusal| self.refused(answer, refusal)));
             }
         };
@@ -183,14 +184,16 @@ impl Exchange<'_> {
     }
 
     /// The secrets that must not come back in a message. Assertions are known by their shape.
-    fn sent(&self) -> Vec<&str> {
+    fn sent<'s>(&'s self, basic: Option<&'s Secret<String>>) -> Vec<&'s str> {
         let client_secret = match &self.settings.client_auth {
             ClientAuth::Basic(secret) | ClientAuth::Post(secret) => Some(secret.expose().as_str()),
             _ => None,
         };
         let refresh_token = self.refresh_token.as_ref().map(|used| used.token.expose().as_str());
         let subject = self.subject.as_ref().map(|subject| subject.expose().as_str());
-        [client_secret, refresh_token, subject].into_iter().flatten().collect()
+        // It may come back without its padding.
+        let basic = basic.map(|value| value.expose().trim_end_matches('='));
+        [client_secret, basic, refresh_token, subject].into_iter().flatten().collect()
     }
 
     fn refused(&self, answer: &Answer, refusal: Refusal) -> SourceError {
