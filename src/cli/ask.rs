@@ -22,17 +22,28 @@ pub(crate) struct SocketArgs {
     socket: Option<PathBuf>,
 }
 
+/// The places to look at, in order.
+pub(crate) struct Places {
+    meetings: Vec<Meeting>,
+    /// The config whose daemon is looked for. Without one, any daemon will do.
+    config: Option<PathBuf>,
+}
+
 impl SocketArgs {
-    /// The places to look at, in order, and the config whose daemon is looked for. Without one, any daemon will do.
-    fn places(&self, around: &Surroundings) -> (Vec<Meeting>, Option<PathBuf>) {
+    /// Looks for them in the config and in all unit files: not to be done many times a second.
+    pub fn places(&self, around: &Surroundings) -> Places {
         if let Some(socket) = &self.socket {
-            return (vec![Meeting { socket: socket.clone(), is_named: true }], None);
+            return Places { meetings: vec![Meeting { socket: socket.clone(), is_named: true }], config: None };
         }
         match load::find_config(around.config.as_deref(), &around.env) {
-            Ok(config) => (keeper::meetings(&config, &around.env), Some(around.env.absolute_path(&config))),
+            Ok(config) => Places {
+                meetings: keeper::meetings(&config, &around.env),
+                config: Some(around.env.absolute_path(&config)),
+            },
             Err(_) => {
                 let sockets = load::default_control_sockets(&around.env);
-                (sockets.into_iter().map(|socket| Meeting { socket, is_named: false }).collect(), None)
+                let meetings = sockets.into_iter().map(|socket| Meeting { socket, is_named: false });
+                Places { meetings: meetings.collect(), config: None }
             }
         }
     }
@@ -49,11 +60,17 @@ impl SocketArgs {
         request: &Request,
         patience: Duration,
     ) -> Result<(Response, Peer), ClientError> {
-        let (places, config) = self.places(around);
+        self.places(around).ask(request, patience)
+    }
+}
+
+impl Places {
+    /// Asks the first daemon that is there and keeps this config; who answers is told too.
+    pub fn ask(&self, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
         let mut first = None;
-        for place in places {
+        for place in &self.meetings {
             let answer =
-                stranger(&place, config.as_deref()).and_then(|()| call_with_peer(&place.socket, request, patience));
+                stranger(place, self.config.as_deref()).and_then(|()| call_with_peer(&place.socket, request, patience));
             match answer {
                 Err(error @ (ClientError::NotThere { .. } | ClientError::Stranger { .. })) => {
                     // A daemon that keeps something else tells more than a place where there is none.

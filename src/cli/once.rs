@@ -52,7 +52,9 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     let lacks = lacks(&plan, &names);
     let what = Once { names, ahead: args.ahead, force: args.force, token: None };
     let progress = Progress::of(around, "tokens", 0);
-    let end = daemon::once(plan, what, &|done, all| progress.set(done, all)).map_err(|error| {
+    let end = daemon::once(plan, what, &|done, all| progress.set(done, all));
+    drop(progress);
+    let end = end.map_err(|error| {
         eprintln!("error: {error}");
         Exit::Failed
     })?;

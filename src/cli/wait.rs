@@ -41,6 +41,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let min_valid = u64::try_from(args.min_valid.as_millis()).unwrap_or(u64::MAX);
     let mut read_at = Instant::now();
     let mut is_by_timer = false;
+    let mut places = args.socket.places(around);
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let request = Request::Wait {
@@ -48,10 +49,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
             min_valid,
             timeout: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
         };
-        let answer = args.socket.ask(around, &request, left + Duration::from_secs(5));
+        let answer = places.ask(&request, left + Duration::from_secs(5)).map(|(response, _)| response);
         let Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) = &answer else { return finish(answer) };
         if !args.socket.is_named() && Instant::now() >= read_at {
             read_at = Instant::now() + READ;
+            places = args.socket.places(around);
             match read(args, around, min_valid) {
                 Ok(Some(true)) => return Exit::Done.into(),
                 Ok(by_timer) => is_by_timer = by_timer.is_some(),

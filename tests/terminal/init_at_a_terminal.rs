@@ -42,6 +42,28 @@ fn everything_is_asked_for_and_the_secret_is_not_shown() {
     assert_eq!(kept, format!("{SECRET}\n"));
 }
 
+/// Ctrl-Z leaves the shell a terminal that shows what is typed; the secret is hidden again when the program goes on.
+#[test]
+fn a_program_that_is_stopped_leaves_the_terminal_as_it_was() {
+    let sandbox = Sandbox::new();
+    let mut terminal = start(&sandbox, &["--for", "sunbird", "--key", "k1"]);
+    terminal.wait_for("The secret of that key (it is not shown): ");
+    until("the terminal is quiet", || !terminal.echoes());
+    terminal.send("\u{1a}");
+    until("the shell has its terminal again", || terminal.echoes());
+    let pid = rustix::process::Pid::from_raw(terminal.pid() as i32).expect("a pid");
+    until("it has stopped", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", terminal.pid())).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+    });
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("kill");
+    until("it is quiet again", || !terminal.echoes());
+    terminal.send(&format!("{SECRET}\r"));
+    terminal.wait_for("renewd check");
+    assert_eq!(terminal.end(), Some(0));
+    assert!(terminal.echoes() && !terminal.all().contains(SECRET), "{}", terminal.all());
+}
+
 #[test]
 fn what_was_given_is_not_asked_for() {
     let sandbox = Sandbox::new();

@@ -56,6 +56,10 @@ impl Terminal {
         Self { master, seen, from: 0, child }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn send(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).expect("it is read");
     }

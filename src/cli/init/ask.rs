@@ -116,18 +116,21 @@ impl Quiet {
             signal_hook::consts::SIGTERM,
             signal_hook::consts::SIGHUP,
             signal_hook::consts::SIGQUIT,
+            signal_hook::consts::SIGTSTP,
         ])
         .map_err(failed)?;
-        let (handle, restored) = (signals.handle(), before.clone());
+        let mut without = before.clone();
+        without.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+        let (handle, restored, again) = (signals.handle(), before.clone(), without.clone());
         std::thread::spawn(move || {
             for signal in signals.forever() {
                 let _ = tcsetattr(io::stdin(), OptionalActions::Now, &restored);
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
+                // It comes back from Ctrl-Z alone, when the shell lets the program go on.
+                let _ = tcsetattr(io::stdin(), OptionalActions::Now, &again);
             }
         });
         let quiet = Self { before, signals: handle };
-        let mut without = quiet.before.clone();
-        without.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
         tcsetattr(io::stdin(), OptionalActions::Now, &without).map_err(|error| failed(error.into()))?;
         Ok(quiet)
     }
