@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::files::Files;
+use super::files::{Files, Unseen};
 use super::history::{History, Told};
 use super::index::Index;
 use super::requests::About;
@@ -70,7 +70,7 @@ struct Row {
 struct Output {
     path: PathBuf,
     format: &'static str,
-    stamp: Option<Stamp>,
+    stamp: Result<Stamp, Unseen>,
     problem: Option<Arc<str>>,
 }
 
@@ -249,7 +249,7 @@ impl Row {
 
 impl Output {
     fn document(&self) -> Value {
-        let stamp = self.stamp.as_ref();
+        let stamp = self.stamp.as_ref().ok();
         json!({
             "path": self.path.display().to_string(),
             "format": self.format,
@@ -258,6 +258,7 @@ impl Output {
             "group": stamp.map(|stamp| names::group(stamp.gid())),
             "written_at": stamp.map(|stamp| stamp.written_at().rfc3339()),
             "problem": self.problem.as_deref(),
+            "unseen": self.stamp.err().map(Unseen::as_str),
         })
     }
 }

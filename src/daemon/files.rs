@@ -72,8 +72,32 @@ struct Known {
     /// The first is the content that landed last; writes that did not come back well may have landed still.
     digests: Vec<Fingerprint>,
     lines: Vec<Arc<LinePlan>>,
-    /// How the file stood when it was written, or looked at last. `None`: not known in this run, or it is gone.
+    /// How the file stood when it was written, or looked at last. `None`: `unseen` says why not.
     stamp: Option<Stamp>,
+    unseen: Unseen,
+}
+
+/// Why it is not known how a file stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Unseen {
+    /// Nobody has looked in this run.
+    #[default]
+    NotYet,
+    /// There is no such file.
+    Gone,
+    /// The look failed.
+    Failed,
+}
+
+impl Unseen {
+    /// As `status --json` says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotYet => "not_yet",
+            Self::Gone => "gone",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 pub(super) struct Files {
@@ -105,7 +129,8 @@ impl Files {
         let restored = kept.into_values().map(|target| {
             let path = target.path;
             let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
-            self.known.insert(path.clone(), Known { digests: target.digests, lines: lines.clone(), stamp: None });
+            self.known
+                .insert(path.clone(), Known { digests: target.digests, lines: lines.clone(), ..Known::default() });
             RestoredTarget { path, lines }
         });
         restored.collect()
@@ -230,9 +255,16 @@ impl Files {
         self.known.entry(path.clone()).or_default().stamp = Some(stamp);
     }
 
+    /// A look at a file found none, or failed.
+    pub fn not_found(&mut self, path: &TargetPath, unseen: Unseen) {
+        let known = self.known.entry(path.clone()).or_default();
+        (known.stamp, known.unseen) = (None, unseen);
+    }
+
     /// How a file stood when it was written, or looked at last.
-    pub fn stamp(&self, path: &TargetPath) -> Option<Stamp> {
-        self.known.get(path)?.stamp
+    pub fn stamp(&self, path: &TargetPath) -> Result<Stamp, Unseen> {
+        let known = self.known.get(path).ok_or(Unseen::NotYet)?;
+        known.stamp.ok_or(known.unseen)
     }
 
     /// Since when its folder does not answer a look.
@@ -246,6 +278,7 @@ impl Files {
         for Seen { path, was, now } in seen {
             let Some(known) = self.known.get_mut(&path).filter(|known| known.stamp == Some(was)) else { continue };
             known.stamp = now.ok().flatten();
+            known.unseen = if now.is_ok() { Unseen::Gone } else { Unseen::Failed };
             let found = match now {
                 Ok(None) => Found::Gone,
                 Ok(Some(now)) => Found::Changed { at: Some(now.changed_at()) },

@@ -89,14 +89,13 @@ impl Looks {
     pub fn begin(&self, folders: Vec<Folder>) {
         // What no thread has taken since the last time is in these again.
         self.shared.queue().waiting.retain(|look| look.asker.is_some());
+        let folders = self.that_answer(folders);
         self.queue(folders.into_iter().map(|folder| Look { folder, asker: None }).collect());
     }
 
     /// The same for somebody who waits: the last message bears this number. `None`: there is nothing to wait for.
     pub fn ask(&mut self, folders: Vec<Folder>) -> Option<LookId> {
-        let now = clock::now().boot;
-        let hangs = |folder: &Folder| self.unanswered_since(&folder.path, now, HANGS).is_some();
-        let folders: Vec<Folder> = folders.into_iter().filter(|folder| !hangs(folder)).collect();
+        let folders = self.that_answer(folders);
         if folders.is_empty() {
             return None;
         }
@@ -106,25 +105,24 @@ impl Looks {
         Some(self.last)
     }
 
-    /// Since when a folder does not answer.
-    pub fn hangs_since(&self, folder: &Path, now: Boot) -> Option<Boot> {
-        self.unanswered_since(folder, now, SLOW)
+    /// Those that do not hang by now.
+    fn that_answer(&self, folders: Vec<Folder>) -> Vec<Folder> {
+        let now = clock::now().boot;
+        let queue = self.shared.queue();
+        let hangs =
+            |folder: &Folder| queue.under_way.get(&folder.path).is_some_and(|(_, since)| since.plus(HANGS) <= now);
+        folders.into_iter().filter(|folder| !hangs(folder)).collect()
     }
 
-    fn unanswered_since(&self, folder: &Path, now: Boot, least: Duration) -> Option<Boot> {
+    /// Since when a folder does not answer.
+    pub fn hangs_since(&self, folder: &Path, now: Boot) -> Option<Boot> {
         let queue = self.shared.queue();
-        queue.under_way.get(folder).map(|(_, since)| *since).filter(|since| since.plus(least) <= now)
+        queue.under_way.get(folder).map(|(_, since)| *since).filter(|since| since.plus(SLOW) <= now)
     }
 
     fn queue(&self, looks: Vec<Look>) {
-        let now = clock::now().boot;
         let mut queue = self.shared.queue();
-        for look in looks {
-            let hangs = queue.under_way.get(&look.folder.path).is_some_and(|(_, since)| since.plus(HANGS) <= now);
-            if !hangs {
-                queue.waiting.push_back(look);
-            }
-        }
+        queue.waiting.extend(looks);
         let waiting = queue.waiting.len();
         if waiting == 0 {
             return;
@@ -158,8 +156,13 @@ impl Shared {
     fn work(&self, messages: &Messages) {
         while let Some(one) = self.take() {
             let Look { folder, asker } = one;
-            let seen = folder.look();
+            // A fault of ours must not make a folder one that hangs for ever.
+            let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| folder.look()));
             self.done(&folder.path);
+            let seen = looked.unwrap_or_default();
+            // The name service may hang, which says nothing of the folder.
+            folder.files.iter().map(|(_, was)| was).for_each(names::learn);
+            seen.iter().filter_map(|seen| seen.now.ok().flatten()).for_each(|now| names::learn(&now));
             let asked = asker.filter(|asker| asker.left.fetch_sub(1, Ordering::AcqRel) == 1).map(|asker| asker.id);
             if !seen.is_empty() || asked.is_some() {
                 // The daemon is gone: nobody waits for the answer.
@@ -220,7 +223,6 @@ impl Folder {
         let stamps = look(&self.path, file_names);
         let seen = self.files.iter().zip(stamps).filter_map(|((path, was), now)| {
             let now = now.map_err(drop);
-            names::learn(now.ok().flatten().as_ref().unwrap_or(was));
             (now != Ok(Some(*was))).then(|| Seen { path: path.clone(), was: *was, now })
         });
         seen.collect()

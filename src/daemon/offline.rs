@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::document::{Gathered, View};
-use super::files::rendered;
+use super::files::{Unseen, rendered};
 use super::history::History;
 use super::index::Index;
 use super::start::{Remembered, remember};
@@ -38,11 +38,14 @@ pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
             };
             let (problem, stamp) = match found {
                 Ok((problem, stamp)) => (problem, stamp),
-                Err(problem) => (Some(problem), None),
+                Err(problem) => (Some(problem), Err(Unseen::Failed)),
             };
-            if let Some(stamp) = stamp {
-                names::learn(&stamp);
-                files.found(&path, stamp);
+            match stamp {
+                Ok(stamp) => {
+                    names::learn(&stamp);
+                    files.found(&path, stamp);
+                }
+                Err(unseen) => files.not_found(&path, unseen),
             }
             events.push_back(match problem {
                 None => Event::Delivered { path, op, is_new: false },
@@ -55,7 +58,7 @@ pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
     Gathered::of(view, None, &[], names, true).response()
 }
 
-type Found = (Option<String>, Option<Stamp>);
+type Found = (Option<String>, Result<Stamp, Unseen>);
 
 /// What is wrong with a file, if anything, and how it stands.
 fn look(
@@ -69,13 +72,13 @@ fn look(
     let job = Job { path: path.clone(), spec, bytes, verify: true };
     let shown = shown.display();
     match deliver::standing(folder, &job).map_err(|error| error.to_string())? {
-        Standing::Exactly(stamp) => Ok((None, Some(stamp))),
-        Standing::Gone => Ok((Some(format!("{shown} is not there")), None)),
+        Standing::Exactly(stamp) => Ok((None, Ok(stamp))),
+        Standing::Gone => Ok((Some(format!("{shown} is not there")), Err(Unseen::Gone))),
         Standing::Other(stamp) => Ok((
             Some(format!(
                 "{shown} is not as renewd would write it: the newest token is not in it, or its mode or owner is another"
             )),
-            Some(stamp),
+            Ok(stamp),
         )),
     }
 }

@@ -2,18 +2,36 @@
 //! Does not: resolve the names that a config gives; see `facts`.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::deliver::Stamp;
 
-/// Names by number; `None`: it has none.
-type Known = BTreeMap<u32, Option<String>>;
+/// A name as far as it is known.
+#[derive(Clone)]
+enum Name {
+    /// Somebody asks for it, since then.
+    Asked(Instant),
+    Known(String),
+    None,
+}
 
-static USERS: Mutex<Known> = Mutex::new(Known::new());
-static GROUPS: Mutex<Known> = Mutex::new(Known::new());
+/// Names by number.
+type Known = BTreeMap<u32, Name>;
 
-fn known(names: &Mutex<Known>) -> MutexGuard<'_, Known> {
-    names.lock().unwrap_or_else(PoisonError::into_inner)
+/// One who needs a name for which another asks waits for so long; a name service that hangs has nobody else wait for it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+struct Names {
+    known: Mutex<Known>,
+    answered: Condvar,
+}
+
+static USERS: Names = Names { known: Mutex::new(Known::new()), answered: Condvar::new() };
+static GROUPS: Names = Names { known: Mutex::new(Known::new()), answered: Condvar::new() };
+
+fn known(names: &Names) -> MutexGuard<'_, Known> {
+    names.known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks for the names of a file's owner and group where they are not known yet. May block: not for the loop.
@@ -23,13 +41,25 @@ pub fn learn(stamp: &Stamp) {
     learn_one(&GROUPS, stamp.gid(), |gid| text(uzers::get_group_by_gid(gid)?.name()));
 }
 
-fn learn_one(names: &Mutex<Known>, number: u32, ask: impl Fn(u32) -> Option<String>) {
-    if known(names).contains_key(&number) {
-        return;
+fn learn_one(names: &Names, number: u32, ask: impl Fn(u32) -> Option<String>) {
+    let mut known = known(names);
+    match known.get(&number).cloned() {
+        None => {}
+        Some(Name::Asked(since)) => {
+            let left = PATIENCE.saturating_sub(since.elapsed());
+            let is_asked = |known: &mut Known| matches!(known.get(&number), Some(Name::Asked(_)));
+            // What came of it is seen by who shows the name.
+            drop(names.answered.wait_timeout_while(known, left, is_asked));
+            return;
+        }
+        Some(Name::Known(_) | Name::None) => return,
     }
+    known.insert(number, Name::Asked(Instant::now()));
     // Not under the lock: it may take long.
-    let name = ask(number);
-    known(names).insert(number, name);
+    drop(known);
+    let name = ask(number).map_or(Name::None, Name::Known);
+    self::known(names).insert(number, name);
+    names.answered.notify_all();
 }
 
 /// A user's name as far as it was learnt, else the number. Never blocks.
@@ -42,14 +72,16 @@ pub fn group(gid: u32) -> String {
     shown(&GROUPS, gid)
 }
 
-/// Names may have changed: each is asked for again.
+/// Names may have changed: each is asked for again, but those that are being asked for.
 pub fn forget() {
-    known(&USERS).clear();
-    known(&GROUPS).clear();
+    for names in [&USERS, &GROUPS] {
+        known(names).retain(|_, name| matches!(name, Name::Asked(_)));
+    }
 }
 
-fn shown(names: &Mutex<Known>, number: u32) -> String {
-    let known = known(names);
-    let name = known.get(&number).and_then(Option::as_ref);
-    name.map_or_else(|| number.to_string(), Clone::clone)
+fn shown(names: &Names, number: u32) -> String {
+    match known(names).get(&number) {
+        Some(Name::Known(name)) => name.clone(),
+        _ => number.to_string(),
+    }
 }

@@ -62,8 +62,8 @@ pub(super) struct Output {
     pub group: Option<String>,
     pub written_at: Option<Timestamp>,
     pub problem: Option<String>,
-    /// The document tells of the file itself.
-    pub told: bool,
+    /// Why nothing is told of the file itself.
+    pub unseen: Option<String>,
 }
 
 pub(super) struct Claims {
@@ -195,7 +195,7 @@ fn output(json: &Value) -> Output {
         group: text(json, "group"),
         written_at: time(json, "written_at"),
         problem: text(json, "problem"),
-        told: json.get("mode").is_some(),
+        unseen: text(json, "unseen"),
     }
 }
 

@@ -156,8 +156,7 @@ impl Page<'_> {
                 let [owner, group] = [owner, group].map(|name| name.as_deref().unwrap_or("?"));
                 parts.push(format!("{mode} {owner}:{group}"));
             }
-            (None, ..) if output.told => parts.push("there is no such file".into()),
-            (None, ..) => {}
+            (None, ..) => parts.extend(output.unseen.as_deref().and_then(unseen).map(str::to_owned)),
         }
         parts.extend(output.written_at.map(|at| format!("written {}", self.sheet.clock.both(at))));
         parts.join(", ")
@@ -196,5 +195,15 @@ impl Page<'_> {
                 self.lines.push(Line::of(tint, line));
             }
         }
+    }
+}
+
+/// Why nothing is told of a file. An older daemon does not say.
+fn unseen(why: &str) -> Option<&'static str> {
+    match why {
+        "gone" => Some("there is no such file"),
+        "failed" => Some("it could not be looked at"),
+        "not_yet" => Some("it was not looked at yet"),
+        _ => None,
     }
 }

@@ -218,7 +218,7 @@ fn rich() -> Value {
     ]);
     portal["outputs"].as_array_mut().expect("outputs").push(json!({
         "path": "/run/renewd/portal.env", "format": "env", "mode": null, "owner": null, "group": null,
-        "written_at": "2026-11-27T02:31:01Z", "problem": "somebody removed it",
+        "written_at": null, "problem": "somebody removed it", "unseen": "gone",
     }));
     status
 }
@@ -313,6 +313,12 @@ fn what_is_no_longer_current_says_so() {
     of_state["from"] = "state".into();
     known.hear(Ok(answer(of_state)), at("2026-11-27T03:03:00Z"));
     assert_eq!(told(&known, None), ["no daemon since 03:01:01 UTC (1m 59s ago)"]);
+    // A timer's tokens never had one.
+    let mut of_timer = Known::default();
+    let mut of_state = night();
+    of_state["from"] = "state".into();
+    of_timer.hear(Ok(answer(of_state)), at("2026-11-27T03:03:00Z"));
+    assert_eq!(told(&of_timer, None), ["no daemon answers: this is read from the state and the files"]);
     known.hear(Ok(answer(night())), at("2026-11-27T03:03:00Z"));
     assert!(told(&known, None).is_empty());
     known.hear(Ok(Response::failed(64, vec!["token x is not in the config".into()])), at("2026-11-27T03:03:00Z"));

@@ -103,6 +103,8 @@ pub(super) struct Known {
     at: Timestamp,
     /// The daemon is away since then, and how that was seen.
     gone: Option<(Timestamp, String)>,
+    /// One has answered.
+    was_there: bool,
     errors: Vec<String>,
 }
 
@@ -254,6 +256,7 @@ impl Known {
                 self.errors = errors(&response);
                 let from_state = response.status.as_ref().is_some_and(|status| status["from"] == "state");
                 if !from_state {
+                    self.was_there = true;
                     self.gone = None;
                 } else if self.gone.is_none() {
                     self.gone = Some((at, "this is read from the state and the files".into()));
@@ -276,6 +279,7 @@ impl Known {
         let last = clock.at(self.at);
         let from_state = self.status.as_ref().is_some_and(|status| status["from"] == "state");
         match (&self.gone, waits) {
+            (Some((_, how)), _) if from_state && !self.was_there => said.push(format!("no daemon answers: {how}")),
             (Some((since, _)), _) if from_state => said.push(format!("no daemon since {}", clock.both(*since))),
             (Some((since, why)), _) => {
                 said.push(format!("no daemon since {}: {why}; last known at {last}:", clock.both(*since)));
