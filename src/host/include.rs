@@ -120,6 +120,8 @@ impl Expanded {
                     let below = at.join(name);
                     if is_own_folder(&below) {
                         self.walk(below, parts);
+                    } else if self.is_folder(&below) {
+                        self.walk(below, rest);
                     }
                 }
             }
@@ -156,7 +158,7 @@ impl Expanded {
     }
 }
 
-/// No link is followed there: it could lead round in a circle.
+/// A folder that is no link. Through a link `**` goes one step: it could lead round in a circle.
 pub(super) fn is_own_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
