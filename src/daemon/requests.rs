@@ -36,7 +36,8 @@ pub(super) struct About {
     pub restart_needed: Vec<&'static str>,
 }
 
-/// Takes a request up; true where it asks for a reload. `deaf` says why a socket does not listen. Those that wait are answered by a task when the engine has answered.
+/// Takes a request up; true where it asks for a reload. `deaf` says why a socket does
+/// not listen, or a change would be seen late. Those that wait are answered by a task when the engine has answered.
 pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf: &[String], call: Call) -> bool {
     let Call { request, is_owner, answer } = call;
     let unknown = unknown_name(runner, &request);

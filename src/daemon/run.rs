@@ -47,8 +47,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 const TIMERLESS: Duration = Duration::from_secs(1);
 /// Those who wait at the control socket are told within this.
 const STOP_ANSWERS: Duration = Duration::from_millis(300);
-/// Where inotify is not to be had, the config is read again this often.
-const POLL: Duration = Duration::from_secs(60);
+/// What is watched is looked at this often, at a wake-up that is there anyway.
+const COMPARE: Duration = Duration::from_secs(58);
 
 /// Runs the daemon until it is told to stop; returns the exit code.
 pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
@@ -123,7 +123,6 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     watcher.set(&files, &folders, read_at);
     let mut daemon = Daemon::new(runner, reload, watcher, notifier, inbox, listeners);
     daemon.kept = kept;
-    daemon.complain_of_watcher();
     daemon.serve(signals, alarm).await
 }
 
@@ -138,7 +137,8 @@ struct Daemon {
     /// Tokens that an earlier run left and that are good still.
     kept: usize,
     steps: StepWatch,
-    polled: Boot,
+    /// When what is watched was compared with how it stood.
+    compared: Boot,
     /// When all files were looked at.
     looked: Boot,
     /// Requests that wait for a look at their files.
@@ -173,7 +173,7 @@ impl Daemon {
             about: About { started_at: now.wall, loaded_at: now.wall, restart_needed: Vec::new() },
             kept: 0,
             steps,
-            polled: now.boot,
+            compared: now.boot,
             looked: now.boot,
             held: Held::default(),
             settle_by: None,
@@ -215,7 +215,6 @@ impl Daemon {
                     Asked::Credential(wish) => credentials::take(&mut self.runner, wish),
                 },
                 is_sure = self.watcher.changed(), if self.stop_at.is_none() => {
-                    self.complain_of_watcher();
                     self.read_config(if is_sure { Cause::Told } else { Cause::Doubt });
                 }
             }
@@ -288,9 +287,9 @@ impl Daemon {
         if !self.listeners.problems.is_empty() {
             self.listeners.listen(&self.runner.plan.daemon);
         }
-        if self.watcher.trouble().is_some() && now.boot >= self.polled.plus(POLL) {
-            self.polled = now.boot;
-            self.read_config(Cause::Itself);
+        if now.boot >= self.compared.plus(COMPARE) && self.stop_at.is_none() {
+            self.compared = now.boot;
+            self.watcher.look();
         }
     }
 
@@ -314,7 +313,8 @@ impl Daemon {
     }
 
     fn call(&mut self, call: Call) {
-        if requests::take(&mut self.runner, &mut self.reload, &self.about, &self.listeners.problems, call) {
+        let deaf = [self.listeners.problems.clone(), self.watcher.troubles()].concat();
+        if requests::take(&mut self.runner, &mut self.reload, &self.about, &deaf, call) {
             // Not while a file is half written.
             self.watcher.ask();
         }
@@ -391,12 +391,6 @@ impl Daemon {
         self.runner.set_plan(Arc::new(plan));
         self.runner.push(Event::Plan(wiring));
         self.listeners.listen(&self.runner.plan.daemon);
-    }
-
-    fn complain_of_watcher(&self) {
-        if let Some(trouble) = self.watcher.trouble() {
-            tracing::warn!("{trouble}; the config is read again each minute");
-        }
     }
 
     fn next_wake(&self, now: Now) -> Boot {

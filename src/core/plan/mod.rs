@@ -99,14 +99,9 @@ pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTre
     files.into_iter().collect()
 }
 
-/// The includes' globs. Where a folder's name is wild, the folder above it: there any change counts.
+/// The includes' globs.
 pub(crate) fn watched_folders(raw: &Raw) -> BTreeSet<PathBuf> {
-    let wild = |part: &std::ffi::OsStr| part.to_string_lossy().contains(['*', '?', '[']);
-    let watched = |glob: &Path| match glob.parent() {
-        Some(folder) if folder.iter().any(wild) => folder.iter().take_while(|part| !wild(part)).collect(),
-        _ => glob.to_path_buf(),
-    };
-    raw.include.iter().map(|glob| watched(&glob.value)).collect()
+    raw.include.iter().map(|glob| glob.value.clone()).collect()
 }
 
 fn secret_variables(raw: &Raw) -> Vec<String> {

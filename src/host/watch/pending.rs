@@ -3,14 +3,14 @@
 //! Does not: read the clock or the events' source.
 
 use std::collections::{BTreeSet, HashMap};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind};
 
-use super::route::Routes;
+use super::route::Ways;
 
 /// A change is told this long after the last event of it ...
 const QUIET: Duration = Duration::from_millis(10);
@@ -21,21 +21,31 @@ const LINKED: Duration = Duration::from_millis(50);
 /// A file that is being written holds up a change for so long at most.
 pub(super) const WRITING: Duration = Duration::from_secs(5);
 
-/// What happened since the last change was told.
+/// Who is interested in what, by folders.
 #[derive(Default, Debug)]
-pub(super) struct Batch {
-    pub(super) paths: BTreeSet<PathBuf>,
-    /// Folders that were moved or removed.
-    pub(super) folders: BTreeSet<PathBuf>,
-    /// Events were lost: anything may have happened.
-    pub(super) lost: bool,
-    pub(super) asked: bool,
-}
+pub(super) struct Routes(HashMap<PathBuf, Vec<Arc<Ways>>>);
 
-impl Batch {
-    /// Something was seen to change, or a look at everything was asked for.
-    pub(super) fn is_sure(&self) -> bool {
-        self.asked || !self.paths.is_empty() || !self.folders.is_empty()
+impl Routes {
+    pub(super) fn of<'w>(all: impl Iterator<Item = &'w Arc<Ways>>) -> Self {
+        let mut routes: HashMap<PathBuf, Vec<Arc<Ways>>> = HashMap::new();
+        for ways in all {
+            for folder in ways.folders.keys() {
+                routes.entry(folder.clone()).or_default().push(ways.clone());
+            }
+        }
+        Self(routes)
+    }
+
+    fn matters(&self, path: &Path) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return false;
+        };
+        let interests = self.0.get(folder).into_iter().flatten().filter_map(|ways| ways.folders.get(folder));
+        interests.into_iter().any(|interest| interest.is_in(name))
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
     }
 }
 
@@ -46,18 +56,34 @@ pub(super) enum Next {
     Tell,
 }
 
+pub(super) struct Told {
+    pub(super) is_sure: bool,
+    /// What was moved, removed or replaced.
+    pub(super) moved: BTreeSet<PathBuf>,
+}
+
 #[derive(Default, Debug)]
 pub(super) struct Pending {
     pub(super) routes: Routes,
-    batch: Batch,
+    /// Whatever stands there was moved, removed or replaced: a watch of it is one of something else by now.
+    moved: BTreeSet<PathBuf>,
     /// First and last event of the change that was not told yet.
     span: Option<(Instant, Instant)>,
     /// Not to be debounced.
     asked: bool,
+    /// Something was seen to change, or a look at everything was asked for.
+    is_sure: bool,
     /// New files, until it is known whether they are being written.
     created: HashMap<PathBuf, Instant>,
     /// Files being written, and when they were last seen to change.
-    writing: HashMap<PathBuf, Instant>,
+    writing: HashMap<PathBuf, Writing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Writing {
+    at: Instant,
+    /// It may be a link that somebody reads: then nothing is closed after writing.
+    is_new: bool,
 }
 
 impl Pending {
@@ -69,10 +95,7 @@ impl Pending {
                 let path = event.paths.first();
                 path.is_some_and(|path| self.take_one(event.kind, path, now))
             }
-            Ok(_) | Err(_) => {
-                self.batch.lost = true;
-                self.touch(now)
-            }
+            Ok(_) | Err(_) => self.touch(now),
         }
     }
 
@@ -81,13 +104,15 @@ impl Pending {
             // Every reader of every neighbour opens: nothing is looked up for them.
             EventKind::Access(AccessKind::Open(_)) => {
                 if let Some((path, _)) = self.created.remove_entry(path) {
-                    self.writing.insert(path, now);
+                    self.writing.insert(path, Writing { at: now, is_new: true });
+                    return true;
                 }
                 false
             }
             EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => false,
             EventKind::Modify(ModifyKind::Data(_)) if self.matters(path) => {
-                self.writing.insert(path.to_owned(), now);
+                let writing = self.writing.entry(path.to_owned()).or_insert(Writing { at: now, is_new: false });
+                writing.at = now;
                 false
             }
             EventKind::Access(AccessKind::Close(AccessMode::Write)) if self.matters(path) => self.changed(path, now),
@@ -97,39 +122,33 @@ impl Pending {
             }
             EventKind::Create(kind) if self.matters(path) => self.appeared(kind, path, now),
             EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
-                let is_folder = self.routes.folders.contains_key(path);
-                if is_folder {
-                    self.batch.folders.insert(path.to_owned());
+                let counts = self.routes.is_folder(path) || self.matters(path);
+                if counts {
+                    self.moved.insert(path.to_owned());
                 }
-                (is_folder || self.matters(path)) && self.changed(path, now)
+                counts && self.changed(path, now)
             }
             _ => false,
         }
     }
 
     fn matters(&self, path: &Path) -> bool {
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return false;
-        };
-        let interest = self.routes.folders.get(folder);
-        interest.is_some_and(|interest| interest.is_in(name))
+        self.routes.matters(path)
     }
 
     /// A link is there whole. A file that was opened to be written comes as "created" too: the opening follows at once.
     fn appeared(&mut self, kind: CreateKind, path: &Path, now: Instant) -> bool {
-        let is_plain = kind != CreateKind::Folder
-            && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.nlink() == 1);
-        if is_plain {
-            self.created.insert(path.to_owned(), now);
-            return true;
+        if kind == CreateKind::Folder {
+            return self.changed(path, now);
         }
-        self.changed(path, now)
+        self.created.insert(path.to_owned(), now);
+        true
     }
 
     fn changed(&mut self, path: &Path, now: Instant) -> bool {
         self.created.remove(path);
         self.writing.remove(path);
-        self.batch.paths.insert(path.to_owned());
+        self.is_sure = true;
         self.touch(now)
     }
 
@@ -142,29 +161,31 @@ impl Pending {
     /// A change that nobody saw: to be told, without debounce.
     pub(super) fn ask(&mut self, now: Instant) {
         self.asked = true;
+        self.is_sure = true;
         self.touch(now);
     }
 
-    /// Everything may have changed.
+    /// Anything may have changed: what is read again tells.
     pub(super) fn lose(&mut self, now: Instant) {
-        self.batch.lost = true;
         self.touch(now);
     }
 
     /// When no watched file is being written any more, as far as can be told now.
     pub(super) fn written_at(&self, now: Instant) -> Option<Instant> {
-        let last = self.writing.values().map(|at| *at + WRITING).max();
+        let last = self.writing.values().map(|writing| writing.at + WRITING).max();
         last.filter(|end| *end > now)
     }
 
     pub(super) fn next(&mut self, now: Instant) -> Next {
-        self.writing.retain(|_, at| *at + WRITING > now);
-        let linked = self.created.extract_if(|_, at| *at + LINKED <= now);
-        let linked: Vec<PathBuf> = linked.map(|(path, _)| path).collect();
-        for path in linked {
-            self.changed(&path, now);
+        let given_up = self.writing.extract_if(|_, writing| writing.at + WRITING <= now);
+        let given_up = given_up.filter(|(_, writing)| writing.is_new).count();
+        let linked = self.created.extract_if(|_, at| *at + LINKED <= now).count();
+        if given_up + linked > 0 {
+            self.is_sure = true;
+            self.touch(now);
         }
-        let created = self.created.values().map(|at| *at + LINKED).min();
+        let new = self.writing.values().filter(|writing| writing.is_new).map(|writing| writing.at + WRITING);
+        let created = self.created.values().map(|at| *at + LINKED).chain(new).min();
         let Some((first, last)) = self.span else {
             return created.map_or(Next::Nothing, Next::At);
         };
@@ -172,6 +193,8 @@ impl Pending {
             true => first,
             false => (last + QUIET).min(first + LATEST),
         };
+        // A file that came just now may be half written.
+        due = self.created.values().map(|at| *at + LINKED).fold(due, Instant::max);
         if let Some(written) = self.written_at(now) {
             due = due.max(written.min(first + WRITING));
         }
@@ -181,25 +204,24 @@ impl Pending {
         }
     }
 
-    pub(super) fn tell(&mut self) -> Batch {
+    /// The change is told.
+    pub(super) fn tell(&mut self) -> Told {
         self.span = None;
-        let asked = std::mem::take(&mut self.asked);
-        Batch { asked, ..std::mem::take(&mut self.batch) }
+        self.asked = false;
+        Told { is_sure: std::mem::take(&mut self.is_sure), moved: std::mem::take(&mut self.moved) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::watch::route::{Interest, Kind};
+    use crate::host::watch::route::Interest;
 
     fn pending() -> Pending {
-        let mut interest = Interest::default();
-        interest.names.insert("a".into(), Kind::File);
-        interest.names.insert("b".into(), Kind::File);
-        let mut pending = Pending::default();
-        pending.routes.folders.insert("/f".into(), interest);
-        pending
+        let patterns = ["[a-b]"].map(|glob| glob::Pattern::new(glob).unwrap()).into();
+        let interest = Interest { patterns, ..Interest::default() };
+        let ways = Arc::new(Ways { folders: [("/f".into(), interest)].into() });
+        Pending { routes: Routes::of([&ways].into_iter()), ..Pending::default() }
     }
 
     fn event(kind: EventKind, path: &str) -> notify::Result<Event> {
@@ -290,25 +312,24 @@ mod tests {
 
     #[test]
     fn a_new_file_is_being_written_from_its_opening_on_and_a_link_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a");
-        std::fs::write(&file, "").unwrap();
-        let mut interest = Interest::default();
-        interest.names.insert("a".into(), Kind::Missing);
-        let (mut pending, start) = (Pending::default(), Instant::now());
-        let folders = &mut pending.routes.folders;
-        folders.insert(folder.path().to_owned(), interest);
-        let path = file.to_str().unwrap();
+        let (mut pending, start) = (pending(), Instant::now());
+        let path = "/f/a";
         let created = event(EventKind::Create(CreateKind::File), path);
         pending.take(&created, start);
         pending.take(&event(OPENED, path), start);
         assert!(pending.written_at(after(start, 1)).is_some());
-        assert_eq!(pending.next(after(start, 1000)), Next::Nothing);
+        assert_eq!(pending.next(after(start, 1000)), Next::At(after(start, 5000)));
         pending.take(&event(CLOSED, path), after(start, 1000));
         assert_eq!(pending.next(after(start, 1010)), Next::Tell);
         pending.tell();
         pending.take(&created, start);
         assert_eq!(pending.next(start), Next::At(after(start, 50)));
         assert_eq!(pending.next(after(start, 60)), Next::At(after(start, 70)));
+        assert_eq!(pending.next(after(start, 70)), Next::Tell);
+        pending.tell();
+        // A link that somebody reads at once.
+        pending.take(&created, start);
+        pending.take(&event(OPENED, path), start);
+        assert_eq!(pending.next(after(start, 5000)), Next::At(after(start, 5010)));
     }
 }

@@ -1,13 +1,17 @@
-//! Owns: the way to a file: each name that is looked up on it, in the folder where it really stands.
+//! Owns: the way to a file: each name that is looked up on it, in the folder where it really stands, with how it stood.
 //! A link on the way leads on; what is missing ends it, and is waited for where it would appear.
 //! Does not: watch anything, or hold a file open.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use glob::Pattern;
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+
+use crate::host::include::{self, Part};
 
 /// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,68 +33,99 @@ impl Mark {
         Self(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec))
     }
 
-    fn of_change(stat: &Stat) -> Self {
-        Self(i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec))
+    fn of_change(stat: &Metadata) -> Self {
+        Self(i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec()))
     }
 }
 
-/// What matters in one folder.
-#[derive(Default, Debug)]
-pub(super) struct Interest {
-    /// Names that lead to a watched file, with what stood there when the way was walked.
-    pub(super) names: HashMap<OsString, Kind>,
-    /// Any name that matches one of these.
-    pub(super) patterns: Vec<Pattern>,
-    /// Without a watch here a change would be missed; else it only tells when the folder itself is moved.
-    pub(super) needed: bool,
+/// How a name stood: what tells by a look that it was replaced, written, mounted over, or leads elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stamp {
+    pub(super) kind: Kind,
+    /// Device and inode.
+    pub(super) id: (u64, u64),
+    /// Of a folder neither counts: its names come and go.
+    size: u64,
+    changed: Mark,
+    /// It is mounted by itself: a watch of its folder does not tell of it.
+    pub(super) is_mounted: bool,
 }
 
-impl Interest {
-    pub(super) fn is_in(&self, name: &OsStr) -> bool {
-        self.names.contains_key(name) || self.is_included(name)
-    }
-
-    pub(super) fn is_included(&self, name: &OsStr) -> bool {
-        !self.patterns.is_empty() && {
-            let name = name.to_string_lossy();
-            self.patterns.iter().any(|pattern| pattern.matches(&name))
+impl Stamp {
+    /// Follows no link.
+    fn of(path: &Path) -> Self {
+        let Ok(stat) = path.symlink_metadata() else {
+            return Self { kind: Kind::Missing, id: (0, 0), size: 0, changed: Mark(0), is_mounted: false };
+        };
+        let kind = match stat.file_type() {
+            kind if kind.is_symlink() => Kind::Link,
+            kind if kind.is_dir() => Kind::Folder,
+            _ => Kind::File,
+        };
+        let counts = kind != Kind::Folder;
+        Self {
+            kind,
+            id: (stat.dev(), stat.ino()),
+            size: if counts { stat.size() } else { 0 },
+            changed: if counts { Mark::of_change(&stat) } else { Mark(0) },
+            is_mounted: kind == Kind::File && is_mounted(path),
         }
     }
 }
 
-/// All ways to all watched files, by the folders they lead through.
-#[derive(Default, Debug)]
-pub(super) struct Routes {
-    pub(super) folders: HashMap<PathBuf, Interest>,
-    /// Something on the way to a file that is new here changed at or after the mark: the file may have been read before.
-    pub(super) is_late: bool,
+/// Where the kernel does not say it (before 5.8) it is taken for one that is not.
+fn is_mounted(file: &Path) -> bool {
+    let stat = rustix::fs::statx(CWD, file, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Links that are followed to one file; the kernel's own limit (path_resolution(7)).
-const LINKS: usize = 40;
+/// What matters in one folder.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(super) struct Interest {
+    /// Names that lead to a watched file.
+    pub(super) names: HashMap<OsString, Stamp>,
+    /// Any name that matches one of these.
+    pub(super) patterns: Vec<Pattern>,
+    /// Without a watch here a change would be missed; else it only tells when the folder itself is moved.
+    pub(super) needed: bool,
+    /// Device and inode.
+    pub(super) id: (u64, u64),
+}
 
-/// Walks to `files` and to the folders of `includes` (a folder, or one with a glob behind it). Whatever `is_new` names is
-/// compared with the mark.
-pub(super) fn walk(
-    files: &BTreeSet<PathBuf>,
-    includes: &BTreeSet<PathBuf>,
-    is_new: impl Fn(&Path) -> bool,
-    mark: Mark,
-) -> Routes {
-    let mut walker = Walker { routes: Routes::default(), known: HashMap::new(), mark: None };
-    for file in files {
-        walker.mark = is_new(file).then_some(mark);
-        walker.follow(file, LINKS);
+impl Interest {
+    pub(super) fn is_in(&self, name: &OsStr) -> bool {
+        self.names.contains_key(name) || self.patterns.iter().any(|pattern| include::matches(pattern, name))
     }
-    for include in includes {
-        walker.mark = is_new(include).then_some(mark);
-        walker.include(include);
+}
+
+/// The ways to some of the files, by the folders they lead through.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(super) struct Ways {
+    pub(super) folders: HashMap<PathBuf, Interest>,
+}
+
+impl Ways {
+    /// Whether anything that these and the older ones lead through stands otherwise than it did then.
+    pub(super) fn differ_from(&self, older: &Self) -> bool {
+        let differs = |(path, now): (&PathBuf, &Interest)| {
+            older.folders.get(path).is_some_and(|then| {
+                let stands = |(name, stamp): (&OsString, &Stamp)| then.names.get(name).is_none_or(|old| old == stamp);
+                // Where any name may come, all that are there are in `names`.
+                let is_listed = !now.patterns.is_empty() && now.patterns == then.patterns;
+                !now.names.iter().all(stands)
+                    || is_listed
+                        && (now.names.len() != then.names.len()
+                            || !now.names.keys().all(|name| then.names.contains_key(name)))
+            })
+        };
+        self.folders.iter().any(differs)
     }
-    walker.routes.folders.retain(|folder, interest| {
-        let deep = folder.components().count() > 2;
-        (interest.needed || deep) && !is_virtual(folder)
-    });
-    walker.routes
+}
+
+/// Whether a folder is worth a watch.
+pub(super) fn is_worth(folder: &Path, interest: &Interest) -> bool {
+    let deep = folder.components().count() > 2;
+    (interest.needed || deep) && !is_virtual(folder)
 }
 
 /// Folders that the kernel makes up: nothing is delivered there, and everybody opens files in them.
@@ -98,14 +133,53 @@ fn is_virtual(folder: &Path) -> bool {
     ["/proc", "/sys", "/dev"].iter().any(|root| folder.starts_with(root)) && !folder.starts_with("/dev/shm")
 }
 
-struct Walker {
-    routes: Routes,
+/// Links that are followed to one file; the kernel's own limit (path_resolution(7)).
+const LINKS: usize = 40;
+
+/// What is walked to together.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Errand {
+    pub(super) files: Vec<PathBuf>,
+    /// Globs.
+    pub(super) includes: Vec<PathBuf>,
+    /// Those that are new here are compared with the mark.
+    pub(super) is_new: BTreeSet<PathBuf>,
+    pub(super) mark: Option<Mark>,
+}
+
+/// What was found on the way.
+#[derive(Debug)]
+pub(super) struct Walked {
+    pub(super) ways: Ways,
+    /// Something on the way to a file that is new here changed at or after the mark: the file may have been read before.
+    pub(super) is_late: bool,
+}
+
+/// Walks to all files of an errand. `step` is called before each look.
+pub(super) fn walk(errand: &Errand, step: &dyn Fn()) -> Walked {
+    let mut walker = Walker { ways: Ways::default(), is_late: false, known: HashMap::new(), mark: None, step };
+    let mark = |path: &Path| errand.mark.filter(|_| errand.is_new.contains(path));
+    for file in &errand.files {
+        walker.mark = mark(file);
+        walker.follow(file, LINKS);
+    }
+    for include in &errand.includes {
+        walker.mark = mark(include);
+        walker.include(PathBuf::from("/"), &include::parts(include));
+    }
+    Walked { ways: walker.ways, is_late: walker.is_late }
+}
+
+struct Walker<'s> {
+    ways: Ways,
+    is_late: bool,
     /// Folders as they are named -> where they really are. Most files share their folder.
     known: HashMap<PathBuf, Option<PathBuf>>,
     mark: Option<Mark>,
+    step: &'s dyn Fn(),
 }
 
-impl Walker {
+impl Walker<'_> {
     /// Where `path` really is, if it is there.
     fn follow(&mut self, path: &Path, links: usize) -> Option<PathBuf> {
         match path.components().next_back()? {
@@ -135,77 +209,96 @@ impl Walker {
     /// Looks `name` up in `folder`, where it really is.
     fn step(&mut self, folder: PathBuf, name: &OsStr, links: usize) -> Option<PathBuf> {
         let path = folder.join(name);
-        let kind = self.look(&path);
-        if kind == Kind::Missing {
+        (self.step)();
+        let stamp = Stamp::of(&path);
+        match stamp.kind {
+            Kind::Link | Kind::File => self.compare(Some(stamp.changed)),
             // It may have been there when it was read: then its folder changed since.
-            self.compare(rustix::fs::lstat(&folder).ok().as_ref());
+            Kind::Missing => self.compare_folder(&folder),
+            Kind::Folder => {}
         }
-        let target = match kind {
+        let target = match stamp.kind {
             Kind::Link => std::fs::read_link(&path).ok().map(|to| folder.join(to)),
             _ => None,
         };
-        let interest = self.routes.folders.entry(folder).or_default();
-        interest.names.insert(name.to_owned(), kind);
-        interest.needed |= kind != Kind::Folder;
-        match kind {
+        let interest = self.interest(folder);
+        interest.names.insert(name.to_owned(), stamp);
+        interest.needed |= stamp.kind != Kind::Folder;
+        match stamp.kind {
             Kind::Missing => None,
             Kind::Link => self.follow(&target?, links.checked_sub(1)?),
             Kind::Folder | Kind::File => Some(path),
         }
     }
 
-    fn look(&mut self, path: &Path) -> Kind {
-        let stat = rustix::fs::lstat(path).ok();
-        let kind = kind(stat.as_ref());
-        if matches!(kind, Kind::Link | Kind::File) {
-            self.compare(stat.as_ref());
-        }
-        kind
+    fn interest(&mut self, folder: PathBuf) -> &mut Interest {
+        let step = self.step;
+        self.ways.folders.entry(folder).or_insert_with_key(|folder| {
+            step();
+            Interest { id: Stamp::of(folder).id, ..Interest::default() }
+        })
     }
 
-    fn compare(&mut self, stat: Option<&Stat>) {
-        if let (Some(mark), Some(stat)) = (self.mark, stat) {
-            self.routes.is_late |= Mark::of_change(stat) >= mark;
+    fn compare(&mut self, changed: Option<Mark>) {
+        if let (Some(mark), Some(changed)) = (self.mark, changed) {
+            self.is_late |= changed >= mark;
         }
     }
 
-    fn include(&mut self, include: &Path) {
-        let (folder, pattern) = split(include);
-        let Some(real) = self.folder(folder, LINKS) else {
-            return;
-        };
-        self.compare(rustix::fs::lstat(&real).ok().as_ref());
-        let interest = self.routes.folders.entry(real).or_default();
+    fn compare_folder(&mut self, folder: &Path) {
+        if self.mark.is_some() {
+            self.compare(folder.symlink_metadata().ok().map(|stat| Mark::of_change(&stat)));
+        }
+    }
+
+    /// To all that a glob names, from a folder where it really is.
+    fn include(&mut self, folder: PathBuf, parts: &[Part]) {
+        let Some((first, rest)) = parts.split_first() else { return };
+        match first {
+            Part::Name(name) => match name.components().next() {
+                Some(Component::ParentDir) => {
+                    let up = folder.parent().unwrap_or(&folder).to_path_buf();
+                    self.include(up, rest);
+                }
+                Some(Component::Normal(name)) => self.enter(folder, name, rest),
+                _ => self.include(folder, rest),
+            },
+            Part::Wild(pattern) => {
+                let names = self.listed(&folder, pattern);
+                names.iter().for_each(|name| self.enter(folder.clone(), name, rest));
+            }
+            Part::Folders => {
+                let any = Pattern::new("*").unwrap_or_default();
+                for name in self.listed(&folder, &any) {
+                    if include::is_own_folder(&folder.join(&name)) {
+                        self.enter(folder.clone(), &name, parts);
+                    } else {
+                        self.enter(folder.clone(), &name, rest);
+                    }
+                }
+                self.include(folder, rest);
+            }
+        }
+    }
+
+    fn enter(&mut self, folder: PathBuf, name: &OsStr, rest: &[Part]) {
+        if let Some(real) = self.step(folder, name, LINKS) {
+            self.include(real, rest);
+        }
+    }
+
+    /// The names of a folder that match now; those that come are waited for.
+    fn listed(&mut self, folder: &Path, pattern: &Pattern) -> Vec<OsString> {
+        self.compare_folder(folder);
+        let interest = self.interest(folder.to_path_buf());
         interest.needed = true;
-        if !interest.patterns.contains(&pattern) {
-            interest.patterns.push(pattern);
+        if !interest.patterns.contains(pattern) {
+            interest.patterns.push(pattern.clone());
         }
-    }
-}
-
-/// The folder and what counts in it: a last name that holds a glob is the pattern, else every name counts.
-fn split(include: &Path) -> (&Path, Pattern) {
-    let glob = include
-        .file_name()
-        .and_then(OsStr::to_str)
-        .filter(|name| name.contains(['*', '?', '[']))
-        .and_then(|name| Pattern::new(name).ok());
-    match (glob, include.parent()) {
-        (Some(pattern), Some(folder)) => (folder, pattern),
-        _ => (include, Pattern::new("*").unwrap_or_default()),
-    }
-}
-
-pub(super) fn kind_at(path: &Path) -> Kind {
-    kind(rustix::fs::lstat(path).ok().as_ref())
-}
-
-fn kind(stat: Option<&Stat>) -> Kind {
-    match stat.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-        None => Kind::Missing,
-        Some(FileType::Symlink) => Kind::Link,
-        Some(FileType::Directory) => Kind::Folder,
-        Some(_) => Kind::File,
+        (self.step)();
+        let mut names = include::names(folder).unwrap_or_default();
+        names.retain(|name| include::matches(pattern, name));
+        names
     }
 }
 
@@ -215,22 +308,21 @@ mod tests {
 
     use super::*;
 
-    fn set(paths: &[&Path]) -> BTreeSet<PathBuf> {
-        paths.iter().map(|path| path.to_path_buf()).collect()
-    }
-
-    fn kinds(routes: &Routes, folder: &Path) -> Vec<(String, Kind)> {
-        let mut names: Vec<_> = routes.folders[folder]
-            .names
-            .iter()
-            .map(|(name, kind)| (name.to_string_lossy().into_owned(), *kind))
-            .collect();
+    fn kinds(ways: &Ways, folder: &Path) -> Vec<(String, Kind)> {
+        let names = ways.folders[folder].names.iter();
+        let mut names: Vec<_> = names.map(|(name, stamp)| (name.to_string_lossy().into_owned(), stamp.kind)).collect();
         names.sort_by(|a, b| a.0.cmp(&b.0));
         names
     }
 
-    fn walked(files: &[&Path], includes: &[&Path]) -> Routes {
-        walk(&set(files), &set(includes), |_| true, Mark(i128::MAX))
+    fn errand(files: &[&Path], includes: &[&Path]) -> Errand {
+        let owned = |paths: &[&Path]| paths.iter().map(|path| path.to_path_buf()).collect::<Vec<_>>();
+        let is_new = owned(files).into_iter().chain(owned(includes)).collect();
+        Errand { files: owned(files), includes: owned(includes), is_new, mark: None }
+    }
+
+    fn walked(files: &[&Path], includes: &[&Path]) -> Ways {
+        walk(&errand(files, includes), &|| {}).ways
     }
 
     #[test]
@@ -242,27 +334,27 @@ mod tests {
         symlink("..v1", root.join("m/..data")).unwrap();
         symlink("..data/config.toml", root.join("m/config.toml")).unwrap();
         symlink("m/config.toml", root.join("config.toml")).unwrap();
-        let routes = walked(&[&root.join("config.toml")], &[]);
-        assert_eq!(kinds(&routes, &root), [("config.toml".into(), Kind::Link), ("m".into(), Kind::Folder)]);
+        let ways = walked(&[&root.join("config.toml")], &[]);
+        assert_eq!(kinds(&ways, &root), [("config.toml".into(), Kind::Link), ("m".into(), Kind::Folder)]);
         assert_eq!(
-            kinds(&routes, &root.join("m")),
+            kinds(&ways, &root.join("m")),
             [("..data".into(), Kind::Link), ("..v1".into(), Kind::Folder), ("config.toml".into(), Kind::Link)]
         );
-        assert_eq!(kinds(&routes, &root.join("m/..v1")), [("config.toml".into(), Kind::File)]);
+        assert_eq!(kinds(&ways, &root.join("m/..v1")), [("config.toml".into(), Kind::File)]);
         // A link or a file is missed without a watch on its folder; a folder is only found moved a little later.
         for folder in [&root, &root.join("m"), &root.join("m/..v1")] {
-            assert!(routes.folders[folder].needed, "{folder:?}");
+            assert!(ways.folders[folder].needed, "{folder:?}");
         }
-        assert!(!routes.folders.contains_key(Path::new("/")));
+        assert!(!is_worth(Path::new("/"), &ways.folders[Path::new("/")]));
     }
 
     #[test]
     fn what_is_missing_is_waited_for_in_the_nearest_folder() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
-        let routes = walked(&[&root.join("a/b/c")], &[&root.join("d/*.toml")]);
-        assert_eq!(kinds(&routes, &root), [("a".into(), Kind::Missing), ("d".into(), Kind::Missing)]);
-        assert!(routes.folders[&root].needed && routes.folders[&root].patterns.is_empty());
+        let ways = walked(&[&root.join("a/b/c")], &[&root.join("d/*.toml")]);
+        assert_eq!(kinds(&ways, &root), [("a".into(), Kind::Missing), ("d".into(), Kind::Missing)]);
+        assert!(ways.folders[&root].needed && ways.folders[&root].patterns.is_empty());
     }
 
     #[test]
@@ -273,19 +365,26 @@ mod tests {
         symlink("a", root.join("b")).unwrap();
         std::fs::create_dir(root.join("c")).unwrap();
         std::fs::write(root.join("f"), "x").unwrap();
-        let routes = walked(&[&root.join("a"), &root.join("c/../f")], &[]);
-        let names: Vec<_> = kinds(&routes, &root).into_iter().map(|(name, _)| name).collect();
+        let ways = walked(&[&root.join("a"), &root.join("c/../f")], &[]);
+        let names: Vec<_> = kinds(&ways, &root).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b", "c", "f"]);
     }
 
     #[test]
-    fn an_include_is_a_folder_or_a_pattern_in_it() {
+    fn an_include_leads_through_all_folders_that_match() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
-        let with_pattern = walked(&[], &[&root.join("*.toml")]);
-        let interest = &with_pattern.folders[&root];
+        std::fs::create_dir_all(root.join("a")).unwrap();
+        std::fs::write(root.join("x.toml"), "").unwrap();
+        let ways = walked(&[], &[&root.join("*.toml")]);
+        let interest = &ways.folders[&root];
         assert!(interest.is_in(OsStr::new("a.toml")) && !interest.is_in(OsStr::new("a.token")));
-        assert!(walked(&[], &[&root]).folders[&root].is_in(OsStr::new("a.token")));
+        assert_eq!(kinds(&ways, &root), [("x.toml".into(), Kind::File)]);
+        let ways = walked(&[], &[&root.join("*/t.toml")]);
+        assert!(ways.folders[&root].is_in(OsStr::new("b")) && ways.folders[&root].needed);
+        assert_eq!(kinds(&ways, &root.join("a")), [("t.toml".into(), Kind::Missing)]);
+        let ways = walked(&[], &[&root.join("**/t.toml")]);
+        assert!(ways.folders[&root.join("a")].is_in(OsStr::new("b")) && ways.folders[&root.join("a")].needed);
     }
 
     #[test]
@@ -294,12 +393,40 @@ mod tests {
         let file = root.path().join("f");
         let before = Mark::now();
         std::fs::write(&file, "x").unwrap();
-        let files = set(&[&file]);
-        let none = BTreeSet::new();
-        assert!(walk(&files, &none, |_| true, before).is_late);
-        assert!(!walk(&files, &none, |_| false, before).is_late);
-        assert!(!walk(&files, &none, |_| true, Mark(i128::MAX)).is_late);
+        let is_late = |mark, is_new: bool| {
+            let mut errand = Errand { mark: Some(mark), ..errand(&[&file], &[]) };
+            errand.is_new.retain(|_| is_new);
+            walk(&errand, &|| {}).is_late
+        };
+        assert!(is_late(before, true));
+        assert!(!is_late(before, false));
+        assert!(!is_late(Mark(i128::MAX), true));
         std::fs::remove_file(&file).unwrap();
-        assert!(walk(&files, &none, |_| true, before).is_late);
+        assert!(is_late(before, true));
+    }
+
+    #[test]
+    fn what_stands_otherwise_differs_and_what_is_only_new_to_us_does_not() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let (file, other, include) = (root.join("f"), root.join("g"), root.join("*.toml"));
+        std::fs::write(&file, "x").unwrap();
+        let look = || walked(&[&file], &[&include]);
+        let mut last = look();
+        assert!(!look().differ_from(&last) && !walked(&[&file, &other], &[]).differ_from(&last));
+        let deeds: [&dyn Fn(); 6] = [
+            &|| std::fs::write(&file, "xy").unwrap(),
+            &|| std::fs::remove_file(&file).unwrap(),
+            &|| symlink("g", &file).unwrap(),
+            &|| std::fs::write(root.join("a.toml"), "").unwrap(),
+            &|| std::fs::rename(root.join("a.toml"), root.join("b.toml")).unwrap(),
+            &|| std::fs::remove_file(root.join("b.toml")).unwrap(),
+        ];
+        for (number, deed) in deeds.into_iter().enumerate() {
+            deed();
+            let now = look();
+            assert!(now.differ_from(&last), "{number}");
+            last = now;
+        }
     }
 }

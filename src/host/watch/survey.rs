@@ -1,0 +1,128 @@
+//! Owns: walking to the watched files off the loop, on threads that may hang: where one makes no step for a while it is left where
+//! it is, another one takes the rest, and it is not walked there again until it comes back.
+//! Does not: decide what a difference means, or watch anything.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
+
+use super::route::{Errand, Walked, walk};
+
+/// A walk that makes no step for so long hangs.
+const STUCK: Duration = Duration::from_millis(500);
+
+/// What is walked to together: the folder of files as the config names it, or an include.
+pub(super) type Key = PathBuf;
+
+/// Errands that no thread has taken yet, and how many steps were made.
+#[derive(Default)]
+struct Work {
+    waiting: Mutex<VecDeque<(Key, Errand)>>,
+    steps: AtomicU64,
+}
+
+/// Walks, and what they come to.
+pub(super) struct Survey {
+    answers: UnboundedSender<(Key, Walked)>,
+    answered: UnboundedReceiver<(Key, Walked)>,
+    /// Walks that hang, and since when.
+    hanging: HashMap<Key, Instant>,
+}
+
+/// Why a survey is not whole.
+#[derive(Default)]
+pub(super) struct Gaps {
+    /// These did not answer this time.
+    pub(super) hanging: Vec<Key>,
+    /// No thread was to be had.
+    pub(super) refused: Option<std::io::Error>,
+}
+
+impl Survey {
+    pub(super) fn new() -> Self {
+        let (answers, answered) = unbounded_channel();
+        Self { answers, answered, hanging: HashMap::new() }
+    }
+
+    /// Walks all errands but those that hang still, and hands over what each comes to. Ends when all have answered, or hang.
+    pub(super) async fn walk(
+        &mut self,
+        errands: impl Iterator<Item = (Key, Errand)>,
+        mut take: impl FnMut(Key, Walked),
+    ) -> Gaps {
+        let waiting: VecDeque<_> = errands.filter(|(key, _)| !self.hanging.contains_key(key)).collect();
+        let mut left: HashMap<Key, Instant> = waiting.iter().map(|(key, _)| (key.clone(), Instant::now())).collect();
+        let work = Arc::new(Work { waiting: Mutex::new(waiting), steps: AtomicU64::new(0) });
+        let mut gaps = Gaps::default();
+        let mut is_served = false;
+        while !left.is_empty() {
+            if !is_served {
+                if let Err(error) = self.start(&work) {
+                    gaps.refused = Some(error);
+                    break;
+                }
+                is_served = true;
+            }
+            let before = work.steps.load(Ordering::Relaxed);
+            match timeout(STUCK, self.answered.recv()).await {
+                Ok(Some((key, walked))) => {
+                    // Of an earlier survey it is as good.
+                    self.hanging.remove(&key);
+                    left.remove(&key);
+                    take(key, walked);
+                }
+                Ok(None) => break,
+                Err(_) if work.steps.load(Ordering::Relaxed) != before => {}
+                Err(_) => {
+                    let waiting = work.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    let is_waiting = |key: &Key| waiting.iter().any(|(other, _)| other == key);
+                    for (key, since) in left.extract_if(|key, _| !is_waiting(key)) {
+                        gaps.hanging.push(key.clone());
+                        self.hanging.insert(key, since);
+                    }
+                    is_served = false;
+                }
+            }
+        }
+        // What nobody has begun is not begun later.
+        work.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        gaps
+    }
+
+    fn start(&self, work: &Arc<Work>) -> std::io::Result<()> {
+        let (work, answers) = (work.clone(), self.answers.clone());
+        let take = move |work: &Work| work.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        std::thread::Builder::new().name("walk".into()).spawn(move || {
+            while let Some((key, errand)) = take(&work) {
+                let step = || {
+                    work.steps.fetch_add(1, Ordering::Relaxed);
+                };
+                let walked = walk(&errand, &step);
+                if answers.send((key, walked)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The next that answers after all, with the time it took.
+    pub(super) async fn late(&mut self) -> (Key, Walked, Duration) {
+        loop {
+            let Some((key, walked)) = self.answered.recv().await else { return std::future::pending().await };
+            if let Some(since) = self.hanging.remove(&key) {
+                return (key, walked, since.elapsed());
+            }
+        }
+    }
+
+    /// Places that do not answer, with since when.
+    pub(super) fn hanging(&self) -> impl Iterator<Item = (&Path, Instant)> {
+        self.hanging.iter().map(|(key, since)| (key.as_path(), *since))
+    }
+}
