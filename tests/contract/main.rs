@@ -35,3 +35,4 @@ mod status;
 mod status_drawn;
 mod systemd;
 mod threads;
+mod watched;

@@ -69,6 +69,11 @@ impl Mounts {
     }
 
     #[track_caller]
+    pub fn tmpfs(&self, at: &Path) {
+        self.run(&["mount", "-t", "tmpfs", "-o", "mode=755", "none", text(at)]);
+    }
+
+    #[track_caller]
     pub fn unmount(&self, at: &Path) {
         // Whoever reads there just now makes it busy.
         until("it is unmounted", || self.try_run(&["umount", text(at)]));
