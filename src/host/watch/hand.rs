@@ -19,6 +19,8 @@ use super::Shared;
 
 /// Setting watches that makes no step for so long hangs.
 const STUCK: Duration = Duration::from_secs(1);
+/// A thread is free within so many times that, or none is.
+const PATIENCE: u32 = 5;
 
 /// What is told of a place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -100,7 +102,8 @@ impl Hand {
         let at: Arc<Mutex<(u64, PathBuf)>> = Arc::default();
         let (answer, mut answered) = oneshot::channel();
         let (pair, shared, place, stuck) = (self.pair.take(), self.shared.clone(), at.clone(), self.stuck.clone());
-        let thread = std::thread::Builder::new().name("set-watches".into()).spawn(move || {
+        // A thread that is kept: none has to be started.
+        tokio::task::spawn_blocking(move || {
             let mut pair = pair.unwrap_or_else(|| Pair(HashMap::new()));
             let done = pair.carry_out(changes, &shared, &place);
             let path = std::mem::take(&mut place.lock().unwrap_or_else(PoisonError::into_inner).1);
@@ -110,10 +113,7 @@ impl Hand {
                 pair.end();
             }
         });
-        if let Err(error) = thread {
-            return Done { none: Some(format!("no thread is to be had: {error}")), ..Done::default() };
-        }
-        let mut before = 0;
+        let (mut before, mut patience) = (0, PATIENCE);
         loop {
             match timeout(STUCK, &mut answered).await {
                 Ok(Ok((pair, done))) => {
@@ -126,7 +126,12 @@ impl Hand {
                 Ok(Err(_)) => return Done { none: Some("its thread failed".into()), ..Done::default() },
                 Err(_) => {
                     let (step, path) = at.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    if step == before {
+                    if step == 0 {
+                        patience -= 1;
+                        if patience == 0 {
+                            return Done { none: Some("no thread is free".into()), ..Done::default() };
+                        }
+                    } else if step == before {
                         self.stuck.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), Instant::now());
                         return Done { hung: Some(path), ..Done::default() };
                     }

@@ -15,6 +15,10 @@ use super::route::{Errand, Walked, walk};
 
 /// A walk that makes no step for so long hangs.
 const STUCK: Duration = Duration::from_millis(500);
+/// So many may hang at a time: the threads are for others too.
+const HANGING: usize = 16;
+/// A thread is free within so many times that, or none is.
+const PATIENCE: u32 = 10;
 
 /// What is walked to together: the folder of files as the config names it, or an include.
 pub(super) type Key = PathBuf;
@@ -34,38 +38,32 @@ pub(super) struct Survey {
     hanging: HashMap<Key, Instant>,
 }
 
-/// Why a survey is not whole.
-#[derive(Default)]
-pub(super) struct Gaps {
-    /// These did not answer this time.
-    pub(super) hanging: Vec<Key>,
-    /// No thread was to be had.
-    pub(super) refused: Option<std::io::Error>,
-}
-
 impl Survey {
     pub(super) fn new() -> Self {
         let (answers, answered) = unbounded_channel();
         Self { answers, answered, hanging: HashMap::new() }
     }
 
-    /// Walks all errands but those that hang still, and hands over what each comes to. Ends when all have answered, or hang.
+    /// Walks all errands but those that hang still, and hands over what each comes to. Ends when all have answered, or hang; false
+    /// where no thread was free, so that not all was looked at.
     pub(super) async fn walk(
         &mut self,
         errands: impl Iterator<Item = (Key, Errand)>,
         mut take: impl FnMut(Key, Walked),
-    ) -> Gaps {
+    ) -> bool {
         let waiting: VecDeque<_> = errands.filter(|(key, _)| !self.hanging.contains_key(key)).collect();
         let mut left: HashMap<Key, Instant> = waiting.iter().map(|(key, _)| (key.clone(), Instant::now())).collect();
         let work = Arc::new(Work { waiting: Mutex::new(waiting), steps: AtomicU64::new(0) });
-        let mut gaps = Gaps::default();
+        let mut is_whole = true;
         let mut is_served = false;
+        let mut patience = PATIENCE;
         while !left.is_empty() {
+            if patience == 0 || self.hanging.len() >= HANGING {
+                is_whole = false;
+                break;
+            }
             if !is_served {
-                if let Err(error) = self.start(&work) {
-                    gaps.refused = Some(error);
-                    break;
-                }
+                self.start(&work);
                 is_served = true;
             }
             let before = work.steps.load(Ordering::Relaxed);
@@ -81,23 +79,24 @@ impl Survey {
                 Err(_) => {
                     let waiting = work.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                     let is_waiting = |key: &Key| waiting.iter().any(|(other, _)| other == key);
-                    for (key, since) in left.extract_if(|key, _| !is_waiting(key)) {
-                        gaps.hanging.push(key.clone());
-                        self.hanging.insert(key, since);
-                    }
-                    is_served = false;
+                    let stuck: Vec<_> = left.extract_if(|key, _| !is_waiting(key)).collect();
+                    // None: the thread that shall take the rest has not begun.
+                    is_served = stuck.is_empty();
+                    patience = if stuck.is_empty() { patience - 1 } else { PATIENCE };
+                    self.hanging.extend(stuck);
                 }
             }
         }
         // What nobody has begun is not begun later.
         work.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        gaps
+        is_whole
     }
 
-    fn start(&self, work: &Arc<Work>) -> std::io::Result<()> {
+    /// The threads are the runtime's, which are kept: none has to be started.
+    fn start(&self, work: &Arc<Work>) {
         let (work, answers) = (work.clone(), self.answers.clone());
         let take = move |work: &Work| work.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        std::thread::Builder::new().name("walk".into()).spawn(move || {
+        tokio::task::spawn_blocking(move || {
             while let Some((key, errand)) = take(&work) {
                 let step = || {
                     work.steps.fetch_add(1, Ordering::Relaxed);
@@ -107,8 +106,7 @@ impl Survey {
                     return;
                 }
             }
-        })?;
-        Ok(())
+        });
     }
 
     /// The next that answers after all, with the time it took.

@@ -124,7 +124,7 @@ impl Task {
             self.troubles.clear();
             let (mut found, mut is_late) = (Vec::new(), false);
             let errands: Vec<_> = self.errands.iter().map(|(key, errand)| (key.clone(), errand.clone())).collect();
-            let gaps = self
+            let is_whole = self
                 .survey
                 .walk(errands.into_iter(), |key, walked| {
                     is_late |= walked.is_late;
@@ -135,9 +135,9 @@ impl Task {
             for (key, ways) in found {
                 has_changed |= self.take(key, ways);
             }
-            if let Some(error) = gaps.refused {
-                self.troubles
-                    .insert(format!("changes of files are not noticed at once: no thread is to be had: {error}"));
+            if !is_whole {
+                let why = "so much hangs that no thread is free";
+                self.troubles.insert(format!("changes of files are not noticed at once: {why}"));
             }
             let changes = self.changes();
             self.route();
