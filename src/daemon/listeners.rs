@@ -1,24 +1,50 @@
-//! Owns: what the daemon listens at (the control socket, the credential socket), what keeps it from doing so, and the end.
+//! Owns: what the daemon listens at (the control socket, the credential socket), what keeps it from doing so, and the end. A socket
+//! whose file somebody removed or replaced is bound anew.
 //! Does not: answer; requests are handed to the loop.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::core::settings::DaemonPlan;
+use crate::core::time::Now;
+use crate::host::clock;
 use crate::host::control::{self, Call, Connections};
 use crate::host::credentials;
-use crate::host::socket::{self, Handed, Listening, Purpose};
+use crate::host::socket::{self, Bound, Handed, Listening, Place, Purpose, SocketError};
 
 /// Requests that wait for the loop, of each socket.
 const WAITING: usize = 64;
+/// A folder that has not answered for so long hangs: it is not waited for at the start, and told.
+const HANGS: Duration = Duration::from_secs(1);
+/// Who connected to a credential socket right before its file went has an answer within this.
+const LAST_ANSWERS: Duration = Duration::from_secs(20);
 
 /// What came in.
 pub(super) enum Asked {
     Call(Call),
     Credential(credentials::Request),
+}
+
+/// What a look at a socket's file came to: bound anew, there as it was, or why not.
+type Looked = (Purpose, Result<Option<Bound>, SocketError>);
+
+/// One of the sockets.
+#[derive(Default)]
+struct Ear {
+    /// The service manager handed it over: its file is not ours.
+    is_handed_over: bool,
+    listens: bool,
+    /// The file that leads to it.
+    place: Option<Place>,
+    /// A look that is under way: where, and since when.
+    looking: Option<(PathBuf, Now)>,
+    /// It was told that the look hangs.
+    is_told: bool,
+    /// Why it does not listen: a lack, looked at again at each wake-up.
+    problem: Option<String>,
 }
 
 pub(super) struct Listeners {
@@ -31,10 +57,10 @@ pub(super) struct Listeners {
     credentials: Option<credentials::Server>,
     /// Of the control socket that was closed by the stop.
     unanswered: Option<Connections>,
-    /// What the service manager handed over.
-    handed_over: Vec<Purpose>,
-    /// Why one of them does not listen: a lack, looked at again at each wake-up.
-    pub problems: Vec<String>,
+    ears: [Ear; 2],
+    looked: mpsc::UnboundedReceiver<Looked>,
+    to_looked: mpsc::UnboundedSender<Looked>,
+    is_closed: bool,
 }
 
 impl Listeners {
@@ -44,6 +70,7 @@ impl Listeners {
         problems.iter().for_each(|problem| tracing::warn!("{problem}"));
         let (to_calls, calls) = mpsc::channel(WAITING);
         let (to_wishes, wishes) = mpsc::channel(WAITING);
+        let (to_looked, looked) = mpsc::unbounded_channel();
         Self {
             handed,
             calls,
@@ -53,72 +80,166 @@ impl Listeners {
             to_wishes,
             credentials: None,
             unanswered: None,
-            handed_over: Vec::new(),
-            problems: Vec::new(),
+            ears: Default::default(),
+            looked,
+            to_looked,
+            is_closed: false,
         }
     }
 
-    /// Listens at what was handed over or what the config names, as far as it does not yet.
-    pub fn listen(&mut self, daemon: &DaemonPlan) {
-        let known = std::mem::take(&mut self.problems);
-        if self.control.is_none()
-            && let Some(socket) =
-                self.socket(Purpose::Control, daemon.control_socket.as_deref(), daemon.control_group, &known)
-        {
-            self.control = Some(control::serve(socket, self.to_calls.clone()));
+    /// Listens at what was handed over or what the config names; what hangs is not waited for.
+    pub async fn start(&mut self, daemon: &DaemonPlan) {
+        for purpose in [Purpose::Control, Purpose::Credentials] {
+            match self.handed.listening(purpose) {
+                Some(Ok(socket)) => {
+                    self.ear(purpose).is_handed_over = true;
+                    self.serve(purpose, socket);
+                }
+                Some(Err(error)) => tracing::error!("the socket that was handed over: {error}"),
+                None => {}
+            }
         }
-        if self.credentials.is_none()
-            && let Some(socket) = self.socket(Purpose::Credentials, daemon.credential_socket.as_deref(), None, &known)
-        {
-            self.credentials = Some(credentials::serve(socket, self.to_wishes.clone()));
+        self.look(daemon);
+        let all = async {
+            while self.ears.iter().any(|ear| ear.looking.is_some()) {
+                let Some(looked) = self.looked.recv().await else { return };
+                self.take(looked);
+            }
+        };
+        // What takes longer is told by the next look.
+        let _ = tokio::time::timeout(HANGS, all).await;
+    }
+
+    /// Looks whether the sockets are found where the config names them, on a thread, and binds those that are not.
+    pub fn look(&mut self, daemon: &DaemonPlan) {
+        self.look_at(Purpose::Control, daemon.control_socket.as_deref(), daemon.control_group);
+        self.look_at(Purpose::Credentials, daemon.credential_socket.as_deref(), None);
+    }
+
+    fn look_at(&mut self, purpose: Purpose, path: Option<&Path>, group: Option<u32>) {
+        let (now, is_closed, answers) = (clock::now(), self.is_closed, self.to_looked.clone());
+        let ear = self.ear(purpose);
+        let Some(path) = path.filter(|_| !ear.is_handed_over && !is_closed) else { return };
+        if let Some((path, since)) = &ear.looking {
+            if since.boot.plus(HANGS) <= now.boot && !ear.is_told {
+                tracing::error!("{}", hangs(purpose, path, *since));
+                ear.is_told = true;
+            }
+            return;
+        }
+        ear.looking = Some((path.to_path_buf(), now));
+        let (place, path) = (ear.place.clone(), path.to_path_buf());
+        tokio::task::spawn_blocking(move || {
+            let looked = match place {
+                Some(place) if place.is_kept() => Ok(None),
+                _ => socket::bind(purpose, &path, group).map(Some),
+            };
+            // The daemon is gone: nobody waits for the answer, and the file goes again.
+            let _ = answers.send((purpose, looked));
+        });
+    }
+
+    fn take(&mut self, (purpose, looked): Looked) {
+        let is_closed = self.is_closed;
+        let ear = self.ear(purpose);
+        let path = ear.looking.take().map(|(path, _)| path).unwrap_or_default();
+        ear.is_told = false;
+        let known = ear.problem.take();
+        let bound = match looked {
+            Ok(bound) => bound.filter(|_| !is_closed),
+            Err(error) => return self.complain(purpose, error.to_string(), known),
+        };
+        let Some(bound) = bound else { return };
+        if ear.listens {
+            let path = path.display();
+            tracing::warn!("{} {path}: somebody removed or replaced its file; it is there again", purpose.words());
+        }
+        match bound.listening() {
+            Ok(socket) => self.serve(purpose, socket),
+            Err(error) => self.complain(purpose, format!("{} {}: {error}", purpose.words(), path.display()), known),
+        }
+    }
+
+    fn complain(&mut self, purpose: Purpose, problem: String, known: Option<String>) {
+        if known.as_ref() != Some(&problem) {
+            tracing::error!("{problem}");
+        }
+        self.ear(purpose).problem = Some(problem);
+    }
+
+    fn serve(&mut self, purpose: Purpose, socket: Listening) {
+        let ear = self.ear(purpose);
+        ear.place = socket.place();
+        ear.listens = true;
+        match purpose {
+            Purpose::Control => {
+                let old = self.control.replace(control::serve(socket, self.to_calls.clone()));
+                // Who is connected there has his answer still.
+                drop(old.map(control::Server::close));
+            }
+            Purpose::Credentials => {
+                let old = self.credentials.replace(credentials::serve(socket, self.to_wishes.clone()));
+                if let Some(old) = old {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(LAST_ANSWERS).await;
+                        drop(old);
+                    });
+                }
+            }
+        }
+    }
+
+    fn ear(&mut self, purpose: Purpose) -> &mut Ear {
+        let [control, credentials] = &mut self.ears;
+        match purpose {
+            Purpose::Control => control,
+            Purpose::Credentials => credentials,
         }
     }
 
     /// Where it listens, for the log.
     pub fn places(&self, daemon: &DaemonPlan) -> String {
-        let place = |purpose: Purpose, listens: bool, path: Option<&Path>| match path {
-            _ if !listens => "none".into(),
-            _ if self.handed_over.contains(&purpose) => "handed over by the service manager".into(),
+        let place = |ear: &Ear, path: Option<&Path>| match path {
+            _ if !ear.listens => "none".into(),
+            _ if ear.is_handed_over => "handed over by the service manager".into(),
             path => path.map_or_else(|| "none".into(), |path| path.display().to_string()),
         };
-        let control = place(Purpose::Control, self.control.is_some(), daemon.control_socket.as_deref());
-        let credentials = place(Purpose::Credentials, self.credentials.is_some(), daemon.credential_socket.as_deref());
+        let [control, credentials] = &self.ears;
+        let control = place(control, daemon.control_socket.as_deref());
+        let credentials = place(credentials, daemon.credential_socket.as_deref());
         format!("control socket {control}, credential socket {credentials}")
     }
 
-    fn socket(
-        &mut self,
-        purpose: Purpose,
-        path: Option<&Path>,
-        group: Option<u32>,
-        known: &[String],
-    ) -> Option<Listening> {
-        if let Some(handed) = self.handed.listening(purpose) {
-            self.handed_over.push(purpose);
-            return handed.inspect_err(|error| tracing::error!("the socket that was handed over: {error}")).ok();
-        }
-        let error = match socket::listen(purpose, path?, group) {
-            Ok(socket) => return Some(socket),
-            Err(error) => error.to_string(),
+    /// Why one of them does not listen.
+    pub fn problems(&self) -> Vec<String> {
+        let now = clock::now().boot;
+        let of_ear = |(ear, purpose): (&Ear, Purpose)| {
+            let hanging = ear.looking.as_ref().filter(|(_, since)| since.boot.plus(HANGS) <= now);
+            ear.problem.clone().or_else(|| hanging.map(|(path, since)| hangs(purpose, path, *since)))
         };
-        if !known.contains(&error) {
-            tracing::error!("{error}");
-        }
-        self.problems.push(error);
-        None
+        self.ears.iter().zip([Purpose::Control, Purpose::Credentials]).filter_map(of_ear).collect()
+    }
+
+    /// Whether one of them lacks something.
+    pub fn lacks(&self) -> bool {
+        self.ears.iter().any(|ear| ear.problem.is_some())
     }
 
     /// The next request; never, once it was closed.
     pub async fn asked(&mut self) -> Asked {
-        tokio::select! {
-            Some(call) = self.calls.recv() => Asked::Call(call),
-            Some(wish) = self.wishes.recv() => Asked::Credential(wish),
-            else => std::future::pending().await,
+        loop {
+            tokio::select! {
+                Some(call) = self.calls.recv() => return Asked::Call(call),
+                Some(wish) = self.wishes.recv() => return Asked::Credential(wish),
+                Some(looked) = self.looked.recv() => self.take(looked),
+                else => std::future::pending().await,
+            }
         }
     }
 
     /// Listens no more. Who is connected to the control socket already may have its answer still.
     pub fn close(&mut self) {
+        self.is_closed = true;
         self.unanswered = self.control.take().map(control::Server::close);
         self.credentials = None;
     }
@@ -134,4 +255,9 @@ impl Listeners {
             let _ = tokio::time::timeout(within, connections.answered()).await;
         }
     }
+}
+
+fn hangs(purpose: Purpose, path: &Path, since: Now) -> String {
+    let at = since.wall.rfc3339();
+    format!("{} {}: its folder has not answered since {at}: is its file system there?", purpose.words(), path.display())
 }

@@ -183,7 +183,8 @@ impl Daemon {
     }
 
     async fn serve(&mut self, mut signals: Signals, mut alarm: Alarm) -> ExitCode {
-        self.listeners.listen(&self.runner.plan.daemon);
+        let plan = self.runner.plan.clone();
+        self.listeners.start(&plan.daemon).await;
         let places = self.listeners.places(&self.runner.plan.daemon);
         notes::hello(&self.runner.plan, &places, self.kept);
         loop {
@@ -280,12 +281,13 @@ impl Daemon {
                 self.runner.push(Event::ClockChanged);
             }
         }
-        if now.boot >= self.looked.plus(LONGEST_SLEEP) && self.stop_at.is_none() {
+        let is_time = now.boot >= self.looked.plus(LONGEST_SLEEP) && self.stop_at.is_none();
+        if is_time {
             self.looked = now.boot;
             self.runner.files.look();
         }
-        if !self.listeners.problems.is_empty() {
-            self.listeners.listen(&self.runner.plan.daemon);
+        if is_time || self.listeners.lacks() {
+            self.listeners.look(&self.runner.plan.daemon);
         }
         if now.boot >= self.compared.plus(COMPARE) && self.stop_at.is_none() {
             self.compared = now.boot;
@@ -313,7 +315,7 @@ impl Daemon {
     }
 
     fn call(&mut self, call: Call) {
-        let deaf = [self.listeners.problems.clone(), self.watcher.troubles()].concat();
+        let deaf = [self.listeners.problems(), self.watcher.troubles()].concat();
         if requests::take(&mut self.runner, &mut self.reload, &self.about, &deaf, call) {
             // Not while a file is half written.
             self.watcher.ask();
@@ -341,6 +343,7 @@ impl Daemon {
 
     fn loaded(&mut self, loaded: Loaded, read_at: Mark) {
         self.watcher.set(loaded.watched_files(), loaded.watched_folders(), read_at);
+        self.listeners.look(&self.runner.plan.daemon);
         let verdict = self.reload.judge(loaded, &self.runner.plan);
         if self.reload.cause == Cause::Doubt && !matches!(verdict, Verdict::Unchanged) {
             self.tell_reloading();
@@ -390,7 +393,6 @@ impl Daemon {
         let plan = Plan { daemon: self.runner.plan.daemon.clone(), ..plan };
         self.runner.set_plan(Arc::new(plan));
         self.runner.push(Event::Plan(wiring));
-        self.listeners.listen(&self.runner.plan.daemon);
     }
 
     fn next_wake(&self, now: Now) -> Boot {

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use listenfd::ListenFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, chownat, openat, renameat, statat, unlinkat};
@@ -34,7 +35,15 @@ impl Purpose {
         }
     }
 
-    fn words(self) -> &'static str {
+    /// Two that are bound at a time have two drafts.
+    fn letter(self) -> char {
+        match self {
+            Self::Control => 'c',
+            Self::Credentials => 'k',
+        }
+    }
+
+    pub fn words(self) -> &'static str {
         match self {
             Self::Control => "control socket",
             Self::Credentials => "credential socket",
@@ -70,6 +79,23 @@ fn advice(purpose: Purpose, cause: &io::Error) -> String {
     }
 }
 
+/// A socket that was bound, for a runtime to listen at.
+#[derive(Debug)]
+pub struct Bound {
+    listener: std::os::unix::net::UnixListener,
+    file: SocketFile,
+}
+
+impl Bound {
+    /// To be called within the runtime that will serve it.
+    ///
+    /// # Errors
+    /// The runtime cannot take it.
+    pub fn listening(self) -> io::Result<Listening> {
+        Ok(Listening { listener: UnixListener::from_std(self.listener)?, file: Some(self.file) })
+    }
+}
+
 /// A socket that listens.
 #[derive(Debug)]
 pub struct Listening {
@@ -78,18 +104,49 @@ pub struct Listening {
     pub file: Option<SocketFile>,
 }
 
+impl Listening {
+    /// Where it is found. `None`: the file is systemd's.
+    pub fn place(&self) -> Option<Place> {
+        self.file.as_ref().map(|file| file.place.clone())
+    }
+}
+
+/// Which file a socket is: found again by device and inode.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    path: PathBuf,
+    id: (u64, u64),
+}
+
+impl Place {
+    /// Whether the path leads to that file still. It may hang where its file system does.
+    pub fn is_kept(&self) -> bool {
+        std::fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.id)
+    }
+}
+
 /// A socket's file, removed when this is dropped if it is still the same.
 #[derive(Debug)]
 pub struct SocketFile {
-    path: PathBuf,
-    inode: u64,
+    place: Place,
 }
 
+/// The removal of a socket's file is waited for so long.
+const REMOVAL: Duration = Duration::from_millis(300);
+
 impl Drop for SocketFile {
+    /// Where the file system hangs, or no thread can be had, the file stays: it is replaced at the next start.
     fn drop(&mut self) {
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode) {
-            // Left behind, it is replaced at the next start.
-            let _ = std::fs::remove_file(&self.path);
+        let place = self.place.clone();
+        let (done, is_done) = std::sync::mpsc::sync_channel(1);
+        let removing = std::thread::Builder::new().name("remove-socket".into()).spawn(move || {
+            if place.is_kept() {
+                let _ = std::fs::remove_file(&place.path);
+            }
+            let _ = done.send(());
+        });
+        if removing.is_ok() {
+            let _ = is_done.recv_timeout(REMOVAL);
         }
     }
 }
@@ -138,11 +195,12 @@ impl Handed {
     }
 }
 
-/// Listens at `path` (mode 0600, or 0660 for `group`), in a folder of this user or root to which the way is safe.
+/// Binds at `path` (mode 0600, or 0660 for `group`), in a folder of this user or root to which the way is safe. It looks at the
+/// file system, and so may hang.
 ///
 /// # Errors
 /// See [`SocketError`].
-pub fn listen(purpose: Purpose, path: &Path, group: Option<u32>) -> Result<Listening, SocketError> {
+pub fn bind(purpose: Purpose, path: &Path, group: Option<u32>) -> Result<Bound, SocketError> {
     let failed = |cause: io::Error| SocketError::Io { purpose, path: path.to_path_buf(), cause };
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(failed(io::ErrorKind::InvalidInput.into()));
@@ -154,21 +212,21 @@ pub fn listen(purpose: Purpose, path: &Path, group: Option<u32>) -> Result<Liste
     make_way(purpose, path)?;
     // Bound under another name: whoever finds the socket at its place finds it with its mode and group.
     // A short one: a socket's path has little room (unix(7), sun_path).
-    let draft = format!(".{:x}", std::process::id());
+    let draft = format!(".{:x}{}", std::process::id(), purpose.letter());
     // A draft of a dead process with our number.
     let _ = unlinkat(&folder.fd, &draft, AtFlags::empty());
     let mode = if group.is_some() { 0o660 } else { 0o600 };
-    let listener = bind(&folder, &draft, path, mode).map_err(failed)?;
+    let listener = bind_in(&folder, &draft, path, mode).map_err(failed)?;
     let placed = place(&folder, &draft, name, group, mode);
     if placed.is_err() {
         let _ = unlinkat(&folder.fd, &draft, AtFlags::empty());
     }
-    let inode = placed.map_err(failed)?;
-    Ok(Listening { listener, file: Some(SocketFile { path: path.to_path_buf(), inode }) })
+    let id = placed.map_err(failed)?;
+    Ok(Bound { listener, file: SocketFile { place: Place { path: path.to_path_buf(), id } } })
 }
 
 /// Binds below the folder that was walked to.
-fn bind(folder: &Folder, draft: &str, path: &Path, mode: u32) -> io::Result<UnixListener> {
+fn bind_in(folder: &Folder, draft: &str, path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // The file gets the mode of the socket, less the umask: at no moment is it open to more than that.
@@ -178,7 +236,7 @@ fn bind(folder: &Folder, draft: &str, path: &Path, mode: u32) -> io::Result<Unix
     let at = if below.exists() { below.join(draft) } else { path.with_file_name(draft) };
     rustix::net::bind(&socket, &SocketAddrUnix::new(&at)?)?;
     rustix::net::listen(&socket, BACKLOG)?;
-    UnixListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// A socket that nobody listens at any more is replaced; a live one, or another file, is not.
@@ -193,8 +251,8 @@ fn make_way(purpose: Purpose, path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// Gives group and mode to the socket itself, whatever has its name by now, and puts it in its place. Tells its inode.
-fn place(folder: &Folder, draft: &str, name: &OsStr, group: Option<u32>, mode: u32) -> io::Result<u64> {
+/// Gives group and mode to the socket itself, whatever has its name by now, and puts it in its place. Tells its device and inode.
+fn place(folder: &Folder, draft: &str, name: &OsStr, group: Option<u32>, mode: u32) -> io::Result<(u64, u64)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let socket = openat(&folder.fd, draft, flags, Mode::empty())?;
     let stat = statat(&socket, "", AtFlags::EMPTY_PATH)?;
@@ -213,7 +271,7 @@ fn place(folder: &Folder, draft: &str, name: &OsStr, group: Option<u32>, mode: u
         chmodat(rustix::fs::CWD, &below, Mode::from_raw_mode(mode), AtFlags::empty())?;
     }
     renameat(&folder.fd, draft, &folder.fd, name)?;
-    Ok(stat.st_ino)
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// All that stand in the queue of a socket that is about to be closed, which would reset them. The runtime may not know of

@@ -29,6 +29,7 @@ mod schedule;
 mod secrecy;
 mod secrets;
 mod signatures;
+mod sockets;
 mod state;
 mod state_removal;
 mod status;

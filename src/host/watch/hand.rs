@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::Shared;
+use crate::core::time::Wall;
+use crate::host::clock;
 
 /// Setting watches that makes no step for so long hangs.
 const STUCK: Duration = Duration::from_secs(1);
@@ -78,7 +80,7 @@ pub(super) struct Hand {
     shared: Weak<Shared>,
     pair: Option<Pair>,
     /// Where threads hang, and since when: nothing is set there meanwhile.
-    stuck: Arc<Mutex<HashMap<PathBuf, Instant>>>,
+    stuck: Arc<Mutex<HashMap<PathBuf, Wall>>>,
 }
 
 impl Hand {
@@ -92,7 +94,7 @@ impl Hand {
     }
 
     /// Places at which a thread hangs.
-    pub(super) fn stuck(&self) -> Vec<(PathBuf, Instant)> {
+    pub(super) fn stuck(&self) -> Vec<(PathBuf, Wall)> {
         let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
         stuck.iter().map(|(path, since)| (path.clone(), *since)).collect()
     }
@@ -132,7 +134,10 @@ impl Hand {
                             return Done { none: Some("no thread is free".into()), ..Done::default() };
                         }
                     } else if step == before {
-                        self.stuck.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), Instant::now());
+                        self.stuck
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .insert(path.clone(), clock::now().wall);
                         return Done { hung: Some(path), ..Done::default() };
                     }
                     before = step;

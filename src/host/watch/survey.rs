@@ -6,12 +6,14 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use super::route::{Errand, Walked, walk};
+use crate::core::time::Wall;
+use crate::host::clock;
 
 /// A walk that makes no step for so long hangs.
 const STUCK: Duration = Duration::from_millis(500);
@@ -35,7 +37,7 @@ pub(super) struct Survey {
     answers: UnboundedSender<(Key, Walked)>,
     answered: UnboundedReceiver<(Key, Walked)>,
     /// Walks that hang, and since when.
-    hanging: HashMap<Key, Instant>,
+    hanging: HashMap<Key, Wall>,
 }
 
 impl Survey {
@@ -52,7 +54,7 @@ impl Survey {
         mut take: impl FnMut(Key, Walked),
     ) -> bool {
         let waiting: VecDeque<_> = errands.filter(|(key, _)| !self.hanging.contains_key(key)).collect();
-        let mut left: HashMap<Key, Instant> = waiting.iter().map(|(key, _)| (key.clone(), Instant::now())).collect();
+        let mut left: HashMap<Key, Wall> = waiting.iter().map(|(key, _)| (key.clone(), clock::now().wall)).collect();
         let work = Arc::new(Work { waiting: Mutex::new(waiting), steps: AtomicU64::new(0) });
         let mut is_whole = true;
         let mut is_served = false;
@@ -114,13 +116,13 @@ impl Survey {
         loop {
             let Some((key, walked)) = self.answered.recv().await else { return std::future::pending().await };
             if let Some(since) = self.hanging.remove(&key) {
-                return (key, walked, since.elapsed());
+                return (key, walked, clock::now().wall.since(since));
             }
         }
     }
 
     /// Places that do not answer, with since when.
-    pub(super) fn hanging(&self) -> impl Iterator<Item = (&Path, Instant)> {
+    pub(super) fn hanging(&self) -> impl Iterator<Item = (&Path, Wall)> {
         self.hanging.iter().map(|(key, since)| (key.as_path(), *since))
     }
 }

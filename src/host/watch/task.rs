@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -263,11 +263,10 @@ impl Task {
         for (path, since) in
             self.survey.hanging().map(|(path, since)| (path.to_path_buf(), since)).chain(self.hand.stuck())
         {
-            let ago = Duration::from_secs(since.elapsed().as_secs());
-            let at = jiff::Timestamp::now().checked_sub(ago).unwrap_or_default();
             self.troubles.insert(format!(
-                "{} has not answered since {at:.0}: what changes there is not noticed until it does",
-                path.display()
+                "{} has not answered since {}: what changes there is not noticed until it does",
+                path.display(),
+                since.rfc3339()
             ));
         }
         for trouble in self.troubles.iter().filter(|trouble| !self.logged.contains(*trouble)) {
