@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use renewd::core::credential::RefreshToken;
-use renewd::core::engine::Doubt;
+use renewd::core::engine::{Doubt, FailedHook, FailingSpell, Reason};
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
@@ -392,7 +392,7 @@ fn a_newer_format_is_put_aside_and_begun_anew() {
     let at = folder();
     let (bytes, _) = small_log(at.path());
     let mut newer = bytes.clone();
-    newer[8] = 3;
+    newer[8] = 4;
     let mut crc = crc32fast::Hasher::new();
     crc.update(&newer[8..12]);
     crc.update(&newer[..8]);
@@ -400,13 +400,13 @@ fn a_newer_format_is_put_aside_and_begun_anew() {
     fs::write(log_of(at.path()), &newer).unwrap();
     // A look leaves it where it is.
     let error = glimpse(at.path(), Path::new(CONFIG)).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { version: 3, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { version: 4, .. }), "{error}");
     assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
     let (mut store, kept) = Store::open(at.path(), Path::new(CONFIG), 9, Worker::Daemon).unwrap();
     assert_eq!((kept.seed, kept.tokens.len()), (9, 0));
     let aside = file_of(at.path(), "newer");
     let said = kept.damaged.unwrap();
-    assert!(said.contains("newer renewd (format 3") && said.contains(aside.to_str().unwrap()), "{said}");
+    assert!(said.contains("newer renewd (format 4") && said.contains(aside.to_str().unwrap()), "{said}");
     assert_eq!(fs::read(&aside).unwrap(), newer);
     store.append(&[Record::Token(token("b", 2))], true).unwrap();
     drop(store);
@@ -664,7 +664,7 @@ fn a_log_of_the_version_before_is_read_and_written_anew_before_anything_is_appen
     of_version_1(&kept);
     // The program of the version before refuses it by its header, and does not take what is new for damage.
     let fresh = fs::read(log_of(at.path())).unwrap();
-    assert_eq!((version_of(&old), version_of(&fresh)), (1, 2));
+    assert_eq!((version_of(&old), version_of(&fresh)), (1, 3));
     let ends = refresh("refresh-a2", Some(Wall(1_600_086_400_000)));
     let new = KeptToken { refresh_token: Some(ends), scope: Some("read".into()), ..token("a", 8) };
     store.append(&[Record::Token(new.clone())], true).unwrap();
@@ -681,7 +681,7 @@ fn a_log_of_the_version_before_that_was_cut_or_damaged_is_taken_as_one_of_this_v
     fs::write(log_of(at.path()), &old[..old.len() - 3]).unwrap();
     let kept = look(at.path());
     assert_eq!((kept.damaged, kept.tokens.len(), kept.refreshes.len()), (None, 1, 0));
-    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 2);
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 3);
 
     let mut bad = old;
     bad[50] ^= 1;
@@ -689,7 +689,7 @@ fn a_log_of_the_version_before_that_was_cut_or_damaged_is_taken_as_one_of_this_v
     let kept = look(at.path());
     assert!(kept.damaged.is_some(), "it is told");
     assert_eq!((kept.tokens.len(), kept.refreshes.len()), (0, 1), "what came after the damage counts");
-    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 2);
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 3);
 }
 
 #[test]
@@ -710,7 +710,7 @@ fn a_log_of_the_version_before_is_no_reason_not_to_start_on_a_full_disk() {
     fs::remove_file(filler).unwrap();
     store.append(&[Record::Token(token("c", 1))], true).unwrap();
     drop(store);
-    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 2);
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 3);
     assert_eq!(look(at.path()).tokens.len(), 2);
 }
 
@@ -928,7 +928,31 @@ fn some_record() -> impl Strategy<Value = Record> {
             }
         ),
         1 => "[a-e]".prop_map(|text| Record::RefreshGone(name(&text))),
+        2 => ("[a-e]", some_spell()).prop_map(|(text, spell)| Record::Spell(name(&text), spell)),
+        1 => "[a-e]".prop_map(|text| Record::SpellGone(name(&text))),
+        1 => "[a-e]".prop_map(|text| Record::Owed(name(&text))),
+        1 => "[a-e]".prop_map(|text| Record::OwedGone(name(&text))),
     ]
+}
+
+fn some_spell() -> impl Strategy<Value = FailingSpell> {
+    use Reason::*;
+    let reason =
+        prop_oneof![Just(Rejected), Just(Unreachable), Just(InvalidAnswer), Just(Machine), Just(Delivery), Just(Hook)];
+    (any::<(i64, u32, bool, String)>(), reason, any::<Option<(u32, String, bool)>>()).prop_map(
+        |((since, tries, is_told, message), reason, hook)| FailingSpell {
+            since: Wall(since),
+            tries,
+            is_told,
+            reason,
+            message: message.into(),
+            hook: hook.map(|(failures, message, is_tried_again)| FailedHook {
+                failures,
+                message: message.into(),
+                is_tried_again,
+            }),
+        },
+    )
 }
 
 proptest! {
@@ -944,6 +968,7 @@ proptest! {
         let mut tokens = BTreeMap::new();
         let mut targets = BTreeMap::new();
         let mut refreshes = BTreeMap::new();
+        let (mut spells, mut owed) = (BTreeMap::new(), std::collections::BTreeSet::new());
         for batch in batches {
             store.append(&batch, false).unwrap();
             for record in batch {
@@ -955,6 +980,10 @@ proptest! {
                     Record::TargetGone(path) => drop(targets.remove(&path)),
                     Record::Refresh(kept) => drop(refreshes.insert(kept.name.clone(), kept)),
                     Record::RefreshGone(name) => drop(refreshes.remove(&name)),
+                    Record::Spell(name, spell) => drop(spells.insert(name, spell)),
+                    Record::SpellGone(name) => drop(spells.remove(&name)),
+                    Record::Owed(name) => drop(owed.insert(name)),
+                    Record::OwedGone(name) => drop(owed.remove(&name)),
                 }
             }
         }
@@ -964,6 +993,8 @@ proptest! {
         prop_assert_eq!(kept.tokens, tokens);
         prop_assert_eq!(kept.targets, targets);
         prop_assert_eq!(kept.refreshes, refreshes);
+        prop_assert_eq!(kept.spells, spells);
+        prop_assert_eq!(kept.owed_hooks, owed);
     }
 }
 

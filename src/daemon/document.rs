@@ -1,7 +1,7 @@
 //! Owns: the document of `status --json`: what is gathered for it from the daemon's memory, and its JSON.
 //! Does not: look at files or decide; it tells what is known.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::history::{History, Told};
 use super::index::Index;
 use super::requests::About;
 use super::vault::Vault;
-use crate::core::engine::{LastHook, State, TokenStatus};
+use crate::core::engine::{FailingSpell, LastHook, State, TokenStatus};
 use crate::core::jose::Jws;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TargetPlan, TokenName};
@@ -33,6 +33,8 @@ pub(super) struct View<'v> {
     pub files: &'v Files,
     pub index: &'v Index,
     pub history: &'v History,
+    /// Without a daemon: what the state says of how tokens fail.
+    pub spells: Option<&'v BTreeMap<TokenName, FailingSpell>>,
 }
 
 /// All that the document tells, taken at one moment: it may be written down elsewhere.
@@ -83,8 +85,11 @@ impl Gathered {
         } else {
             named(view, names).filter_map(|name| view.state.token_status(name, now)).collect()
         };
-        let statuses: Vec<TokenStatus> =
-            if about.is_some() { statuses } else { statuses.into_iter().map(|status| at_rest(status, now)).collect() };
+        let statuses: Vec<TokenStatus> = if about.is_some() {
+            statuses
+        } else {
+            statuses.into_iter().map(|status| at_rest(view, status, now)).collect()
+        };
         let counts = |status: &&TokenStatus| !names.is_empty() || status.required;
         let is_ill = statuses.iter().filter(counts).any(|status| !status.is_valid);
         let mut outputs = outputs(view, &statuses, names.is_empty(), now);
@@ -142,13 +147,14 @@ impl Gathered {
     }
 }
 
-/// Without a daemon nothing was tried in this run, and nothing will be.
-fn at_rest(status: TokenStatus, now: Now) -> TokenStatus {
+/// Without a daemon nothing was tried in this run, and nothing will be: what an earlier one left is told.
+fn at_rest(view: View<'_>, status: TokenStatus, now: Now) -> TokenStatus {
+    let spell = view.spells.and_then(|spells| spells.get(&status.name)).filter(|_| status.reason.is_some());
     TokenStatus {
         next_rotation_at: status.next_rotation_at.filter(|at| *at > now.wall),
-        failures: 0,
-        failing_since: None,
-        tries: 0,
+        failures: spell.map_or(0, |spell| spell.tries),
+        failing_since: spell.map(|spell| spell.since),
+        tries: spell.map_or(0, |spell| spell.tries),
         next_try_at: None,
         last_try_at: None,
         ..status

@@ -25,6 +25,7 @@ use crate::host::store::Kept;
 pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
     // Nobody listens: nothing that answers later is begun.
     let (messages, _inbox) = unbounded_channel();
+    let spells = kept.spells.clone();
     let Remembered { mut state, vault, mut files, .. } = remember(kept, Mode::Daemon, &messages);
     let plan = Arc::new(plan);
     files.set_plan(&plan);
@@ -54,7 +55,15 @@ pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
         }
     }
     let (index, history) = (Index::of(&plan), History::default());
-    let view = View { state: &state, plan: &plan, vault: &vault, files: &files, index: &index, history: &history };
+    let view = View {
+        state: &state,
+        plan: &plan,
+        vault: &vault,
+        files: &files,
+        index: &index,
+        history: &history,
+        spells: Some(&spells),
+    };
     Gathered::of(view, None, &[], names, true).response()
 }
 

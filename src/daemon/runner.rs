@@ -2,7 +2,7 @@
 //! batches (signatures, one write to the state, files by folder), and its answers are the next events.
 //! Does not: decide, or wait for anything.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +95,10 @@ pub(super) struct Runner {
     pub ready: Option<Vec<TokenName>>,
     pub reread: bool,
     pub finished: bool,
+    /// It works for who asks for a token and delivers nothing: how tokens fail is not its affair.
+    pub is_passing: bool,
+    /// Tokens that such a run obtained, and that are not delivered yet.
+    pub owed_hooks: BTreeSet<TokenName>,
 }
 
 impl Runner {
@@ -120,6 +124,8 @@ impl Runner {
             ready: None,
             reread: false,
             finished: false,
+            is_passing: false,
+            owed_hooks: BTreeSet::new(),
         };
         runner.set_plan(plan);
         runner
@@ -140,7 +146,7 @@ impl Runner {
     /// What the status is made from.
     pub fn view(&self) -> View<'_> {
         let Self { state, plan, vault, files, index, history, .. } = self;
-        View { state, plan, vault, files, index, history }
+        View { state, plan, vault, files, index, history, spells: None }
     }
 
     pub fn push(&mut self, event: Event) {
@@ -229,12 +235,23 @@ impl Runner {
     fn carry_out(&mut self, action: Action, now: Now) {
         match action {
             Action::Obtain { name, generation, parents } => self.queue_obtaining(name, generation, parents),
-            Action::Persist(token) => self.saving.push_token(token),
+            Action::Persist(token) => {
+                if self.is_passing {
+                    self.saving.push(Record::Owed(token.name.clone()));
+                }
+                self.saving.push_token(token);
+            }
+            Action::KeepSpell { .. } if self.is_passing => {}
+            Action::KeepSpell { name, spell } => self.saving.push(match spell {
+                Some(spell) => Record::Spell(name, *spell),
+                None => Record::SpellGone(name),
+            }),
             Action::Settle { name, doubt } => {
                 self.vault.settle(&name, doubt).into_iter().for_each(|record| self.saving.push(record));
             }
             Action::Forget { name } => {
                 self.history.forget(&name);
+                self.pay_hook(&name);
                 let left = self.vault.forget(&name);
                 self.saving.push(Record::TokenGone(name));
                 left.into_iter().for_each(|left| self.saving.push(Record::Refresh(left)));
@@ -265,8 +282,18 @@ impl Runner {
         }
     }
 
+    /// The hook that was owed to it runs now, or never.
+    fn pay_hook(&mut self, name: &TokenName) {
+        if self.owed_hooks.remove(name) {
+            self.saving.push(Record::OwedGone(name.clone()));
+        }
+    }
+
     /// Into the log, and to the tokens that it is about.
     fn tell(&mut self, note: &Note, now: Now) {
+        if let Note::Rotated { name, .. } = note {
+            self.pay_hook(name);
+        }
         notes::log(note, |path| self.index.shown(&self.plan, path), now);
         let path = match note {
             Note::DeliverFailed { path, .. } | Note::Restored { path, .. } => Some(path),

@@ -32,10 +32,15 @@ pub(crate) enum StartError {
 pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages) -> Result<Runner, StartError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(StartError::Random)?;
-    let (store, kept) = Store::open(&plan.daemon.state_dir, &plan.path, u64::from_le_bytes(seed), worker)?;
+    let (store, mut kept) = Store::open(&plan.daemon.state_dir, &plan.path, u64::from_le_bytes(seed), worker)?;
     if let Some(damaged) = &kept.damaged {
         tracing::error!("{damaged}");
     }
+    if worker == Worker::Passing {
+        kept.spells.clear();
+        kept.owed_hooks.clear();
+    }
+    let owed_hooks = kept.owed_hooks.clone();
     let Remembered { state, vault, files, made_from, known } = remember(kept, mode, messages);
     if worker != Worker::Passing {
         sweep(&plan, &known);
@@ -43,6 +48,8 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
     let told = told_before(&plan, &vault, &made_from);
     let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages);
     runner.not_granted = told;
+    runner.is_passing = worker == Worker::Passing;
+    runner.owed_hooks = owed_hooks;
     Ok(runner)
 }
 
@@ -70,6 +77,7 @@ pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembere
             obtained_at: token.obtained_at,
             unsettled: vault.is_unsettled(&token.name),
             doubt: vault.doubt(&token.name),
+            owes_hook: kept.owed_hooks.contains(&token.name),
         });
         let stored = Stored {
             token: token.token,
@@ -83,7 +91,9 @@ pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembere
     let known = kept.targets.keys().cloned().collect();
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
-    let state = State::new(mode, kept.seed, restored, targets, clock::now());
+    let now = clock::now();
+    let mut state = State::new(mode, kept.seed, restored, targets, now);
+    state.restore_spells(kept.spells, now);
     Remembered { state, vault, files, made_from, known }
 }
 

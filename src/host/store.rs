@@ -12,9 +12,10 @@ mod reader;
 mod record;
 mod room;
 mod scan;
+mod spell;
 mod upkeep;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 use self::draft::{Aside, Draft, publish};
 use self::place::Place;
 use self::scan::{Newer, Scan, Span};
+use crate::core::engine::FailingSpell;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 pub use self::error::StoreError;
@@ -47,6 +49,10 @@ pub struct Kept {
     pub tokens: BTreeMap<TokenName, KeptToken>,
     pub targets: BTreeMap<TargetPath, KeptTarget>,
     pub refreshes: BTreeMap<TokenName, KeptRefresh>,
+    /// Tokens that failed when the state was written last.
+    pub spells: BTreeMap<TokenName, FailingSpell>,
+    /// Tokens that were obtained by who delivers nothing, and are not delivered yet.
+    pub owed_hooks: BTreeSet<TokenName>,
     /// Set where the state was damaged, or is that of a newer renewd: one line that says so, and where it was put.
     pub damaged: Option<String>,
 }
@@ -143,8 +149,8 @@ impl Store {
         };
         let damaged = store.begin_anew(&what);
         let seed = scan.seed.unwrap_or(seed_if_new);
-        let Scan { tokens, targets, refreshes, .. } = scan;
-        Ok((store, Kept { seed, tokens, targets, refreshes, damaged }))
+        let Scan { tokens, targets, refreshes, spells, owed_hooks, .. } = scan;
+        Ok((store, Kept { seed, tokens, targets, refreshes, spells, owed_hooks, damaged }))
     }
 
     /// Writes a log that cannot be gone on with anew; says what was wrong with it, and where it is.

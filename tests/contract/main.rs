@@ -30,6 +30,7 @@ mod secrecy;
 mod secrets;
 mod signatures;
 mod sockets;
+mod spells;
 mod state;
 mod state_removal;
 mod status;

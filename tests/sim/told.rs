@@ -311,6 +311,7 @@ fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
         obtained_at: was,
         unsettled: false,
         doubt: None,
+        owes_hook: false,
     };
     let now = Script::at(3600);
     let mut state = State::new(Mode::Daemon, 1, vec![restored], Vec::new(), now);

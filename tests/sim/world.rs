@@ -447,10 +447,12 @@ impl World {
                     obtained_at,
                     unsettled: false,
                     doubt: None,
+                    owes_hook: false,
                 };
                 self.log.insert(name.clone(), Stored { restored });
                 self.later(20, Event::Persisted { name, generation });
             }
+            Action::KeepSpell { .. } => {}
             Action::Settle { name, doubt } => {
                 if let Some(stored) = self.log.get_mut(&name).filter(|_| !self.faults.no_state) {
                     stored.restored.unsettled &= doubt.is_some();

@@ -57,6 +57,32 @@ pub struct Restored {
     pub unsettled: bool,
     /// What an earlier run knew to speak against it.
     pub doubt: Option<Doubt>,
+    /// It was obtained by who delivers nothing: to its files it is new.
+    pub owes_hook: bool,
+}
+
+/// A spell in which a token fails, as it is kept over a restart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FailingSpell {
+    pub since: Wall,
+    /// Tries that failed in it.
+    pub tries: u32,
+    /// `on_failure` was run for it.
+    pub is_told: bool,
+    /// What failed last.
+    pub reason: Reason,
+    pub message: Arc<str>,
+    /// `after_rotate` failed, and has not gone well since.
+    pub hook: Option<FailedHook>,
+}
+
+/// A hook that failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FailedHook {
+    pub failures: u32,
+    pub message: Arc<str>,
+    /// It could not be started.
+    pub is_tried_again: bool,
 }
 
 /// A file that an earlier run wrote.
@@ -271,6 +297,11 @@ pub enum Action {
     Settle {
         name: TokenName,
         doubt: Option<Doubt>,
+    },
+    /// The state keeps how the token fails; `None`: that it does not.
+    KeepSpell {
+        name: TokenName,
+        spell: Option<Box<FailingSpell>>,
     },
     /// The token's entry is gone: nothing of it is kept.
     Forget {

@@ -9,6 +9,7 @@ mod doubt;
 mod event;
 mod found;
 mod hooks;
+mod kept;
 mod plan;
 mod record;
 mod settle;

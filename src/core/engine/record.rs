@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::{Doubt, Standing};
-use super::event::{Found, HookKind, Issued, LineAt, OpId, Reason};
+use super::event::{FailingSpell, Found, HookKind, Issued, LineAt, OpId, Reason};
 use super::wiring::TokenWire;
 use crate::core::schedule::{Due, Life};
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
-use crate::core::time::{Boot, Wall};
+use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.
 #[derive(Clone, PartialEq, Debug)]
@@ -72,15 +72,28 @@ impl Trouble {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Spell {
     pub since: Boot,
+    /// How long it had lasted when this run took it over from an earlier one.
+    pub before: Duration,
     /// `on_failure` was run for it.
     pub told: bool,
     /// Tries that failed in it.
     pub tries: u32,
+    /// What failed last in an earlier run, as long as this one does not know better.
+    pub last: Option<(Reason, Arc<str>)>,
 }
 
 impl Spell {
     pub fn new(since: Boot) -> Self {
-        Self { since, told: false, tries: 0 }
+        Self { since, before: Duration::ZERO, told: false, tries: 0, last: None }
+    }
+
+    /// When it has lasted for so long.
+    pub fn lasts(&self, long: Duration) -> Boot {
+        self.since.plus(long.saturating_sub(self.before))
+    }
+
+    pub fn began(&self, now: Now) -> Wall {
+        now.wall_at(self.since).minus(self.before)
     }
 }
 
@@ -148,7 +161,9 @@ pub(super) struct Token {
     pub trouble: Option<Box<Trouble>>,
     /// Why the issuer may have ended the token at hand; until another one takes its place.
     pub doubt: Option<Doubt>,
-    pub spell: Option<Spell>,
+    pub spell: Option<Box<Spell>>,
+    /// What the state has of it.
+    pub kept_spell: Option<Box<FailingSpell>>,
     /// Obtained in this run and not yet on disk everywhere: the hook comes then.
     pub owes_hook: bool,
     /// `after_rotate` stands in the queue already.
@@ -180,6 +195,7 @@ impl Token {
             trouble: None,
             doubt: None,
             spell: None,
+            kept_spell: None,
             owes_hook: false,
             hook_queued: false,
             hooks: None,

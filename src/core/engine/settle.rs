@@ -49,7 +49,9 @@ impl State {
         }
         let hook = || token.hooks.as_ref()?.trouble.as_ref();
         let of_hook = || hook().map(|trouble| (trouble.reason, trouble.message.clone(), trouble.failures));
-        lacking.map(|lack| (Reason::Machine, lack, 1)).or_else(of_hook)
+        let earlier = || token.spell.as_ref()?.last.clone();
+        let of_earlier = || earlier().map(|(reason, message)| (reason, message, 1));
+        lacking.map(|lack| (Reason::Machine, lack, 1)).or_else(of_hook).or_else(of_earlier)
     }
 
     /// The files that the config gives to a token.
@@ -121,11 +123,15 @@ impl State {
         if view.delivered && std::mem::take(&mut token.owes_hook) {
             self.rotation_done(name, now, out);
         }
+        if self.forget_earlier_failure(name, now) {
+            return self.touch(name);
+        }
         match failing {
             Some((reason, _, _)) => self.spell(name, reason, now),
             None if self.is_settled(name, now) => self.end_spell(name, out),
             None => {}
         }
+        self.keep_spell(name, now, out);
     }
 
     fn count(&mut self, old: View, new: View) {
@@ -157,16 +163,16 @@ impl State {
     fn spell(&mut self, name: &TokenName, reason: Reason, now: Now) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         let on_failure = token.wire.on_failure;
-        let spell = token.spell.get_or_insert(Spell::new(now.boot));
+        let spell = token.spell.get_or_insert_with(|| Box::new(Spell::new(now.boot)));
         let Some(after) = on_failure else { return };
-        if !spell.told && (reason == Reason::Rejected || spell.since.plus(after) <= now.boot) {
+        if !spell.told && (reason == Reason::Rejected || spell.lasts(after) <= now.boot) {
             spell.told = true;
             self.queue_hook(name, HookKind::Failing(reason));
         }
     }
 
     /// A try under way, or a file still to be written, may fail as the one before: only when all is well a spell is over.
-    fn is_settled(&self, name: &TokenName, now: Now) -> bool {
+    pub(super) fn is_settled(&self, name: &TokenName, now: Now) -> bool {
         let Some(token) = self.tokens.get(name) else { return true };
         let is_idle = token.flight.is_none() && token.incoming.is_none();
         token.leaving.is_some() || (is_idle && token.view.delivered && !self.is_needed(token, now))
@@ -184,15 +190,16 @@ impl State {
     /// One more failed try, of whatever kind.
     pub(super) fn count_try(&mut self, name: &TokenName, now: Now) {
         if let Some(token) = self.tokens.get_mut(name) {
-            let spell = token.spell.get_or_insert(Spell::new(now.boot));
+            let spell = token.spell.get_or_insert_with(|| Box::new(Spell::new(now.boot)));
             spell.tries = spell.tries.saturating_add(1);
+            spell.last = None;
         }
     }
 
     fn time_token(&mut self, name: &TokenName, now: Now) {
         let Some(token) = self.tokens.get(name) else { return };
         let spell_told = token.spell.as_ref().filter(|spell| !spell.told);
-        let spell = spell_told.and_then(|spell| Some(spell.since.plus(token.wire.on_failure?)));
+        let spell = spell_told.and_then(|spell| Some(spell.lasts(token.wire.on_failure?)));
         let leaving = token.leaving.filter(|until| *until < Boot(u64::MAX));
         let boot = [self.obtain_timer(token, now), spell, leaving, token.next_hook()].into_iter().flatten();
         let boot = boot.filter(|at| *at > now.boot).min();
@@ -245,6 +252,9 @@ impl State {
             self.boot_timers.set(token.boot_timer, None, TimerOf::Token(name.clone()));
             self.wall_timers.set(token.wall_timer, None, name.clone());
             self.count(token.view, View::default());
+            if token.kept_spell.is_some() {
+                out.push(Action::KeepSpell { name: name.clone(), spell: None });
+            }
             out.push(Action::Forget { name: name.clone() });
             self.desert(name, now, out);
         }

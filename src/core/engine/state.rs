@@ -169,17 +169,7 @@ impl State {
 
     /// The settings of a restored token are not known before the first plan: it stands under ones that ask for nothing.
     fn restore(&mut self, restored: Restored, schedule: Arc<Schedule>, now: Now) {
-        let wire = TokenWire {
-            name: restored.name.clone(),
-            made_from: restored.made_from,
-            schedule,
-            required: false,
-            parents: Vec::new(),
-            single_use: false,
-            after_rotate: false,
-            on_failure: None,
-            lack: None,
-        };
+        let wire = TokenWire { made_from: restored.made_from, schedule, ..TokenWire::unknown(restored.name.clone()) };
         let mut token = Token::new(Arc::new(wire));
         token.last_generation = restored.generation;
         self.last_generation = self.last_generation.max(restored.generation);
@@ -191,6 +181,7 @@ impl State {
             due: Due::Never,
             hold_until: now.boot,
         });
+        token.owes_hook = restored.owes_hook;
         token.doubt = restored.doubt.or(restored.unsettled.then_some(Doubt::Cut));
         if restored.unsettled {
             token.wanted = restored.generation + 1;

@@ -121,7 +121,11 @@ impl State {
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
             reason: failing.as_ref().map(|(reason, _, _)| *reason),
             generation: held.map(|held| held.generation),
-            failing_since: spell.map(|spell| now.wall_at(spell.since)),
+            failing_since: spell.map(|spell| match &token.kept_spell {
+                // In the words of the run that it began in.
+                Some(kept) if !spell.before.is_zero() => kept.since,
+                _ => spell.began(now),
+            }),
             tries: failing.as_ref().map_or(0, |(_, _, failures)| spell.map_or(0, |spell| spell.tries).max(*failures)),
             next_try_at: failing
                 .as_ref()

@@ -222,6 +222,9 @@ impl State {
     fn adopt(&mut self, name: &TokenName, held: Held, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         token.trouble = None;
+        if let Some(spell) = token.spell.as_mut() {
+            spell.last.take_if(|(reason, _)| *reason != Reason::Delivery);
+        }
         token.doubt = None;
         token.blamed = false;
         token.asked = false;

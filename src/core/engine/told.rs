@@ -75,7 +75,7 @@ impl State {
         let token = self.tokens.get(name)?;
         let Some((_, message, _)) = self.failing(token) else { return min_interval_note(token, now) };
         let Some(spell) = &token.spell else { return Some(message) };
-        Some(format!("failing since {}: {message}", now.wall_at(spell.since).rfc3339()).into())
+        Some(format!("failing since {}: {message}", spell.began(now).rfc3339()).into())
     }
 }
 

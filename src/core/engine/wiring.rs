@@ -24,6 +24,23 @@ pub struct TokenWire {
     pub lack: Option<Arc<str>>,
 }
 
+impl TokenWire {
+    /// Of a token whose settings are not known yet: it asks for nothing.
+    pub(super) fn unknown(name: TokenName) -> Self {
+        Self {
+            name,
+            made_from: Fingerprint::default(),
+            schedule: Arc::default(),
+            required: false,
+            parents: Vec::new(),
+            single_use: false,
+            after_rotate: false,
+            on_failure: None,
+            lack: None,
+        }
+    }
+}
+
 /// A plan as the engine sees it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Wiring {

@@ -3,7 +3,8 @@
 
 use super::reader::Reader;
 use super::record::{
-    FRAME, MARK, REFRESH, REFRESH_GONE, Record, SEED, TARGET, TARGET_GONE, TOKEN, TOKEN_GONE, checksum,
+    FRAME, MARK, OWED, OWED_GONE, REFRESH, REFRESH_GONE, Record, SEED, SPELL, SPELL_GONE, TARGET, TARGET_GONE, TOKEN,
+    TOKEN_GONE, checksum,
 };
 use crate::core::credential::RefreshToken;
 use crate::core::settings::TokenName;
@@ -13,7 +14,7 @@ pub(super) enum Damaged {
     /// Of a token of this name, or one that differs from it by what is damaged; its refresh token is there where the bytes
     /// have the shape of a whole record.
     Of(TokenName, Option<RefreshToken>),
-    /// Of a file, or the seed: no token is in doubt.
+    /// Of a file, the seed, or how a token failed: no token is in doubt.
     OfNone,
 }
 
@@ -35,7 +36,7 @@ pub(super) fn damaged_at(bytes: &[u8], at: usize, end: usize) -> Option<Damaged>
     if matches!(kind, TARGET | TARGET_GONE) {
         return rest.path().map(|_| Damaged::OfNone);
     }
-    if kind == SEED {
+    if matches!(kind, SEED | SPELL | SPELL_GONE | OWED | OWED_GONE) {
         return Some(Damaged::OfNone);
     }
     let name = matches!(kind, TOKEN | TOKEN_GONE | REFRESH | REFRESH_GONE).then(|| rest.name())??;

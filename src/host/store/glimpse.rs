@@ -40,6 +40,8 @@ pub fn glimpse(state_dir: &Path, config: &Path) -> Result<Option<Glimpse>, Store
         tokens: scan.tokens,
         targets: scan.targets,
         refreshes: scan.refreshes,
+        spells: scan.spells,
+        owed_hooks: scan.owed_hooks,
         damaged: None,
     };
     Ok(Some(Glimpse { kept, holder: pid.filter(|pid| place::is_alive(*pid)), keeper }))

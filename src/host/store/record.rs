@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 use super::reader::Reader;
+use super::spell;
 use crate::core::credential::RefreshToken;
-use crate::core::engine::Doubt;
+use crate::core::engine::{Doubt, FailingSpell};
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
@@ -16,10 +17,11 @@ pub(super) const MARK: [u8; 4] = *b"rnw\xe5";
 /// Marker, length of the body, CRC-32 of length and body.
 pub(super) const FRAME: usize = 12;
 /// The version of the file's header, and of every body's first byte. 2 (after 0.1.0): the end of a refresh token, the scope of
-/// a token, and of an exchange that was begun when the refresh token was first sent and what it leaves in doubt.
-pub(super) const VERSION: u8 = 2;
+/// a token, and of an exchange that was begun when the refresh token was first sent and what it leaves in doubt. 3: a token's
+/// failing spell, and a hook that is owed to it.
+pub(super) const VERSION: u8 = 3;
 /// Bodies of this version are read still.
-const OLDEST: u8 = 1;
+pub(super) const OLDEST: u8 = 1;
 /// No record is longer: tokens come in answers of 1 MiB at most.
 const MOST: usize = 64 << 20;
 
@@ -115,6 +117,12 @@ pub enum Record {
     TargetGone(TargetPath),
     Refresh(KeptRefresh),
     RefreshGone(TokenName),
+    /// The token fails, and how.
+    Spell(TokenName, FailingSpell),
+    SpellGone(TokenName),
+    /// The token was obtained by who delivers nothing: `after_rotate` is owed to it when it is delivered.
+    Owed(TokenName),
+    OwedGone(TokenName),
 }
 
 pub(super) const SEED: u8 = 1;
@@ -124,6 +132,10 @@ pub(super) const TARGET: u8 = 4;
 pub(super) const TARGET_GONE: u8 = 5;
 pub(super) const REFRESH: u8 = 6;
 pub(super) const REFRESH_GONE: u8 = 7;
+pub(super) const SPELL: u8 = 8;
+pub(super) const SPELL_GONE: u8 = 9;
+pub(super) const OWED: u8 = 10;
+pub(super) const OWED_GONE: u8 = 11;
 
 impl Record {
     /// What the record is about: a later record of the same subject replaces this one.
@@ -137,12 +149,17 @@ impl Record {
             Self::Refresh(KeptRefresh { name, .. }) | Self::RefreshGone(name) => {
                 subject(REFRESH, name.as_str().as_bytes())
             }
+            Self::Spell(name, _) | Self::SpellGone(name) => subject(SPELL, name.as_str().as_bytes()),
+            Self::Owed(name) | Self::OwedGone(name) => subject(OWED, name.as_str().as_bytes()),
         }
     }
 
     /// Whether it only ends its subject, and need not be kept itself.
     pub(super) fn ends(&self) -> bool {
-        matches!(self, Self::TokenGone(_) | Self::TargetGone(_) | Self::RefreshGone(_))
+        matches!(
+            self,
+            Self::TokenGone(_) | Self::TargetGone(_) | Self::RefreshGone(_) | Self::SpellGone(_) | Self::OwedGone(_)
+        )
     }
 
     /// Appends the record's frame to `out`; `None`, and `out` as it was, where the record is too long.
@@ -173,10 +190,7 @@ impl Record {
                 out.push(TOKEN);
                 encode_token(kept, out);
             }
-            Self::TokenGone(name) => {
-                out.push(TOKEN_GONE);
-                put_bytes(out, name.as_str().as_bytes());
-            }
+            Self::TokenGone(name) => put_name(out, TOKEN_GONE, name),
             Self::Target(kept) => {
                 out.push(TARGET);
                 put_bytes(out, kept.path.as_os_str().as_bytes());
@@ -205,10 +219,15 @@ impl Record {
                 }
                 out.push(kept.doubt.map_or(0, doubt_byte));
             }
-            Self::RefreshGone(name) => {
-                out.push(REFRESH_GONE);
+            Self::Spell(name, kept) => {
+                out.push(SPELL);
                 put_bytes(out, name.as_str().as_bytes());
+                spell::encode(kept, out);
             }
+            Self::RefreshGone(name) => put_name(out, REFRESH_GONE, name),
+            Self::SpellGone(name) => put_name(out, SPELL_GONE, name),
+            Self::Owed(name) => put_name(out, OWED, name),
+            Self::OwedGone(name) => put_name(out, OWED_GONE, name),
         }
     }
 
@@ -228,7 +247,12 @@ impl Record {
                 Self::Refresh(KeptRefresh { name, next, .. }) => {
                     name.as_str().len() + next.as_ref().map_or(0, |next| next.token.expose().len())
                 }
-                Self::TokenGone(name) | Self::RefreshGone(name) => name.as_str().len(),
+                Self::TokenGone(name)
+                | Self::RefreshGone(name)
+                | Self::SpellGone(name)
+                | Self::Owed(name)
+                | Self::OwedGone(name) => name.as_str().len(),
+                Self::Spell(name, kept) => name.as_str().len() + spell::room(kept),
                 Self::Target(kept) => {
                     kept.path.as_os_str().len()
                         + 16 * kept.digests.len()
@@ -263,6 +287,10 @@ impl Record {
                 doubt: rest.since_2(|rest| doubt_of(rest.byte()?))?,
             }),
             REFRESH_GONE => Self::RefreshGone(rest.name()?),
+            SPELL => Self::Spell(rest.name()?, spell::decode(&mut rest)?),
+            SPELL_GONE => Self::SpellGone(rest.name()?),
+            OWED => Self::Owed(rest.name()?),
+            OWED_GONE => Self::OwedGone(rest.name()?),
             _ => return None,
         };
         rest.is_empty().then_some(record)
@@ -386,7 +414,12 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&count.to_le_bytes());
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+fn put_name(out: &mut Vec<u8>, kind: u8, name: &TokenName) {
+    out.push(kind);
+    put_bytes(out, name.as_str().as_bytes());
+}
+
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_count(out, bytes.len());
     out.extend_from_slice(bytes);
 }

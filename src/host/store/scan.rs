@@ -1,11 +1,12 @@
 //! Owns: reading a log's bytes: which records count, where the good part ends, and what damage means.
 //! Does not: touch files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::damage;
 use super::doubt::Doubts;
-use super::record::{self, FRAME, KeptRefresh, KeptTarget, KeptToken, MARK, Record, VERSION};
+use super::record::{self, FRAME, KeptRefresh, KeptTarget, KeptToken, MARK, OLDEST, Record, VERSION};
+use crate::core::engine::FailingSpell;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 const MAGIC: [u8; 8] = *b"renewd\0s";
@@ -26,6 +27,8 @@ pub(super) struct Scan {
     pub(super) tokens: BTreeMap<TokenName, KeptToken>,
     pub(super) targets: BTreeMap<TargetPath, KeptTarget>,
     pub(super) refreshes: BTreeMap<TokenName, KeptRefresh>,
+    pub(super) spells: BTreeMap<TokenName, FailingSpell>,
+    pub(super) owed_hooks: BTreeSet<TokenName>,
     pub(super) live: HashMap<Fingerprint, Span>,
     /// The end of the last good record.
     pub(super) end: usize,
@@ -67,7 +70,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Newer> {
     match version_of(bytes) {
         Some(version) if version == u32::from(VERSION) => scan.end = HEADER,
         Some(version) if version > u32::from(VERSION) => return Err(Newer(version)),
-        Some(1) => (scan.end, scan.outdated) = (HEADER, true),
+        Some(version) if version >= u32::from(OLDEST) => (scan.end, scan.outdated) = (HEADER, true),
         _ => scan.skip_damage(bytes, 0),
     }
     while scan.end < bytes.len() {
@@ -134,6 +137,18 @@ impl Scan {
             }
             Record::RefreshGone(name) => {
                 self.refreshes.remove(&name);
+            }
+            Record::Spell(name, spell) => {
+                self.spells.insert(name, spell);
+            }
+            Record::SpellGone(name) => {
+                self.spells.remove(&name);
+            }
+            Record::Owed(name) => {
+                self.owed_hooks.insert(name);
+            }
+            Record::OwedGone(name) => {
+                self.owed_hooks.remove(&name);
             }
         }
     }
