@@ -291,8 +291,14 @@ impl Runner {
 
     /// Into the log, and to the tokens that it is about.
     fn tell(&mut self, note: &Note, now: Now) {
-        if let Note::Rotated { name, .. } = note {
-            self.pay_hook(name);
+        match note {
+            Note::Rotated { name, .. } if self.token(name).is_none_or(|token| token.after_rotate.is_none()) => {
+                self.pay_hook(name);
+            }
+            Note::HookDone { name, kind } | Note::HookFailed { name, kind, .. } if *kind == HookKind::AfterRotate => {
+                self.pay_hook(name);
+            }
+            _ => {}
         }
         notes::log(note, |path| self.index.shown(&self.plan, path), now);
         let path = match note {

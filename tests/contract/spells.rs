@@ -119,10 +119,10 @@ fn what_a_command_obtained_is_new_to_its_file() {
         assert_eq!(lines(&sandbox, "hooked").len(), number - 1);
         match delivers {
             "once" => drop(sandbox.ours(&["once"]).expect(0)),
+            // The stop may come before the hook: then it is owed still.
             _ => sandbox.start().stop(),
         }
         assert_eq!(sandbox.read("a.token"), obtained);
-        until(&format!("{delivers} has run it"), || lines(&sandbox, "hooked").len() == number);
         sandbox.ours(&["once"]).expect(0);
         assert_eq!(lines(&sandbox, "hooked").len(), number, "once");
     }
