@@ -254,7 +254,7 @@ fn the_lock_excludes_and_names_its_holder_right_after_a_crash_too() {
     fs::write(file_of(at.path(), "lock"), "123456789\n").unwrap();
     let _held = open(at.path());
     let text = fs::read_to_string(file_of(at.path(), "lock")).unwrap();
-    assert_eq!(text, format!("{own}\nrun\n"));
+    assert_eq!(text, format!("{own}\nrun\n{CONFIG}\n"));
 }
 
 /// Another process has the lock, but what stands in it is still the number of one that crashed.

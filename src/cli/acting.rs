@@ -54,6 +54,15 @@ impl Home {
         }
     }
 
+    /// As root: sees to it that the state of the config's own user has its folder.
+    pub fn make_state_dir(&self) -> Result<(), Exit> {
+        let Some((account, _)) = self.account() else { return Ok(()) };
+        self.keeper.make_state_dir().map_err(|error| {
+            eprintln!("error: the folder for the state of {} cannot be made: {error}", account.shown());
+            Exit::Failed
+        })
+    }
+
     /// As root: begins anew as the config's own user, in place of this process. To be called by the only thread.
     pub fn act(&self) -> Result<(), Exit> {
         self.is_told()?;
@@ -86,6 +95,9 @@ impl Home {
             return Some(Err(exit));
         }
         let (account, told_by) = self.account()?;
+        if let Err(exit) = self.make_state_dir() {
+            return Some(Err(exit));
+        }
         let variables = self.keeper.variables(account);
         let output = account.output_of(words, &borrowed(&variables));
         Some(output.map_err(|error| complain(account, &told_by.to_string(), &error)))

@@ -9,6 +9,7 @@ use super::{Exit, Surroundings, colour, online, units};
 use crate::core::environment::Environment;
 use crate::core::finding::{Report, Severity, quote};
 use crate::core::settings::Plan;
+use crate::daemon;
 use crate::host::account::Account;
 use crate::host::keeper::ACTING;
 use crate::host::load::load;
@@ -93,6 +94,9 @@ fn check(
     let refused = Exit::refused(&loaded);
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
+            for words in daemon::twin_words(&plan) {
+                writeln!(err, "warning: {words}")?;
+            }
             let whom = home.env.variable(ACTING).map(|whom| format!(", for the user {}", whom.display()));
             let whom = whom.unwrap_or_default();
             if !around.is_quiet() {

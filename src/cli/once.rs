@@ -45,6 +45,7 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     if let Some(about) = home.daemon() {
         return Err(refuse(about));
     }
+    home.make_state_dir()?;
     home.act()?;
     hardening::harden(around.env.variable(hardening::ALLOW_NEW_PRIVILEGES));
     let (plan, lacking) = plan(&home, around)?;

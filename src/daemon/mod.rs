@@ -37,6 +37,7 @@ pub(crate) use offline::status as offline_status;
 pub(crate) use once::{Once, once};
 pub(crate) use run::run;
 use runner::Answered;
+pub(crate) use start::twin_words;
 
 use crate::core::engine::Event;
 use crate::core::settings::TargetPath;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Messages;
@@ -11,10 +11,12 @@ use super::files::Files;
 use super::runner::Runner;
 use super::vault::{Stored, Vault};
 use crate::core::engine::{Issued, Mode, Restored, State};
+use crate::core::plan::default_state_dir;
 use crate::core::settings::{Fingerprint, Plan, TargetPath, TokenName};
 use crate::host::clock;
 use crate::host::deliver;
-use crate::host::store::{Kept, Store, StoreError, Worker};
+use crate::host::load;
+use crate::host::store::{Kept, Store, StoreError, Worker, twins};
 use crate::source;
 
 /// Why nothing was started.
@@ -43,6 +45,7 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
     let owed_hooks = kept.owed_hooks.clone();
     let Remembered { state, vault, files, made_from, known } = remember(kept, mode, messages);
     if worker != Worker::Passing {
+        twin_words(&plan).iter().for_each(|words| tracing::warn!("{words}"));
         sweep(&plan, &known);
     }
     let told = told_before(&plan, &vault, &made_from);
@@ -51,6 +54,16 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
     runner.is_passing = worker == Worker::Passing;
     runner.owed_hooks = owed_hooks;
     Ok(runner)
+}
+
+/// One line for each further state that the config has by another path.
+pub(crate) fn twin_words(plan: &Plan) -> Vec<String> {
+    let own = &plan.daemon.state_dir;
+    // Where the file itself, without the links to it, would have its state.
+    let real = plan.path.canonicalize().ok();
+    let usual = real.and_then(|path| default_state_dir(&path, &load::environment()));
+    let folders: Vec<PathBuf> = std::iter::once(own.clone()).chain(usual).collect();
+    twins(&plan.path, &folders).iter().map(|twin| twin.words(&plan.path, own)).collect()
 }
 
 /// What a state says, in the places where a run has it.

@@ -2,7 +2,8 @@
 //! or the owner of the home folder it lies in; and what of the environment follows from that.
 //! Does not: read the config beyond `[daemon]`, or work as that user (`account` does).
 
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -163,6 +164,25 @@ impl Keeper {
             env = env.with("XDG_STATE_HOME", home.join(".local/state").as_os_str());
         }
         env
+    }
+
+    /// Makes the folder of the service's state as systemd would (StateDirectory=, systemd.exec(5)): without it who works as
+    /// its user could not, before the service was started once. To be called as root.
+    ///
+    /// # Errors
+    /// It cannot be made, and is not there.
+    pub fn make_state_dir(&self) -> io::Result<()> {
+        let Some(folder) = self.service.as_ref().filter(|service| !service.is_dynamic).and_then(|s| s.state.as_ref())
+        else {
+            return Ok(());
+        };
+        let Some((account, _)) = self.account.as_ref().filter(|(account, _)| !account.is_root()) else { return Ok(()) };
+        let is_safe = folder.parent().is_some_and(|above| is_roots_alone(above, 0));
+        if !is_safe || folder.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+        lchown(folder, Some(account.uid), Some(account.gid))
     }
 
     /// Folders of its service.

@@ -13,6 +13,7 @@ mod record;
 mod room;
 mod scan;
 mod spell;
+mod twin;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -36,6 +37,7 @@ pub use self::error::StoreError;
 pub use self::glimpse::{Glimpse, glimpse};
 pub use self::place::Worker;
 pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record};
+pub use self::twin::{Twin, twins};
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
 const COMPACT_FROM: u64 = 64 << 10;

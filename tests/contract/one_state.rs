@@ -3,6 +3,7 @@
 //! user who will run it, and names users and groups.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::machine::{ALICE, JOBS, Machine, PERSON, PERSON_IN_JOBS, RENEWD, ROOT, SERVICE, SERVICE_IN_JOBS, owner_of};
 use crate::support::{Jwt, SECRET, until};
@@ -98,6 +99,50 @@ fn a_service_with_folders_of_its_own_is_found_by_its_unit() {
     machine.run(ROOT, &["once", "-c", blue, "--force"]).expect(0);
     assert_eq!(owner_of(&machine.at("/run/renewd-blue/a")), RENEWD);
     assert!(!machine.at("/var/lib/renewd").exists(), "a second state was made");
+}
+
+/// `check` says that all is well, and so it is for root's first `once`: the folder is made as the unit would.
+#[test]
+fn the_first_once_of_root_makes_the_folder_of_the_state() {
+    let Some(machine) = machine("no state yet", &config("/run/renewd/a", "")) else { return };
+    machine.folder("/etc/renewd", 0o755, 0);
+    machine.put(CONFIG, &config("/run/renewd/a", ""), 0o644, 0);
+    unit(
+        &machine,
+        "renewd.service",
+        "User=renewd\nExecStart=/usr/bin/renewd run\nStateDirectory=renewd\nRuntimeDirectory=renewd\n",
+    );
+    machine.run(ROOT, &["check"]).expect(0);
+    assert!(!machine.at("/var/lib/renewd").exists(), "a look made it");
+    machine.run(ROOT, &["once"]).expect(0);
+    let made = fs::metadata(machine.at("/var/lib/renewd")).expect("the folder");
+    assert_eq!((owner_of(&machine.at("/var/lib/renewd")), made.permissions().mode() & 0o7777), (RENEWD, 0o700));
+    assert_eq!(owner_of(&machine.at("/run/renewd/a")), RENEWD);
+}
+
+/// A config has a state for each path that it is named by: where there are two, that is said, with both.
+#[test]
+fn two_states_of_one_config_are_told() {
+    let sandbox = crate::support::Sandbox::new();
+    sandbox.config(crate::support::token("a"));
+    sandbox.ours(&["once"]).expect(0);
+    std::os::unix::fs::symlink(sandbox.path("config.toml"), sandbox.path("link.toml")).expect("ln -s");
+    for other in ["link.toml", "out/../config.toml"] {
+        let other = sandbox.path(other);
+        let other = other.to_str().expect("UTF-8");
+        let (one, folder) = (sandbox.path("config.toml"), sandbox.path("state"));
+        let told = format!("as {} in {}", one.display(), folder.display());
+        let is_told = |text: &str| text.contains("two states") && text.contains(&told);
+        let before = sandbox.run(&["check", "-c", other]).expect(0);
+        assert!(!before.stderr.contains("two states"), "there is one still: {before:#?}");
+        let once = sandbox.run(&["once", "-c", other]).expect(0);
+        assert!(is_told(&once.stderr), "{once:#?}");
+        let after = sandbox.run(&["check", "-c", other]).expect(0);
+        assert!(is_told(&after.stderr), "{after:#?}");
+    }
+    let daemon = sandbox.start();
+    assert!(daemon.log().contains("two states") && daemon.log().contains("link.toml"), "{}", daemon.log());
+    daemon.stop();
 }
 
 /// A relative path, a path through a link and the path itself: all are this daemon's config.

@@ -4,6 +4,7 @@
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -141,7 +142,7 @@ impl Place {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
                     // The lock holds without it too: a full disk must not keep the daemon from starting.
-                    let _ = sign(&file, worker);
+                    let _ = sign(&file, worker, config);
                     return Ok(file);
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {}
@@ -200,7 +201,8 @@ pub enum Worker {
     Passing,
 }
 
-/// What is written in a lock: the process that has or had it, and who kept the tokens last.
+/// What is written in a lock: the process that has or had it, and who kept the tokens last. Behind that stands the config's
+/// path.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Signature {
     pub(super) pid: Option<u32>,
@@ -208,25 +210,29 @@ pub(super) struct Signature {
 }
 
 /// The first line counts for the lock: it is whole at any moment.
-fn sign(file: &File, worker: Worker) -> io::Result<()> {
+fn sign(file: &File, worker: Worker, config: &Path) -> io::Result<()> {
     let keeper = match worker {
         Worker::Passing => read_signature(file).keeper,
         other => Some(other),
     };
     let word = match keeper {
-        Some(Worker::Daemon) => "run\n",
-        Some(Worker::Once) => "once\n",
+        Some(Worker::Daemon) => "run",
+        Some(Worker::Once) => "once",
         _ => "",
     };
-    let lines = format!("{}\n{word}", std::process::id());
-    file.write_all_at(lines.as_bytes(), 0)?;
+    let mut lines = format!("{}\n{word}\n", std::process::id()).into_bytes();
+    // Whose it is, for who finds the state by another path of the same file.
+    lines.extend_from_slice(config.as_os_str().as_bytes());
+    lines.push(b'\n');
+    file.write_all_at(&lines, 0)?;
     file.set_len(lines.len() as u64)
 }
 
 pub(super) fn read_signature(file: &File) -> Signature {
     let mut bytes = [0; 32];
     let count = file.read_at(&mut bytes, 0).unwrap_or(0);
-    let text = bytes.get(..count).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    // The path behind it may be cut, and be no UTF-8.
+    let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default());
     let Some((pid, rest)) = text.split_once('\n') else { return Signature::default() };
     let keeper = match rest.lines().next() {
         Some("run") => Some(Worker::Daemon),
