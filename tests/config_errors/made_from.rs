@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use renewd::core::schema::schema;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sources::{
     CERTIFICATE, changed, command, entra, github, google, home, http, oauth2, planned, rsa, service_account,
@@ -365,6 +365,12 @@ fn digests_are_what_they_were() {
     let bearer = "grant = \"jwt_bearer\"\nassertion = { algorithm = \"ES256\", private_key.file = \"key.pem\", claims = { sub = \"a\" }, header = { kid = \"k\" } }\n";
     let by_key = "assertion = { algorithm = \"ES256\", private_key.file = \"key.pem\", lifetime = \"1m\" }\n";
     let tls = "client_cert.file = \"cert.pem\"\nclient_key.file = \"key.pem\"\n";
+    let both = "client_auth = \"private_key_jwt\"\n";
+    let by_certificate = "client_cert.file = \"cert.pem\"\nclient_key.value = '''\n";
+    let by_certificate = &format!("{by_certificate}{RSA}'''\n");
+    let account =
+        json!({"client_email": "a@b", "private_key_id": "k1", "private_key": RSA, "token_uri": "https://a.example/t"});
+    let account = format!("service_account.value = '''{account}'''\nassertion.claims.sub = \"me\"\n");
     let portal = "bearer.token = \"portal2\"\nheaders = { x = \"{{ token.portal2 }}\" }\nresponse.expires_in = \"/e\"\nttl = \"90s\"\n";
     let portal2 = http(&[], "").replace("token.portal]", "token.portal2]");
     let body = "json = { a = [\"{{ secret }}\", 1], b = { c = true } }\nmethod = \"PUT\"\n";
@@ -381,6 +387,11 @@ fn digests_are_what_they_were() {
         ("oauth2, bearer", digest(oauth2(&["grant"], bearer))),
         ("oauth2, by key", digest(oauth2(&["client_secret"], by_key))),
         ("oauth2, tls", digest(oauth2(&["client_secret"], tls))),
+        ("oauth2, by secret", digest(oauth2(&[], "client_auth = \"client_secret_jwt\"\nallow_weak_secret = true\n"))),
+        ("oauth2, two assertions", digest(oauth2(&["grant", "client_secret"], &format!("{bearer}{both}")))),
+        ("oauth2, entra", digest(entra(&[], ""))),
+        ("oauth2, entra by certificate", digest(entra(&["client_secret"], by_certificate))),
+        ("oauth2, google", digest(google(&["service_account"], &account))),
         ("http", digest(http(&[], ""))),
         ("http, with all", digest(http(&["response"], &format!("response.token = \"/token\"\n{portal}")) + &portal2)),
         ("http, json", digest(http(&["form"], body))),
@@ -406,6 +417,11 @@ c2d23267aae1f38ef4e2fd9f5a3b6fd6 oauth2\n\
 af5b4bf0b84e4db1048d9cf3d73eb61b oauth2, bearer\n\
 66f59641df997f88922dda6a998de1bb oauth2, by key\n\
 562a828d128b632f95e7c5378ffb35fb oauth2, tls\n\
+1cc28000cc2ac0e11eeea3831a156028 oauth2, by secret\n\
+557c1bf51ad73dba634e31fffaadb73a oauth2, two assertions\n\
+edbb8bd1a041c6d6d0689e636234c20b oauth2, entra\n\
+6b31c707b190e4de07e69387ea20fc51 oauth2, entra by certificate\n\
+4c51310c4fd8d6c4e290f1e3a4fb0e77 oauth2, google\n\
 c2d48d69dd8ee4ff004addf4f73f2790 http\n\
 b7d81337376c70838ec3f781e2403637 http, with all\n\
 289cc4d0b4dfbfce64669b6e7f880ea2 http, json\n\
