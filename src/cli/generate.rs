@@ -143,11 +143,7 @@ fn once(into: &mut Map<String, Value>, option: &str, name: &str, value: &Value) 
 }
 
 pub(crate) fn key_claim(name: &str) -> Result<KeyClaim, String> {
-    match name {
-        "iss" => Ok(KeyClaim::Iss),
-        "kid" => Ok(KeyClaim::Kid),
-        _ => Err("it is iss or kid".into()),
-    }
+    KeyClaim::parse(name).ok_or_else(|| "it is iss or kid".into())
 }
 
 fn text_member(text: &str) -> Result<(String, Value), String> {

@@ -213,10 +213,7 @@ pub(crate) fn draw_jti() -> Result<[u8; 16], Failure> {
 }
 
 pub(crate) fn algorithm(name: &str) -> Result<Algorithm, String> {
-    Algorithm::parse(name).ok_or_else(|| {
-        let all: Vec<_> = Algorithm::ALL.iter().map(|a| a.name()).collect();
-        format!("it is one of {}", all.join(", "))
-    })
+    Algorithm::parse(name).ok_or_else(|| format!("it is one of {}", Algorithm::WORDS.join(", ")))
 }
 
 pub(crate) fn encoding(name: &str) -> Result<SecretEncoding, String> {

@@ -1,5 +1,5 @@
 //! Owns: `renewd schema`: the JSON Schema of the config on stdout.
-//! Does not: know the keys; `core::keys` does.
+//! Does not: know the keys; `core::config::keys` does.
 
 use std::io::Write;
 

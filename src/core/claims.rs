@@ -30,7 +30,7 @@ pub(crate) fn header(settings: &JwtSettings) -> String {
         Some(typ) => object.value("typ", typ),
         None => object.text("typ", "JWT"),
     }
-    object.text("alg", settings.algorithm.name());
+    object.text("alg", settings.algorithm.word());
     if let (KeyClaim::Kid, Some(key)) = (settings.key_claim, &settings.key) {
         object.text("kid", key);
     }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Key, Keys, Kind, ROOT, Source};
+use super::config::keys::{Key, Keys, Kind, ROOT, Source};
 
 const DURATION: &str = r"^\s*[0-9]+\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$|^0$";
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use source::*;
 
-use super::key::{Algorithm, SigningKey};
+use super::words::words;
 
 /// A token's name: 1 to 64 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,36 +148,6 @@ impl Default for Schedule {
     }
 }
 
-/// Where the value of `key` goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyClaim {
-    /// The claim `iss` (RFC 7519 4.1.1).
-    Iss,
-    /// The header member `kid` (RFC 7515 4.1.4).
-    Kid,
-}
-
-/// `source = "jwt"`: a JWS signed on this machine (RFC 7515 compact serialization).
-#[derive(Clone, Debug)]
-pub struct JwtSettings {
-    pub algorithm: Algorithm,
-    /// Parsed once; tokens of the same secret or key file share it.
-    pub signing_key: Arc<SigningKey>,
-    /// The public name of the credential: `iss` or `kid`. Absent where `claims.iss` or `header.kid` says it.
-    pub key: Option<String>,
-    pub key_claim: KeyClaim,
-    pub lifetime: Lifetime,
-    pub skew: Duration,
-    /// Claims as configured, in order, without the switches below.
-    pub claims: serde_json::Map<String, serde_json::Value>,
-    /// Header members as configured, in order; never `alg`.
-    pub header: serde_json::Map<String, serde_json::Value>,
-    pub iat: bool,
-    pub exp: bool,
-    pub nbf: bool,
-    pub jti: bool,
-}
-
 /// What a hook does.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HookAction {
@@ -187,16 +157,17 @@ pub enum HookAction {
     Signal { pid_file: PathBuf, signal: HookSignal },
 }
 
-/// Signals a hook may send.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HookSignal {
-    Hup,
-    Int,
-    Term,
-    Usr1,
-    Usr2,
-    Winch,
-    Cont,
+words! {
+    /// Signals a hook may send.
+    pub enum HookSignal {
+        Hup = "HUP",
+        Int = "INT",
+        Term = "TERM",
+        Usr1 = "USR1",
+        Usr2 = "USR2",
+        Winch = "WINCH",
+        Cont = "CONT",
+    }
 }
 
 /// `[token.NAME.after_rotate]` and `[token.NAME.on_failure]`.

@@ -94,7 +94,7 @@ impl Gathered {
         let is_ill = statuses.iter().filter(counts).any(|status| !status.is_valid);
         let mut outputs = outputs(view, &statuses, names.is_empty(), now);
         let row = |status: TokenStatus| Row {
-            source: view.index.token(view.plan, &status.name).map(|token| token.source.kind().as_str()),
+            source: view.index.token(view.plan, &status.name).map(|token| token.source.kind().word()),
             outputs: outputs.remove(&status.name).unwrap_or_default(),
             token: status.generation.and_then(|generation| maybe_jwt(view, &status.name, generation)),
             login_expires_at: view.vault.login_expires_at(&status.name),

@@ -285,7 +285,7 @@ fn two_assertions_have_one_key_and_the_grants_claims() {
     assert_eq!(serde_json::Value::Object(grant.claims.clone()), json!({ "sub": "robot" }));
     assert!(client.claims.is_empty());
     assert!(std::sync::Arc::ptr_eq(&grant.key, &client.key));
-    assert_eq!((client.lifetime.as_secs(), client.algorithm.name()), (60, "ES256"));
+    assert_eq!((client.lifetime.as_secs(), client.algorithm.word()), (60, "ES256"));
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn presets_fill_in_what_they_know() {
     let claims = json!({ "iss": "jobs@project.iam.gserviceaccount.com", "scope": "https://www.googleapis.com/auth/devstorage.read_only", "sub": "me" });
     assert_eq!(serde_json::Value::Object(grant.claims.clone()), claims);
     assert_eq!(serde_json::Value::Object(grant.header.clone()), json!({ "kid": "k1" }));
-    assert_eq!((grant.algorithm.name(), &plan.client_id, &plan.scope), ("RS256", &None, &None));
+    assert_eq!((grant.algorithm.word(), &plan.client_id, &plan.scope), ("RS256", &None, &None));
 
     let SourcePlan::OAuth2(plan) = &planned(entra(&[], ""))[0].source else { panic!("no oauth2") };
     assert_eq!(
@@ -316,7 +316,7 @@ fn presets_fill_in_what_they_know() {
         serde_json::Value::Object(assertion.header.clone()),
         json!({ "x5t#S256": "VNLsN0Pn6niIXlY3D3-FsPktX0giyp1LxA6mKxOotoQ" })
     );
-    assert_eq!((assertion.algorithm.name(), plan.scope.as_deref()), ("PS256", Some("api://x/.default")));
+    assert_eq!((assertion.algorithm.word(), plan.scope.as_deref()), ("PS256", Some("api://x/.default")));
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn a_source_that_lacks_something_is_not_asked() {
     let plan = home.load().plan.unwrap();
     let lacking = |token: &TokenPlan| (matches!(token.source, SourcePlan::Lacking(_)), token.lack.is_some());
     assert_eq!(plan.tokens.iter().map(lacking).collect::<Vec<_>>(), [(true, true), (true, true), (false, false)]);
-    assert_eq!(plan.tokens[0].source.kind().as_str(), "oauth2");
+    assert_eq!(plan.tokens[0].source.kind().word(), "oauth2");
     assert_eq!(plan.lacks.len(), 3);
 }
 

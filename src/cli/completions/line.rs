@@ -193,7 +193,7 @@ impl<'c> Line<'c> {
             "NAME" => (Kind::Words, tokens()),
             // A token, a file, or a NAME.
             "TOKEN" => (Kind::Files, tokens()),
-            "ALG" => (Kind::Words, words(&Algorithm::ALL.map(Algorithm::name))),
+            "ALG" => (Kind::Words, words(Algorithm::WORDS)),
             "ENCODING" => (Kind::Words, words(&["utf8", "base64", "base64url", "hex"])),
             "CLAIM" => (Kind::Words, words(&["iss", "kid"])),
             "PAGE" => (Kind::Words, man::names().iter().map(|page| candidate(page, "")).collect()),

@@ -7,8 +7,8 @@ use super::kind::{Answers, Kind};
 use super::write::Made;
 use crate::cli::Surroundings;
 use crate::cli::input::Failure;
+use crate::core::config::keys::toml_text;
 use crate::core::environment::Environment;
-use crate::core::keys::toml_text;
 use crate::core::settings::TokenName;
 use crate::host::{account, load};
 

@@ -1,10 +1,10 @@
 //! Owns: renewd.toml(5), from the table of keys: each table, each key with its value, default and an example.
-//! Does not: know a key; `core::keys` does.
+//! Does not: know a key; `core::config::keys` does.
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::{Page, pages};
-use crate::core::keys::{self, Key, Keys, Kind, ROOT};
+use crate::core::config::keys::{self, Key, Keys, Kind, ROOT};
 
 const ABOUT: &str = "the config of renewd";
 

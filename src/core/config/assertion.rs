@@ -1,11 +1,12 @@
 //! Owns: `assertion` of `source = "oauth2"` as written: whose it is, and which key signs it.
 //! Does not: make one, or read keys.
 
-use super::raw_source::{AuthKind, GrantKind, RawAssertion};
 use super::section::{Reader, Section};
+use super::stage::{RawKey, Written};
 use super::{claims, credential, jwt};
 use crate::core::finding::{At, Finding};
 use crate::core::key::Algorithm;
+use crate::core::settings::{AssertionSettings, AuthKind, GrantKind};
 
 /// `assertion`, which belongs to the grant or to the client; told where it is missing, or nobody's.
 pub(super) fn read(
@@ -13,20 +14,21 @@ pub(super) fn read(
     token: &Section<'_, '_>,
     grant: Option<At<GrantKind>>,
     auth: Option<At<AuthKind>>,
-) -> Option<RawAssertion> {
+    allow_weak: bool,
+) -> Option<AssertionSettings<Written>> {
     let (Some(grant), Some(auth)) = (grant, auth) else {
-        return token.table(cx, "assertion").map(|section| members(cx, &section));
+        return token.table(cx, "assertion").map(|section| members(cx, &section, allow_weak).0);
     };
     let is_grants = grant.value == GrantKind::JwtBearer;
     if is_grants || auth.value == AuthKind::KeyJwt {
         token.require(cx, "assertion");
     }
     let section = token.table(cx, "assertion")?;
-    let raw = members(cx, &section);
+    let (raw, algorithm) = members(cx, &section, allow_weak);
     match auth.value {
-        _ if is_grants => by_algorithm(cx, &section, &raw),
-        AuthKind::KeyJwt => by_algorithm(cx, &section, &raw),
-        AuthKind::SecretJwt => by_client_secret(cx, &section, &raw),
+        _ if is_grants => by_algorithm(cx, &section, algorithm),
+        AuthKind::KeyJwt => by_algorithm(cx, &section, algorithm),
+        AuthKind::SecretJwt => by_client_secret(cx, &section, algorithm),
         _ => cx.findings.push(
             Finding::error(format!("`assertion` with grant \"{}\" and client_auth \"{}\"", grant.value.word(), auth.value.word()))
                 .at(token.key_place(cx, "assertion").unwrap_or(section.header))
@@ -34,11 +36,11 @@ pub(super) fn read(
                 .help("it belongs to grant = \"jwt_bearer\", or to client_auth = \"private_key_jwt\" or \"client_secret_jwt\""),
         ),
     }
-    if let Some(algorithm) = raw.algorithm.filter(|algorithm| is_symmetric(algorithm.value))
+    if let Some(algorithm) = algorithm.filter(|algorithm| is_symmetric(algorithm.value))
         && auth.value == AuthKind::KeyJwt
     {
         cx.findings.push(
-            Finding::error(format!("client_auth \"private_key_jwt\" with algorithm {}", algorithm.value.name()))
+            Finding::error(format!("client_auth \"private_key_jwt\" with algorithm {}", algorithm.value.word()))
                 .at(algorithm.place)
                 .note(auth.place, "decides how the client proves itself")
                 .help("use an algorithm with a private key, or client_auth = \"client_secret_jwt\" with client_secret"),
@@ -51,36 +53,51 @@ fn is_symmetric(algorithm: Algorithm) -> bool {
     algorithm.min_secret_bytes().is_some()
 }
 
-pub(super) fn members(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> RawAssertion {
-    RawAssertion {
-        algorithm: section.choice(cx, "algorithm", Algorithm::parse),
-        private_key: credential::read(cx, section, "private_key"),
-        secret: credential::read(cx, section, "secret"),
+/// What `assertion` holds, and where its algorithm stands. A key that does not fit the algorithm is told elsewhere, and left out.
+pub(super) fn members(
+    cx: &mut Reader<'_>,
+    section: &Section<'_, '_>,
+    allow_weak: bool,
+) -> (AssertionSettings<Written>, Option<At<Algorithm>>) {
+    let algorithm = section.choice(cx, "algorithm", Algorithm::parse);
+    let private_key = credential::read(cx, section, "private_key", "assertion's private key");
+    let secret = credential::read(cx, section, "secret", "assertion's secret");
+    let key = match (algorithm.map(|algorithm| is_symmetric(algorithm.value)), secret, private_key) {
+        (Some(true), Some(from), None) => Some(RawKey::Secret { from, allow_weak }),
+        (Some(false), None, Some(key)) => Some(RawKey::Private(key)),
+        _ => None,
+    };
+    let assertion = AssertionSettings {
+        algorithm: algorithm.map(|algorithm| algorithm.value),
+        key,
         claims: claims::of_assertion(cx, section),
         header: claims::header(cx, section).0,
-        lifetime: section.whole_seconds(cx, "lifetime").map(|span| span.value),
-    }
+        lifetime: section
+            .whole_seconds(cx, "lifetime")
+            .map_or_else(|| section.default_span("lifetime"), |span| span.value),
+    };
+    (assertion, algorithm)
 }
 
 /// A key of its own, of the algorithm's kind.
-fn by_algorithm(cx: &mut Reader<'_>, section: &Section<'_, '_>, raw: &RawAssertion) {
+fn by_algorithm(cx: &mut Reader<'_>, section: &Section<'_, '_>, algorithm: Option<At<Algorithm>>) {
     if section.has("algorithm") {
-        jwt::check_credential(cx, section, raw.algorithm);
+        jwt::check_credential(cx, section, algorithm);
         return;
     }
     cx.error(section.header, "`assertion.algorithm` is missing", "add: algorithm = \"RS256\"");
 }
 
 /// The client secret is its key (OpenID Connect Core 9).
-fn by_client_secret(cx: &mut Reader<'_>, section: &Section<'_, '_>, raw: &RawAssertion) {
+fn by_client_secret(cx: &mut Reader<'_>, section: &Section<'_, '_>, algorithm: Option<At<Algorithm>>) {
     for key in ["private_key", "secret"] {
         if let Some(place) = section.key_place(cx, key) {
             let help = "remove it, or use client_auth = \"private_key_jwt\"";
             cx.error(place, format!("`assertion.{key}` with client_auth \"client_secret_jwt\""), help);
         }
     }
-    if let Some(algorithm) = raw.algorithm.filter(|algorithm| !is_symmetric(algorithm.value)) {
-        let title = format!("client_auth \"client_secret_jwt\" with algorithm {}", algorithm.value.name());
+    if let Some(algorithm) = algorithm.filter(|algorithm| !is_symmetric(algorithm.value)) {
+        let title = format!("client_auth \"client_secret_jwt\" with algorithm {}", algorithm.value.word());
         cx.error(algorithm.place, title, "the client secret signs with HS256, HS384 or HS512");
     }
 }

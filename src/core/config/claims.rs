@@ -5,13 +5,19 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::raw_source::{RawClaims, RawJwt};
 use super::section::{Reader, Section, in_order};
 use crate::core::finding::{At, Place, quote};
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, jwt: &mut RawJwt) {
-    jwt.claims = claims(cx, token);
-    (jwt.header, jwt.header_kid) = header(cx, token);
+/// `claims`, with its switches.
+#[derive(Default)]
+pub(super) struct Claims {
+    pub members: Map<String, Value>,
+    /// Where `claims.iss` stands.
+    pub iss: Option<Place>,
+    pub iat: Option<bool>,
+    pub exp: Option<At<bool>>,
+    pub nbf: Option<bool>,
+    pub jti: Option<bool>,
 }
 
 /// `header`, and where its kid stands.
@@ -50,8 +56,8 @@ pub(super) fn of_assertion(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> Ma
     claims
 }
 
-fn claims(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawClaims {
-    let mut claims = RawClaims::default();
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Claims {
+    let mut claims = Claims::default();
     for (name, value) in token.members(cx, "claims") {
         match name.get_ref().as_ref() {
             "iat" => claims.iat = switch(cx, "iat", value).map(|on| on.value),

@@ -2,19 +2,17 @@
 //! Does not: look whether the program is there, or run it.
 
 use super::holes::{Holes, pairs, shown};
-use super::raw_source::RawCommand;
 use super::section::{Reader, Section};
+use super::stage::Written;
 use super::{credential, hook, reach};
 use crate::core::finding::{At, quote};
-use crate::core::settings::TokenName;
+use crate::core::settings::{CommandSettings, TokenName};
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawCommand, Vec<At<TokenName>>) {
-    let mut command = RawCommand::default();
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (CommandSettings<Written>, Vec<At<TokenName>>) {
     let mut holes = Holes::of(cx, token);
-    if token.require(cx, "command") {
-        command.argv = hook::argv(cx, token);
-    }
-    command.secret = credential::read(cx, token, "secret");
+    let argv = if token.require(cx, "command") { hook::argv(cx, token) } else { None };
+    let mut env = Vec::new();
+    let secret = credential::read(cx, token, "secret", "secret");
     token.hide(cx, "env");
     for (name, value) in pairs(cx, token, "env", false) {
         let odd = |c: char| c == '=' || c == '\0' || c.is_whitespace();
@@ -24,12 +22,16 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawCommand,
         } else if value.value.contains('\0') {
             cx.error(value.place, format!("`env.{}` holds a NUL byte", shown(&name.value)), "a variable cannot");
         } else if let Some(pattern) = holes.pattern(cx, &format!("env.{}", shown(&name.value)), &value) {
-            command.env.push((name.value, pattern));
+            env.push((name.value, pattern));
         }
     }
-    command.response = reach::response(cx, token);
-    command.timeout = token.span(cx, "timeout").map(|span| span.value);
-    command.ttl = token.span(cx, "ttl");
-    let parents = holes.finish(cx, "env");
-    (command, parents)
+    let command = CommandSettings {
+        argv,
+        env,
+        secret,
+        response: reach::response(cx, token),
+        timeout: token.span_or_default(cx, "timeout"),
+        ttl: token.span(cx, "ttl"),
+    };
+    (command, holes.finish(cx, "env"))
 }

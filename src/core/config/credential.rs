@@ -1,14 +1,21 @@
 //! Owns: credentials as written: which of the four places one stands in. What may be one is not shown.
 //! Does not: read them.
 
+use std::sync::Arc;
+
 use super::raw::{CredentialFrom, RawCredential};
 use super::section::{Reader, Section};
 use crate::core::finding::{At, Finding};
 use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
 
-/// `secret`, `private_key`, `client_secret` and the like.
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawCredential> {
+/// `secret`, `private_key`, `client_secret` and the like. `what` is how messages call it.
+pub(super) fn read(
+    cx: &mut Reader<'_>,
+    token: &Section<'_, '_>,
+    name: &str,
+    what: &'static str,
+) -> Option<Arc<RawCredential>> {
     let section = token.table(cx, name)?;
     let places: Vec<_> =
         ["file", "value", "env", "credential"].into_iter().filter(|place| section.has(place)).collect();
@@ -40,7 +47,22 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> 
         .map(|at| at.value);
     let from = credential_from(cx, &section);
     let allow_readable = section.bool(cx, "allow_readable").is_some_and(|on| on.value);
-    Some(RawCredential { from, encoding: encoding.unwrap_or_default(), allow_readable })
+    Some(keep(cx, RawCredential { what, from, encoding: encoding.unwrap_or_default(), allow_readable }))
+}
+
+/// Certificates that are trusted, named by their file's path alone.
+pub(super) fn certificates(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<Arc<RawCredential>> {
+    let from = token.path(cx, name)?.map(CredentialFrom::File);
+    Some(keep(
+        cx,
+        RawCredential { what: "CA file", from: Some(from), encoding: SecretEncoding::default(), allow_readable: false },
+    ))
+}
+
+fn keep(cx: &mut Reader<'_>, credential: RawCredential) -> Arc<RawCredential> {
+    let credential = Arc::new(credential);
+    cx.credentials.push(Arc::clone(&credential));
+    credential
 }
 
 fn credential_from(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<CredentialFrom>> {

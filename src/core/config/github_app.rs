@@ -6,31 +6,32 @@ use std::collections::BTreeMap;
 use super::address::{self, Query};
 use super::holes::{pairs, shown};
 use super::oauth2::visible;
-use super::raw_source::RawGithubApp;
 use super::section::{Reader, Section};
+use super::stage::{RawKey, Written};
 use super::{credential, reach};
 use crate::core::finding::quote;
-use crate::core::settings::Installation;
+use crate::core::settings::{GithubAppSettings, Installation};
 
-const API: &str = "https://api.github.com";
-
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawGithubApp {
-    let mut app = RawGithubApp { reach: reach::read(cx, token), ..RawGithubApp::default() };
-    app.app = one_of(cx, token, &["app_id", "client_id"]).and_then(|key| match key {
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> GithubAppSettings<Written> {
+    let reach = reach::read(cx, token);
+    let app = one_of(cx, token, &["app_id", "client_id"]).and_then(|key| match key {
         "app_id" => token.id(cx, key),
         _ => visible(cx, token, key),
     });
     token.require(cx, "private_key");
-    app.private_key = credential::read(cx, token, "private_key");
-    app.installation = installation(cx, token);
-    app.permissions = permissions(cx, token);
-    app.repositories = repositories(cx, token);
-    app.api_url = match token.has("api_url") {
-        true => address::read(cx, token, "api_url", Query::Refused, app.reach.allow_http)
-            .map(|url| url.trim_end_matches('/').to_owned()),
-        false => Some(API.into()),
-    };
-    app
+    GithubAppSettings {
+        app,
+        key: credential::read(cx, token, "private_key", "private key").map(RawKey::Private),
+        installation: installation(cx, token),
+        permissions: permissions(cx, token),
+        repositories: repositories(cx, token),
+        api_url: match token.has("api_url") {
+            true => address::read(cx, token, "api_url", Query::Refused, reach.allow_http)
+                .map(|url| url.trim_end_matches('/').to_owned()),
+            false => Some(token.default("api_url").into()),
+        },
+        reach,
+    }
 }
 
 /// The one key of several that is there; told where there is none, or a second one.

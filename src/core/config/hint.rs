@@ -3,8 +3,8 @@
 
 use toml::de::{DeInteger, DeValue};
 
+use crate::core::config::keys::{self, Keys, Kind};
 use crate::core::finding::looks_opaque;
-use crate::core::keys::{self, Keys, Kind};
 
 /// A mode as octal digits in a string: of an integer, of digits without quotes, of `rw-r-----` and of `u=rw,g=r`.
 pub(super) fn mode(text: &str) -> Option<String> {

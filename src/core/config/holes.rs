@@ -8,8 +8,8 @@ use toml::de::DeValue;
 
 use super::claims::json;
 use super::section::{Reader, Section, in_order};
+use crate::core::config::keys::most_like;
 use crate::core::finding::{At, Finding, Place, quote};
-use crate::core::keys::most_like;
 use crate::core::pattern::{Hole, Pattern, PatternError};
 use crate::core::settings::TokenName;
 

@@ -8,14 +8,11 @@ use super::section::{Reader, Section};
 use crate::core::finding::{At, Finding};
 use crate::core::settings::HookSignal;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
-const AFTER: Duration = Duration::from_secs(120);
-
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawHook> {
     let hook = token.table(cx, name)?;
-    let timeout = hook.span(cx, "timeout").map_or(TIMEOUT, |span| span.value);
+    let timeout = hook.span_or_default(cx, "timeout");
     let after = match name {
-        "on_failure" => hook.duration(cx, "after").map_or(AFTER, |span| span.value),
+        "on_failure" => hook.duration_or_default(cx, "after"),
         _ => Duration::ZERO,
     };
     let places = (hook.key_place(cx, "command"), hook.key_place(cx, "signal"));
@@ -82,14 +79,5 @@ fn signal(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
 }
 
 fn parse_signal(name: &str) -> Option<HookSignal> {
-    match name.strip_prefix("SIG").unwrap_or(name) {
-        "HUP" => Some(HookSignal::Hup),
-        "INT" => Some(HookSignal::Int),
-        "TERM" => Some(HookSignal::Term),
-        "USR1" => Some(HookSignal::Usr1),
-        "USR2" => Some(HookSignal::Usr2),
-        "WINCH" => Some(HookSignal::Winch),
-        "CONT" => Some(HookSignal::Cont),
-        _ => None,
-    }
+    HookSignal::parse(name.strip_prefix("SIG").unwrap_or(name))
 }

@@ -3,14 +3,12 @@
 
 use super::address;
 use super::holes::{Holes, pairs, shown};
-use super::raw_source::RawHttp;
 use super::section::{Reader, Section};
+use super::stage::Written;
 use super::{credential, reach};
 use crate::core::finding::{At, Finding, quote};
 use crate::core::pattern::Pattern;
-use crate::core::settings::{Body, TokenName};
-
-const METHODS: [&str; 4] = ["GET", "POST", "PUT", "PATCH"];
+use crate::core::settings::{Body, HttpSettings, TokenName};
 
 /// Header fields that follow from the request, or from how it is sent.
 const OWN_HEADERS: [&str; 13] = [
@@ -29,23 +27,25 @@ const OWN_HEADERS: [&str; 13] = [
     "user-agent",
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawHttp, Vec<At<TokenName>>) {
-    let mut http = RawHttp { reach: reach::read(cx, token), ..RawHttp::default() };
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (HttpSettings<Written>, Vec<At<TokenName>>) {
+    let reach = reach::read(cx, token);
     let mut holes = Holes::of(cx, token);
-    http.secret = credential::read(cx, token, "secret");
-    http.refresh_token = credential::read(cx, token, "refresh_token");
-    if token.require(cx, "url") {
-        http.url = url(cx, token, &mut holes, http.reach.allow_http);
-    }
+    let secret = credential::read(cx, token, "secret", "secret");
+    let refresh_token = credential::read(cx, token, "refresh_token", "refresh token");
+    let url = if token.require(cx, "url") { url(cx, token, &mut holes, reach.allow_http) } else { None };
     let bearer = bearer(cx, token);
-    http.headers = headers(cx, token, &mut holes);
-    http.body = body(cx, token, &mut holes);
-    http.method = method(cx, token);
-    if token.require(cx, "response") {
-        http.response = reach::response(cx, token);
-    }
+    let http = HttpSettings {
+        url,
+        headers: headers(cx, token, &mut holes),
+        body: body(cx, token, &mut holes),
+        method: method(cx, token),
+        bearer: bearer.as_ref().map(|bearer| bearer.value.clone()),
+        secret,
+        refresh_token,
+        response: if token.require(cx, "response") { reach::response(cx, token) } else { None },
+        reach,
+    };
     check_refresh(cx, token);
-    http.bearer = bearer.as_ref().map(|bearer| bearer.value.clone());
     let mut parents: Vec<_> = bearer.into_iter().collect();
     parents.extend(holes.finish(cx, "url, headers, form or json"));
     (http, parents)
@@ -137,7 +137,7 @@ fn body(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Opti
 
 fn method(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> String {
     let body = token.key_place(cx, "form").or_else(|| token.key_place(cx, "json"));
-    let Some(method) = token.choice(cx, "method", |word| METHODS.into_iter().find(|known| *known == word)) else {
+    let Some(method) = token.word(cx, "method") else {
         return if body.is_some() { "POST" } else { "GET" }.into();
     };
     if let Some(body) = body.filter(|_| method.value == "GET") {

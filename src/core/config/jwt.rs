@@ -1,31 +1,48 @@
 //! Owns: the keys of `source = "jwt"`.
 //! Does not: read claims and header (`claims`), or compare its lifetime with the schedule.
 
-use super::raw_source::RawJwt;
 use super::section::{Reader, Section};
+use super::stage::{RawKey, Written};
 use super::{claims, credential};
 use crate::core::finding::{At, Finding, Place};
 use crate::core::key::Algorithm;
-use crate::core::settings::KeyClaim;
+use crate::core::settings::{JwtSettings, KeyClaim};
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawJwt {
-    let mut jwt = RawJwt::default();
-    if token.require(cx, "algorithm") {
-        jwt.algorithm = token.choice(cx, "algorithm", Algorithm::parse);
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> JwtSettings<Written> {
+    let algorithm = if token.require(cx, "algorithm") { token.choice(cx, "algorithm", Algorithm::parse) } else { None };
+    let key = token.text(cx, "key");
+    let key_claim = token.choice(cx, "key_claim", KeyClaim::parse).map_or(KeyClaim::Iss, |claim| claim.value);
+    let secret = credential::read(cx, token, "secret", "secret");
+    let private_key = credential::read(cx, token, "private_key", "private key");
+    let allow_weak = token.bool(cx, "allow_weak_secret").is_some_and(|on| on.value);
+    let claims = claims::read(cx, token);
+    let (header, header_kid) = claims::header(cx, token);
+    check_credential(cx, token, algorithm);
+    if let Some(key) = &key {
+        let (name, other) = match key_claim {
+            KeyClaim::Iss => ("claims.iss", claims.iss),
+            KeyClaim::Kid => ("header.kid", header_kid),
+        };
+        check_key(cx, key, name, other);
     }
-    jwt.key = token.text(cx, "key");
-    jwt.key_claim = token.choice(cx, "key_claim", |word| match word {
-        "iss" => Some(KeyClaim::Iss),
-        "kid" => Some(KeyClaim::Kid),
-        _ => None,
-    });
-    jwt.secret = credential::read(cx, token, "secret");
-    jwt.private_key = credential::read(cx, token, "private_key");
-    jwt.allow_weak_secret = token.bool(cx, "allow_weak_secret").is_some_and(|on| on.value);
-    claims::read(cx, token, &mut jwt);
-    check_credential(cx, token, jwt.algorithm);
-    check_key(cx, &jwt);
-    jwt
+    let signing_key = match (secret, private_key) {
+        (Some(from), _) => Some(RawKey::Secret { from, allow_weak }),
+        (None, private_key) => private_key.map(RawKey::Private),
+    };
+    JwtSettings {
+        algorithm: algorithm.map(|algorithm| algorithm.value),
+        signing_key,
+        key: key.map(|key| key.value),
+        key_claim,
+        lifetime: token.lifetime_value(cx, "lifetime"),
+        skew: token.duration(cx, "skew"),
+        claims: claims.members,
+        header,
+        iat: claims.iat.unwrap_or(true),
+        exp: claims.exp,
+        nbf: claims.nbf.unwrap_or(false),
+        jti: claims.jti.unwrap_or(true),
+    }
 }
 
 /// HS takes a secret, the others a private key: one of the two, and the right one.
@@ -54,20 +71,14 @@ pub(super) fn check_credential(cx: &mut Reader<'_>, token: &Section<'_, '_>, alg
 
 fn mismatch(cx: &mut Reader<'_>, place: Place, algorithm: At<Algorithm>, there: &str, wanted: &str) {
     cx.findings.push(
-        Finding::error(format!("`{there}` with algorithm {}", algorithm.value.name()))
+        Finding::error(format!("`{there}` with algorithm {}", algorithm.value.word()))
             .at(place)
             .note(algorithm.place, "the algorithm")
-            .help(format!("{} signs with `{wanted}`", algorithm.value.name())),
+            .help(format!("{} signs with `{wanted}`", algorithm.value.word())),
     );
 }
 
-fn check_key(cx: &mut Reader<'_>, jwt: &RawJwt) {
-    let Some(key) = &jwt.key else { return };
-    let claim = jwt.key_claim.map_or(KeyClaim::Iss, |claim| claim.value);
-    let (name, other) = match claim {
-        KeyClaim::Iss => ("claims.iss", jwt.claims.iss),
-        KeyClaim::Kid => ("header.kid", jwt.header_kid),
-    };
+fn check_key(cx: &mut Reader<'_>, key: &At<String>, name: &str, other: Option<Place>) {
     if let Some(other) = other {
         cx.findings.push(
             Finding::error(format!("`{name}` beside `key`"))

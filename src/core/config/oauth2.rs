@@ -1,13 +1,21 @@
 //! Owns: the keys of `source = "oauth2"` without a preset: which belong to its grant, and which to how its client proves itself.
 //! Does not: know presets (`preset`), or read credentials.
 
+use std::sync::Arc;
+
+use serde_json::Map;
+
 use super::address::{self, Query};
-use super::credential;
-use super::raw_source::{AuthKind, GrantKind, Preset, RawOAuth2};
+use super::raw::RawCredential;
 use super::section::{Reader, Section};
-use super::{assertion, holes, preset, reach};
+use super::stage::{RawIdentity, RawKey, Written};
+use super::{assertion, credential, holes, preset, reach};
 use crate::core::finding::{At, Finding};
-use crate::core::settings::{SubjectToken, TokenEndpoint, TokenName};
+use crate::core::key::Algorithm;
+use crate::core::settings::{
+    ASSERTION_LIFETIME, AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, OAuth2Settings, Preset, Reach,
+    SubjectToken, TokenEndpoint, TokenName,
+};
 
 /// RFC 8693 3.
 const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
@@ -27,44 +35,70 @@ const OWN_FIELDS: [(&str, &str); 11] = [
     ("code", "there is nobody who could log in"),
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (RawOAuth2, Vec<At<TokenName>>) {
-    let mut oauth2 = RawOAuth2 { reach: reach::read(cx, token), ..RawOAuth2::default() };
-    oauth2.preset = token.choice(cx, "preset", Preset::parse).map(|preset| preset.value);
-    oauth2.client_id = visible(cx, token, "client_id");
-    oauth2.client_secret = credential::read(cx, token, "client_secret");
-    oauth2.client_cert = credential::read(cx, token, "client_cert");
-    oauth2.client_key = credential::read(cx, token, "client_key");
-    oauth2.refresh_token = credential::read(cx, token, "refresh_token");
-    oauth2.service_account = credential::read(cx, token, "service_account");
-    oauth2.target_audience = visible(cx, token, "target_audience");
-    oauth2.scope = scope(cx, token);
-    oauth2.params = params(cx, token);
-    oauth2.allow_weak_secret = token.bool(cx, "allow_weak_secret").is_some_and(|on| on.value);
+/// What of a client and its token is given: grant, client_auth and preset decide what is made of it.
+pub(super) struct Given {
+    pub reach: Reach<Written>,
+    pub client_secret: Option<Arc<RawCredential>>,
+    pub client: RawIdentity,
+    pub refresh_token: Option<Arc<RawCredential>>,
+    pub service_account: Option<Arc<RawCredential>>,
+    pub target_audience: Option<String>,
+    pub scope: Option<String>,
+    pub allow_weak_secret: bool,
+}
+
+/// Where the token is asked for, by which grant, by whom, and for what.
+#[derive(Default)]
+pub(super) struct Decided {
+    pub endpoint: Option<TokenEndpoint>,
+    pub grant: Option<Grant<Written>>,
+    pub client_auth: Option<ClientAuth<Written>>,
+    pub scope: Option<String>,
+}
+
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (OAuth2Settings<Written>, Vec<At<TokenName>>) {
+    let reach = reach::read(cx, token);
+    let preset = token.choice(cx, "preset", Preset::parse).map(|preset| preset.value);
+    let client_id = visible(cx, token, "client_id");
+    let given = Given {
+        reach,
+        client_secret: credential::read(cx, token, "client_secret", "client secret"),
+        client: RawIdentity {
+            certificate: credential::read(cx, token, "client_cert", "client certificate"),
+            key: credential::read(cx, token, "client_key", "client key"),
+        },
+        refresh_token: credential::read(cx, token, "refresh_token", "refresh token"),
+        service_account: credential::read(cx, token, "service_account", "service account"),
+        target_audience: visible(cx, token, "target_audience"),
+        scope: scope(cx, token),
+        allow_weak_secret: token.bool(cx, "allow_weak_secret").is_some_and(|on| on.value),
+    };
+    let params = params(cx, token);
     let mut parents = Vec::new();
-    match oauth2.preset {
-        Some(preset) => preset::read(cx, token, preset, &mut oauth2),
+    let decided = match preset {
+        Some(preset) => preset::read(cx, token, preset, &given),
         // A preset that is not known may have decided anything.
         None if token.has("preset") => {
             token.choice(cx, "grant", GrantKind::parse);
             token.choice(cx, "client_auth", AuthKind::parse);
+            Decided::default()
         }
-        None => plain(cx, token, &mut oauth2, &mut parents),
-    }
-    (oauth2, parents)
+        None => plain(cx, token, &given, &mut parents),
+    };
+    let Decided { endpoint, grant, client_auth, scope } = decided;
+    (OAuth2Settings { endpoint, grant, client_id, client_auth, scope, params, reach: given.reach }, parents)
 }
 
-fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2, parents: &mut Vec<At<TokenName>>) {
+fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given, parents: &mut Vec<At<TokenName>>) -> Decided {
     preset::refuse_its_keys(cx, token);
-    oauth2.endpoint = endpoint(cx, token, oauth2.reach.allow_http);
+    let endpoint = endpoint(cx, token, given.reach.allow_http);
     let grant = if token.require(cx, "grant") { token.choice(cx, "grant", GrantKind::parse) } else { None };
     let auth = auth(cx, token, grant);
-    oauth2.grant = grant.map(|grant| grant.value);
-    oauth2.auth = auth.map(|auth| auth.value);
-    if let Some((subject, parent)) = subject(cx, token) {
-        oauth2.subject = Some(subject);
+    let subject = subject(cx, token).map(|(subject, parent)| {
         parents.extend(parent);
-    }
-    oauth2.assertion = assertion::read(cx, token, grant, auth);
+        subject
+    });
+    let assertion = assertion::read(cx, token, grant, auth, given.allow_weak_secret);
     if let Some(grant) = grant {
         belongs(cx, token, "refresh_token", "grant", &grant, &[GrantKind::RefreshToken], GrantKind::word);
         belongs(cx, token, "subject_token", "grant", &grant, &[GrantKind::TokenExchange], GrantKind::word);
@@ -77,6 +111,66 @@ fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2, p
     }
     if let (Some(grant), Some(auth)) = (grant, auth) {
         check_client(cx, token, grant, auth);
+    }
+    let (grant, auth) = (grant.map(|grant| grant.value), auth.map(|auth| auth.value));
+    Decided {
+        endpoint,
+        client_auth: auth.and_then(|auth| client_auth(auth, grant, assertion.as_ref(), given)),
+        grant: grant.and_then(|grant| as_grant(grant, assertion, subject, given)),
+        scope: given.scope.clone(),
+    }
+}
+
+fn as_grant(
+    grant: GrantKind,
+    assertion: Option<AssertionSettings<Written>>,
+    subject: Option<(SubjectToken, String)>,
+    given: &Given,
+) -> Option<Grant<Written>> {
+    Some(match grant {
+        GrantKind::ClientCredentials => Grant::ClientCredentials,
+        GrantKind::RefreshToken => Grant::RefreshToken(given.refresh_token.clone()),
+        GrantKind::JwtBearer => Grant::JwtBearer(Arc::new(assertion?)),
+        GrantKind::TokenExchange => {
+            let (subject, subject_type) = subject?;
+            Grant::TokenExchange { subject, subject_type }
+        }
+    })
+}
+
+fn client_auth(
+    auth: AuthKind,
+    grant: Option<GrantKind>,
+    assertion: Option<&AssertionSettings<Written>>,
+    given: &Given,
+) -> Option<ClientAuth<Written>> {
+    let is_grants = grant == Some(GrantKind::JwtBearer);
+    Some(match auth {
+        AuthKind::None => ClientAuth::None,
+        AuthKind::Basic => ClientAuth::Basic(given.client_secret.clone()),
+        AuthKind::Post => ClientAuth::Post(given.client_secret.clone()),
+        AuthKind::SecretJwt => ClientAuth::Jwt(Arc::new(by_client_secret(assertion.filter(|_| !is_grants), given))),
+        AuthKind::KeyJwt => {
+            let assertion = assertion?.clone();
+            // Where the grant has one too, the claims are the grant's.
+            let claims = if is_grants { Map::new() } else { assertion.claims };
+            ClientAuth::Jwt(Arc::new(AssertionSettings { claims, ..assertion }))
+        }
+        AuthKind::Tls => ClientAuth::Tls(given.client.clone()),
+    })
+}
+
+/// The client secret signs (OpenID Connect Core 9).
+fn by_client_secret(own: Option<&AssertionSettings<Written>>, given: &Given) -> AssertionSettings<Written> {
+    let algorithm = own.and_then(|own| own.algorithm).unwrap_or(Algorithm::HS256);
+    // The wrong kind was told already.
+    let secret = given.client_secret.clone().filter(|_| algorithm.min_secret_bytes().is_some());
+    AssertionSettings {
+        algorithm: Some(algorithm),
+        key: secret.map(|from| RawKey::Secret { from, allow_weak: given.allow_weak_secret }),
+        lifetime: own.map_or(ASSERTION_LIFETIME, |own| own.lifetime),
+        claims: own.map(|own| own.claims.clone()).unwrap_or_default(),
+        header: own.map(|own| own.header.clone()).unwrap_or_default(),
     }
 }
 
@@ -225,57 +319,4 @@ pub(super) fn visible(cx: &mut Reader<'_>, section: &Section<'_, '_>, key: &str)
 
 fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-}
-
-impl Preset {
-    fn parse(word: &str) -> Option<Self> {
-        match word {
-            "google-service-account" => Some(Self::Google),
-            "entra" => Some(Self::Entra),
-            _ => None,
-        }
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Google => "google-service-account",
-            Self::Entra => "entra",
-        }
-    }
-}
-
-impl GrantKind {
-    const ALL: [Self; 4] = [Self::ClientCredentials, Self::RefreshToken, Self::JwtBearer, Self::TokenExchange];
-
-    fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::ClientCredentials => "client_credentials",
-            Self::RefreshToken => "refresh_token",
-            Self::JwtBearer => "jwt_bearer",
-            Self::TokenExchange => "token_exchange",
-        }
-    }
-}
-
-impl AuthKind {
-    const ALL: [Self; 6] = [Self::None, Self::Basic, Self::Post, Self::SecretJwt, Self::KeyJwt, Self::Tls];
-
-    fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Basic => "client_secret_basic",
-            Self::Post => "client_secret_post",
-            Self::SecretJwt => "client_secret_jwt",
-            Self::KeyJwt => "private_key_jwt",
-            Self::Tls => "tls_client_auth",
-        }
-    }
 }

@@ -1,12 +1,18 @@
 //! Owns: the presets of `source = "oauth2"`: what each takes, and what it fills in.
 //! Does not: read the files that they name.
 
+use std::sync::Arc;
+
+use serde_json::Map;
+
 use super::address::{self, Query};
 use super::assertion;
-use super::raw_source::{AuthKind, GrantKind, Preset, RawOAuth2};
+use super::oauth2::{Decided, Given};
 use super::section::{Reader, Section};
+use super::stage::{RawKey, Written};
 use crate::core::finding::{Finding, quote};
-use crate::core::settings::TokenEndpoint;
+use crate::core::key::Algorithm;
+use crate::core::settings::{ASSERTION_LIFETIME, AssertionSettings, ClientAuth, Grant, Preset, TokenEndpoint};
 
 /// Keys that belong to one preset alone.
 const OWN: [(&str, Preset); 3] =
@@ -30,7 +36,7 @@ const ENTRA_KNOWS: [&str; 6] = ["issuer", "grant", "client_auth", "refresh_token
 /// Where nobody says what the token is for.
 const ENTRA_SCOPE: &str = "https://graph.microsoft.com/.default";
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, preset: Preset, oauth2: &mut RawOAuth2) {
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, preset: Preset, given: &Given) -> Decided {
     let known: &[&str] = if preset == Preset::Google { &GOOGLE_KNOWS } else { &ENTRA_KNOWS };
     for key in known {
         contradiction(cx, token, key, preset, "remove it: the preset decides it");
@@ -41,8 +47,8 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, preset: Preset,
         }
     }
     match preset {
-        Preset::Google => google(cx, token, oauth2),
-        Preset::Entra => entra(cx, token, oauth2),
+        Preset::Google => google(cx, token, given),
+        Preset::Entra => entra(cx, token, given),
     }
 }
 
@@ -65,9 +71,7 @@ fn contradiction(cx: &mut Reader<'_>, token: &Section<'_, '_>, key: &str, preset
 }
 
 /// A service account's key file signs for itself (RFC 7523 2.1).
-fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) {
-    oauth2.grant = Some(GrantKind::JwtBearer);
-    oauth2.auth = Some(AuthKind::None);
+fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Decided {
     token.require(cx, "service_account");
     match (token.key_place(cx, "scope"), token.key_place(cx, "target_audience")) {
         (Some(scope), Some(audience)) => cx.beside("scope", scope, "target_audience", audience),
@@ -78,14 +82,40 @@ fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) 
         ),
         _ => {}
     }
-    let Some(section) = token.table(cx, "assertion") else { return };
+    let own = token.table(cx, "assertion").map(|section| google_assertion(cx, token, &section));
+    let mut claims = Map::new();
+    for (claim, value) in [("scope", &given.scope), ("target_audience", &given.target_audience)] {
+        claims.extend(value.as_deref().map(|value| (claim.to_owned(), value.into())));
+    }
+    claims.extend(own.iter().flat_map(|own| own.claims.clone()));
+    let assertion = AssertionSettings {
+        algorithm: Some(Algorithm::RS256),
+        key: given.service_account.clone().map(RawKey::ServiceAccount),
+        lifetime: own.as_ref().map_or(ASSERTION_LIFETIME, |own| own.lifetime),
+        claims,
+        header: own.map(|own| own.header).unwrap_or_default(),
+    };
+    Decided {
+        // The key file says it.
+        endpoint: None,
+        grant: Some(Grant::JwtBearer(Arc::new(assertion))),
+        client_auth: Some(ClientAuth::None),
+        scope: None,
+    }
+}
+
+fn google_assertion(
+    cx: &mut Reader<'_>,
+    token: &Section<'_, '_>,
+    section: &Section<'_, '_>,
+) -> AssertionSettings<Written> {
     for key in ["algorithm", "private_key", "secret"] {
         if let Some(place) = section.key_place(cx, key) {
             let title = format!("`assertion.{key}` with preset \"{}\"", Preset::Google.word());
             cx.error(place, title, "remove it: the key file says it");
         }
     }
-    let raw = assertion::members(cx, &section);
+    let (raw, _) = assertion::members(cx, section, false);
     for claim in ["iss", "scope", "target_audience"] {
         if raw.claims.contains_key(claim) {
             let place = token.key_place(cx, "assertion").unwrap_or(section.header);
@@ -93,14 +123,13 @@ fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) 
             cx.error(place, format!("`assertion.claims.{claim}` with preset \"{}\"", Preset::Google.word()), help);
         }
     }
-    oauth2.assertion = Some(raw);
+    raw
 }
 
 /// Client credentials at a tenant's endpoint, by a secret or a certificate.
-fn entra(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) {
-    oauth2.grant = Some(GrantKind::ClientCredentials);
+fn entra(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Decided {
     token.require(cx, "client_id");
-    oauth2.endpoint = match (token.key_place(cx, "tenant"), token.key_place(cx, "token_url")) {
+    let endpoint = match (token.key_place(cx, "tenant"), token.key_place(cx, "token_url")) {
         (Some(tenant), Some(url)) => {
             cx.beside("tenant", tenant, "token_url", url);
             None
@@ -109,24 +138,37 @@ fn entra(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) {
             token.require(cx, "tenant");
             None
         }
-        (None, Some(_)) => address::read(cx, token, "token_url", Query::Allowed, oauth2.reach.allow_http),
+        (None, Some(_)) => address::read(cx, token, "token_url", Query::Allowed, given.reach.allow_http),
         (Some(_), None) => tenant(cx, token),
     }
     .map(TokenEndpoint::Url);
-    if !token.has("scope") {
-        oauth2.scope = Some(ENTRA_SCOPE.into());
+    Decided {
+        endpoint,
+        grant: Some(Grant::ClientCredentials),
+        client_auth: entra_client(cx, token, given),
+        scope: if token.has("scope") { given.scope.clone() } else { Some(ENTRA_SCOPE.into()) },
     }
+}
+
+fn entra_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Option<ClientAuth<Written>> {
     let secret = token.key_place(cx, "client_secret");
     let certificate = token.key_place(cx, "client_cert").or_else(|| token.key_place(cx, "client_key"));
-    oauth2.auth = match (secret, certificate) {
+    match (secret, certificate) {
         (Some(secret), Some(certificate)) => {
             cx.beside("client_secret", secret, "client_cert", certificate);
             None
         }
-        (Some(_), None) => Some(AuthKind::Post),
+        (Some(_), None) => Some(ClientAuth::Post(given.client_secret.clone())),
         (None, Some(_)) => {
             let both = [token.require(cx, "client_cert"), token.require(cx, "client_key")];
-            (both == [true, true]).then_some(AuthKind::KeyJwt)
+            let assertion = AssertionSettings {
+                algorithm: Some(Algorithm::PS256),
+                key: Some(RawKey::Certified(given.client.clone())),
+                lifetime: ASSERTION_LIFETIME,
+                claims: Map::new(),
+                header: Map::new(),
+            };
+            (both == [true, true]).then(|| ClientAuth::Jwt(Arc::new(assertion)))
         }
         (None, None) => {
             cx.error(
@@ -136,7 +178,7 @@ fn entra(cx: &mut Reader<'_>, token: &Section<'_, '_>, oauth2: &mut RawOAuth2) {
             );
             None
         }
-    };
+    }
 }
 
 fn tenant(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<String> {

@@ -2,9 +2,10 @@
 //! Does not: know the machine, the defaults, or what contradicts what.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::raw_source::RawSource;
+use super::stage::RawSource;
 use crate::core::finding::{At, Place};
 use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
@@ -76,7 +77,8 @@ pub(crate) struct RawToken {
     /// A value in it was wrong: what follows from it is not told as well.
     pub flawed: bool,
     pub source: RawSource,
-    pub lifetime: RawLifetime,
+    /// Every credential of the source, and the certificates that it trusts.
+    pub credentials: Vec<Arc<RawCredential>>,
     pub schedule: RawSchedule,
     pub file: RawFile,
     pub required: Option<bool>,
@@ -89,13 +91,17 @@ pub(crate) struct RawToken {
 }
 
 /// A credential: `secret`, `private_key`, `client_secret` and the like.
+#[derive(Debug)]
 pub(crate) struct RawCredential {
+    /// As messages call it: "client secret".
+    pub what: &'static str,
     pub from: Option<At<CredentialFrom>>,
     pub encoding: SecretEncoding,
     /// That anybody may read it is meant so.
     pub allow_readable: bool,
 }
 
+#[derive(Debug)]
 pub(crate) enum CredentialFrom {
     Value(Secret<String>),
     File(PathBuf),

@@ -1,15 +1,16 @@
 //! Owns: how an endpoint is reached, and where the members of an answer stand, as written.
 //! Does not: read certificates, or know what an answer means.
 
-use super::raw_source::RawReach;
+use super::credential;
 use super::section::{Reader, Section};
+use super::stage::Written;
 use crate::core::finding::{At, quote};
-use crate::core::settings::{Pointers, TokenName};
+use crate::core::settings::{Pointers, Reach, TokenName};
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> RawReach {
-    RawReach {
-        ca_file: token.path(cx, "ca_file"),
-        timeout: token.span(cx, "timeout").map(|span| span.value),
+pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Reach<Written> {
+    Reach {
+        ca: credential::certificates(cx, token, "ca_file"),
+        timeout: token.span_or_default(cx, "timeout"),
         ttl: token.span(cx, "ttl"),
         allow_http: token.bool(cx, "allow_http").is_some_and(|on| on.value),
     }

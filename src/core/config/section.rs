@@ -4,14 +4,16 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::core::config::keys::{self, Key, Keys, Kind};
 use crate::core::environment::Environment;
 use crate::core::finding::{At, Finding, Place, quote};
-use crate::core::keys::{self, Key, Keys, Kind};
 
+use super::raw::RawCredential;
 use super::value::describe;
 
 /// What is carried along while one file is read.
@@ -23,11 +25,13 @@ pub(super) struct Reader<'e> {
     pub env: &'e Environment,
     pub findings: Vec<Finding>,
     pub hidden: Vec<Range<usize>>,
+    /// Those of the token that is read now.
+    pub credentials: Vec<Arc<RawCredential>>,
 }
 
 impl<'e> Reader<'e> {
     pub fn new(file: u32, base: &'e Path, env: &'e Environment) -> Self {
-        Self { file, piece: 0, base, env, findings: Vec::new(), hidden: Vec::new() }
+        Self { file, piece: 0, base, env, findings: Vec::new(), hidden: Vec::new(), credentials: Vec::new() }
     }
 
     pub fn place(&self, span: Range<usize>) -> Place {
@@ -139,6 +143,11 @@ impl<'t, 'i> Section<'t, 'i> {
         keys::find(self.keys, name).is_some()
     }
 
+    /// The default of a text, as the table of keys has it.
+    pub fn default(&self, name: &str) -> &'static str {
+        keys::find(self.keys, name).map_or("", |key| key.default.trim_matches('"'))
+    }
+
     /// Nothing of the value under `name` will be shown.
     pub fn hide(&self, cx: &mut Reader<'_>, name: &str) {
         if let Some(value) = self.value(name) {
@@ -236,6 +245,12 @@ impl<'t, 'i> Section<'t, 'i> {
             span if span.is_empty() => self.key_place(cx, name).unwrap_or(self.header),
             span => cx.place(span),
         }
+    }
+
+    /// One of the words that the table of keys has for it.
+    pub fn word(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<&'static str>> {
+        let Some(Kind::Choice(words)) = self.kind(name) else { return None };
+        self.choice(cx, name, |word| words.iter().copied().find(|known| *known == word))
     }
 
     /// One of a list of words.

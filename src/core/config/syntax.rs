@@ -4,8 +4,8 @@
 use toml::de::{DeTable, Error};
 
 use super::{hint, value};
+use crate::core::config::keys::{self, Kind};
 use crate::core::finding::{Finding, Place, quote};
-use crate::core::keys::{self, Kind};
 
 /// Further mistakes are looked for in files of this size at most: each costs memory.
 const RECOVERABLE_BYTES: usize = 256 * 1024;

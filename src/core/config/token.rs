@@ -2,15 +2,16 @@
 //! Does not: read what a source has (its own file), outputs or hooks, or compare tokens.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::raw::{RawLifetime, RawToken};
-use super::raw_source::RawSource;
+use super::raw::RawToken;
 use super::section::{Member, Reader, Section};
+use super::stage::RawSource;
 use super::{command, github_app, hook, http, jwt, oauth2, output};
+use crate::core::config::keys::{self, Keys};
 use crate::core::finding::{At, Finding, Place, quote};
-use crate::core::keys::{self, Keys};
 use crate::core::settings::{SourceKind, TokenName};
 
 /// All `[token.NAME]`, in order of the file.
@@ -112,14 +113,14 @@ fn kind_of(table: &DeTable<'_>) -> SourceKind {
 /// Opens the table of a token: a key of another source is told as one.
 fn open<'t, 'i>(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, kind: SourceKind) -> Section<'t, 'i> {
     let keys =
-        keys::sources().iter().find(|source| source.word == kind.as_str()).map_or(&[] as Keys, |source| source.keys);
+        keys::sources().iter().find(|source| source.word == kind.word()).map_or(&[] as Keys, |source| source.keys);
     let source = table.get("source").map_or(header, |source| cx.place(source.span()));
     Section::open_telling(cx, table, header, keys, |name, place, keys| {
         let of: Vec<_> = keys::sources_with(name).map(|word| format!("\"{word}\"")).collect();
         if of.is_empty() {
             return super::unknown(name, place, keys);
         }
-        Finding::error(format!("`{name}` in a token of source \"{}\"", kind.as_str()))
+        Finding::error(format!("`{name}` in a token of source \"{}\"", kind.word()))
             .at(place)
             .note(source, "the source")
             .help(format!("it belongs to source = {}", of.join(" or ")))
@@ -148,10 +149,10 @@ fn read(
         token.choice(cx, "source", SourceKind::parse);
     } else {
         let finding = Finding::error("`source` is missing").at(token.header).label("in this table");
-        cx.findings.push(finding.help(format!("add: source = \"{}\"", kind.as_str())));
+        cx.findings.push(finding.help(format!("add: source = \"{}\"", kind.word())));
     }
     let (source, parents) = read_source(cx, token, kind);
-    let lifetime = if kind == SourceKind::Jwt { token.lifetime(cx) } else { RawLifetime::default() };
+    let credentials = std::mem::take(&mut cx.credentials);
     let schedule = token.schedule(cx);
     let file = token.file(cx);
     let required = token.bool(cx, "required").map(|on| on.value);
@@ -164,7 +165,7 @@ fn read(
         header: token.header,
         flawed: false,
         source,
-        lifetime,
+        credentials,
         schedule,
         file,
         required,
@@ -178,19 +179,19 @@ fn read(
 
 fn read_source(cx: &mut Reader<'_>, token: &Section<'_, '_>, kind: SourceKind) -> (RawSource, Vec<At<TokenName>>) {
     match kind {
-        SourceKind::Jwt => (RawSource::Jwt(Box::new(jwt::read(cx, token))), Vec::new()),
+        SourceKind::Jwt => (RawSource::Jwt(Arc::new(jwt::read(cx, token))), Vec::new()),
         SourceKind::OAuth2 => {
             let (oauth2, parents) = oauth2::read(cx, token);
-            (RawSource::OAuth2(Box::new(oauth2)), parents)
+            (RawSource::OAuth2(Arc::new(oauth2)), parents)
         }
         SourceKind::Http => {
             let (http, parents) = http::read(cx, token);
-            (RawSource::Http(Box::new(http)), parents)
+            (RawSource::Http(Arc::new(http)), parents)
         }
-        SourceKind::GithubApp => (RawSource::GithubApp(Box::new(github_app::read(cx, token))), Vec::new()),
+        SourceKind::GithubApp => (RawSource::GithubApp(Arc::new(github_app::read(cx, token))), Vec::new()),
         SourceKind::Command => {
             let (command, parents) = command::read(cx, token);
-            (RawSource::Command(Box::new(command)), parents)
+            (RawSource::Command(Arc::new(command)), parents)
         }
     }
 }

@@ -10,8 +10,8 @@ use toml::de::DeValue;
 use super::hint;
 use super::raw::{Account, RawSchedule};
 use super::section::{Reader, Section};
+use crate::core::config::keys::Kind;
 use crate::core::finding::{At, Finding, quote};
-use crate::core::keys::Kind;
 use crate::core::settings::{Lifetime, Mode, RotateRule};
 
 /// A thousand years: longer is a slip, and would leave the calendar.
@@ -164,6 +164,12 @@ impl Section<'_, '_> {
         }
     }
 
+    /// The same, else the default of the table of keys.
+    pub fn duration_or_default(&self, cx: &mut Reader<'_>, name: &str) -> Duration {
+        let span = self.duration(cx, name).map(|span| span.value);
+        span.unwrap_or_else(|| self.default_span(name))
+    }
+
     /// A duration that is not zero.
     pub fn span(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
         let span = self.duration(cx, name)?;
@@ -172,6 +178,17 @@ impl Section<'_, '_> {
             return None;
         }
         Some(span)
+    }
+
+    /// A duration that is not zero, else the default.
+    pub fn span_or_default(&self, cx: &mut Reader<'_>, name: &str) -> Duration {
+        let span = self.span(cx, name).map(|span| span.value);
+        span.unwrap_or_else(|| self.default_span(name))
+    }
+
+    /// The default of a duration, as the table of keys has it.
+    pub fn default_span(&self, name: &str) -> Duration {
+        parse_duration(self.default(name)).unwrap_or_default()
     }
 
     /// A duration of whole seconds, one at least.

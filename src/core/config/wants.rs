@@ -1,11 +1,12 @@
 //! Owns: what a config wants to know of the machine, each thing once.
 //! Does not: ask; `host::facts` answers.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::raw::{Account, CredentialFrom, Raw, RawAction, RawCredential, RawFile, RawFormat, RawHook, RawToken};
-use super::raw_source::RawSource;
+use super::stage::RawSource;
 use crate::core::environment::{Environment, PathProblem};
 use crate::core::finding::At;
 
@@ -31,6 +32,17 @@ pub(crate) fn credential_file(name: &str, env: &Environment) -> Result<PathBuf, 
     Ok(env.folder("CREDENTIALS_DIRECTORY")?.join(name))
 }
 
+impl RawCredential {
+    /// The file that it stands in, if it does.
+    pub fn file(&self, env: &Environment) -> Option<Cow<'_, Path>> {
+        match &self.from.as_ref()?.value {
+            CredentialFrom::File(path) => Some(path.into()),
+            CredentialFrom::Credential(name) => credential_file(name, env).ok().map(Cow::Owned),
+            CredentialFrom::Value(_) | CredentialFrom::Variable(_) => None,
+        }
+    }
+}
+
 impl<'r> Wants<'r> {
     pub(crate) fn of(raw: &'r Raw, env: &Environment) -> Self {
         let mut wants = Self::default();
@@ -49,13 +61,10 @@ impl<'r> Wants<'r> {
 
     fn token(&mut self, token: &'r RawToken, env: &Environment) {
         self.file(&token.file);
-        for credential in token.source.credentials() {
-            self.credential(credential, env);
-        }
-        if let Some(file) = token.source.reach().and_then(|reach| reach.ca_file.as_ref())
-            && !self.files.contains(&file.value)
-        {
-            self.files.insert(file.value.clone());
+        for credential in &token.credentials {
+            if let Some(file) = credential.file(env).filter(|file| !self.files.contains(&**file)) {
+                self.files.insert(file.into_owned());
+            }
         }
         if let RawSource::Command(command) = &token.source {
             self.programs.extend(command.argv.iter().filter_map(|argv| argv.value.first()).map(String::as_str));
@@ -74,16 +83,6 @@ impl<'r> Wants<'r> {
         }
         for hook in token.after_rotate.iter().chain(&token.on_failure) {
             self.hook(hook);
-        }
-    }
-
-    fn credential(&mut self, credential: &RawCredential, env: &Environment) {
-        match credential.from.as_ref().map(|from| &from.value) {
-            Some(CredentialFrom::File(path)) if !self.files.contains(path) => {
-                self.files.insert(path.clone());
-            }
-            Some(CredentialFrom::Credential(name)) => self.files.extend(credential_file(name, env)),
-            _ => {}
         }
     }
 

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::section::in_order;
-use crate::core::keys::{self, Key, Keys, Kind, ROOT};
+use crate::core::config::keys::{self, Key, Keys, Kind, ROOT};
 use crate::core::redact;
 
 const NOT_SHOWN: &str = "(not shown)";

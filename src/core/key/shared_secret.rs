@@ -5,34 +5,20 @@ use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
 use super::super::secret::Secret;
+use super::super::words::words;
 use super::error::KeyError;
 use super::{Algorithm, material};
 
-/// `secret.encoding`: how the bytes of a secret are written down.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-pub enum SecretEncoding {
-    /// The text's own bytes.
-    #[default]
-    Utf8,
-    Base64,
-    Base64Url,
-    Hex,
-}
-
-impl SecretEncoding {
-    pub const ALL: [SecretEncoding; 4] = [Self::Utf8, Self::Base64, Self::Base64Url, Self::Hex];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Utf8 => "utf8",
-            Self::Base64 => "base64",
-            Self::Base64Url => "base64url",
-            Self::Hex => "hex",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|e| e.name() == name)
+words! {
+    /// `secret.encoding`: how the bytes of a secret are written down.
+    #[derive(Hash, Default)]
+    pub enum SecretEncoding {
+        /// The text's own bytes.
+        #[default]
+        Utf8 = "utf8",
+        Base64 = "base64",
+        Base64Url = "base64url",
+        Hex = "hex",
     }
 }
 
@@ -63,7 +49,7 @@ pub fn decode_secret(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec
 }
 
 fn decode(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, KeyError> {
-    let not = |hint| KeyError::NotEncoded { encoding: encoding.name(), hint };
+    let not = |hint| KeyError::NotEncoded { encoding: encoding.word(), hint };
     let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
     digits.extend(text.iter().filter(|b| !b.is_ascii_whitespace()));
     if encoding != SecretEncoding::Hex {

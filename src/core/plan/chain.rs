@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use super::lacks::Ledger;
 use crate::core::config::RawToken;
+use crate::core::config::keys::most_like;
 use crate::core::finding::{Finding, quote};
-use crate::core::keys::most_like;
 use crate::core::settings::TokenName;
 
 pub(super) fn check(tokens: &[RawToken], ledger: &mut Ledger) {
@@ -76,33 +76,24 @@ fn circles(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, ledger: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::config::{RawFile, RawLifetime, RawSchedule, RawSource};
-    use crate::core::finding::{At, Place};
+    use std::path::Path;
 
-    fn tokens(graph: &[(&str, &[&str])]) -> Vec<RawToken> {
-        let place = Place { file: 0, start: 0, end: 0 };
-        let named = |name: &str| At { value: TokenName::new(name).unwrap(), place };
-        let token = |(name, parents): &(&str, &[&str])| RawToken {
-            name: named(name),
-            header: place,
-            flawed: false,
-            source: RawSource::Jwt(Box::default()),
-            lifetime: RawLifetime::default(),
-            schedule: RawSchedule::default(),
-            file: RawFile::default(),
-            required: None,
-            units: Vec::new(),
-            parents: parents.iter().map(|name| named(name)).collect(),
-            outputs: Vec::new(),
-            after_rotate: None,
-            on_failure: None,
-        };
-        graph.iter().map(token).collect()
-    }
+    use crate::core::config::{Role, read};
+    use crate::core::environment::Environment;
 
     fn told(graph: &[(&str, &[&str])]) -> Vec<String> {
+        let token = |(name, parents): &(&str, &[&str])| {
+            let parents: Vec<_> =
+                parents.iter().map(|parent| format!("{parent} = \"{{{{ token.{parent} }}}}\"")).collect();
+            let env = parents.join(", ");
+            format!("[token.{name}]\nsource = \"command\"\ncommand = [\"true\"]\nenv = {{ {env} }}\n")
+        };
+        let env = Environment::new([], "/".into(), None);
+        // Each in a file of its own: a name may stand twice.
+        let read = graph.iter().flat_map(|one| read(&token(one), 0, Path::new("/"), Role::Included, &env).raw.tokens);
+        let tokens: Vec<_> = read.collect();
         let mut ledger = Ledger::default();
-        check(&tokens(graph), &mut ledger);
+        check(&tokens, &mut ledger);
         let (findings, _) = ledger.into_parts();
         let report = crate::core::finding::Report::new(findings, &[]);
         report.lines().map(|(_, line)| line).collect()

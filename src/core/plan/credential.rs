@@ -28,6 +28,8 @@ pub(super) enum Form {
     Text,
     /// PEM certificates: no secret.
     Certificates,
+    /// The same, of those whom a connection trusts.
+    Trusted,
     /// The private key of a certificate, kept as PEM.
     PemKey,
     /// A file of its own kind, as it is.
@@ -75,14 +77,6 @@ enum From<'r> {
     Variable(&'r str),
 }
 
-/// Whose credential is asked for, as it is told.
-#[derive(Clone, Copy)]
-pub(super) struct Asked<'r> {
-    pub token: &'r TokenName,
-    /// "client secret".
-    pub what: &'static str,
-}
-
 /// Credentials by where they came from, for as long as the plan is made.
 pub(super) struct Keyring<'r> {
     facts: &'r Facts,
@@ -99,7 +93,7 @@ impl<'r> Keyring<'r> {
     /// A credential that `suits`. Else what is lacked, or nothing where the text has none that can be used, which is told.
     pub fn credential(
         &mut self,
-        asked: Asked<'_>,
+        token: &TokenName,
         raw: &'r RawCredential,
         form: Form,
         suits: impl Fn(&Ready) -> Result<(), Problem>,
@@ -109,30 +103,13 @@ impl<'r> Keyring<'r> {
         let found = self.find(from, form, raw.allow_readable, ledger);
         let ready = found.and_then(|ready| suits(&ready).map(|()| ready));
         let inline = matches!(from.value, CredentialFrom::Value(_));
-        ready.map_err(|problem| self.tell(asked, from.place, inline, problem, ledger))
+        ready.map_err(|problem| {
+            let message = format!("the {} of token `{token}` {}", raw.what, problem.what);
+            self.tell(message, from.place, inline, problem, ledger)
+        })
     }
 
-    /// A file of certificates that the config names by its path alone.
-    pub fn certificates(
-        &mut self,
-        asked: Asked<'_>,
-        path: &'r At<PathBuf>,
-        ledger: &mut Ledger,
-    ) -> Result<Ready, Option<Lack>> {
-        self.judge(&path.value, path.place, false, ledger);
-        let found = self.made(From::File((&*path.value).into()), Form::Certificates, false);
-        found.map_err(|problem| self.tell(asked, path.place, false, problem, ledger))
-    }
-
-    fn tell(
-        &self,
-        asked: Asked<'_>,
-        place: Place,
-        inline: bool,
-        problem: Problem,
-        ledger: &mut Ledger,
-    ) -> Option<Lack> {
-        let message = format!("the {} of token `{}` {}", asked.what, asked.token, problem.what);
+    fn tell(&self, message: String, place: Place, inline: bool, problem: Problem, ledger: &mut Ledger) -> Option<Lack> {
         if inline {
             ledger.error(place, message, problem.help);
             return None;
@@ -166,7 +143,7 @@ impl<'r> Keyring<'r> {
             },
         };
         if let From::File(path) = &source {
-            self.judge(path, from.place, form != Form::Certificates && !readable, ledger);
+            self.judge(path, from.place, !matches!(form, Form::Certificates | Form::Trusted) && !readable, ledger);
         }
         self.made(source, form, outside)
     }
@@ -207,7 +184,7 @@ fn from_file(path: &Path, facts: &Facts, form: Form, outside: bool) -> Result<Re
         ..Problem::new(
             format!("cannot be read: `{shown}` {what}"),
             match form {
-                Form::Certificates => "put the certificates there, readable for the daemon's user",
+                Form::Certificates | Form::Trusted => "put the certificates there, readable for the daemon's user",
                 _ => "put the credential there, readable for the daemon's user",
             },
         )
@@ -252,7 +229,7 @@ fn make(bytes: &[u8], form: Form) -> Result<Ready, Problem> {
         Form::Secret(encoding) => return decoded(bytes, encoding),
         Form::PrivateKey => Made::Key(Arc::new(private_key(bytes)?)),
         Form::Text => Made::Text(Arc::new(Secret::new(text(bytes)?.to_owned()))),
-        Form::Certificates => {
+        Form::Certificates | Form::Trusted => {
             pem::certificates(bytes).map_err(|what| Problem::new(what, pem::HELP))?;
             kept()
         }

@@ -19,7 +19,7 @@ enum Place<'r> {
 pub(super) fn check(raw: &Raw, ledger: &mut Ledger) {
     let mut first = HashMap::new();
     for token in &raw.tokens {
-        let Some(from) = token.source.refresh_token().and_then(|refresh| refresh.from.as_ref()) else { continue };
+        let Some(from) = token.source.first_refresh_token().and_then(|refresh| refresh.from.as_ref()) else { continue };
         let place = match &from.value {
             CredentialFrom::File(path) => Place::File(path),
             CredentialFrom::Variable(name) => Place::Variable(name),

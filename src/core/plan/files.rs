@@ -16,7 +16,7 @@ pub(super) fn judge(raw: &Raw, facts: &Facts, ledger: &mut Ledger) {
     let with_secrets: HashSet<u32> = raw
         .tokens
         .iter()
-        .flat_map(|token| token.source.credentials())
+        .flat_map(|token| &token.credentials)
         .filter(|credential| !credential.allow_readable)
         .filter_map(|credential| credential.from.as_ref())
         .filter(|from| matches!(from.value, CredentialFrom::Value(_)))

@@ -18,7 +18,7 @@ mod token;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::config::{CredentialFrom, Raw, RawFormat, credential_file};
+use super::config::{CredentialFrom, Raw, RawFormat};
 use super::environment::Environment;
 use super::facts::Facts;
 use super::finding::{Finding, Severity};
@@ -82,14 +82,7 @@ pub(crate) fn plan(
 pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTreeSet<PathBuf> {
     let mut files: Vec<PathBuf> = facts.config_files.iter().map(|file| file.path.clone()).collect();
     for token in &raw.tokens {
-        files.extend(token.source.reach().and_then(|reach| reach.ca_file.as_ref()).map(|file| file.value.clone()));
-        for credential in token.source.credentials() {
-            match credential.from.as_ref().map(|from| &from.value) {
-                Some(CredentialFrom::File(path)) => files.push(path.clone()),
-                Some(CredentialFrom::Credential(name)) => files.extend(credential_file(name, env)),
-                _ => {}
-            }
-        }
+        files.extend(token.credentials.iter().filter_map(|credential| Some(credential.file(env)?.into_owned())));
         for output in &token.outputs {
             if let RawFormat::Template(file) = &output.format {
                 files.push(file.value.clone());
@@ -105,7 +98,7 @@ pub(crate) fn watched_folders(raw: &Raw) -> BTreeSet<PathBuf> {
 }
 
 fn secret_variables(raw: &Raw) -> Vec<String> {
-    let credentials = raw.tokens.iter().flat_map(|token| token.source.credentials());
+    let credentials = raw.tokens.iter().flat_map(|token| &token.credentials);
     let variables = credentials.filter_map(|credential| match credential.from.as_ref().map(|from| &from.value) {
         Some(CredentialFrom::Variable(variable)) => Some(variable.clone()),
         _ => None,

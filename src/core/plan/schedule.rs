@@ -51,18 +51,18 @@ impl Chosen {
     fn of(token: &RawToken, defaults: &RawDefaults) -> Self {
         let (own, common) = (&token.schedule, &defaults.schedule);
         let jwt = match &token.source {
-            RawSource::Jwt(jwt) => Some(jwt),
+            RawSource::Jwt(jwt) => Some(&**jwt),
             _ => None,
         };
         Self {
             told: jwt.is_none(),
             an_hour: matches!(token.source, RawSource::GithubApp(_)),
             lifetime: match jwt {
-                Some(_) => token.lifetime.lifetime.or(defaults.lifetime.lifetime),
+                Some(jwt) => jwt.lifetime.or(defaults.lifetime.lifetime),
                 None => token.source.ttl().map(|ttl| ttl.map(Lifetime::For)),
             },
-            exp: jwt.and_then(|jwt| jwt.claims.exp),
-            skew: jwt.and_then(|_| token.lifetime.skew.or(defaults.lifetime.skew)),
+            exp: jwt.and_then(|jwt| jwt.exp),
+            skew: jwt.and_then(|jwt| jwt.skew.or(defaults.lifetime.skew)),
             rule: own.rule.or(common.rule),
             jitter: own.jitter.or(common.jitter),
             min_interval: own.min_interval.or(common.min_interval),
@@ -189,8 +189,8 @@ impl Chosen {
 
     fn check_skew(&self, token: &RawToken, ledger: &mut Ledger) {
         let RawSource::Jwt(jwt) = &token.source else { return };
-        let off = jwt.claims.iat == Some(false) && jwt.claims.nbf != Some(true);
-        if let Some(skew) = token.lifetime.skew.filter(|skew| off && !skew.value.is_zero()) {
+        let off = !jwt.iat && !jwt.nbf;
+        if let Some(skew) = jwt.skew.filter(|skew| off && !skew.value.is_zero()) {
             let help = "remove it, or switch one of the two on: claims.nbf = true";
             ledger.warning(skew.place, "`skew` backdates iat and nbf, and both are switched off", help);
         }

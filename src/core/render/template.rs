@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::environment;
 use super::tags::Tags;
 use crate::core::claims;
+use crate::core::config::keys::most_like;
 use crate::core::json;
-use crate::core::keys::most_like;
 use crate::core::settings::{JwtSettings, TokenName};
 use crate::core::time::Wall;
 

@@ -27,7 +27,7 @@ pub(super) fn jti(nonce: [u8; 16], which: [u8; 2]) -> [u8; 16] {
 }
 
 pub(super) fn make(settings: &AssertionSettings, occasion: &Occasion<'_>) -> Result<Secret<String>, SourceError> {
-    let mut header = Map::from_iter([("typ".into(), "JWT".into()), ("alg".into(), settings.algorithm.name().into())]);
+    let mut header = Map::from_iter([("typ".into(), "JWT".into()), ("alg".into(), settings.algorithm.word().into())]);
     header.extend(settings.header.clone());
     let header = BASE64URL_NOPAD.encode(Value::Object(header).to_string().as_bytes());
     let claims = Value::Object(claims(settings, occasion)).to_string();

@@ -7,12 +7,11 @@ use serde_json::{Map, Value};
 
 use super::super::credential::{Form, Problem};
 use super::Making;
-use super::oauth2::ASSERTION_LIFETIME;
 use crate::core::address;
-use crate::core::config::RawOAuth2;
+use crate::core::config::{RawCredential, Written};
 use crate::core::json;
 use crate::core::key::{Algorithm, SigningKey};
-use crate::core::settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, Reach, TokenEndpoint};
+use crate::core::settings::{AssertionSettings, TokenEndpoint};
 
 const HELP: &str = "the JSON key file of a service account, as Google hands it out";
 
@@ -24,44 +23,23 @@ struct Account {
     token_uri: String,
 }
 
-pub(super) fn plan<'r>(raw: &'r RawOAuth2, reach: Reach, making: &mut Making<'_, 'r>) -> Option<OAuth2Settings> {
-    let allow_http = reach.allow_http;
-    let credential = raw.service_account.as_ref()?;
+/// The endpoint that it names, and the assertion: what the config says of one wins over the file.
+pub(super) fn assertion<'r>(
+    raw: &AssertionSettings<Written>,
+    credential: &'r RawCredential,
+    allow_http: bool,
+    making: &mut Making<'_, 'r>,
+) -> Option<(TokenEndpoint, AssertionSettings)> {
     let suits = |bytes: &[u8]| read(bytes, allow_http).map(|_| ());
-    let bytes = making.bytes("service account", credential, Form::Whole, suits)?;
+    let bytes = making.bytes(credential, Form::Whole, suits)?;
     let account = read(bytes.expose(), allow_http).ok()?;
+    let mut own = raw.ready(Arc::new(account.key))?;
     let mut header = Map::new();
-    if let Some(id) = account.key_id {
-        header.insert("kid".into(), id.into());
-    }
-    let own = raw.assertion.as_ref();
-    let mut claims = Map::new();
-    claims.insert("iss".into(), account.email.into());
-    if let Some(scope) = &raw.scope {
-        claims.insert("scope".into(), scope.as_str().into());
-    }
-    if let Some(audience) = &raw.target_audience {
-        claims.insert("target_audience".into(), audience.as_str().into());
-    }
-    if let Some(own) = own {
-        header.extend(own.header.clone());
-        claims.extend(own.claims.clone());
-    }
-    Some(OAuth2Settings {
-        endpoint: TokenEndpoint::Url(account.token_uri),
-        grant: Grant::JwtBearer(Arc::new(AssertionSettings {
-            algorithm: Algorithm::RS256,
-            key: Arc::new(account.key),
-            lifetime: own.and_then(|own| own.lifetime).unwrap_or(ASSERTION_LIFETIME),
-            claims,
-            header,
-        })),
-        client_id: None,
-        client_auth: ClientAuth::None,
-        scope: None,
-        params: raw.params.clone(),
-        reach,
-    })
+    header.extend(account.key_id.map(|id| ("kid".to_owned(), id.into())));
+    header.append(&mut own.header);
+    let mut claims = Map::from_iter([("iss".to_owned(), account.email.into())]);
+    claims.append(&mut own.claims);
+    Some((TokenEndpoint::Url(account.token_uri), AssertionSettings { header, claims, ..own }))
 }
 
 fn read(bytes: &[u8], allow_http: bool) -> Result<Account, Problem> {

@@ -2,29 +2,25 @@
 //! machine lacks.
 //! Does not: find credentials (`credential` does), or obtain anything.
 
-mod command;
-mod github_app;
 mod google;
-mod http;
 mod jwt;
 mod made_from;
 mod oauth2;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::credential::{Asked, Form, Keyring, Made, Problem, Ready, suits};
+use super::credential::{Form, Keyring, Made, Problem, Ready, suits};
 use super::lacks::Ledger;
 use super::schedule::Timing;
-use crate::core::config::{RawCredential, RawReach, RawSource, RawToken};
+use crate::core::config::{RawCredential, RawIdentity, RawKey, RawSource, RawToken, Written};
 use crate::core::facts::Facts;
+use crate::core::finding::Severity;
 use crate::core::key::{Algorithm, SigningKey};
 use crate::core::secret::Secret;
-use crate::core::settings::{Fingerprint, FirstRefresh, Lack, Reach, SecretText, SourcePlan};
+use crate::core::settings::{
+    CommandSettings, Fingerprint, FirstRefresh, Identity, Lack, Reach, SecretText, SourcePlan,
+};
 use made_from::{Credentials, fingerprint};
-
-/// How long a try takes at most where the config does not say.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What became of a source.
 pub(super) struct Planned {
@@ -46,15 +42,22 @@ pub(super) fn plan<'r>(
     let mut making =
         Making { token, facts, keyring, ledger, lack: None, refused: false, credentials: Credentials::default() };
     let source = match &token.source {
-        RawSource::Jwt(raw) => jwt::plan(raw, timing, &mut making).map(|settings| SourcePlan::Jwt(Arc::new(settings))),
-        RawSource::OAuth2(raw) => oauth2::plan(raw, &mut making).map(|settings| SourcePlan::OAuth2(Arc::new(settings))),
-        RawSource::Http(raw) => http::plan(raw, &mut making).map(|settings| SourcePlan::Http(Arc::new(settings))),
+        RawSource::Jwt(raw) => jwt::plan(raw, timing, &mut making).map(|settings| SourcePlan::Jwt(settings.into())),
+        RawSource::OAuth2(raw) => oauth2::plan(raw, &mut making).map(|settings| SourcePlan::OAuth2(settings.into())),
+        RawSource::Http(raw) => {
+            let (secret, refresh) = (making.secret(raw.secret.as_ref()), making.refresh(raw.refresh_token.as_ref()));
+            raw.ready(secret, refresh, making.reach(&raw.reach)).map(|settings| SourcePlan::Http(settings.into()))
+        }
         RawSource::GithubApp(raw) => {
-            github_app::plan(raw, &mut making).map(|settings| SourcePlan::GithubApp(Arc::new(settings)))
+            let (key, reach) = (github_key(raw.key.as_ref(), &mut making), making.reach(&raw.reach));
+            key.and_then(|key| raw.ready(key, reach)).map(|settings| SourcePlan::GithubApp(settings.into()))
         }
         RawSource::Command(raw) => {
-            command::plan(raw, &mut making).map(|settings| SourcePlan::Command(Arc::new(settings)))
+            let secret = making.secret(raw.secret.as_ref());
+            making.look_for_program(raw);
+            raw.ready(secret).map(|settings| SourcePlan::Command(settings.into()))
         }
+        RawSource::Lacking(never) => match *never {},
     };
     // What is wrong in the text is told already where it was read.
     if making.refused || (source.is_none() && making.lack.is_none()) {
@@ -65,19 +68,18 @@ pub(super) fn plan<'r>(
     let made_from =
         source.as_ref().map_or_else(|| made_from::lacking(kind), |source| fingerprint(source, &credentials));
     Some(Planned {
-        single_use: single_use(&token.source),
+        single_use: token.source.first_refresh_token().is_some(),
         made_from,
         source: source.filter(|_| lack.is_none()).unwrap_or(SourcePlan::Lacking(kind)),
         lack,
     })
 }
 
-/// Whether each token uses up what it was obtained with.
-fn single_use(source: &RawSource) -> bool {
-    match source {
-        RawSource::OAuth2(oauth2) => oauth2.refresh_token.is_some(),
-        RawSource::Http(http) => http.refresh_token.is_some(),
-        RawSource::Jwt(_) | RawSource::GithubApp(_) | RawSource::Command(_) => false,
+/// GitHub knows one algorithm ("Generating a JSON Web Token (JWT) for a GitHub App").
+fn github_key<'r>(key: Option<&'r RawKey>, making: &mut Making<'_, 'r>) -> Option<Arc<SigningKey>> {
+    match key? {
+        RawKey::Private(from) => making.rsa_key(from, Algorithm::RS256),
+        RawKey::Secret { .. } | RawKey::Certified(_) | RawKey::ServiceAccount(_) => None,
     }
 }
 
@@ -96,26 +98,15 @@ struct Making<'m, 'r> {
 impl<'r> Making<'_, 'r> {
     fn credential(
         &mut self,
-        what: &'static str,
         raw: &'r RawCredential,
         form: Form,
         suits: impl Fn(&Ready) -> Result<(), Problem>,
     ) -> Option<Ready> {
-        let asked = Asked { token: &self.token.name.value, what };
-        let found = self.keyring.credential(asked, raw, form, suits, self.ledger);
-        let ready = self.note(found);
-        self.credentials.digests.push(ready.as_ref().map(|ready| ready.digest));
-        if let Form::Secret(encoding) = form {
-            self.credentials.encoding = Some(encoding);
-        }
-        ready
-    }
-
-    /// Keeps what is lacked: the first of several.
-    fn note(&mut self, found: Result<Ready, Option<Lack>>) -> Option<Ready> {
-        match found {
+        let found = self.keyring.credential(&self.token.name.value, raw, form, suits, self.ledger);
+        let ready = match found {
             Ok(ready) => Some(ready),
             Err(Some(lack)) => {
+                // The first of several.
                 self.lack.get_or_insert(lack);
                 None
             }
@@ -123,35 +114,51 @@ impl<'r> Making<'_, 'r> {
                 self.refused = true;
                 None
             }
+        };
+        // Whom a connection trusts makes no other token.
+        if form != Form::Trusted {
+            self.credentials.digests.push(ready.as_ref().map(|ready| ready.digest));
         }
+        if let Form::Secret(encoding) = form {
+            self.credentials.encoding = Some(encoding);
+        }
+        ready
+    }
+
+    fn secret_key(
+        &mut self,
+        raw: &'r RawCredential,
+        algorithm: Algorithm,
+        allow_weak: bool,
+    ) -> Option<Arc<SigningKey>> {
+        self.key(raw, Form::Secret(raw.encoding), |ready| suits(ready, algorithm, allow_weak))
+    }
+
+    fn private_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
+        self.key(raw, Form::PrivateKey, |ready| suits(ready, algorithm, false))
+    }
+
+    /// The key of a source that signs by one algorithm only.
+    fn rsa_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
+        self.key(raw, Form::PrivateKey, |ready| {
+            suits(ready, algorithm, false).map_err(|problem| problem.with_help("use an RSA key"))
+        })
     }
 
     fn key(
         &mut self,
-        what: &'static str,
         raw: &'r RawCredential,
         form: Form,
-        algorithm: Algorithm,
-        allow_weak: bool,
+        suits: impl Fn(&Ready) -> Result<(), Problem>,
     ) -> Option<Arc<SigningKey>> {
-        match self.credential(what, raw, form, |ready| suits(ready, algorithm, allow_weak))?.made {
+        match self.credential(raw, form, suits)?.made {
             Made::Key(key) => Some(key),
             Made::Text(_) | Made::Bytes(_) => None,
         }
     }
 
-    /// The key of a source that signs by one algorithm only.
-    fn rsa_key(&mut self, what: &'static str, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
-        let fits =
-            |ready: &Ready| suits(ready, algorithm, false).map_err(|problem| problem.with_help("use an RSA key"));
-        match self.credential(what, raw, Form::PrivateKey, fits)?.made {
-            Made::Key(key) => Some(key),
-            Made::Text(_) | Made::Bytes(_) => None,
-        }
-    }
-
-    fn text(&mut self, what: &'static str, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
-        let ready = self.credential(what, raw, Form::Text, |_| Ok(()))?;
+    fn text(&mut self, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
+        let ready = self.credential(raw, Form::Text, |_| Ok(()))?;
         match ready.made {
             Made::Text(text) => Some((text, ready.digest)),
             Made::Key(_) | Made::Bytes(_) => None,
@@ -160,7 +167,6 @@ impl<'r> Making<'_, 'r> {
 
     fn bytes(
         &mut self,
-        what: &'static str,
         raw: &'r RawCredential,
         form: Form,
         suits: impl Fn(&[u8]) -> Result<(), Problem>,
@@ -169,35 +175,41 @@ impl<'r> Making<'_, 'r> {
             Made::Bytes(bytes) => suits(bytes.expose()),
             Made::Key(_) | Made::Text(_) => Ok(()),
         };
-        match self.credential(what, raw, form, suits)?.made {
+        match self.credential(raw, form, suits)?.made {
             Made::Bytes(bytes) => Some(bytes),
             Made::Key(_) | Made::Text(_) => None,
         }
     }
 
     /// The secret that placeholders stand for.
-    fn secret(&mut self, raw: Option<&'r RawCredential>) -> Option<SecretText> {
-        self.text("secret", raw?).map(|(text, _)| text)
+    fn secret(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<SecretText> {
+        self.text(raw?).map(|(text, _)| text)
     }
 
-    fn first_refresh(&mut self, raw: &'r RawCredential) -> Option<FirstRefresh> {
-        self.text("refresh token", raw).map(|(token, digest)| FirstRefresh { token, digest })
+    fn refresh(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<FirstRefresh> {
+        self.text(raw?).map(|(token, digest)| FirstRefresh { token, digest })
     }
 
-    fn reach(&mut self, raw: &'r RawReach) -> Reach {
-        let ca = raw.ca_file.as_ref().and_then(|path| {
-            let asked = Asked { token: &self.token.name.value, what: "CA file" };
-            let found = self.keyring.certificates(asked, path, self.ledger);
-            match self.note(found)?.made {
-                Made::Bytes(bytes) => Some(bytes.expose().as_slice().into()),
-                Made::Key(_) | Made::Text(_) => None,
-            }
-        });
-        Reach {
-            ca,
-            timeout: raw.timeout.unwrap_or(TIMEOUT),
-            allow_http: raw.allow_http,
-            ttl: raw.ttl.map(|ttl| ttl.value),
+    fn identity(&mut self, raw: &'r RawIdentity) -> Option<Identity> {
+        let certificates = self.bytes(raw.certificate.as_ref()?, Form::Certificates, |_| Ok(()));
+        let key = self.bytes(raw.key.as_ref()?, Form::PemKey, |_| Ok(()));
+        Some(Identity { certificates: certificates?.expose().as_slice().into(), key: key? })
+    }
+
+    fn reach(&mut self, raw: &'r Reach<Written>) -> Reach {
+        let ca = raw.ca.as_ref().and_then(|ca| self.bytes(ca, Form::Trusted, |_| Ok(())));
+        raw.ready(ca.map(|ca| ca.expose().as_slice().into()))
+    }
+
+    fn look_for_program(&mut self, raw: &'r CommandSettings<Written>) {
+        let Some((argv, program)) = raw.argv.as_ref().and_then(|argv| Some((argv, argv.value.first()?))) else {
+            return;
+        };
+        if let Some(Some(problem)) = self.facts.programs.get(program.as_str()) {
+            let message = format!("the command of token `{}`: `{program}` {problem}", self.token.name.value);
+            let help = "install it, make it executable, or name it by its absolute path";
+            let lack = self.ledger.lack(argv.place, message, help, Severity::Lack);
+            self.lack.get_or_insert(lack);
         }
     }
 }

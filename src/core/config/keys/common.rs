@@ -1,79 +1,9 @@
-//! Owns: the table itself: every key of every table of a config; those that a token has by its source stand in `source`.
-//! Does not: parse or check anything.
+//! Owns: the keys that every token has, and the groups of keys that several tables share.
+//! Does not: hold those that a token has by its source (`source`), or check anything.
 
-use super::source::{EVERY_TOKEN, SOURCES};
 use super::{Key, Keys, Kind};
-
-/// The config as a whole.
-pub(crate) const ROOT: Keys = &[&[
-    Key::new(
-        "include",
-        Kind::Texts,
-        r#"["config.d/*.toml"]"#,
-        "Further files, by globs; each adds [token.NAME] tables. Relative ones are looked up beside this file. A name defined twice is an error.",
-    ),
-    Key::new(
-        "daemon",
-        Kind::Table(DAEMON),
-        r#"{ state_dir = "/var/lib/renewd" }"#,
-        "The daemon itself. A changed path needs a restart.",
-    ),
-    Key::new(
-        "defaults",
-        Kind::Table(&[LIFETIME, SCHEDULE, FILE]),
-        r#"{ lifetime = "1h", rotate_at = 0.67 }"#,
-        "What a token or output takes where it does not say otherwise.",
-    ),
-    Key::new(
-        "token",
-        Kind::Tokens { common: EVERY_TOKEN, sources: SOURCES },
-        r#"{ sunbird = { source = "jwt", algorithm = "HS256", secret.file = "sunbird.secret" } }"#,
-        "The tokens, by name: 1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first.",
-    ),
-]];
-
-const DAEMON: Keys = &[&[
-    Key::new(
-        "control_socket",
-        Kind::Path,
-        r#""/run/renewd/control.sock""#,
-        "Where status, rotate, reload and the like find the daemon. Default: $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock, else none.",
-    ),
-    Key::new(
-        "control_group",
-        Kind::Account,
-        r#""ops""#,
-        "A group whose members may read the status; only root and the daemon's own user may rotate. Default: nobody else.",
-    ),
-    Key::new(
-        "state_dir",
-        Kind::Path,
-        r#""/var/lib/renewd""#,
-        "Where the state is kept, tokens included (0700). Default: $STATE_DIRECTORY; else /var/lib/renewd for a config under /etc or /usr; else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.",
-    ),
-    Key::new("ready_timeout", Kind::Duration, r#""1m""#, "READY=1 waits this long at most for the required tokens.")
-        .default(r#""1m""#),
-    Key::new(
-        "metrics_listen",
-        Kind::Text,
-        r#""127.0.0.1:9464""#,
-        "Where Prometheus may ask for metrics. Off unless set.",
-    )
-    .later(),
-    Key::new(
-        "credential_socket",
-        Kind::Path,
-        r#""/run/renewd/credentials.sock""#,
-        "Where systemd units read tokens by LoadCredential=NAME:PATH. Off unless set.",
-    ),
-    Key::new(
-        "credential_timeout",
-        Kind::Duration,
-        r#""10s""#,
-        "A connection to the credential socket waits this long at most for a token that is valid.",
-    )
-    .default(r#""10s""#),
-]];
+use crate::core::key::SecretEncoding;
+use crate::core::settings::SourceKind;
 
 pub(super) const LIFETIME: &[Key] = &[
     Key::new(
@@ -127,7 +57,7 @@ pub(super) const FILE: &[Key] = &[
 pub(super) const COMMON: &[Key] = &[
     Key::new(
         "source",
-        Kind::Choice(&["jwt", "oauth2", "http", "github-app", "command"]),
+        Kind::Choice(SourceKind::WORDS),
         r#""jwt""#,
         "How the token is obtained: signed here, asked of an OAuth 2.0 server or any HTTP endpoint or GitHub, or printed by a command.",
     )
@@ -160,9 +90,6 @@ pub(super) const COMMON: &[Key] = &[
     ),
 ];
 
-pub(super) const ALGORITHMS: &[&str] =
-    &["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
-
 pub(super) const PLACES: &[Key] = &[
     Key::new("file", Kind::Path, r#""sunbird.secret""#, "A file. One trailing newline (LF or CRLF) is dropped."),
     Key::new("value", Kind::Text, r#""...""#, "The value itself, in the config. Keep the config to its owner then."),
@@ -184,7 +111,7 @@ pub(super) const PLACES: &[Key] = &[
 
 pub(super) const ENCODING: &[Key] = &[Key::new(
     "encoding",
-    Kind::Choice(&["utf8", "base64", "base64url", "hex"]),
+    Kind::Choice(SecretEncoding::WORDS),
     r#""utf8""#,
     "How the secret's bytes are written. utf8 is any bytes without NUL; in the others white space and padding may be there.",
 )

@@ -2,6 +2,7 @@
 //! The reader walks a config along it, "did you mean" searches it, and the schema is written from it.
 //! Does not: parse or check values.
 
+mod common;
 mod source;
 mod table;
 

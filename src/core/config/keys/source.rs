@@ -1,16 +1,18 @@
 //! Owns: the keys that a token has by its source, a table for each.
-//! Does not: hold those that every token has (`table` does), or check anything.
+//! Does not: hold those that every token has (`common` does), or check anything.
 
-use super::table::{ALGORITHMS, COMMON, ENCODING, FILE, LIFETIME, PLACES, SCHEDULE};
+use super::common::{COMMON, ENCODING, FILE, LIFETIME, PLACES, SCHEDULE};
 use super::{Key, Keys, Kind, Source};
+use crate::core::key::Algorithm;
+use crate::core::settings::{AuthKind, GrantKind, KeyClaim, Preset, SourceKind};
 
 /// Each source with all that its token's table may hold: first what every token has.
 pub(crate) const SOURCES: &[Source] = &[
-    Source { word: "jwt", keys: &[COMMON, SCHEDULE, FILE, LIFETIME, JWT] },
-    Source { word: "oauth2", keys: &[COMMON, SCHEDULE, FILE, OAUTH2, PRESETS, NETWORK] },
-    Source { word: "http", keys: &[COMMON, SCHEDULE, FILE, HTTP, NETWORK] },
-    Source { word: "github-app", keys: &[COMMON, SCHEDULE, FILE, GITHUB_APP, NETWORK] },
-    Source { word: "command", keys: &[COMMON, SCHEDULE, FILE, COMMAND] },
+    Source { word: SourceKind::Jwt.word(), keys: &[COMMON, SCHEDULE, FILE, LIFETIME, JWT] },
+    Source { word: SourceKind::OAuth2.word(), keys: &[COMMON, SCHEDULE, FILE, OAUTH2, PRESETS, NETWORK] },
+    Source { word: SourceKind::Http.word(), keys: &[COMMON, SCHEDULE, FILE, HTTP, NETWORK] },
+    Source { word: SourceKind::GithubApp.word(), keys: &[COMMON, SCHEDULE, FILE, GITHUB_APP, NETWORK] },
+    Source { word: SourceKind::Command.word(), keys: &[COMMON, SCHEDULE, FILE, COMMAND] },
 ];
 
 /// What every token has.
@@ -19,7 +21,7 @@ pub(crate) const EVERY_TOKEN: Keys = &[COMMON, SCHEDULE, FILE];
 const JWT: &[Key] = &[
     Key::new(
         "algorithm",
-        Kind::Choice(ALGORITHMS),
+        Kind::Choice(Algorithm::WORDS),
         r#""HS256""#,
         "The signature's algorithm (RFC 7518 3.1, RFC 8037 3.1).",
     )
@@ -32,7 +34,7 @@ const JWT: &[Key] = &[
     ),
     Key::new(
         "key_claim",
-        Kind::Choice(&["iss", "kid"]),
+        Kind::Choice(KeyClaim::WORDS),
         r#""iss""#,
         "Where `key` goes: the claim iss, or the header member kid.",
     )
@@ -77,7 +79,7 @@ const OAUTH2: &[Key] = &[
     ),
     Key::new(
         "grant",
-        Kind::Choice(&["client_credentials", "refresh_token", "jwt_bearer", "token_exchange"]),
+        Kind::Choice(GrantKind::WORDS),
         r#""client_credentials""#,
         "How the token is asked for: RFC 6749 4.4, RFC 6749 6, RFC 7523 or RFC 8693. Needed unless a preset decides it.",
     ),
@@ -89,14 +91,7 @@ const OAUTH2: &[Key] = &[
     ),
     Key::new(
         "client_auth",
-        Kind::Choice(&[
-            "client_secret_basic",
-            "client_secret_post",
-            "client_secret_jwt",
-            "private_key_jwt",
-            "tls_client_auth",
-            "none",
-        ]),
+        Kind::Choice(AuthKind::WORDS),
         r#""client_secret_post""#,
         "How the client proves itself. Default: client_secret_basic with a client_secret, tls_client_auth with a client_cert, private_key_jwt with an assertion that is not the grant's, else none.",
     ),
@@ -155,7 +150,7 @@ const OAUTH2: &[Key] = &[
 const PRESETS: &[Key] = &[
     Key::new(
         "preset",
-        Kind::Choice(&["google-service-account", "entra"]),
+        Kind::Choice(Preset::WORDS),
         r#""entra""#,
         "Fills in what is known of an issuer: endpoint, grant and how the client proves itself.",
     ),
@@ -182,7 +177,7 @@ const PRESETS: &[Key] = &[
 const ASSERTION: Keys = &[&[
     Key::new(
         "algorithm",
-        Kind::Choice(ALGORITHMS),
+        Kind::Choice(Algorithm::WORDS),
         r#""RS256""#,
         "The signature's algorithm. Needed but for client_secret_jwt, where it is HS256.",
     ),

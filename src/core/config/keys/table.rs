@@ -1,0 +1,77 @@
+//! Owns: the table itself, and the keys of `[daemon]`; those of a token stand in `common` and `source`.
+//! Does not: parse or check anything.
+
+use super::common::{FILE, LIFETIME, SCHEDULE};
+use super::source::{EVERY_TOKEN, SOURCES};
+use super::{Key, Keys, Kind};
+
+/// The config as a whole.
+pub(crate) const ROOT: Keys = &[&[
+    Key::new(
+        "include",
+        Kind::Texts,
+        r#"["config.d/*.toml"]"#,
+        "Further files, by globs; each adds [token.NAME] tables. Relative ones are looked up beside this file. A name defined twice is an error.",
+    ),
+    Key::new(
+        "daemon",
+        Kind::Table(DAEMON),
+        r#"{ state_dir = "/var/lib/renewd" }"#,
+        "The daemon itself. A changed path needs a restart.",
+    ),
+    Key::new(
+        "defaults",
+        Kind::Table(&[LIFETIME, SCHEDULE, FILE]),
+        r#"{ lifetime = "1h", rotate_at = 0.67 }"#,
+        "What a token or output takes where it does not say otherwise.",
+    ),
+    Key::new(
+        "token",
+        Kind::Tokens { common: EVERY_TOKEN, sources: SOURCES },
+        r#"{ sunbird = { source = "jwt", algorithm = "HS256", secret.file = "sunbird.secret" } }"#,
+        "The tokens, by name: 1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first.",
+    ),
+]];
+
+const DAEMON: Keys = &[&[
+    Key::new(
+        "control_socket",
+        Kind::Path,
+        r#""/run/renewd/control.sock""#,
+        "Where status, rotate, reload and the like find the daemon. Default: $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock, else none.",
+    ),
+    Key::new(
+        "control_group",
+        Kind::Account,
+        r#""ops""#,
+        "A group whose members may read the status; only root and the daemon's own user may rotate. Default: nobody else.",
+    ),
+    Key::new(
+        "state_dir",
+        Kind::Path,
+        r#""/var/lib/renewd""#,
+        "Where the state is kept, tokens included (0700). Default: $STATE_DIRECTORY; else /var/lib/renewd for a config under /etc or /usr; else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.",
+    ),
+    Key::new("ready_timeout", Kind::Duration, r#""1m""#, "READY=1 waits this long at most for the required tokens.")
+        .default(r#""1m""#),
+    Key::new(
+        "metrics_listen",
+        Kind::Text,
+        r#""127.0.0.1:9464""#,
+        "Where Prometheus may ask for metrics. Off unless set.",
+    )
+    .later(),
+    Key::new(
+        "credential_socket",
+        Kind::Path,
+        r#""/run/renewd/credentials.sock""#,
+        "Where systemd units read tokens by LoadCredential=NAME:PATH. Off unless set.",
+    ),
+    Key::new(
+        "credential_timeout",
+        Kind::Duration,
+        r#""10s""#,
+        "A connection to the credential socket waits this long at most for a token that is valid.",
+    )
+    .default(r#""10s""#),
+]];

@@ -1,0 +1,63 @@
+//! Owns: the settings of a source at the stage where they are written: credentials by their places, and what was found wrong
+//! is absent.
+//! Does not: read them.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::raw::RawCredential;
+use crate::core::finding::At;
+use crate::core::settings::{SourceKind, SourcePlan, Stage};
+
+/// As a source is written. What is absent or wrong in it was told.
+pub(crate) type RawSource = SourcePlan<Written>;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written;
+
+/// Where a key that signs comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum RawKey {
+    Secret {
+        from: Arc<RawCredential>,
+        allow_weak: bool,
+    },
+    Private(Arc<RawCredential>),
+    /// A private key that is known by the digest of its certificate.
+    Certified(RawIdentity),
+    /// Google's key file, which says more than the key.
+    ServiceAccount(Arc<RawCredential>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RawIdentity {
+    pub certificate: Option<Arc<RawCredential>>,
+    pub key: Option<Arc<RawCredential>>,
+}
+
+impl Stage for Written {
+    type Key = RawKey;
+    type Text = Arc<RawCredential>;
+    type Refresh = Arc<RawCredential>;
+    type Certificates = Arc<RawCredential>;
+    type Identity = RawIdentity;
+    type Must<T: Clone + Debug> = Option<T>;
+    type At<T: Clone + Debug> = At<T>;
+    type OrDefault<T: Clone + Debug> = Option<At<T>>;
+    type Lacking = Infallible;
+
+    fn known<T: Clone + Debug>(must: &Option<T>) -> Option<&T> {
+        must.as_ref()
+    }
+
+    fn value<T: Clone + Debug>(at: &At<T>) -> &T {
+        &at.value
+    }
+}
+
+impl From<Infallible> for SourceKind {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,220 @@
+//! Owns: `source = "oauth2"` (RFC 6749): grant, client, and what assertions are made from.
+//! Does not: ask anybody.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Reach, Ready, Stage};
+use crate::core::key::{Algorithm, SigningKey};
+use crate::core::settings::TokenName;
+use crate::core::words::words;
+
+/// RFC 7523 names no lifetime; an assertion is used once, at once.
+pub(crate) const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
+
+words! {
+    /// The word of `grant = "..."`.
+    pub(crate) enum GrantKind {
+        ClientCredentials = "client_credentials",
+        RefreshToken = "refresh_token",
+        JwtBearer = "jwt_bearer",
+        TokenExchange = "token_exchange",
+    }
+}
+
+words! {
+    /// The word of `client_auth = "..."`.
+    pub(crate) enum AuthKind {
+        Basic = "client_secret_basic",
+        Post = "client_secret_post",
+        SecretJwt = "client_secret_jwt",
+        KeyJwt = "private_key_jwt",
+        Tls = "tls_client_auth",
+        None = "none",
+    }
+}
+
+words! {
+    /// The word of `preset = "..."`.
+    pub(crate) enum Preset {
+        Google = "google-service-account",
+        Entra = "entra",
+    }
+}
+
+#[derive(Clone)]
+pub struct OAuth2Settings<S: Stage = Ready> {
+    pub endpoint: S::Must<TokenEndpoint>,
+    pub grant: S::Must<Grant<S>>,
+    pub client_id: Option<String>,
+    pub client_auth: S::Must<ClientAuth<S>>,
+    pub scope: Option<String>,
+    /// Further form fields in order; a name may stand more than once (`resource`, RFC 8707 2).
+    pub params: Vec<(String, String)>,
+    pub reach: Reach<S>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TokenEndpoint {
+    Url(String),
+    /// Asked for its metadata (RFC 8414, OpenID Connect Discovery 1.0).
+    Issuer(String),
+}
+
+#[derive(Clone, Debug)]
+pub enum Grant<S: Stage = Ready> {
+    /// RFC 6749 4.4.
+    ClientCredentials,
+    /// RFC 6749 6.
+    RefreshToken(S::Must<S::Refresh>),
+    /// RFC 7523 2.1.
+    JwtBearer(Arc<AssertionSettings<S>>),
+    /// RFC 8693.
+    TokenExchange { subject: SubjectToken, subject_type: String },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SubjectToken {
+    /// Read each time it is needed.
+    File(PathBuf),
+    /// Another token of the config.
+    Token(TokenName),
+}
+
+/// How the client proves itself (RFC 6749 2.3, OpenID Connect Core 9, RFC 8705).
+#[derive(Clone, Debug)]
+pub enum ClientAuth<S: Stage = Ready> {
+    None,
+    Basic(S::Must<S::Text>),
+    Post(S::Must<S::Text>),
+    /// An assertion signed with the client secret (client_secret_jwt) or a private key (private_key_jwt; RFC 7523 2.2).
+    Jwt(Arc<AssertionSettings<S>>),
+    Tls(S::Identity),
+}
+
+/// What assertions are made from (RFC 7523 3). What the claims do not say is filled in by the source:
+/// iss and sub the client's id, aud the token endpoint, a fresh jti, iat and exp.
+#[derive(Clone, Debug)]
+pub struct AssertionSettings<S: Stage = Ready> {
+    pub algorithm: S::Must<Algorithm>,
+    pub key: S::Must<S::Key>,
+    pub lifetime: Duration,
+    pub claims: Map<String, Value>,
+    pub header: Map<String, Value>,
+}
+
+impl<S: Stage> OAuth2Settings<S> {
+    /// Ready for use, with what its credentials are.
+    pub(crate) fn ready(
+        &self,
+        endpoint: Option<TokenEndpoint>,
+        grant: Grant,
+        client_auth: ClientAuth,
+        reach: Reach,
+    ) -> Option<OAuth2Settings> {
+        Some(OAuth2Settings {
+            endpoint: endpoint.or_else(|| S::known(&self.endpoint).cloned())?,
+            grant,
+            client_id: self.client_id.clone(),
+            client_auth,
+            scope: self.scope.clone(),
+            params: self.params.clone(),
+            reach,
+        })
+    }
+}
+
+impl<S: Stage> AssertionSettings<S> {
+    /// Ready for use, with its key.
+    pub(crate) fn ready(&self, key: Arc<SigningKey>) -> Option<AssertionSettings> {
+        Some(AssertionSettings {
+            algorithm: *S::known(&self.algorithm)?,
+            key,
+            lifetime: self.lifetime,
+            claims: self.claims.clone(),
+            header: self.header.clone(),
+        })
+    }
+}
+
+impl OAuth2Settings {
+    /// What a token follows from, but for credentials.
+    pub(crate) fn canonical(&self) -> Value {
+        let Self { endpoint, grant, client_id, client_auth, scope, params, reach: _ } = self;
+        let (grant, subject, of_grant) = match grant {
+            Grant::ClientCredentials => (GrantKind::ClientCredentials, None, None),
+            Grant::RefreshToken(_) => (GrantKind::RefreshToken, None, None),
+            Grant::JwtBearer(settings) => (GrantKind::JwtBearer, None, Some(settings.canonical())),
+            Grant::TokenExchange { subject, subject_type } => {
+                (GrantKind::TokenExchange, Some(subject.canonical(subject_type)), None)
+            }
+        };
+        let (auth, of_client) = match client_auth {
+            ClientAuth::None => (AuthKind::None, None),
+            ClientAuth::Basic(_) => (AuthKind::Basic, None),
+            ClientAuth::Post(_) => (AuthKind::Post, None),
+            ClientAuth::Jwt(settings) => {
+                let symmetric = settings.algorithm.min_secret_bytes().is_some();
+                (if symmetric { AuthKind::SecretJwt } else { AuthKind::KeyJwt }, Some(settings.canonical()))
+            }
+            ClientAuth::Tls(_) => (AuthKind::Tls, None),
+        };
+        let mut text = vec![
+            // Null, as where no preset is: what one decides counts as what it decided. So does the seventh.
+            Value::Null,
+            match endpoint {
+                TokenEndpoint::Url(url) => json!(["url", url]),
+                TokenEndpoint::Issuer(issuer) => json!(["issuer", issuer]),
+            },
+            json!(grant.word()),
+            json!(auth.word()),
+            json!(client_id),
+            json!(scope),
+            Value::Null,
+            json!(params),
+            json!(subject),
+        ];
+        match (of_grant, of_client) {
+            (Some(grant), Some(client)) => text.extend([grant, client]),
+            (one, other) => text.push(json!(one.or(other))),
+        }
+        Value::Array(text)
+    }
+}
+
+impl SubjectToken {
+    fn canonical(&self, subject_type: &str) -> Value {
+        match self {
+            Self::File(path) => json!(["file", path.to_string_lossy(), subject_type]),
+            Self::Token(name) => json!(["token", name.as_str(), subject_type]),
+        }
+    }
+}
+
+impl AssertionSettings {
+    fn canonical(&self) -> Value {
+        let Self { algorithm, key: _, lifetime, claims, header } = self;
+        let lifetime = (*lifetime != ASSERTION_LIFETIME).then_some(lifetime.as_secs());
+        json!([algorithm.word(), claims, header, lifetime])
+    }
+}
+
+/// What the config's author wrote freely may hold a secret: names are shown, values not.
+impl<S: Stage> fmt::Debug for OAuth2Settings<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OAuth2Settings")
+            .field("endpoint", &self.endpoint)
+            .field("grant", &self.grant)
+            .field("client_id", &self.client_id)
+            .field("client_auth", &self.client_auth)
+            .field("scope", &self.scope)
+            .field("params", &params)
+            .field("reach", &self.reach)
+            .finish()
+    }
+}

@@ -1,0 +1,59 @@
+//! Owns: the two stages of a source's settings: written, with the places of what may be found wrong later, and ready for use.
+//! Does not: know how a config is written; `config` has that stage.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::{FirstRefresh, Identity, SecretText, SourceKind};
+use crate::core::key::SigningKey;
+
+/// What each part of a source's settings is at one stage: credentials by what they are for, and what may be absent.
+pub trait Stage: Clone + Copy + Debug + 'static {
+    /// A key that signs.
+    type Key: Clone + Debug;
+    /// A secret that is sent as text.
+    type Text: Clone + Debug;
+    /// The first refresh token.
+    type Refresh: Clone + Debug;
+    /// Certificates that are trusted.
+    type Certificates: Clone + Debug;
+    /// A client's certificate and its key.
+    type Identity: Clone + Debug;
+    /// What there has to be.
+    type Must<T: Clone + Debug>: Clone + Debug;
+    /// What a later check may find fault with.
+    type At<T: Clone + Debug>: Clone + Debug;
+    /// What has a default that `[defaults]` may set.
+    type OrDefault<T: Clone + Debug>: Clone + Debug;
+    /// A source that the machine lacks something for.
+    type Lacking: Copy + Debug + Into<SourceKind>;
+
+    /// What there has to be, where it is there.
+    fn known<T: Clone + Debug>(must: &Self::Must<T>) -> Option<&T>;
+    fn value<T: Clone + Debug>(at: &Self::At<T>) -> &T;
+}
+
+/// Every credential was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready;
+
+impl Stage for Ready {
+    /// Parsed once; tokens of the same secret or key file share it.
+    type Key = Arc<SigningKey>;
+    type Text = SecretText;
+    type Refresh = FirstRefresh;
+    type Certificates = Arc<[u8]>;
+    type Identity = Identity;
+    type Must<T: Clone + Debug> = T;
+    type At<T: Clone + Debug> = T;
+    type OrDefault<T: Clone + Debug> = T;
+    type Lacking = SourceKind;
+
+    fn known<T: Clone + Debug>(must: &T) -> Option<&T> {
+        Some(must)
+    }
+
+    fn value<T: Clone + Debug>(at: &T) -> &T {
+        at
+    }
+}
