@@ -451,6 +451,67 @@ async fn without_inotify_it_says_what_to_do_looks_and_recovers() {
     tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
 }
 
+/// Runs itself as a user who may have few threads: notify has one of its own, and does not say where it got none.
+#[tokio::test]
+async fn without_a_thread_for_notify_it_looks_and_recovers() {
+    const TEST: &str = "without_a_thread_for_notify_it_looks_and_recovers";
+    if std::env::var_os("FEW_THREADS").is_none() {
+        if !rustix::process::geteuid().is_root() {
+            println!("{TEST}: skipped, needs root to become a user who has nothing else");
+            return;
+        }
+        // Where others may not go into the folder of this program, a copy is run.
+        let copy = tempfile::tempdir().unwrap();
+        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = copy.path().join("watch");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let status = std::process::Command::new("setpriv")
+            .args(["--reuid=61099", "--regid=61099", "--clear-groups", "prlimit", "--nproc=12"])
+            .arg(&program)
+            .args(["--exact", TEST, "--nocapture", "--test-threads=1"])
+            .env("FEW_THREADS", "1")
+            .current_dir("/")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let (_keep, at) = folder();
+    let file = at.join("f");
+    fs::write(&file, "x").unwrap();
+    // Threads for what may block are there, as the daemon keeps them.
+    let pause = || tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(50)));
+    for one in [pause(), pause()] {
+        one.await.unwrap();
+    }
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+    let mut all = Vec::new();
+    while let Ok(one) = std::thread::Builder::new().spawn({
+        let held = held.clone();
+        move || {
+            let _ = held.lock().unwrap().recv();
+        }
+    }) {
+        all.push(one);
+    }
+    let mut watcher = Watcher::new();
+    watcher.set(&paths(&[&file]), &BTreeSet::new(), Mark::now());
+    watcher.settled().await;
+    let troubles = watcher.troubles();
+    assert!(troubles.iter().any(|trouble| trouble.contains("no thread is to be had")), "{troubles:?}");
+    fs::rename(&file, at.join("g")).unwrap();
+    watcher.look();
+    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    drop(release);
+    all.into_iter().for_each(|one| one.join().unwrap());
+    watcher.look();
+    watcher.settled().await;
+    assert!(watcher.troubles().is_empty(), "{:?}", watcher.troubles());
+    fs::write(&file, "y").unwrap();
+    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+}
+
 /// Nothing of it is told twice: what a look finds was read since.
 #[tokio::test]
 async fn a_look_tells_what_nobody_was_told_of_and_nothing_else() {

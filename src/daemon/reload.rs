@@ -12,13 +12,16 @@ use crate::core::engine::Wiring;
 use crate::core::environment::Environment;
 use crate::core::finding::Severity;
 use crate::core::settings::{Fingerprint, Plan, TargetPlan};
-use crate::core::time::Boot;
+use crate::core::time::Now;
 use crate::host::clock;
 use crate::host::load::{Loaded, load};
 use crate::host::watch::Mark;
 
 /// A reading that takes longer hangs: the next one does not wait for it.
 const STUCK: Duration = Duration::from_secs(30);
+
+/// So many readings may hang at a time, each on a thread: the threads are for others too.
+const HANGING: usize = 4;
 
 /// Why the config is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +64,9 @@ pub(super) struct Reload {
     is_running: bool,
     /// Of the newest reading, and when it began; an older one that comes back after all counts for nothing.
     number: u64,
-    began: Boot,
+    began: Now,
+    /// Each reading that has not come back holds one.
+    readings: Arc<()>,
     pub cause: Cause,
     /// Of what was read last and taken.
     content: Fingerprint,
@@ -81,7 +86,8 @@ impl Reload {
             messages: messages.clone(),
             is_running: false,
             number: 0,
-            began: Boot(0),
+            began: clock::now(),
+            readings: Arc::default(),
             cause: Cause::Itself,
             content,
             again: false,
@@ -96,15 +102,33 @@ impl Reload {
         self.next_askers.push(asker);
     }
 
+    /// Why the config is not read as it should be.
+    pub fn trouble(&self) -> Option<String> {
+        let now = clock::now().boot;
+        let hangs = self.is_running && now >= self.began.boot.plus(STUCK);
+        hangs.then(|| {
+            let since = self.began.wall.rfc3339();
+            format!("reading the config has hung since {since}: a file or folder that it names does not answer")
+        })
+    }
+
     /// Begins a reading on a thread; one under way is followed by another. True where it began now.
     pub fn begin(&mut self, cause: Cause) -> bool {
-        let now = clock::now().boot;
-        if self.is_running && now < self.began.plus(STUCK) {
+        let now = clock::now();
+        if self.is_running && now.boot < self.began.boot.plus(STUCK) {
             self.again = true;
             return false;
         }
-        if self.is_running {
-            tracing::error!("reading the config has hung for {} s (a folder or file that it names?)", STUCK.as_secs());
+        if let Some(trouble) = self.trouble() {
+            tracing::error!("{trouble}");
+            if Arc::strong_count(&self.readings) > HANGING {
+                for asker in self.next_askers.drain(..) {
+                    // Who does not listen any more needs no answer.
+                    let _ = asker.send(Err(Errors { lines: vec![trouble.clone()], is_passing: true }));
+                }
+                self.again = true;
+                return false;
+            }
         }
         self.is_running = true;
         self.number += 1;
@@ -114,7 +138,9 @@ impl Reload {
         self.cause = if self.next_askers.is_empty() { cause } else { Cause::Told };
         self.askers.append(&mut self.next_askers);
         let (config, env, messages) = (self.config.clone(), self.env.clone(), self.messages.clone());
+        let reading = self.readings.clone();
         tokio::task::spawn_blocking(move || {
+            let _reading = reading;
             let read_at = Mark::now();
             let loaded = Box::new(load(&config, &env));
             // The daemon is gone: nobody waits for the answer.

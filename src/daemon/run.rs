@@ -315,7 +315,8 @@ impl Daemon {
     }
 
     fn call(&mut self, call: Call) {
-        let deaf = [self.listeners.problems(), self.watcher.troubles()].concat();
+        let mut deaf = [self.listeners.problems(), self.watcher.troubles()].concat();
+        deaf.extend(self.reload.trouble());
         if requests::take(&mut self.runner, &mut self.reload, &self.about, &deaf, call) {
             // Not while a file is half written.
             self.watcher.ask();

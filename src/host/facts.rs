@@ -43,10 +43,18 @@ pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
                 (path, fact)
             })
             .collect(),
-        programs: answers(&wants.programs, |program| program_problem(program, env)),
+        programs: answers(&wants.programs, |program| program_problem(program, env, &is_passing)),
         config_files: Vec::new(),
         is_passing: false,
     };
+    let unknown = |ids: &HashMap<String, Option<u32>>| ids.values().any(Option::is_none);
+    if unknown(&facts.users) || unknown(&facts.groups) {
+        // getpwnam(3) and getgrnam(3) do not say whether there is none, or only no descriptor to look with.
+        for table in ["/etc/passwd", "/etc/group"] {
+            let unread = File::open(table).err().map(|error| Unread::of(&error));
+            is_passing.set(is_passing.get() | unread.is_some_and(|unread| unread.is_passing));
+        }
+    }
     Facts { is_passing: is_passing.get(), ..facts }
 }
 
@@ -296,20 +304,25 @@ fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<
 }
 
 /// Why a program cannot be executed.
-fn program_problem(program: &str, env: &Environment) -> Option<String> {
+fn program_problem(program: &str, env: &Environment, is_passing: &Cell<bool>) -> Option<String> {
+    let problem = |path: &Path| {
+        let problem = executable(path).err()?;
+        is_passing.set(is_passing.get() | problem.is_passing);
+        Some(problem.what)
+    };
     if program.contains('/') {
-        return executable(Path::new(program)).err();
+        return problem(Path::new(program));
     }
     let path = env.non_empty("PATH").map_or_else(|| DEFAULT_PATH.into(), std::ffi::OsStr::to_os_string);
-    let found = std::env::split_paths(&path).any(|folder| executable(&folder.join(program)).is_ok());
+    let found = std::env::split_paths(&path).any(|folder| problem(&folder.join(program)).is_none());
     (!found).then(|| "is not in $PATH".into())
 }
 
-fn executable(path: &Path) -> Result<(), String> {
-    let meta = path.metadata().map_err(|error| Unread::of(&error).what)?;
+fn executable(path: &Path) -> Result<(), Unread> {
+    let meta = path.metadata().map_err(|error| Unread::of(&error))?;
     if meta.is_dir() {
-        return Err("is a folder".into());
+        return Err(Unread::because("is a folder"));
     }
     rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
-        .map_err(|_| "cannot be executed".into())
+        .map_err(|_| Unread::because("cannot be executed"))
 }

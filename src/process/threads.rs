@@ -2,6 +2,7 @@
 //! reached later (TasksMax=, a pids limit, RLIMIT_NPROC) takes none of them away.
 //! Does not: decide what runs on them.
 
+use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tokio::runtime::{Builder, Runtime};
 const KEPT: usize = 6;
 /// Threads at most: a folder that hangs takes one.
 const MOST: usize = 64;
+/// What the runtime opens: an epoll, an event, and a pair of sockets for signals, with some to spare.
+const DESCRIPTORS: usize = 8;
 /// The system starts a thread within this, or has none.
 const START: Duration = Duration::from_secs(5);
 
@@ -26,6 +29,8 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     // What tokio would panic with is an error here.
     let probe = std::thread::Builder::new().spawn(|| ()).map_err(explained)?;
     probe.join().map_err(|_| io::Error::other("a thread ended by a panic"))?;
+    let spare: io::Result<Vec<File>> = (0..DESCRIPTORS).map(|_| File::open("/dev/null")).collect();
+    drop(spare?);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(MOST)

@@ -27,12 +27,12 @@ fn prepare(sandbox: &Sandbox) {
 }
 
 /// strace with this call of these paths failing so; the traced process is the one that was started.
-fn failing(call: &str, error: &str, paths: &[&Path], more: &str) -> Vec<String> {
-    let mut argv: Vec<String> = ["strace", "-D", "-f", "-qq", "-o", "/dev/null"].map(String::from).into();
+fn failing(call: &str, error: &str, paths: &[&Path]) -> Vec<String> {
+    let mut argv: Vec<String> = ["strace", "-D", "-I2", "-f", "-qq", "-o", "/dev/null"].map(String::from).into();
     for path in paths {
         argv.extend(["-P".into(), path.to_str().expect("UTF-8").into()]);
     }
-    argv.extend(["-e".into(), format!("inject={call}:error={error}{more}")]);
+    argv.extend(["-e".into(), format!("inject={call}:error={error}")]);
     argv
 }
 
@@ -55,7 +55,7 @@ fn at_the_start_it_is_1_and_not_78() {
     for error in PASSING {
         // A file is opened and read again at once where that was interrupted.
         for (call, path) in calls.iter().filter(|(_, path)| error != "EINTR" || *path == &folder) {
-            let ran = ran(&sandbox, &failing(call, error, &[path], ""), &["run"]);
+            let ran = ran(&sandbox, &failing(call, error, &[path]), &["run"]);
             assert_eq!(ran.code, Some(1), "{call} of {path:?} {error}: {ran:#?}");
             assert!(ran.stderr.contains("just now"), "{call} of {path:?} {error}: {ran:#?}");
             assert!(!ran.stderr.contains("renewd check"), "nothing is wrong in the text: {ran:#?}");
@@ -72,7 +72,7 @@ fn a_mistake_is_78_all_the_same() {
     prepare(&sandbox);
     let config = sandbox.path("config.toml");
     for error in ["ENOENT", "EACCES", "ELOOP"] {
-        let ran = ran(&sandbox, &failing("openat", error, &[&config], ""), &["run"]);
+        let ran = ran(&sandbox, &failing("openat", error, &[&config]), &["run"]);
         assert_eq!(ran.code, Some(78), "{error}: {ran:#?}");
     }
 }
@@ -88,20 +88,77 @@ fn a_secret_or_template_that_cannot_be_read_just_now_is_a_lack_that_heals() {
         PASSING.iter().zip(["secret", "letter"].into_iter().cycle()).filter(|(error, _)| **error != "EINTR")
     {
         let path = sandbox.path(file);
-        // The thread that starts alone: strace counts for each thread, and a later reading may be on any.
-        let argv: Vec<String> =
-            failing("openat", error, &[&path], ":when=1").into_iter().filter(|word| word != "-f").collect();
+        let argv = failing("openat", error, &[&path]);
         let wrapper: Vec<&str> = argv.iter().map(String::as_str).collect();
         let mut daemon = sandbox.daemon().under(&wrapper).spawn();
+        until(&format!("{file} {error}: told"), || daemon.log().contains("just now"));
+        end_tracer(daemon.pid());
         daemon.wait_ready();
         until(&format!("{file} {error}: healed"), || {
             daemon.token("a")["last_error"].is_null() && daemon.config_error().is_empty()
         });
-        assert!(daemon.log().contains("just now"), "{file} {error}: {}", daemon.log());
         daemon.kill9();
         for words in [["check"], ["once"]] {
-            let ran = ran(&sandbox, &failing("openat", error, &[&path], ""), &words);
+            let ran = ran(&sandbox, &failing("openat", error, &[&path]), &words);
             assert_eq!(ran.code, Some(1), "{words:?} {file} {error}: {ran:#?}");
+        }
+    }
+}
+
+/// From now on no call fails any more.
+fn end_tracer(traced: u32) {
+    let status = std::fs::read_to_string(format!("/proc/{traced}/status")).expect("its status");
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).expect("a line");
+    let pid = tracer.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a tracer");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("kill");
+}
+
+/// The process's own limit, whatever is opened when it is reached.
+#[test]
+fn a_limit_of_descriptors_is_never_78() {
+    let sandbox = Sandbox::new();
+    prepare(&sandbox);
+    let group = "format = \"token\"\npath = \"out/c.token\"\ngroup = \"root\"";
+    let hook = "command = [\"/bin/true\"]";
+    let c = token("c").secret("secret.file = \"../secret\"").output(group).hook("after_rotate", hook);
+    sandbox.put("config.d/c.toml", c.to_string().replace("out/c", "../out/c"));
+    sandbox.ours(&["check"]).expect(0);
+    let mut ends = std::collections::BTreeSet::new();
+    for limit in 3..24 {
+        let limit = format!("--nofile={limit}");
+        for words in [&["check"][..], &["once"], &["run"]] {
+            // A daemon that starts is ended.
+            let wrapper = ["timeout", "--signal=TERM", "1", "prlimit", &limit];
+            let mut command = sandbox.command(if words[0] == "run" { &wrapper } else { &wrapper[3..] });
+            command.args(words).arg("-c").arg(sandbox.path("config.toml"));
+            let ran = sandbox.finish(command, "");
+            // 127: not even the program's libraries can be opened.
+            assert!(matches!(ran.code, Some(0 | 1 | 124 | 127)), "{words:?} {limit}: {ran:#?}");
+            ends.insert(ran.code);
+        }
+    }
+    assert!(ends.contains(&Some(0)) && ends.contains(&Some(1)), "{ends:?}");
+}
+
+#[test]
+fn accounts_and_programs_that_cannot_be_looked_up_just_now() {
+    if !has_strace("accounts_and_programs_that_cannot_be_looked_up_just_now") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let program = sandbox.script("hook", "exit 0");
+    let hook = format!("command = [{program:?}]");
+    // systemd's name service knows root without the file.
+    let groups = std::fs::read_to_string("/etc/group").expect("/etc/group");
+    let names = groups.lines().filter_map(|line| line.split(':').next());
+    let group = names.into_iter().find(|name| !["root", "nobody", "nogroup"].contains(name)).expect("a group");
+    let group = format!("format = \"token\"\npath = \"out/a.token\"\ngroup = {group:?}");
+    sandbox.config(token("a").output(&group).hook("after_rotate", &hook));
+    sandbox.ours(&["check"]).expect(0);
+    for error in PASSING.iter().filter(|error| **error != "EINTR") {
+        for (call, path) in [("openat", Path::new("/etc/group")), ("statx", &program)] {
+            let ran = ran(&sandbox, &failing(call, error, &[path]), &["check"]);
+            assert_eq!(ran.code, Some(1), "{call} {path:?} {error}: {ran:#?}");
         }
     }
 }
@@ -144,7 +201,7 @@ fn on_a_reload_nothing_is_taken_or_removed_and_it_is_told() {
     let daemon = sandbox.start();
     let before = ["a.token", "b.token", "letter"].map(|name| sandbox.read(name));
     for file in ["config.toml", "config.d", "config.d/b.toml", "secret", "letter"] {
-        let tracer = Tracer::attach(&daemon, &failing("openat", "EIO", &[&sandbox.path(file)], ""));
+        let tracer = Tracer::attach(&daemon, &failing("openat", "EIO", &[&sandbox.path(file)]));
         let ran = sandbox.ours(&["reload"]);
         assert_eq!(ran.code, Some(1), "{file}: {ran:#?}");
         assert!(ran.stderr.contains("just now"), "{file}: {ran:#?}");
@@ -167,7 +224,7 @@ fn a_reload_that_failed_so_is_made_again_within_a_minute() {
     let sandbox = Sandbox::new();
     prepare(&sandbox);
     let daemon = sandbox.start();
-    let tracer = Tracer::attach(&daemon, &failing("openat", "ESTALE", &[&sandbox.path("config.toml")], ""));
+    let tracer = Tracer::attach(&daemon, &failing("openat", "ESTALE", &[&sandbox.path("config.toml")]));
     sandbox.put("config.toml", sandbox.config_text("", token("a").line("claims = { aud = \"new\" }")));
     until("it is told", || daemon.config_error().contains("just now"));
     drop(tracer);

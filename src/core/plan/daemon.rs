@@ -91,7 +91,15 @@ fn control_socket(
 
 fn credential_socket(daemon: &RawDaemon, facts: &Facts, ledger: &mut Ledger) -> Option<PathBuf> {
     let socket = daemon.credential_socket.as_ref()?;
-    if let Some(control) = daemon.control_socket.as_ref().filter(|control| control.value == socket.value) {
+    let name = |path: &Path| {
+        let folder = path.parent().and_then(|folder| facts.folders.get(folder)?.id);
+        folder.map(|folder| (folder, path.file_name().map(std::ffi::OsStr::to_os_string)))
+    };
+    // Also where one folder is mounted in two places.
+    let is_same = |control: &&At<PathBuf>| {
+        control.value == socket.value || name(&control.value).is_some() && name(&control.value) == name(&socket.value)
+    };
+    if let Some(control) = daemon.control_socket.as_ref().filter(is_same) {
         ledger.push(
             Finding::error("`credential_socket` is the control socket's path")
                 .at(socket.place)
