@@ -512,29 +512,16 @@ async fn without_a_thread_for_notify_it_looks_and_recovers() {
     tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
 }
 
-/// Nothing of it is told twice: what a look finds was read since.
+/// inotify is not told of truncate(2).
 #[tokio::test]
-async fn a_look_tells_what_nobody_was_told_of_and_nothing_else() {
+async fn a_look_tells_what_nobody_was_told_of() {
     let (_keep, at) = folder();
-    let (file, included) = (at.join("f"), at.join("d/*.toml"));
+    let file = at.join("f");
     fs::write(&file, "x").unwrap();
-    fs::create_dir(at.join("d")).unwrap();
-    let mut watch = Watch::on(&[&file], &[&included]).await;
-    watch.sees(&file, Some("y"), || fs::write(&file, "y").unwrap()).await;
+    let mut watch = Watch::on(&[&file], &[]).await;
     watch.settle().await;
-    for _ in 0..3 {
-        watch.watcher.look();
-        watch.watcher.settled().await;
-    }
-    tokio::select! {
-        biased;
-        _ = watch.watcher.changed() => panic!("told again"),
-        () = tokio::time::sleep(Duration::from_millis(300)) => {}
-    }
-    // inotify is not told of truncate(2).
-    rustix::fs::open(&file, rustix::fs::OFlags::WRONLY, rustix::fs::Mode::empty())
-        .map(|fd| std::mem::forget((rustix::fs::ftruncate(&fd, 0), fd)))
-        .unwrap();
+    let open = File::options().write(true).open(&file).unwrap();
+    open.set_len(0).unwrap();
     watch.watcher.look();
     watch.changed().await;
 }

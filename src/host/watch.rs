@@ -204,6 +204,30 @@ mod tests {
         }
     }
 
+    /// What a look finds was read since, by whoever was told.
+    #[tokio::test]
+    async fn nothing_is_told_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().canonicalize().unwrap();
+        let (config, included) = (at.join("config.toml"), at.join("config.d"));
+        fs::create_dir(&included).unwrap();
+        make(&[&config]);
+        let mut watcher = Watcher::new();
+        watch(&mut watcher, &[&config], &[&included.join("*.toml")]).await;
+        for new in [config.clone(), included.join("a.toml")] {
+            make(&[&new]);
+            watcher.changed().await;
+            for _ in 0..3 {
+                watcher.look();
+                watcher.settled().await;
+                // An event may come late; what a look finds is no sure change.
+                while watcher.shared.lock().next(Instant::now()) != Next::Nothing {
+                    assert!(watcher.changed().await, "a look told what was read already");
+                }
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_write_without_a_close_is_no_change_and_a_close_is() {
         let folder = tempfile::tempdir().unwrap();
