@@ -5,6 +5,8 @@
 mod made_from;
 #[path = "config_errors/sources.rs"]
 mod sources;
+#[path = "config_errors/table.rs"]
+mod table;
 
 use std::ffi::OsString;
 use std::fs;

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use super::config::keys::{Key, Keys, Kind, ROOT, Source};
 
 const DURATION: &str = r"^\s*[0-9]+\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$|^0$";
+/// The same, and not all of its numbers are zero.
+const SPAN: &str = r"^\s*([0-9]+\s*[A-Za-zµ]+\s*)*[0-9]*[1-9][0-9]*\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$";
 
 /// The schema of the whole config. Keys that are not built yet are not in it.
 pub fn schema() -> Value {
@@ -74,8 +76,10 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Path => json!({ "type": "string", "minLength": 1 }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        Kind::Part => json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }),
         Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
-        Kind::Lifetime => json!({ "type": "string", "pattern": format!("{DURATION}|^never$") }),
+        Kind::Span | Kind::Seconds => json!({ "type": "string", "pattern": SPAN }),
+        Kind::Lifetime => json!({ "type": "string", "pattern": format!("{SPAN}|^never$") }),
         Kind::Mode => json!({ "type": "string", "pattern": "^0*[0-7]{1,4}$" }),
         Kind::Account => json!({ "type": ["string", "integer"], "minimum": 0, "minLength": 1 }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),

@@ -80,12 +80,6 @@ impl fmt::Debug for Fingerprint {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mode(pub u32);
 
-impl Default for Mode {
-    fn default() -> Self {
-        Self(0o600)
-    }
-}
-
 impl fmt::Debug for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04o}", self.0)
@@ -130,22 +124,6 @@ pub struct Schedule {
     pub retry: Retry,
     /// How far `iat` is backdated: the slack for "issued in the future".
     pub skew: Duration,
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self {
-            rule: RotateRule::At(0.67),
-            jitter: 0.05,
-            min_interval: Duration::from_secs(1),
-            retry: Retry {
-                initial: Duration::from_secs(1),
-                max: Duration::from_secs(60),
-                rejected: Duration::from_secs(900),
-            },
-            skew: Duration::ZERO,
-        }
-    }
 }
 
 /// What a hook does.

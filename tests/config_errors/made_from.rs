@@ -35,7 +35,7 @@ const KEPT: [(&str, &str, &str); 18] = [
     ("allow_weak_secret", "allow_weak_secret = true\n", "whether a secret is taken; the secret itself counts"),
 ];
 
-type Base = fn(&[&str], &str) -> String;
+pub(super) type Base = fn(&[&str], &str) -> String;
 
 /// A key of a source, and two configs that differ in it.
 struct Change {
@@ -265,7 +265,7 @@ fn table() -> Vec<(String, BTreeSet<String>)> {
     sources.collect()
 }
 
-fn base(source: &str) -> Base {
+pub(super) fn base(source: &str) -> Base {
     match source {
         "jwt" => jwt,
         "oauth2" => oauth2,

@@ -1,8 +1,12 @@
 //! Owns: `assertion` of `source = "oauth2"` as written: whose it is, and which key signs it.
 //! Does not: make one, or read keys.
 
+use std::time::Duration;
+
+use super::keys::{self, Key, Keys};
 use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
+use super::value::parse_duration;
 use super::{claims, credential, jwt};
 use crate::core::finding::{At, Finding};
 use crate::core::key::Algorithm;
@@ -72,11 +76,16 @@ pub(super) fn members(
         key,
         claims: claims::of_assertion(cx, section),
         header: claims::header(cx, section).0,
-        lifetime: section
-            .whole_seconds(cx, "lifetime")
-            .map_or_else(|| section.default_span("lifetime"), |span| span.value),
+        lifetime: section.duration_or_default(cx, "lifetime"),
     };
     (assertion, algorithm)
+}
+
+/// Of an assertion of which the config says nothing.
+pub(super) fn default_lifetime() -> Duration {
+    let inner = keys::anywhere("assertion").map_or(&[] as Keys, |key| key.inner());
+    let default = keys::find(inner, "lifetime").map_or("", Key::default_text);
+    parse_duration(default).unwrap_or_default()
 }
 
 /// A key of its own, of the algorithm's kind.

@@ -10,7 +10,7 @@ use crate::core::settings::{CommandSettings, TokenName};
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (CommandSettings<Written>, Vec<At<TokenName>>) {
     let mut holes = Holes::of(cx, token);
-    let argv = if token.require(cx, "command") { hook::argv(cx, token) } else { None };
+    let argv = hook::argv(cx, token);
     let mut env = Vec::new();
     let secret = credential::read(cx, token, "secret", "secret");
     token.hide(cx, "env");
@@ -30,8 +30,8 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (CommandSett
         env,
         secret,
         response: reach::response(cx, token),
-        timeout: token.span_or_default(cx, "timeout"),
-        ttl: token.span(cx, "ttl"),
+        timeout: token.duration_or_default(cx, "timeout"),
+        ttl: token.duration(cx, "ttl"),
     };
     (command, holes.finish(cx, "env"))
 }

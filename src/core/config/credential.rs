@@ -46,7 +46,7 @@ pub(super) fn read(
         .flatten()
         .map(|at| at.value);
     let from = credential_from(cx, &section);
-    let allow_readable = section.bool(cx, "allow_readable").is_some_and(|on| on.value);
+    let allow_readable = section.bool_or_default(cx, "allow_readable");
     Some(keep(cx, RawCredential { what, from, encoding: encoding.unwrap_or_default(), allow_readable }))
 }
 

@@ -18,7 +18,6 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> GithubAppSet
         "app_id" => token.id(cx, key),
         _ => visible(cx, token, key),
     });
-    token.require(cx, "private_key");
     GithubAppSettings {
         app,
         key: credential::read(cx, token, "private_key", "private key").map(RawKey::Private),

@@ -10,7 +10,7 @@ use crate::core::settings::HookSignal;
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawHook> {
     let hook = token.table(cx, name)?;
-    let timeout = hook.span_or_default(cx, "timeout");
+    let timeout = hook.duration_or_default(cx, "timeout");
     let after = match name {
         "on_failure" => hook.duration_or_default(cx, "after"),
         _ => Duration::ZERO,
@@ -42,7 +42,8 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> 
 
 /// `command`: a program and its arguments. A first word with a slash is made absolute.
 pub(super) fn argv(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<At<Vec<String>>> {
-    let place = cx.place(hook.value("command")?.span());
+    let value = hook.asked(cx, "command")?;
+    let place = cx.place(value.span());
     let before = cx.findings.len();
     let words = hook.texts(cx, "command");
     if cx.findings.len() > before {
@@ -73,8 +74,8 @@ pub(super) fn argv(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<At<Vec
 
 fn signal(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
     let table = hook.table(cx, "signal")?;
-    let pid_file = if table.require(cx, "pid_file") { table.path(cx, "pid_file") } else { None };
-    let signal = if table.require(cx, "signal") { table.choice(cx, "signal", parse_signal) } else { None };
+    let pid_file = table.path(cx, "pid_file");
+    let signal = table.choice(cx, "signal", parse_signal);
     Some(RawAction::Signal { pid_file: pid_file?.value, signal: signal?.value })
 }
 

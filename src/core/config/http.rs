@@ -32,7 +32,7 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (HttpSetting
     let mut holes = Holes::of(cx, token);
     let secret = credential::read(cx, token, "secret", "secret");
     let refresh_token = credential::read(cx, token, "refresh_token", "refresh token");
-    let url = if token.require(cx, "url") { url(cx, token, &mut holes, reach.allow_http) } else { None };
+    let url = url(cx, token, &mut holes, reach.allow_http);
     let bearer = bearer(cx, token);
     let http = HttpSettings {
         url,
@@ -42,7 +42,7 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (HttpSetting
         bearer: bearer.as_ref().map(|bearer| bearer.value.clone()),
         secret,
         refresh_token,
-        response: if token.require(cx, "response") { reach::response(cx, token) } else { None },
+        response: reach::response(cx, token),
         reach,
     };
     check_refresh(cx, token);
@@ -61,7 +61,7 @@ fn url(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes, allow_ht
 
 fn bearer(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<At<TokenName>> {
     let bearer = token.table(cx, "bearer")?;
-    if bearer.require(cx, "token") { reach::token_name(cx, &bearer, "token") } else { None }
+    reach::token_name(cx, &bearer, "token")
 }
 
 fn headers(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Vec<(String, Pattern)> {

@@ -9,12 +9,13 @@ use crate::core::key::Algorithm;
 use crate::core::settings::{JwtSettings, KeyClaim};
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> JwtSettings<Written> {
-    let algorithm = if token.require(cx, "algorithm") { token.choice(cx, "algorithm", Algorithm::parse) } else { None };
+    let algorithm = token.choice(cx, "algorithm", Algorithm::parse);
     let key = token.text(cx, "key");
-    let key_claim = token.choice(cx, "key_claim", KeyClaim::parse).map_or(KeyClaim::Iss, |claim| claim.value);
+    let key_claim = token.choice(cx, "key_claim", KeyClaim::parse).map(|claim| claim.value);
+    let key_claim = key_claim.or_else(|| KeyClaim::parse(token.default("key_claim"))).unwrap_or(KeyClaim::Iss);
     let secret = credential::read(cx, token, "secret", "secret");
     let private_key = credential::read(cx, token, "private_key", "private key");
-    let allow_weak = token.bool(cx, "allow_weak_secret").is_some_and(|on| on.value);
+    let allow_weak = token.bool_or_default(cx, "allow_weak_secret");
     let claims = claims::read(cx, token);
     let (header, header_kid) = claims::header(cx, token);
     check_credential(cx, token, algorithm);

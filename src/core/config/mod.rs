@@ -7,6 +7,7 @@ mod assertion;
 mod claims;
 mod command;
 mod credential;
+pub(crate) mod defaults;
 mod github_app;
 mod hint;
 mod holes;
@@ -34,7 +35,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use self::keys::{Key, Kind, ROOT};
+use self::keys::{Key, ROOT};
 use self::section::{Reader, Section};
 use super::environment::Environment;
 use super::finding::{At, Finding, Place, quote};
@@ -234,10 +235,7 @@ fn unknown(name: &str, place: Place, keys: keys::Keys) -> Finding {
 
 /// The keys of the table that stands under `name`.
 fn inner(keys: keys::Keys, name: &str) -> keys::Keys {
-    match keys::find(keys, name).map(|key| key.kind) {
-        Some(Kind::Table(inner) | Kind::Tables(inner)) => inner,
-        _ => &[],
-    }
+    keys::find(keys, name).map_or(&[], Key::inner)
 }
 
 #[cfg(test)]

@@ -13,12 +13,9 @@ use super::{assertion, credential, holes, preset, reach};
 use crate::core::finding::{At, Finding};
 use crate::core::key::Algorithm;
 use crate::core::settings::{
-    ASSERTION_LIFETIME, AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, OAuth2Settings, Preset, Reach,
-    SubjectToken, TokenEndpoint, TokenName,
+    AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, OAuth2Settings, Preset, Reach, SubjectToken,
+    TokenEndpoint, TokenName,
 };
-
-/// RFC 8693 3.
-const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// Form fields that have keys of their own, or none for the user.
 const OWN_FIELDS: [(&str, &str); 11] = [
@@ -71,7 +68,7 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (OAuth2Setti
         service_account: credential::read(cx, token, "service_account", "service account"),
         target_audience: visible(cx, token, "target_audience"),
         scope: scope(cx, token),
-        allow_weak_secret: token.bool(cx, "allow_weak_secret").is_some_and(|on| on.value),
+        allow_weak_secret: token.bool_or_default(cx, "allow_weak_secret"),
     };
     let params = params(cx, token);
     let mut parents = Vec::new();
@@ -168,7 +165,7 @@ fn by_client_secret(own: Option<&AssertionSettings<Written>>, given: &Given) -> 
     AssertionSettings {
         algorithm: Some(algorithm),
         key: secret.map(|from| RawKey::Secret { from, allow_weak: given.allow_weak_secret }),
-        lifetime: own.map_or(ASSERTION_LIFETIME, |own| own.lifetime),
+        lifetime: own.map_or_else(assertion::default_lifetime, |own| own.lifetime),
         claims: own.map(|own| own.claims.clone()).unwrap_or_default(),
         header: own.map(|own| own.header.clone()).unwrap_or_default(),
     }
@@ -256,7 +253,7 @@ fn subject(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
     let (file, parent) = (subject.path(cx, "file"), reach::token_name(cx, &subject, "token"));
     let of_type = subject.text(cx, "type");
     if let Some(of_type) = of_type.as_ref().filter(|text| !text.value.contains(':') || !is_visible(&text.value)) {
-        let help = format!("a URI: \"{JWT_TYPE}\"");
+        let help = format!("a URI: \"{}\"", subject.default("type"));
         cx.error(of_type.place, "`subject_token.type` is not the URI of a token's type (RFC 8693 3)", help);
     }
     match (subject.key_place(cx, "file"), subject.key_place(cx, "token")) {
@@ -273,7 +270,7 @@ fn subject(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
         (None, Some(parent)) => SubjectToken::Token(parent.value.clone()),
         (None, None) => return None,
     };
-    Some(((source, of_type.map_or_else(|| JWT_TYPE.into(), |text| text.value)), parent))
+    Some(((source, of_type.map_or_else(|| subject.default("type").into(), |text| text.value)), parent))
 }
 
 fn params(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {

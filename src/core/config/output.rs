@@ -14,15 +14,9 @@ pub(super) fn read_all(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<RawO
 }
 
 fn read(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<RawOutput> {
-    let path = if output.require(cx, "path") { output_path(cx, output) } else { None };
+    let path = output_path(cx, output);
     let file = output.file(cx);
-    let word = if output.require(cx, "format") {
-        output.choice(cx, "format", |word| {
-            ["token", "env", "json", "header", "template"].into_iter().find(|known| *known == word)
-        })
-    } else {
-        None
-    };
+    let word = output.word(cx, "format");
     let word = word?.value;
     for (key, of) in [("variable", "env"), ("expires_variable", "env"), ("template", "template")] {
         if let Some(place) = output.key_place(cx, key).filter(|_| of != word) {

@@ -12,7 +12,7 @@ use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
 use crate::core::finding::{Finding, quote};
 use crate::core::key::Algorithm;
-use crate::core::settings::{ASSERTION_LIFETIME, AssertionSettings, ClientAuth, Grant, Preset, TokenEndpoint};
+use crate::core::settings::{AssertionSettings, ClientAuth, Grant, Preset, TokenEndpoint};
 
 /// Keys that belong to one preset alone.
 const OWN: [(&str, Preset); 3] =
@@ -91,7 +91,7 @@ fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Decide
     let assertion = AssertionSettings {
         algorithm: Some(Algorithm::RS256),
         key: given.service_account.clone().map(RawKey::ServiceAccount),
-        lifetime: own.as_ref().map_or(ASSERTION_LIFETIME, |own| own.lifetime),
+        lifetime: own.as_ref().map_or_else(assertion::default_lifetime, |own| own.lifetime),
         claims,
         header: own.map(|own| own.header).unwrap_or_default(),
     };
@@ -164,7 +164,7 @@ fn entra_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> 
             let assertion = AssertionSettings {
                 algorithm: Some(Algorithm::PS256),
                 key: Some(RawKey::Certified(given.client.clone())),
-                lifetime: ASSERTION_LIFETIME,
+                lifetime: assertion::default_lifetime(),
                 claims: Map::new(),
                 header: Map::new(),
             };

@@ -81,7 +81,7 @@ pub(crate) struct RawToken {
     pub credentials: Vec<Arc<RawCredential>>,
     pub schedule: RawSchedule,
     pub file: RawFile,
-    pub required: Option<bool>,
+    pub required: bool,
     pub units: Vec<glob::Pattern>,
     /// Tokens of this config it is made from.
     pub parents: Vec<At<TokenName>>,

@@ -10,16 +10,15 @@ use crate::core::settings::{Pointers, Reach, TokenName};
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Reach<Written> {
     Reach {
         ca: credential::certificates(cx, token, "ca_file"),
-        timeout: token.span_or_default(cx, "timeout"),
-        ttl: token.span(cx, "ttl"),
-        allow_http: token.bool(cx, "allow_http").is_some_and(|on| on.value),
+        timeout: token.duration_or_default(cx, "timeout"),
+        ttl: token.duration(cx, "ttl"),
+        allow_http: token.bool_or_default(cx, "allow_http"),
     }
 }
 
 /// `response`: one pointer each.
 pub(super) fn response(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Pointers> {
     let response = token.table(cx, "response")?;
-    response.require(cx, "token");
     let mut pointer = |name: &str| {
         if !response.knows(name) {
             return None;

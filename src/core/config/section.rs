@@ -134,6 +134,15 @@ impl<'t, 'i> Section<'t, 'i> {
         self.table.get(name)
     }
 
+    /// The same, which is about to be read: told where it is absent and the table of keys requires it.
+    pub fn asked(&self, cx: &mut Reader<'_>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+        let value = self.value(name);
+        if value.is_none() && keys::find(self.keys, name).is_some_and(|key| key.required) {
+            self.require(cx, name);
+        }
+        value
+    }
+
     pub fn kind(&self, name: &str) -> Option<Kind> {
         keys::find(self.keys, name).map(|key| key.kind)
     }
@@ -145,7 +154,7 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The default of a text, as the table of keys has it.
     pub fn default(&self, name: &str) -> &'static str {
-        keys::find(self.keys, name).map_or("", |key| key.default.trim_matches('"'))
+        keys::find(self.keys, name).map_or("", Key::default_text)
     }
 
     /// Nothing of the value under `name` will be shown.
@@ -181,7 +190,7 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The table under `name`.
     pub fn table(&self, cx: &mut Reader<'_>, name: &str) -> Option<Section<'t, 'i>> {
-        let value = self.value(name)?;
+        let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::Table(table) => {
                 let header = self.header_of(cx, name, value);
@@ -197,7 +206,7 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The members of a table that may hold anything, in order.
     pub fn members(&self, cx: &mut Reader<'_>, name: &str) -> Vec<Member<'t, 'i>> {
-        let Some(value) = self.value(name) else {
+        let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
         match value.get_ref() {
@@ -211,7 +220,7 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The tables of `[[name]]`, in order.
     pub fn tables(&self, cx: &mut Reader<'_>, name: &str) -> Vec<Section<'t, 'i>> {
-        let Some(value) = self.value(name) else {
+        let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
         let DeValue::Array(array) = value.get_ref() else {

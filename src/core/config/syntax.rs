@@ -102,7 +102,7 @@ fn help(text: &str, at: usize, message: &str) -> Option<String> {
             let meant = hint::mode(value).or_else(|| hint::mode(first)).unwrap_or_else(|| "0640".into());
             Some(format!("a mode is a string: {name} = \"{meant}\""))
         }
-        Some(Kind::Duration | Kind::Lifetime) => Some(match value::parse_duration(first) {
+        Some(Kind::Duration | Kind::Span | Kind::Seconds | Kind::Lifetime) => Some(match value::parse_duration(first) {
             Ok(_) => format!("a duration is a string: {name} = \"{first}\""),
             Err(_) => "a duration is a string with a unit: \"90s\", \"1h 30m\"".into(),
         }),

@@ -155,7 +155,7 @@ fn read(
     let credentials = std::mem::take(&mut cx.credentials);
     let schedule = token.schedule(cx);
     let file = token.file(cx);
-    let required = token.bool(cx, "required").map(|on| on.value);
+    let required = token.bool_or_default(cx, "required");
     let units = units(cx, token);
     let outputs = output::read_all(cx, token);
     let after_rotate = hook::read(cx, token, "after_rotate").map(Box::new);

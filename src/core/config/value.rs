@@ -98,7 +98,7 @@ fn short(digits: &str) -> &str {
 
 impl Section<'_, '_> {
     pub fn text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
-        let value = self.value(name)?;
+        let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
             _ => {
@@ -114,7 +114,7 @@ impl Section<'_, '_> {
     }
 
     pub fn texts(&self, cx: &mut Reader<'_>, name: &str) -> Vec<At<String>> {
-        let Some(value) = self.value(name) else {
+        let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
         let DeValue::Array(array) = value.get_ref() else {
@@ -133,7 +133,7 @@ impl Section<'_, '_> {
     }
 
     pub fn bool(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<bool>> {
-        let value = self.value(name)?;
+        let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::Boolean(on) => Some(cx.at(*on, value.span())),
             _ => {
@@ -147,54 +147,29 @@ impl Section<'_, '_> {
         }
     }
 
+    /// The same, else the default.
+    pub fn bool_or_default(&self, cx: &mut Reader<'_>, name: &str) -> bool {
+        self.bool(cx, name).map_or_else(|| self.default(name) == "true", |on| on.value)
+    }
+
     pub fn account(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Account>> {
-        let value = self.value(name)?;
+        let value = self.asked(cx, name)?;
         let account = cx.account(name, value)?;
         Some(cx.at(account, value.span()))
     }
 
+    /// A duration of the kind that the table of keys says.
     pub fn duration(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
         let text = self.duration_text(cx, name)?;
-        match parse_duration(&text.value) {
-            Ok(span) => Some(text.map(|_| span)),
+        let span = match parse_duration(&text.value) {
+            Ok(span) => text.map(|_| span),
             Err(help) => {
                 cx.error(text.place, format!("`{name}` cannot be {}", quote(&text.value)), help);
-                None
+                return None;
             }
-        }
-    }
-
-    /// The same, else the default of the table of keys.
-    pub fn duration_or_default(&self, cx: &mut Reader<'_>, name: &str) -> Duration {
-        let span = self.duration(cx, name).map(|span| span.value);
-        span.unwrap_or_else(|| self.default_span(name))
-    }
-
-    /// A duration that is not zero.
-    pub fn span(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
-        let span = self.duration(cx, name)?;
-        if span.value.is_zero() {
-            cx.error(span.place, format!("`{name}` cannot be zero"), "write a duration such as \"10s\"");
-            return None;
-        }
-        Some(span)
-    }
-
-    /// A duration that is not zero, else the default.
-    pub fn span_or_default(&self, cx: &mut Reader<'_>, name: &str) -> Duration {
-        let span = self.span(cx, name).map(|span| span.value);
-        span.unwrap_or_else(|| self.default_span(name))
-    }
-
-    /// The default of a duration, as the table of keys has it.
-    pub fn default_span(&self, name: &str) -> Duration {
-        parse_duration(self.default(name)).unwrap_or_default()
-    }
-
-    /// A duration of whole seconds, one at least.
-    pub fn whole_seconds(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
-        let span = self.duration(cx, name)?;
-        if span.value.is_zero() || span.value.subsec_nanos() != 0 {
+        };
+        let whole = matches!(self.kind(name), Some(Kind::Seconds | Kind::Lifetime));
+        if whole && (span.value.is_zero() || span.value.subsec_nanos() != 0) {
             cx.error(
                 span.place,
                 format!("`{name}` is not a whole number of seconds, one at least"),
@@ -202,7 +177,17 @@ impl Section<'_, '_> {
             );
             return None;
         }
+        if self.kind(name) == Some(Kind::Span) && span.value.is_zero() {
+            cx.error(span.place, format!("`{name}` cannot be zero"), "write a duration such as \"10s\"");
+            return None;
+        }
         Some(span)
+    }
+
+    /// The same, else the default.
+    pub fn duration_or_default(&self, cx: &mut Reader<'_>, name: &str) -> Duration {
+        let default = || parse_duration(self.default(name)).unwrap_or_default();
+        self.duration(cx, name).map_or_else(default, |span| span.value)
     }
 
     fn or_never(&self, name: &str) -> &'static str {
@@ -211,7 +196,7 @@ impl Section<'_, '_> {
 
     /// A number that somebody else gave, as text.
     pub fn id(&self, cx: &mut Reader<'_>, name: &str) -> Option<String> {
-        let value = self.value(name)?;
+        let value = self.asked(cx, name)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
@@ -229,7 +214,7 @@ impl Section<'_, '_> {
     }
 
     fn duration_text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
-        let value = self.value(name)?;
+        let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
             other => {
@@ -241,14 +226,14 @@ impl Section<'_, '_> {
     }
 
     pub fn lifetime_value(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Lifetime>> {
-        if self.value(name)?.get_ref().as_str() == Some("never") {
+        if self.asked(cx, name)?.get_ref().as_str() == Some("never") {
             return Some(self.text(cx, name)?.map(|_| Lifetime::Never));
         }
-        self.whole_seconds(cx, name).map(|span| span.map(Lifetime::For))
+        self.duration(cx, name).map(|span| span.map(Lifetime::For))
     }
 
     pub fn mode(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Mode>> {
-        let value = self.value(name)?;
+        let value = self.asked(cx, name)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text,
             other => {
@@ -282,9 +267,10 @@ impl Section<'_, '_> {
         Some(cx.at(Mode(bits), value.span()))
     }
 
-    /// A fraction from 0 (allowed only where `zero` is) to below 1.
-    fn fraction(&self, cx: &mut Reader<'_>, name: &str, zero: bool) -> Option<At<f64>> {
-        let value = self.value(name)?;
+    /// A fraction from 0 (allowed where its kind is `Fraction`) to below 1.
+    fn fraction(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<f64>> {
+        let value = self.asked(cx, name)?;
+        let zero = self.kind(name) == Some(Kind::Fraction);
         let number = cx.fraction(name, value)?;
         let good = number < 1.0 && if zero { number >= 0.0 } else { number > 0.0 };
         if !good {
@@ -303,14 +289,14 @@ impl Section<'_, '_> {
     pub fn schedule(&self, cx: &mut Reader<'_>) -> RawSchedule {
         let mut schedule = RawSchedule {
             rule: self.rule(cx),
-            jitter: self.fraction(cx, "jitter", true),
+            jitter: self.fraction(cx, "jitter"),
             min_interval: self.duration(cx, "min_interval"),
             ..RawSchedule::default()
         };
         if let Some(retry) = self.table(cx, "retry") {
-            schedule.retry_initial = retry.span(cx, "initial");
-            schedule.retry_max = retry.span(cx, "max");
-            schedule.retry_rejected = retry.span(cx, "rejected");
+            schedule.retry_initial = retry.duration(cx, "initial");
+            schedule.retry_max = retry.duration(cx, "max");
+            schedule.retry_rejected = retry.duration(cx, "rejected");
         }
         schedule
     }
@@ -326,9 +312,9 @@ impl Section<'_, '_> {
                     .help("keep one of rotate_at, rotate_before and rotate_every"),
             );
         }
-        let at = self.fraction(cx, "rotate_at", false).map(|at| at.map(RotateRule::At));
-        let before = self.span(cx, "rotate_before").map(|at| at.map(RotateRule::Before));
-        let every = self.span(cx, "rotate_every").map(|at| at.map(RotateRule::Every));
+        let at = self.fraction(cx, "rotate_at").map(|at| at.map(RotateRule::At));
+        let before = self.duration(cx, "rotate_before").map(|at| at.map(RotateRule::Before));
+        let every = self.duration(cx, "rotate_every").map(|at| at.map(RotateRule::Every));
         at.or(before).or(every)
     }
 }

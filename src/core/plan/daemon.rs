@@ -2,11 +2,11 @@
 //! Does not: open sockets or make folders.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Purpose;
 use super::lacks::Ledger;
 use super::spec::number_of;
+use crate::core::config::defaults::of_daemon;
 use crate::core::config::{Raw, RawDaemon};
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, Standing};
@@ -60,10 +60,12 @@ pub(super) fn plan(
         control_socket: control_socket(daemon, facts, env, purpose, ledger),
         control_group,
         state_dir: state_dir?,
-        ready_timeout: daemon.ready_timeout.map_or(Duration::from_secs(60), |span| span.value),
+        ready_timeout: daemon.ready_timeout.map_or_else(|| of_daemon("ready_timeout"), |span| span.value),
         metrics_listen: None,
         credential_socket: credential_socket(daemon, facts, ledger),
-        credential_timeout: daemon.credential_timeout.map_or(Duration::from_secs(10), |span| span.value),
+        credential_timeout: daemon
+            .credential_timeout
+            .map_or_else(|| of_daemon("credential_timeout"), |span| span.value),
     })
 }
 

@@ -4,12 +4,10 @@
 use std::time::Duration;
 
 use super::lacks::Ledger;
-use crate::core::config::{RawDefaults, RawSource, RawToken};
+use crate::core::config::{RawDefaults, RawSource, RawToken, defaults};
 use crate::core::finding::{At, Finding, Place};
 use crate::core::schedule::FALLBACK;
 use crate::core::settings::{Lifetime, Retry, RotateRule, Schedule};
-
-pub(super) const LIFETIME: Lifetime = Lifetime::For(Duration::from_secs(3600));
 
 /// What an installation access token lives ("Create an installation access token for an app" of GitHub's REST API).
 const GITHUB_HOUR: Duration = Duration::from_secs(3600);
@@ -76,7 +74,7 @@ impl Chosen {
     fn lifetime(&self) -> Lifetime {
         match self.exp {
             Some(At { value: false, .. }) => Lifetime::Never,
-            _ => self.lifetime.map_or(LIFETIME, |lifetime| lifetime.value),
+            _ => self.lifetime.map_or_else(defaults::lifetime, |lifetime| lifetime.value),
         }
     }
 

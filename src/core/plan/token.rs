@@ -31,7 +31,7 @@ pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut
             made_from: made.made_from,
             source: made.source,
             schedule: shared(&mut schedule, timing.schedule),
-            required: token.required.unwrap_or(true),
+            required: token.required,
             parents: token.parents.iter().map(|parent| parent.value.clone()).collect::<Vec<TokenName>>(),
             single_use: made.single_use,
             after_rotate,

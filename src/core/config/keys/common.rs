@@ -17,11 +17,11 @@ pub(super) const LIFETIME: &[Key] = &[
 ];
 
 pub(super) const SCHEDULE: &[Key] = &[
-    Key::new("rotate_at", Kind::Fraction, "0.67",
+    Key::new("rotate_at", Kind::Part, "0.67",
         "The fraction of the lifetime at which a token is rotated, above 0 and below 1. One of rotate_at, rotate_before, rotate_every.").default("0.67"),
-    Key::new("rotate_before", Kind::Duration, r#""10m""#,
+    Key::new("rotate_before", Kind::Span, r#""10m""#,
         "How long before its expiry a token is rotated."),
-    Key::new("rotate_every", Kind::Duration, r#""30d""#,
+    Key::new("rotate_every", Kind::Span, r#""30d""#,
         "How long after it was issued a token is rotated."),
     Key::new("jitter", Kind::Fraction, "0.05",
         "A rotation is up to this fraction of the planned wait earlier, drawn anew for each token issued, never later.").default("0.05"),
@@ -32,9 +32,9 @@ pub(super) const SCHEDULE: &[Key] = &[
 ];
 
 const RETRY: Keys = &[&[
-    Key::new("initial", Kind::Duration, r#""1s""#, "The first wait.").default(r#""1s""#),
-    Key::new("max", Kind::Duration, r#""1m""#, "The longest wait.").default(r#""1m""#),
-    Key::new("rejected", Kind::Duration, r#""15m""#, "The wait after the credential was refused.").default(r#""15m""#),
+    Key::new("initial", Kind::Span, r#""1s""#, "The first wait.").default(r#""1s""#),
+    Key::new("max", Kind::Span, r#""1m""#, "The longest wait.").default(r#""1m""#),
+    Key::new("rejected", Kind::Span, r#""15m""#, "The wait after the credential was refused.").default(r#""15m""#),
 ]];
 
 pub(super) const FILE: &[Key] = &[
@@ -160,7 +160,7 @@ const HOOK: &[Key] = &[
         r#"{ pid_file = "/run/job.pid", signal = "HUP" }"#,
         "Instead of a command: a signal for the process whose number stands in a file.",
     ),
-    Key::new("timeout", Kind::Duration, r#""10s""#, "The command is killed after this long.").default(r#""10s""#),
+    Key::new("timeout", Kind::Span, r#""10s""#, "The command is killed after this long.").default(r#""10s""#),
 ];
 
 const AFTER: &[Key] = &[Key::new(

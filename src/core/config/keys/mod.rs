@@ -19,9 +19,15 @@ pub(crate) enum Kind {
     Bool,
     /// A number from 0 to below 1.
     Fraction,
-    /// A humantime duration.
+    /// The same without 0.
+    Part,
+    /// A humantime duration; it may be zero.
     Duration,
-    /// A humantime duration, or `"never"`.
+    /// A humantime duration that is not zero.
+    Span,
+    /// A humantime duration of whole seconds, one at least.
+    Seconds,
+    /// The same, or `"never"`.
     Lifetime,
     /// Permission bits in octal, as a string.
     Mode,
@@ -60,7 +66,7 @@ pub(crate) struct Source {
 pub(crate) struct Key {
     pub name: &'static str,
     pub kind: Kind,
-    /// As TOML; empty where there is none.
+    /// As TOML; empty where there is none. Nothing else says it.
     pub default: &'static str,
     pub required: bool,
     pub doc: &'static str,
@@ -83,6 +89,19 @@ impl Key {
     const fn required(mut self) -> Self {
         self.required = true;
         self
+    }
+
+    /// The default without the quotes of a text.
+    pub fn default_text(&self) -> &'static str {
+        self.default.trim_matches('"')
+    }
+
+    /// The keys of the table that stands under it.
+    pub fn inner(&self) -> Keys {
+        match self.kind {
+            Kind::Table(inner) | Kind::Tables(inner) => inner,
+            _ => &[],
+        }
     }
 
     const fn later(mut self) -> Self {

@@ -195,7 +195,7 @@ const ASSERTION: Keys = &[&[
         "Claims with any value JSON has. Default: iss and sub are the client_id, aud is the token endpoint. exp, iat and jti are filled in for each.",
     ),
     Key::new("header", Kind::Free, r#"{ kid = "k1" }"#, "Header members; any but alg."),
-    Key::new("lifetime", Kind::Duration, r#""5m""#, "From issue to expiry, in whole seconds.").default(r#""5m""#),
+    Key::new("lifetime", Kind::Seconds, r#""5m""#, "From issue to expiry, in whole seconds.").default(r#""5m""#),
 ]];
 
 const SUBJECT: Keys = &[&[
@@ -374,7 +374,7 @@ const NETWORK: &[Key] = &[
         .default("false"),
 ];
 
-const TIMEOUT: Key = Key::new("timeout", Kind::Duration, r#""30s""#, "How long one try may take.").default(r#""30s""#);
+const TIMEOUT: Key = Key::new("timeout", Kind::Span, r#""30s""#, "How long one try may take.").default(r#""30s""#);
 
 const TTL: Key =
-    Key::new("ttl", Kind::Duration, r#""1h""#, "The lifetime at most, and the one of a token whose answer tells none.");
+    Key::new("ttl", Kind::Span, r#""1h""#, "The lifetime at most, and the one of a token whose answer tells none.");

@@ -23,8 +23,8 @@ pub use command::CommandSettings;
 pub use github_app::{GithubAppSettings, Installation};
 pub use http::{Body, HttpSettings};
 pub use jwt::{JwtSettings, KeyClaim};
-pub(crate) use oauth2::{ASSERTION_LIFETIME, AuthKind, GrantKind, Preset};
 pub use oauth2::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, SubjectToken, TokenEndpoint};
+pub(crate) use oauth2::{AuthKind, GrantKind, Preset};
 pub use stage::{Ready, Stage};
 
 words! {

@@ -13,8 +13,8 @@ use crate::core::key::{Algorithm, SigningKey};
 use crate::core::settings::TokenName;
 use crate::core::words::words;
 
-/// RFC 7523 names no lifetime; an assertion is used once, at once.
-pub(crate) const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
+/// A lifetime that does not count, so that tokens of the first version are those of this one.
+const UNTOLD: Duration = Duration::from_secs(300);
 
 words! {
     /// The word of `grant = "..."`.
@@ -198,7 +198,7 @@ impl SubjectToken {
 impl AssertionSettings {
     fn canonical(&self) -> Value {
         let Self { algorithm, key: _, lifetime, claims, header } = self;
-        let lifetime = (*lifetime != ASSERTION_LIFETIME).then_some(lifetime.as_secs());
+        let lifetime = (*lifetime != UNTOLD).then_some(lifetime.as_secs());
         json!([algorithm.word(), claims, header, lifetime])
     }
 }
