@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::config::keys::{Key, Keys, Kind, ROOT, Source};
+use super::config::ROOT;
+use super::config::keys::{Key, Keys, Kind, Source};
 
 const DURATION: &str = r"^\s*[0-9]+\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$|^0$";
 /// The same, and not all of its numbers are zero.

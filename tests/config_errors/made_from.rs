@@ -110,6 +110,7 @@ fn of_oauth2(all: &mut Vec<Change>) {
         .of("issuer", &["token_url"], "", "issuer = \"https://a.example\"", "token_url = \"https://a.example\"")
         .of("grant", &["grant"], "", "grant = \"client_credentials\"", from_file)
         .of("client_id", &["client_id"], "", "client_id = \"a\"", "client_id = \"b\"")
+        .more("client_id_in_body", "client_id_in_body = true")
         .more("client_auth", "client_auth = \"client_secret_post\"")
         .of("client_auth", &[], "", "client_auth = \"client_secret_post\"", "client_auth = \"client_secret_jwt\"")
         .of("scope", &[], "", "scope = \"a\"", "scope = \"b\"")

@@ -65,6 +65,16 @@ fn client_credentials_with_a_secret_in_the_header_or_the_form() {
 }
 
 #[test]
+fn a_client_is_named_in_the_body_too_where_that_is_asked_for() {
+    let server = Server::start(|_| json(GOOD));
+    let settings = OAuth2Settings { client_id_in_body: true, ..oauth2(&server.url("/token")) };
+    let seen = sent(settings, &server, &Try::new());
+    let basic = seen.header("authorization").unwrap().strip_prefix("Basic ").unwrap();
+    assert_eq!(BASE64.decode(basic.as_bytes()).unwrap(), b"jobs:swordfish-1");
+    assert_eq!(fields(&seen), pairs(&[("grant_type", "client_credentials"), ("client_id", "jobs")]));
+}
+
+#[test]
 fn assertions_are_signed_for_the_endpoint_and_never_used_twice() {
     let server = Server::start(|_| json(GOOD));
     let url = server.url("/token?a=b");

@@ -42,6 +42,7 @@ pub fn oauth2(url: &str) -> OAuth2Settings {
         endpoint: TokenEndpoint::Url(url.to_owned()),
         grant: Grant::ClientCredentials,
         client_id: Some("jobs".into()),
+        client_id_in_body: false,
         client_auth: ClientAuth::Basic(secret("swordfish-1")),
         scope: None,
         params: Vec::new(),

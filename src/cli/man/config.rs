@@ -4,7 +4,8 @@
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::{Page, pages};
-use crate::core::config::keys::{self, Key, Keys, Kind, ROOT};
+use crate::core::config::ROOT;
+use crate::core::config::keys::{self, Key, Keys, Kind};
 
 const ABOUT: &str = "the config of renewd";
 

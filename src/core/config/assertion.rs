@@ -1,9 +1,12 @@
 //! Owns: `assertion` of `source = "oauth2"` as written: whose it is, and which key signs it.
 //! Does not: make one, or read keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::{self, Key, Keys};
+use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
+use super::keys::{self, Key, Keys, Kind};
+use super::raw::RawCredential;
 use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
 use super::value::parse_duration;
@@ -11,6 +14,30 @@ use super::{claims, credential, jwt};
 use crate::core::finding::{At, Finding};
 use crate::core::key::Algorithm;
 use crate::core::settings::{AssertionSettings, AuthKind, GrantKind};
+
+pub(super) const KEYS: Keys = &[&[
+    Key::new(
+        "algorithm",
+        Kind::Choice(Algorithm::WORDS),
+        r#""RS256""#,
+        "The signature's algorithm. Needed but for client_secret_jwt, where it is HS256.",
+    ),
+    PRIVATE_KEY,
+    Key::new(
+        "secret",
+        Kind::Table(&[PLACES, ENCODING]),
+        r#"{ file = "assertion.secret" }"#,
+        "Instead of a private key, for HS256, HS384 and HS512.",
+    ),
+    Key::new(
+        "claims",
+        Kind::Free,
+        r#"{ sub = "robot@idp.example" }"#,
+        "Claims with any value JSON has. Default: iss and sub are the client_id, aud is the token endpoint. exp, iat and jti are filled in for each.",
+    ),
+    Key::new("header", Kind::Free, r#"{ kid = "k1" }"#, "Header members; any but alg."),
+    Key::new("lifetime", Kind::Seconds, r#""5m""#, "From issue to expiry, in whole seconds.").default(r#""5m""#),
+]];
 
 /// `assertion`, which belongs to the grant or to the client; told where it is missing, or nobody's.
 pub(super) fn read(
@@ -81,10 +108,27 @@ pub(super) fn members(
     (assertion, algorithm)
 }
 
+/// The client secret signs (OpenID Connect Core 9).
+pub(super) fn of_client_secret(
+    own: Option<&AssertionSettings<Written>>,
+    secret: Option<Arc<RawCredential>>,
+    allow_weak: bool,
+) -> AssertionSettings<Written> {
+    let algorithm = own.and_then(|own| own.algorithm).unwrap_or(Algorithm::HS256);
+    // The wrong kind was told already.
+    let secret = secret.filter(|_| algorithm.min_secret_bytes().is_some());
+    AssertionSettings {
+        algorithm: Some(algorithm),
+        key: secret.map(|from| RawKey::Secret { from, allow_weak }),
+        lifetime: own.map_or_else(default_lifetime, |own| own.lifetime),
+        claims: own.map(|own| own.claims.clone()).unwrap_or_default(),
+        header: own.map(|own| own.header.clone()).unwrap_or_default(),
+    }
+}
+
 /// Of an assertion of which the config says nothing.
 pub(super) fn default_lifetime() -> Duration {
-    let inner = keys::anywhere("assertion").map_or(&[] as Keys, |key| key.inner());
-    let default = keys::find(inner, "lifetime").map_or("", Key::default_text);
+    let default = keys::find(KEYS, "lifetime").map_or("", Key::default_text);
     parse_duration(default).unwrap_or_default()
 }
 

@@ -2,11 +2,39 @@
 //! Does not: look whether the program is there, or run it.
 
 use super::holes::{Holes, pairs, shown};
+use super::keys::common::TEXT_SECRET;
+use super::keys::{Key, Kind};
 use super::section::{Reader, Section};
 use super::stage::Written;
 use super::{credential, hook, reach};
 use crate::core::finding::{At, quote};
 use crate::core::settings::{CommandSettings, TokenName};
+
+/// The keys of such a token.
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "command",
+        Kind::Texts,
+        r#"["/usr/local/bin/get-token"]"#,
+        "A program and its arguments, run without a shell. It prints the token, or JSON that response reads, or an ExecCredential.",
+    )
+    .required(),
+    Key::new(
+        "env",
+        Kind::Free,
+        r#"{ API_SECRET = "{{ secret }}" }"#,
+        "Its environment beside PATH, HOME and the like. {{ secret }} and {{ token.NAME }} are filled in.",
+    ),
+    TEXT_SECRET,
+    Key::new(
+        "response",
+        Kind::Table(&[reach::RESPONSE]),
+        r#"{ token = "/token", expires_at = "/expiry" }"#,
+        "Where the members stand in what it prints, as JSON pointers (RFC 6901). Without it: the bare token, or an ExecCredential.",
+    ),
+    reach::TIMEOUT,
+    reach::TTL,
+];
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (CommandSettings<Written>, Vec<At<TokenName>>) {
     let mut holes = Holes::of(cx, token);

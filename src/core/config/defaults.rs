@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::keys::{self, Key, Keys, ROOT};
+use super::keys::{self, Key, Keys};
 use super::raw::RawDefaults;
-use super::{Role, parse_duration, read};
+use super::{ROOT, Role, parse_duration, read};
 use crate::core::environment::Environment;
 use crate::core::settings::{Lifetime, Mode, Retry, RotateRule, Schedule};
 

@@ -5,12 +5,64 @@ use std::collections::BTreeMap;
 
 use super::address::{self, Query};
 use super::holes::{pairs, shown};
+use super::keys::common::PLACES;
+use super::keys::{Key, Kind};
 use super::oauth2::visible;
 use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
 use super::{credential, reach};
 use crate::core::finding::quote;
 use crate::core::settings::{GithubAppSettings, Installation};
+
+/// The keys of such a token.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("app_id", Kind::Id, r#""12345""#, "The app's id. This, or client_id."),
+    Key::new("client_id", Kind::Text, r#""Iv23liAbCdEfGhIjKlMn""#, "The app's client id. This, or app_id."),
+    Key::new(
+        "private_key",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "app.pem" }"#,
+        "The app's private key (RSA), as GitHub hands it out, in one of four places.",
+    )
+    .required(),
+    Key::new(
+        "installation_id",
+        Kind::Id,
+        r#""67890""#,
+        "The installation's id. This, or installation_owner, or repository.",
+    ),
+    Key::new(
+        "installation_owner",
+        Kind::Text,
+        r#""acme""#,
+        "The user or organization whose installation is looked up. (`owner` is the owner of the token's files.)",
+    ),
+    Key::new(
+        "repository",
+        Kind::Text,
+        r#""acme/jobs""#,
+        "A repository, as OWNER/NAME, whose installation is looked up.",
+    ),
+    Key::new(
+        "permissions",
+        Kind::Free,
+        r#"{ contents = "read" }"#,
+        "What the token may do: read, write or admin by name. Default: all that the installation may.",
+    ),
+    Key::new(
+        "repositories",
+        Kind::Texts,
+        r#"["jobs"]"#,
+        "The repositories it is good for, without their owner. Default: all of the installation.",
+    ),
+    Key::new(
+        "api_url",
+        Kind::Text,
+        r#""https://api.github.com""#,
+        "The API; of GitHub Enterprise: https://HOST/api/v3.",
+    )
+    .default(r#""https://api.github.com""#),
+];
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> GithubAppSettings<Written> {
     let reach = reach::read(cx, token);

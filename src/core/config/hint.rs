@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn keys_that_were_run_together_are_taken_apart() {
-        let jwt = keys::sources()[0].keys;
+        let jwt = keys::sources(crate::core::config::ROOT)[0].keys;
         assert_eq!(dotted(jwt, "secret_file").as_deref(), Some("secret.file"));
         assert_eq!(dotted(jwt, "private_key_file").as_deref(), Some("private_key.file"));
         assert_eq!(dotted(jwt, "secret.file").as_deref(), Some("secret.file"));

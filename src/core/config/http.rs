@@ -3,12 +3,79 @@
 
 use super::address;
 use super::holes::{Holes, pairs, shown};
+use super::keys::common::{PLACES, TEXT_SECRET};
+use super::keys::{Key, Keys, Kind};
 use super::section::{Reader, Section};
 use super::stage::Written;
 use super::{credential, reach};
 use crate::core::finding::{At, Finding, quote};
 use crate::core::pattern::Pattern;
 use crate::core::settings::{Body, HttpSettings, TokenName};
+
+/// The keys of such a token.
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "url",
+        Kind::Text,
+        r#""https://api.example/auth/token""#,
+        "The endpoint. Placeholders may stand behind the host.",
+    )
+    .required(),
+    Key::new(
+        "method",
+        Kind::Choice(&["GET", "POST", "PUT", "PATCH"]),
+        r#""POST""#,
+        "The method. Default: POST with form or json, else GET.",
+    ),
+    Key::new(
+        "headers",
+        Kind::Free,
+        r#"{ accept = "application/json" }"#,
+        "Header fields. {{ secret }}, {{ refresh_token }} and {{ token.NAME }} are filled in, in url, form and json too.",
+    ),
+    Key::new(
+        "bearer",
+        Kind::Table(BEARER),
+        r#"{ token = "sunbird" }"#,
+        "Another token of this config, obtained first and sent as Authorization: Bearer.",
+    ),
+    Key::new(
+        "form",
+        Kind::Free,
+        r#"{ refresh_token = "{{ refresh_token }}" }"#,
+        "The body as form fields: strings, or lists of strings.",
+    ),
+    Key::new(
+        "json",
+        Kind::Free,
+        r#"{ key = "jobs", secret = "{{ secret }}" }"#,
+        "Instead of form: the body as JSON; placeholders in its strings are filled in at any depth.",
+    ),
+    TEXT_SECRET,
+    Key::new(
+        "refresh_token",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "portal.refresh" }"#,
+        "What {{ refresh_token }} stands for: the first one; later ones live in state_dir. Another one put here wins over them.",
+    ),
+    Key::new(
+        "response",
+        Kind::Table(&[reach::RESPONSE, RESPONSE_REFRESH]),
+        r#"{ token = "/access_token", expires_in = "/expires_in" }"#,
+        "Where the answer's members stand, as JSON pointers (RFC 6901).",
+    )
+    .required(),
+];
+
+const BEARER: Keys =
+    &[&[Key::new("token", Kind::Text, r#""sunbird""#, "The name of a token of this config.").required()]];
+
+const RESPONSE_REFRESH: &[Key] = &[Key::new(
+    "refresh_token",
+    Kind::Text,
+    r#""/result/refresh_token""#,
+    "Where the next refresh token stands; without it the one at hand stays.",
+)];
 
 /// Header fields that follow from the request, or from how it is sent.
 const OWN_HEADERS: [&str; 13] = [

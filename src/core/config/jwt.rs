@@ -1,12 +1,54 @@
 //! Owns: the keys of `source = "jwt"`.
 //! Does not: read claims and header (`claims`), or compare its lifetime with the schedule.
 
+use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
+use super::keys::{Key, Kind};
 use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
 use super::{claims, credential};
 use crate::core::finding::{At, Finding, Place};
 use crate::core::key::Algorithm;
 use crate::core::settings::{JwtSettings, KeyClaim};
+
+/// The keys of such a token.
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "algorithm",
+        Kind::Choice(Algorithm::WORDS),
+        r#""HS256""#,
+        "The signature's algorithm (RFC 7518 3.1, RFC 8037 3.1).",
+    )
+    .required(),
+    Key::new(
+        "key",
+        Kind::Text,
+        r#""398e54e888da42f8d089""#,
+        "The public name of the credential; becomes the claim iss, or the header's kid.",
+    ),
+    Key::new(
+        "key_claim",
+        Kind::Choice(KeyClaim::WORDS),
+        r#""iss""#,
+        "Where `key` goes: the claim iss, or the header member kid.",
+    )
+    .default(r#""iss""#),
+    Key::new(
+        "secret",
+        Kind::Table(&[PLACES, ENCODING]),
+        r#"{ file = "sunbird.secret" }"#,
+        "The secret of HS256, HS384 and HS512, in one of four places.",
+    ),
+    PRIVATE_KEY,
+    Key::new("allow_weak_secret", Kind::Bool, "true", "Allows a secret that is shorter than the hash (RFC 7518 3.2).")
+        .default("false"),
+    Key::new(
+        "claims",
+        Kind::Free,
+        r#"{ aud = "api", sub = "" }"#,
+        "Claims with any value JSON has. iat, exp, nbf and jti are switches: true or false (default: iat, exp, jti on; nbf off).",
+    ),
+    Key::new("header", Kind::Free, r#"{ kid = "k1", typ = "JWT" }"#, "Header members; any but alg."),
+];
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> JwtSettings<Written> {
     let algorithm = token.choice(cx, "algorithm", Algorithm::parse);

@@ -24,6 +24,7 @@ mod reach;
 mod section;
 mod stage;
 mod syntax;
+mod table;
 mod token;
 mod value;
 mod wants;
@@ -35,12 +36,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use self::keys::{Key, ROOT};
+use self::keys::Key;
 use self::section::{Reader, Section};
 use super::environment::Environment;
 use super::finding::{At, Finding, Place, quote};
 pub(crate) use raw::*;
 pub(crate) use stage::*;
+pub(crate) use table::ROOT;
 pub(crate) use value::parse_duration;
 pub use wants::Wants;
 pub(crate) use wants::credential_file;
@@ -65,8 +67,8 @@ pub(crate) struct FileRead {
 
 /// Reads one file's text. `base` is the folder its relative paths start from; `file` its number in places.
 pub(crate) fn read(text: &str, file: u32, base: &Path, role: Role, env: &Environment) -> FileRead {
-    let in_pieces = pieces::cut(text).and_then(|cut| read_pieces(text, &cut, Reader::new(file, base, env), role));
-    in_pieces.unwrap_or_else(|| read_whole(text, Reader::new(file, base, env), role))
+    let in_pieces = pieces::cut(text).and_then(|cut| read_pieces(text, &cut, Reader::new(file, ROOT, base, env), role));
+    in_pieces.unwrap_or_else(|| read_whole(text, Reader::new(file, ROOT, base, env), role))
 }
 
 fn read_whole(text: &str, mut reader: Reader<'_>, role: Role) -> FileRead {
@@ -224,7 +226,7 @@ fn unknown(name: &str, place: Place, keys: keys::Keys) -> Finding {
     if let Some(near) = keys::nearest(keys, name) {
         return finding.label("not a key of this table").help(format!("did you mean `{near}`?"));
     }
-    let homes = keys::homes(name);
+    let homes = keys::homes(ROOT, name);
     if homes.is_empty() {
         let known: Vec<_> = keys.iter().copied().flatten().filter(|key: &&Key| key.built).map(|key| key.name).collect();
         finding.label("not a key of this table").help(format!("known here: {}", known.join(", ")))
@@ -256,7 +258,7 @@ mod tests {
 
     fn both(text: &str) -> (Option<String>, String) {
         let env = Environment::new([], "/".into(), None);
-        let reader = || Reader::new(0, Path::new("/etc"), &env);
+        let reader = || Reader::new(0, ROOT, Path::new("/etc"), &env);
         let in_pieces = read_pieces(text, &pieces::cut(text).unwrap(), reader(), Role::Main);
         (in_pieces.map(|read| told(&read)), told(&read_whole(text, reader(), Role::Main)))
     }

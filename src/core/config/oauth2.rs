@@ -6,16 +6,120 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::address::{self, Query};
+use super::keys::common::PLACES;
+use super::keys::{Key, Keys, Kind};
 use super::raw::RawCredential;
 use super::section::{Reader, Section};
-use super::stage::{RawIdentity, RawKey, Written};
+use super::stage::{RawIdentity, Written};
 use super::{assertion, credential, holes, preset, reach};
 use crate::core::finding::{At, Finding};
-use crate::core::key::Algorithm;
 use crate::core::settings::{
     AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, OAuth2Settings, Preset, Reach, SubjectToken,
     TokenEndpoint, TokenName,
 };
+
+/// The keys of such a token.
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "token_url",
+        Kind::Text,
+        r#""https://idp.example/token""#,
+        "The token endpoint. This, or issuer, or what a preset knows.",
+    ),
+    Key::new(
+        "issuer",
+        Kind::Text,
+        r#""https://idp.example""#,
+        "Instead of token_url: the issuer, which is asked where its token endpoint is (RFC 8414, OpenID Connect Discovery).",
+    ),
+    Key::new(
+        "grant",
+        Kind::Choice(GrantKind::WORDS),
+        r#""client_credentials""#,
+        "How the token is asked for: RFC 6749 4.4, RFC 6749 6, RFC 7523 or RFC 8693. Needed unless a preset decides it.",
+    ),
+    Key::new(
+        "client_id",
+        Kind::Text,
+        r#""jobs""#,
+        "The client's name. Needed but for client_auth = \"none\" with another grant than client_credentials.",
+    ),
+    Key::new(
+        "client_auth",
+        Kind::Choice(AuthKind::WORDS),
+        r#""client_secret_post""#,
+        "How the client proves itself. Default: client_secret_basic with a client_secret, tls_client_auth with a client_cert, private_key_jwt with an assertion that is not the grant's, else none.",
+    ),
+    Key::new(
+        "client_id_in_body",
+        Kind::Bool,
+        "true",
+        "With client_secret_basic: sends client_id in the body too, beside the header, where a server asks for both.",
+    )
+    .default("false"),
+    Key::new(
+        "client_secret",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "jobs.secret" }"#,
+        "The client's secret, in one of four places.",
+    ),
+    Key::new(
+        "client_cert",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "client.pem" }"#,
+        "tls_client_auth, and preset \"entra\": the client's certificate, its chain behind it, as PEM.",
+    ),
+    Key::new(
+        "client_key",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "client.key" }"#,
+        "The private key of client_cert, as PEM.",
+    ),
+    Key::new(
+        "refresh_token",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "first.refresh" }"#,
+        "Of grant \"refresh_token\": the first one; later ones live in state_dir. Another one put here wins over them.",
+    ),
+    Key::new(
+        "assertion",
+        Kind::Table(assertion::KEYS),
+        r#"{ algorithm = "RS256", private_key = { file = "key.pem" } }"#,
+        "The JWT of grant \"jwt_bearer\", or of private_key_jwt and client_secret_jwt. With both, its claims are the grant's.",
+    ),
+    Key::new(
+        "subject_token",
+        Kind::Table(SUBJECT),
+        r#"{ file = "/run/id.jwt" }"#,
+        "Of grant \"token_exchange\": the token that is exchanged.",
+    ),
+    Key::new("scope", Kind::Text, r#""read write""#, "The scopes, with a space between."),
+    Key::new(
+        "params",
+        Kind::Free,
+        r#"{ audience = "api" }"#,
+        "Further form fields: strings, or lists of strings for one that stands more than once (resource).",
+    ),
+    Key::new(
+        "allow_weak_secret",
+        Kind::Bool,
+        "true",
+        "Allows an assertion signed with a secret that is shorter than the hash (RFC 7518 3.2).",
+    )
+    .default("false"),
+];
+
+const SUBJECT: Keys = &[&[
+    Key::new(
+        "file",
+        Kind::Path,
+        r#""/run/id.jwt""#,
+        "A file, read each time it is needed. Its change triggers nothing.",
+    ),
+    Key::new("token", Kind::Text, r#""sunbird""#, "Instead of a file: another token of this config."),
+    Key::new("type", Kind::Text, r#""urn:ietf:params:oauth:token-type:jwt""#, "What it is (RFC 8693 3).")
+        .default(r#""urn:ietf:params:oauth:token-type:jwt""#),
+]];
 
 /// Form fields that have keys of their own, or none for the user.
 const OWN_FIELDS: [(&str, &str); 11] = [
@@ -83,7 +187,9 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (OAuth2Setti
         None => plain(cx, token, &given, &mut parents),
     };
     let Decided { endpoint, grant, client_auth, scope } = decided;
-    (OAuth2Settings { endpoint, grant, client_id, client_auth, scope, params, reach: given.reach }, parents)
+    let client_id_in_body = in_body(cx, token, client_auth.as_ref());
+    let reach = given.reach;
+    (OAuth2Settings { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach }, parents)
 }
 
 fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given, parents: &mut Vec<At<TokenName>>) -> Decided {
@@ -146,7 +252,11 @@ fn client_auth(
         AuthKind::None => ClientAuth::None,
         AuthKind::Basic => ClientAuth::Basic(given.client_secret.clone()),
         AuthKind::Post => ClientAuth::Post(given.client_secret.clone()),
-        AuthKind::SecretJwt => ClientAuth::Jwt(Arc::new(by_client_secret(assertion.filter(|_| !is_grants), given))),
+        AuthKind::SecretJwt => ClientAuth::Jwt(Arc::new(assertion::of_client_secret(
+            assertion.filter(|_| !is_grants),
+            given.client_secret.clone(),
+            given.allow_weak_secret,
+        ))),
         AuthKind::KeyJwt => {
             let assertion = assertion?.clone();
             // Where the grant has one too, the claims are the grant's.
@@ -157,18 +267,17 @@ fn client_auth(
     })
 }
 
-/// The client secret signs (OpenID Connect Core 9).
-fn by_client_secret(own: Option<&AssertionSettings<Written>>, given: &Given) -> AssertionSettings<Written> {
-    let algorithm = own.and_then(|own| own.algorithm).unwrap_or(Algorithm::HS256);
-    // The wrong kind was told already.
-    let secret = given.client_secret.clone().filter(|_| algorithm.min_secret_bytes().is_some());
-    AssertionSettings {
-        algorithm: Some(algorithm),
-        key: secret.map(|from| RawKey::Secret { from, allow_weak: given.allow_weak_secret }),
-        lifetime: own.map_or_else(assertion::default_lifetime, |own| own.lifetime),
-        claims: own.map(|own| own.claims.clone()).unwrap_or_default(),
-        header: own.map(|own| own.header.clone()).unwrap_or_default(),
+/// `client_id_in_body`: Basic alone keeps the client's name out of the body (RFC 6749 2.3.1).
+fn in_body(cx: &mut Reader<'_>, token: &Section<'_, '_>, auth: Option<&ClientAuth<Written>>) -> bool {
+    let on = token.bool_or_default(cx, "client_id_in_body");
+    let place = token.key_place(cx, "client_id_in_body");
+    if let (Some(place), Some(auth)) = (place.filter(|_| on), auth)
+        && !matches!(auth, ClientAuth::Basic(_))
+    {
+        let help = "remove it: it belongs to client_auth = \"client_secret_basic\"";
+        cx.error(place, "`client_id_in_body` without client_auth \"client_secret_basic\"", help);
     }
+    on
 }
 
 /// What proves itself has a name, and client_credentials is nothing without a proof (RFC 6749 4.4).

@@ -7,12 +7,42 @@ use serde_json::Map;
 
 use super::address::{self, Query};
 use super::assertion;
+use super::keys::common::PLACES;
+use super::keys::{Key, Kind};
 use super::oauth2::{Decided, Given};
 use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
 use crate::core::finding::{Finding, quote};
 use crate::core::key::Algorithm;
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, Preset, TokenEndpoint};
+
+/// The keys of presets.
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "preset",
+        Kind::Choice(Preset::WORDS),
+        r#""entra""#,
+        "Fills in what is known of an issuer: endpoint, grant and how the client proves itself.",
+    ),
+    Key::new(
+        "service_account",
+        Kind::Table(&[PLACES]),
+        r#"{ file = "service-account.json" }"#,
+        "Of preset \"google-service-account\": the JSON key file as Google hands it out. With scope, or target_audience.",
+    ),
+    Key::new(
+        "target_audience",
+        Kind::Text,
+        r#""https://job.example""#,
+        "Of preset \"google-service-account\", instead of scope: an ID token for this audience is asked for.",
+    ),
+    Key::new(
+        "tenant",
+        Kind::Text,
+        r#""contoso.onmicrosoft.com""#,
+        "Of preset \"entra\": the tenant's id or domain. In a national cloud, token_url instead.",
+    ),
+];
 
 /// Keys that belong to one preset alone.
 const OWN: [(&str, Preset); 3] =

@@ -2,10 +2,37 @@
 //! Does not: read certificates, or know what an answer means.
 
 use super::credential;
+use super::keys::{Key, Kind};
 use super::section::{Reader, Section};
 use super::stage::Written;
 use crate::core::finding::{At, quote};
 use crate::core::settings::{Pointers, Reach, TokenName};
+
+/// The keys of a token that is asked of an endpoint.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("ca_file", Kind::Path, r#""ca.pem""#, "Certificates (PEM) that are trusted beside those of the system."),
+    TIMEOUT,
+    TTL,
+    Key::new("allow_http", Kind::Bool, "true", "Allows plain http beyond loopback (127.0.0.0/8, ::1, localhost).")
+        .default("false"),
+];
+
+pub(super) const TIMEOUT: Key =
+    Key::new("timeout", Kind::Span, r#""30s""#, "How long one try may take.").default(r#""30s""#);
+
+pub(super) const TTL: Key =
+    Key::new("ttl", Kind::Span, r#""1h""#, "The lifetime at most, and the one of a token whose answer tells none.");
+
+pub(super) const RESPONSE: &[Key] = &[
+    Key::new("token", Kind::Text, r#""/result/access_token""#, "Where the token stands.").required(),
+    Key::new("expires_in", Kind::Text, r#""/result/expires_in""#, "Where its lifetime in seconds stands."),
+    Key::new(
+        "expires_at",
+        Kind::Text,
+        r#""/result/expires_at""#,
+        "Where its expiry stands: RFC 3339, or Unix seconds.",
+    ),
+];
 
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Reach<Written> {
     Reach {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::core::config::keys::{self, Key, Keys, Kind};
 use crate::core::environment::Environment;
 use crate::core::finding::{At, Finding, Place, quote};
 
+use super::keys::{self, Key, Keys, Kind};
 use super::raw::RawCredential;
 use super::value::describe;
 
@@ -21,6 +21,8 @@ pub(super) struct Reader<'e> {
     pub file: u32,
     /// Where the piece of the text begins that is read now: places are told from the file's beginning.
     pub piece: usize,
+    /// All that a config may hold.
+    pub root: Keys,
     pub base: &'e Path,
     pub env: &'e Environment,
     pub findings: Vec<Finding>,
@@ -30,8 +32,8 @@ pub(super) struct Reader<'e> {
 }
 
 impl<'e> Reader<'e> {
-    pub fn new(file: u32, base: &'e Path, env: &'e Environment) -> Self {
-        Self { file, piece: 0, base, env, findings: Vec::new(), hidden: Vec::new(), credentials: Vec::new() }
+    pub fn new(file: u32, root: Keys, base: &'e Path, env: &'e Environment) -> Self {
+        Self { file, piece: 0, root, base, env, findings: Vec::new(), hidden: Vec::new(), credentials: Vec::new() }
     }
 
     pub fn place(&self, span: Range<usize>) -> Place {
@@ -118,7 +120,7 @@ impl<'t, 'i> Section<'t, 'i> {
                         .push(Finding::error(format!("`{}` is not built yet", key.name)).at(place).help("remove it"));
                 }
                 None => {
-                    if !plain(keys, name.get_ref()) {
+                    if !plain(cx.root, keys, name.get_ref()) {
                         cx.hide(value);
                     }
                     cx.findings.push(unknown(name.get_ref(), place, keys));
@@ -299,9 +301,9 @@ fn holds_secret(key: &Key) -> bool {
 }
 
 /// A slip for a key whose value is never a secret, or such a key of another source: what stands there may be shown.
-fn plain(keys: Keys, name: &str) -> bool {
+fn plain(root: Keys, keys: Keys, name: &str) -> bool {
     let meant = keys::nearest(keys, name).and_then(|near| keys::find(keys, near));
-    let meant = meant.or_else(|| keys::sources().iter().find_map(|source| keys::find(source.keys, name)));
+    let meant = meant.or_else(|| keys::sources(root).iter().find_map(|source| keys::find(source.keys, name)));
     meant.is_some_and(|key| !matches!(key.kind, Kind::Text | Kind::Table(_) | Kind::Free))
 }
 

@@ -97,15 +97,17 @@ fn help(text: &str, at: usize, message: &str) -> Option<String> {
     let (name, value) = assignment(line, at - from)?;
     // In an inline table the next key follows.
     let first = value.split(',').next()?.trim();
-    match keys::anywhere(name).map(|key| key.kind) {
+    match keys::anywhere(super::ROOT, name).map(|key| key.kind) {
         Some(Kind::Mode) => {
             let meant = hint::mode(value).or_else(|| hint::mode(first)).unwrap_or_else(|| "0640".into());
             Some(format!("a mode is a string: {name} = \"{meant}\""))
         }
-        Some(Kind::Duration | Kind::Span | Kind::Seconds | Kind::Lifetime) => Some(match value::parse_duration(first) {
-            Ok(_) => format!("a duration is a string: {name} = \"{first}\""),
-            Err(_) => "a duration is a string with a unit: \"90s\", \"1h 30m\"".into(),
-        }),
+        Some(Kind::Duration | Kind::Span | Kind::Seconds | Kind::Lifetime) => {
+            Some(match value::parse_duration(first) {
+                Ok(_) => format!("a duration is a string: {name} = \"{first}\""),
+                Err(_) => "a duration is a string with a unit: \"90s\", \"1h 30m\"".into(),
+            })
+        }
         Some(Kind::Bool) if !value.starts_with(['"', '\'']) => {
             Some(format!("{name} = true, or false: in small letters"))
         }

@@ -16,19 +16,20 @@ use crate::core::settings::{SourceKind, TokenName};
 
 /// All `[token.NAME]`, in order of the file.
 pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawToken> {
-    let mut tokens = Vec::new();
+    let (known_keys, mut tokens) = (cx.root, Vec::new());
     if list_of_tokens(cx, root) {
         return tokens;
     }
     let members = root.members(cx, "token");
-    let nameless = members.iter().any(|(name, value)| !value.get_ref().is_table() && is_key(name.get_ref()));
+    let nameless =
+        members.iter().any(|(name, value)| !value.get_ref().is_table() && is_key(known_keys, name.get_ref()));
     if nameless {
-        members.iter().filter(|(name, _)| is_key(name.get_ref())).for_each(|(_, value)| cx.hide(value));
+        members.iter().filter(|(name, _)| is_key(known_keys, name.get_ref())).for_each(|(_, value)| cx.hide(value));
         tell_nameless(cx, &members);
     }
     for (name, value) in members {
         let place = cx.place(name.span());
-        if nameless && is_key(name.get_ref()) {
+        if nameless && is_key(known_keys, name.get_ref()) {
             continue;
         }
         let DeValue::Table(table) = value.get_ref() else {
@@ -42,7 +43,7 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
             cx.wrong_type("token", "a table of tables", value, help);
             continue;
         };
-        if let Some(whole) = name_with_dots(name.get_ref(), table) {
+        if let Some(whole) = name_with_dots(known_keys, name.get_ref(), table) {
             cx.hide(value);
             let finding = Finding::error(format!("a token's name with a dot, without quotes: {}", quote(&whole)));
             cx.findings.push(finding.at(place).help(format!("[token.{}]", keys::toml_text(&whole))));
@@ -58,7 +59,7 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
         }
         let header = if value.span().is_empty() { place } else { cx.place(value.span()) };
         let before = cx.findings.len();
-        let kind = kind_of(table);
+        let kind = kind_of(known_keys, table);
         let section = open(cx, table, header, kind);
         if let Some(mut token) = read(cx, &section, kind, known.map(|value| At { value, place })) {
             token.flawed = cx.findings.len() > before;
@@ -69,16 +70,17 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
 }
 
 /// A key that a token's table may hold, whatever its source.
-fn is_key(name: &str) -> bool {
-    keys::sources_with(name).next().is_some()
+fn is_key(root: Keys, name: &str) -> bool {
+    keys::sources_with(root, name).next().is_some()
 }
 
 /// `[token]` with a token's keys in it, or `[[token.output]]`: one mistake, told once.
 fn tell_nameless(cx: &mut Reader<'_>, members: &[Member<'_, '_>]) {
-    let tables = members.iter().filter(|(name, value)| value.get_ref().is_table() && !is_key(name.get_ref()));
+    let root = cx.root;
+    let tables = members.iter().filter(|(name, value)| value.get_ref().is_table() && !is_key(root, name.get_ref()));
     let mut named = tables.map(|(name, _)| name.get_ref().as_ref()).filter(|name| TokenName::new(name).is_some());
     let name = named.next().unwrap_or("NAME");
-    let Some((key, _)) = members.iter().find(|(key, value)| !value.get_ref().is_table() && is_key(key.get_ref()))
+    let Some((key, _)) = members.iter().find(|(key, value)| !value.get_ref().is_table() && is_key(root, key.get_ref()))
     else {
         return;
     };
@@ -100,23 +102,25 @@ fn list_of_tokens(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> bool {
 }
 
 /// The source that a table is read by: the one it names, else the one that has all of its keys, else "jwt".
-fn kind_of(table: &DeTable<'_>) -> SourceKind {
+fn kind_of(root: Keys, table: &DeTable<'_>) -> SourceKind {
     let named = table.get("source").and_then(|source| SourceKind::parse(source.get_ref().as_str()?));
     let has_all = |source: &&keys::Source| {
-        let known = |name: &str| keys::find(source.keys, name).is_some() || keys::sources_with(name).next().is_none();
+        let known =
+            |name: &str| keys::find(source.keys, name).is_some() || keys::sources_with(root, name).next().is_none();
         table.keys().all(|name| known(name.get_ref()))
     };
-    let guessed = || keys::sources().iter().find(has_all).and_then(|source| SourceKind::parse(source.word));
+    let guessed = || keys::sources(root).iter().find(has_all).and_then(|source| SourceKind::parse(source.word));
     named.or_else(guessed).unwrap_or(SourceKind::Jwt)
 }
 
 /// Opens the table of a token: a key of another source is told as one.
 fn open<'t, 'i>(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, kind: SourceKind) -> Section<'t, 'i> {
+    let root = cx.root;
     let keys =
-        keys::sources().iter().find(|source| source.word == kind.word()).map_or(&[] as Keys, |source| source.keys);
+        keys::sources(root).iter().find(|source| source.word == kind.word()).map_or(&[] as Keys, |source| source.keys);
     let source = table.get("source").map_or(header, |source| cx.place(source.span()));
     Section::open_telling(cx, table, header, keys, |name, place, keys| {
-        let of: Vec<_> = keys::sources_with(name).map(|word| format!("\"{word}\"")).collect();
+        let of: Vec<_> = keys::sources_with(root, name).map(|word| format!("\"{word}\"")).collect();
         if of.is_empty() {
             return super::unknown(name, place, keys);
         }
@@ -128,14 +132,16 @@ fn open<'t, 'i>(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, kind
 }
 
 /// The whole name of `[token.a.b]`, where only the last table has a source: TOML takes the dot for a step.
-fn name_with_dots(name: &str, table: &DeTable<'_>) -> Option<String> {
+fn name_with_dots(root: Keys, name: &str, table: &DeTable<'_>) -> Option<String> {
     if table.contains_key("source") {
         return None;
     }
-    table.iter().filter(|(member, _)| !is_key(member.get_ref())).find_map(|(member, value)| match value.get_ref() {
-        DeValue::Table(inner) if inner.contains_key("source") => Some(format!("{name}.{}", member.get_ref())),
-        DeValue::Table(inner) => name_with_dots(&format!("{name}.{}", member.get_ref()), inner),
-        _ => None,
+    table.iter().filter(|(member, _)| !is_key(root, member.get_ref())).find_map(|(member, value)| {
+        match value.get_ref() {
+            DeValue::Table(inner) if inner.contains_key("source") => Some(format!("{name}.{}", member.get_ref())),
+            DeValue::Table(inner) => name_with_dots(root, &format!("{name}.{}", member.get_ref()), inner),
+            _ => None,
+        }
     })
 }
 

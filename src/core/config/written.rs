@@ -7,8 +7,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::ROOT;
+use super::keys::{self, Key, Keys, Kind};
 use super::section::in_order;
-use crate::core::config::keys::{self, Key, Keys, Kind, ROOT};
 use crate::core::redact;
 
 const NOT_SHOWN: &str = "(not shown)";
@@ -82,7 +83,7 @@ fn source_of(token: &[Setting]) -> String {
 
 /// What a token's table may hold; of an unknown source what every token has.
 fn keys_of(source: &str) -> Keys {
-    let known = keys::sources().iter().find(|known| known.word == source).map(|known| known.keys);
+    let known = keys::sources(ROOT).iter().find(|known| known.word == source).map(|known| known.keys);
     known.unwrap_or(match keys::find(ROOT, "token").map(|key| key.kind) {
         Some(Kind::Tokens { common, .. }) => common,
         _ => &[],

@@ -28,9 +28,9 @@ pub(super) fn add(
             SourceError::new(Reason::Machine, "the client's id and secret can't be sent: please report this")
         })?;
         headers.insert(AUTHORIZATION, value);
-        return Ok(());
     }
-    if let Some(client) = &settings.client_id {
+    let in_header = matches!(settings.client_auth, ClientAuth::Basic(_));
+    if let Some(client) = settings.client_id.as_ref().filter(|_| !in_header || settings.client_id_in_body) {
         form.add("client_id", client);
     }
     match &settings.client_auth {

@@ -1,11 +1,10 @@
-//! Owns: the keys that every token has, and the groups of keys that several tables share.
-//! Does not: hold those that a token has by its source (`source`), or check anything.
+//! Owns: the groups of keys that several tables share.
+//! Does not: hold those of one table alone, or check anything.
 
 use super::{Key, Keys, Kind};
 use crate::core::key::SecretEncoding;
-use crate::core::settings::SourceKind;
 
-pub(super) const LIFETIME: &[Key] = &[
+pub(in crate::core::config) const LIFETIME: &[Key] = &[
     Key::new(
         "lifetime",
         Kind::Lifetime,
@@ -16,7 +15,7 @@ pub(super) const LIFETIME: &[Key] = &[
     Key::new("skew", Kind::Duration, r#""30s""#, "Backdates iat (and nbf), not exp.").default(r#""0s""#),
 ];
 
-pub(super) const SCHEDULE: &[Key] = &[
+pub(in crate::core::config) const SCHEDULE: &[Key] = &[
     Key::new("rotate_at", Kind::Part, "0.67",
         "The fraction of the lifetime at which a token is rotated, above 0 and below 1. One of rotate_at, rotate_before, rotate_every.").default("0.67"),
     Key::new("rotate_before", Kind::Span, r#""10m""#,
@@ -37,7 +36,7 @@ const RETRY: Keys = &[&[
     Key::new("rejected", Kind::Span, r#""15m""#, "The wait after the credential was refused.").default(r#""15m""#),
 ]];
 
-pub(super) const FILE: &[Key] = &[
+pub(in crate::core::config) const FILE: &[Key] = &[
     Key::new("mode", Kind::Mode, r#""0640""#, "Permission bits of the file: a string, always octal.")
         .default(r#""0600""#),
     Key::new(
@@ -54,43 +53,7 @@ pub(super) const FILE: &[Key] = &[
     ),
 ];
 
-pub(super) const COMMON: &[Key] = &[
-    Key::new(
-        "source",
-        Kind::Choice(SourceKind::WORDS),
-        r#""jwt""#,
-        "How the token is obtained: signed here, asked of an OAuth 2.0 server or any HTTP endpoint or GitHub, or printed by a command.",
-    )
-    .required(),
-    Key::new("required", Kind::Bool, "true", "Whether READY=1 and the exit code of `status` depend on it.")
-        .default("true"),
-    Key::new(
-        "units",
-        Kind::Texts,
-        r#"["job.service"]"#,
-        "The units that may read it from the credential socket; globs are allowed. Default: nobody.",
-    ),
-    Key::new(
-        "output",
-        Kind::Tables(&[OUTPUT, FILE]),
-        r#"[{ format = "token", path = "/run/renewd/sunbird.token" }]"#,
-        "The files it is delivered to.",
-    ),
-    Key::new(
-        "after_rotate",
-        Kind::Table(&[HOOK]),
-        r#"{ command = ["systemctl", "try-reload-or-restart", "job.service"] }"#,
-        "What is done when a new token is on disk. It never holds up another token.",
-    ),
-    Key::new(
-        "on_failure",
-        Kind::Table(&[HOOK, AFTER]),
-        r#"{ command = ["/usr/local/bin/page", "token"], after = "2m" }"#,
-        "What is done once in a failing spell, and once when it is over.",
-    ),
-];
-
-pub(super) const PLACES: &[Key] = &[
+pub(in crate::core::config) const PLACES: &[Key] = &[
     Key::new("file", Kind::Path, r#""sunbird.secret""#, "A file. One trailing newline (LF or CRLF) is dropped."),
     Key::new("value", Kind::Text, r#""...""#, "The value itself, in the config. Keep the config to its owner then."),
     Key::new("env", Kind::Text, r#""SUNBIRD_SECRET""#, "An environment variable of the daemon."),
@@ -109,7 +72,7 @@ pub(super) const PLACES: &[Key] = &[
     .default("false"),
 ];
 
-pub(super) const ENCODING: &[Key] = &[Key::new(
+pub(in crate::core::config) const ENCODING: &[Key] = &[Key::new(
     "encoding",
     Kind::Choice(SecretEncoding::WORDS),
     r#""utf8""#,
@@ -117,7 +80,7 @@ pub(super) const ENCODING: &[Key] = &[Key::new(
 )
 .default(r#""utf8""#)];
 
-const OUTPUT: &[Key] = &[
+pub(in crate::core::config) const OUTPUT: &[Key] = &[
     Key::new(
         "format",
         Kind::Choice(&["token", "env", "json", "header", "template"]),
@@ -147,7 +110,7 @@ const OUTPUT: &[Key] = &[
     ),
 ];
 
-const HOOK: &[Key] = &[
+pub(in crate::core::config) const HOOK: &[Key] = &[
     Key::new(
         "command",
         Kind::Texts,
@@ -163,7 +126,7 @@ const HOOK: &[Key] = &[
     Key::new("timeout", Kind::Span, r#""10s""#, "The command is killed after this long.").default(r#""10s""#),
 ];
 
-const AFTER: &[Key] = &[Key::new(
+pub(in crate::core::config) const AFTER: &[Key] = &[Key::new(
     "after",
     Kind::Duration,
     r#""2m""#,
@@ -180,3 +143,17 @@ const SIGNALS: &[&str] = &[
     "HUP", "INT", "TERM", "USR1", "USR2", "WINCH", "CONT", "SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2",
     "SIGWINCH", "SIGCONT",
 ];
+
+pub(in crate::core::config) const PRIVATE_KEY: Key = Key::new(
+    "private_key",
+    Kind::Table(&[PLACES]),
+    r#"{ file = "key.pem" }"#,
+    "The private key of RS, PS, ES and EdDSA: PEM (PKCS#1, SEC1, PKCS#8) or JWK, in one of four places.",
+);
+
+pub(in crate::core::config) const TEXT_SECRET: Key = Key::new(
+    "secret",
+    Kind::Table(&[PLACES]),
+    r#"{ file = "api.secret" }"#,
+    "What {{ secret }} stands for, in one of four places.",
+);

@@ -1,14 +1,10 @@
-//! Owns: the one table of every key a config may hold: its type, default, description and example.
+//! Owns: what the one table of every key a config may hold is made of: a key's type, default, description and example.
 //! The reader walks a config along it, "did you mean" searches it, and the schema is written from it.
 //! Does not: parse or check values.
 
-mod common;
-mod source;
-mod table;
+pub(super) mod common;
 
 use std::collections::HashSet;
-
-pub(crate) use table::ROOT;
 
 /// What a key's value is.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -77,16 +73,16 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    const fn new(name: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Self {
+    pub(super) const fn new(name: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Self {
         Self { name, kind, default: "", required: false, doc, example, built: true }
     }
 
-    const fn default(mut self, default: &'static str) -> Self {
+    pub(super) const fn default(mut self, default: &'static str) -> Self {
         self.default = default;
         self
     }
 
-    const fn required(mut self) -> Self {
+    pub(super) const fn required(mut self) -> Self {
         self.required = true;
         self
     }
@@ -104,23 +100,23 @@ impl Key {
         }
     }
 
-    const fn later(mut self) -> Self {
+    pub(super) const fn later(mut self) -> Self {
         self.built = false;
         self
     }
 }
 
 /// A token's table for each source.
-pub(crate) fn sources() -> &'static [Source] {
-    match find(ROOT, "token").map(|key| key.kind) {
+pub(crate) fn sources(root: Keys) -> &'static [Source] {
+    match find(root, "token").map(|key| key.kind) {
         Some(Kind::Tokens { sources, .. }) => sources,
         _ => &[],
     }
 }
 
 /// The sources whose tokens have a key of that name.
-pub(crate) fn sources_with(name: &str) -> impl Iterator<Item = &'static str> {
-    sources().iter().filter(move |source| find(source.keys, name).is_some()).map(|source| source.word)
+pub(crate) fn sources_with(root: Keys, name: &str) -> impl Iterator<Item = &'static str> {
+    sources(root).iter().filter(move |source| find(source.keys, name).is_some()).map(|source| source.word)
 }
 
 /// The key of that name.
@@ -129,7 +125,7 @@ pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
 }
 
 /// The first key of that name in any table.
-pub(crate) fn anywhere(name: &str) -> Option<&'static Key> {
+pub(crate) fn anywhere(root: Keys, name: &str) -> Option<&'static Key> {
     fn search(keys: Keys, name: &str) -> Option<&'static Key> {
         let below = |key: &'static Key| match key.kind {
             Kind::Table(inner) | Kind::Tables(inner) => search(inner, name),
@@ -138,7 +134,7 @@ pub(crate) fn anywhere(name: &str) -> Option<&'static Key> {
         };
         find(keys, name).or_else(|| keys.iter().copied().flatten().find_map(below))
     }
-    search(ROOT, name)
+    search(root, name)
 }
 
 /// A text as TOML writes it.
@@ -169,9 +165,9 @@ pub(crate) fn most_like<'c>(word: &str, candidates: impl Iterator<Item = &'c str
 }
 
 /// The tables in which a key of that name stands, as a person writes their headers.
-pub(crate) fn homes(name: &str) -> Vec<String> {
+pub(crate) fn homes(root: Keys, name: &str) -> Vec<String> {
     let mut homes = Vec::new();
-    collect_homes(ROOT, "", name, &mut homes);
+    collect_homes(root, "", name, &mut homes);
     let mut seen = HashSet::new();
     homes.retain(|home| seen.insert(home.clone()));
     homes
@@ -197,6 +193,7 @@ fn collect_homes(keys: Keys, header: &str, name: &str, homes: &mut Vec<String>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::config::ROOT;
 
     /// The tables that stand in one.
     fn below(kind: Kind) -> Vec<Keys> {
@@ -256,11 +253,11 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {
-        let jwt = sources()[0].keys;
+        let jwt = sources(ROOT)[0].keys;
         assert_eq!(nearest(jwt, "lifetme"), Some("lifetime"));
         assert_eq!(nearest(jwt, "qqq"), None);
-        assert_eq!(homes("control_group"), ["[daemon]"]);
-        assert_eq!(homes("ca_file"), ["[token.NAME]"]);
-        assert_eq!(sources_with("client_id").collect::<Vec<_>>(), ["oauth2", "github-app"]);
+        assert_eq!(homes(ROOT, "control_group"), ["[daemon]"]);
+        assert_eq!(homes(ROOT, "ca_file"), ["[token.NAME]"]);
+        assert_eq!(sources_with(ROOT, "client_id").collect::<Vec<_>>(), ["oauth2", "github-app"]);
     }
 }

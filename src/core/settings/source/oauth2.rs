@@ -51,6 +51,8 @@ pub struct OAuth2Settings<S: Stage = Ready> {
     pub endpoint: S::Must<TokenEndpoint>,
     pub grant: S::Must<Grant<S>>,
     pub client_id: Option<String>,
+    /// Also where the header names the client (RFC 6749 2.3.1).
+    pub client_id_in_body: bool,
     pub client_auth: S::Must<ClientAuth<S>>,
     pub scope: Option<String>,
     /// Further form fields in order; a name may stand more than once (`resource`, RFC 8707 2).
@@ -120,6 +122,7 @@ impl<S: Stage> OAuth2Settings<S> {
             endpoint: endpoint.or_else(|| S::known(&self.endpoint).cloned())?,
             grant,
             client_id: self.client_id.clone(),
+            client_id_in_body: self.client_id_in_body,
             client_auth,
             scope: self.scope.clone(),
             params: self.params.clone(),
@@ -144,7 +147,7 @@ impl<S: Stage> AssertionSettings<S> {
 impl OAuth2Settings {
     /// What a token follows from, but for credentials.
     pub(crate) fn canonical(&self) -> Value {
-        let Self { endpoint, grant, client_id, client_auth, scope, params, reach: _ } = self;
+        let Self { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach: _ } = self;
         let (grant, subject, of_grant) = match grant {
             Grant::ClientCredentials => (GrantKind::ClientCredentials, None, None),
             Grant::RefreshToken(_) => (GrantKind::RefreshToken, None, None),
@@ -182,6 +185,8 @@ impl OAuth2Settings {
             (Some(grant), Some(client)) => text.extend([grant, client]),
             (one, other) => text.push(json!(one.or(other))),
         }
+        // What is new counts where it is set alone: other tokens stay what they were.
+        text.extend(client_id_in_body.then(|| json!("client_id_in_body")));
         Value::Array(text)
     }
 }
@@ -211,6 +216,7 @@ impl<S: Stage> fmt::Debug for OAuth2Settings<S> {
             .field("endpoint", &self.endpoint)
             .field("grant", &self.grant)
             .field("client_id", &self.client_id)
+            .field("client_id_in_body", &self.client_id_in_body)
             .field("client_auth", &self.client_auth)
             .field("scope", &self.scope)
             .field("params", &params)

@@ -1,9 +1,10 @@
-//! Owns: the table itself, and the keys of `[daemon]`; those of a token stand in `common` and `source`.
+//! Owns: the table itself, and the keys of `[daemon]`; those that a token has by its source stand with their readers.
 //! Does not: parse or check anything.
 
-use super::common::{FILE, LIFETIME, SCHEDULE};
-use super::source::{EVERY_TOKEN, SOURCES};
-use super::{Key, Keys, Kind};
+use super::keys::common::{AFTER, FILE, HOOK, LIFETIME, OUTPUT, SCHEDULE};
+use super::keys::{Key, Keys, Kind, Source};
+use super::{command, github_app, http, jwt, oauth2, preset, reach};
+use crate::core::settings::SourceKind;
 
 /// The config as a whole.
 pub(crate) const ROOT: Keys = &[&[
@@ -75,3 +76,54 @@ const DAEMON: Keys = &[&[
     )
     .default(r#""10s""#),
 ]];
+
+/// Each source with all that its token's table may hold: first what every token has.
+const SOURCES: &[Source] = &[
+    Source { word: SourceKind::Jwt.word(), keys: &[COMMON, SCHEDULE, FILE, LIFETIME, jwt::KEYS] },
+    Source {
+        word: SourceKind::OAuth2.word(),
+        keys: &[COMMON, SCHEDULE, FILE, oauth2::KEYS, preset::KEYS, reach::KEYS],
+    },
+    Source { word: SourceKind::Http.word(), keys: &[COMMON, SCHEDULE, FILE, http::KEYS, reach::KEYS] },
+    Source { word: SourceKind::GithubApp.word(), keys: &[COMMON, SCHEDULE, FILE, github_app::KEYS, reach::KEYS] },
+    Source { word: SourceKind::Command.word(), keys: &[COMMON, SCHEDULE, FILE, command::KEYS] },
+];
+
+/// What every token has.
+const EVERY_TOKEN: Keys = &[COMMON, SCHEDULE, FILE];
+
+const COMMON: &[Key] = &[
+    Key::new(
+        "source",
+        Kind::Choice(SourceKind::WORDS),
+        r#""jwt""#,
+        "How the token is obtained: signed here, asked of an OAuth 2.0 server or any HTTP endpoint or GitHub, or printed by a command.",
+    )
+    .required(),
+    Key::new("required", Kind::Bool, "true", "Whether READY=1 and the exit code of `status` depend on it.")
+        .default("true"),
+    Key::new(
+        "units",
+        Kind::Texts,
+        r#"["job.service"]"#,
+        "The units that may read it from the credential socket; globs are allowed. Default: nobody.",
+    ),
+    Key::new(
+        "output",
+        Kind::Tables(&[OUTPUT, FILE]),
+        r#"[{ format = "token", path = "/run/renewd/sunbird.token" }]"#,
+        "The files it is delivered to.",
+    ),
+    Key::new(
+        "after_rotate",
+        Kind::Table(&[HOOK]),
+        r#"{ command = ["systemctl", "try-reload-or-restart", "job.service"] }"#,
+        "What is done when a new token is on disk. It never holds up another token.",
+    ),
+    Key::new(
+        "on_failure",
+        Kind::Table(&[HOOK, AFTER]),
+        r#"{ command = ["/usr/local/bin/page", "token"], after = "2m" }"#,
+        "What is done once in a failing spell, and once when it is over.",
+    ),
+];
