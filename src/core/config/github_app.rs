@@ -7,7 +7,6 @@ use super::address::{self, Query};
 use super::holes::{pairs, shown};
 use super::keys::common::PLACES;
 use super::keys::{Key, Kind};
-use super::oauth2::visible;
 use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
 use super::{credential, reach};
@@ -68,7 +67,7 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> GithubAppSet
     let reach = reach::read(cx, token);
     let app = one_of(cx, token, &["app_id", "client_id"]).and_then(|key| match key {
         "app_id" => token.id(cx, key),
-        _ => visible(cx, token, key),
+        _ => token.visible(cx, key),
     });
     GithubAppSettings {
         app,

@@ -5,6 +5,7 @@
 mod address;
 mod assertion;
 mod claims;
+mod client;
 mod command;
 mod credential;
 pub(crate) mod defaults;
@@ -23,6 +24,7 @@ mod raw;
 mod reach;
 mod section;
 mod stage;
+mod subject;
 mod syntax;
 mod table;
 mod token;

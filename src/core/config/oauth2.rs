@@ -1,22 +1,16 @@
 //! Owns: the keys of `source = "oauth2"` without a preset: which belong to its grant, and which to how its client proves itself.
 //! Does not: know presets (`preset`), or read credentials.
 
-use std::sync::Arc;
-
-use serde_json::Map;
-
 use super::address::{self, Query};
+use super::client::{self, Decided, Given};
 use super::keys::common::PLACES;
-use super::keys::{Key, Keys, Kind};
-use super::raw::RawCredential;
+use super::keys::{Key, Kind};
 use super::section::{Reader, Section};
 use super::stage::{RawIdentity, Written};
-use super::{assertion, credential, holes, preset, reach};
+use super::value::is_visible;
+use super::{assertion, credential, holes, preset, reach, subject};
 use crate::core::finding::{At, Finding};
-use crate::core::settings::{
-    AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, OAuth2Settings, Preset, Reach, SubjectToken,
-    TokenEndpoint, TokenName,
-};
+use crate::core::settings::{AuthKind, ClientAuth, GrantKind, OAuth2Settings, Preset, TokenEndpoint, TokenName};
 
 /// The keys of such a token.
 pub(super) const KEYS: &[Key] = &[
@@ -89,7 +83,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "subject_token",
-        Kind::Table(SUBJECT),
+        Kind::Table(subject::KEYS),
         r#"{ file = "/run/id.jwt" }"#,
         "Of grant \"token_exchange\": the token that is exchanged.",
     ),
@@ -109,18 +103,6 @@ pub(super) const KEYS: &[Key] = &[
     .default("false"),
 ];
 
-const SUBJECT: Keys = &[&[
-    Key::new(
-        "file",
-        Kind::Path,
-        r#""/run/id.jwt""#,
-        "A file, read each time it is needed. Its change triggers nothing.",
-    ),
-    Key::new("token", Kind::Text, r#""sunbird""#, "Instead of a file: another token of this config."),
-    Key::new("type", Kind::Text, r#""urn:ietf:params:oauth:token-type:jwt""#, "What it is (RFC 8693 3).")
-        .default(r#""urn:ietf:params:oauth:token-type:jwt""#),
-]];
-
 /// Form fields that have keys of their own, or none for the user.
 const OWN_FIELDS: [(&str, &str); 11] = [
     ("grant_type", "`grant` decides it"),
@@ -136,31 +118,10 @@ const OWN_FIELDS: [(&str, &str); 11] = [
     ("code", "there is nobody who could log in"),
 ];
 
-/// What of a client and its token is given: grant, client_auth and preset decide what is made of it.
-pub(super) struct Given {
-    pub reach: Reach<Written>,
-    pub client_secret: Option<Arc<RawCredential>>,
-    pub client: RawIdentity,
-    pub refresh_token: Option<Arc<RawCredential>>,
-    pub service_account: Option<Arc<RawCredential>>,
-    pub target_audience: Option<String>,
-    pub scope: Option<String>,
-    pub allow_weak_secret: bool,
-}
-
-/// Where the token is asked for, by which grant, by whom, and for what.
-#[derive(Default)]
-pub(super) struct Decided {
-    pub endpoint: Option<TokenEndpoint>,
-    pub grant: Option<Grant<Written>>,
-    pub client_auth: Option<ClientAuth<Written>>,
-    pub scope: Option<String>,
-}
-
 pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (OAuth2Settings<Written>, Vec<At<TokenName>>) {
     let reach = reach::read(cx, token);
     let preset = token.choice(cx, "preset", Preset::parse).map(|preset| preset.value);
-    let client_id = visible(cx, token, "client_id");
+    let client_id = token.visible(cx, "client_id");
     let given = Given {
         reach,
         client_secret: credential::read(cx, token, "client_secret", "client secret"),
@@ -170,7 +131,7 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (OAuth2Setti
         },
         refresh_token: credential::read(cx, token, "refresh_token", "refresh token"),
         service_account: credential::read(cx, token, "service_account", "service account"),
-        target_audience: visible(cx, token, "target_audience"),
+        target_audience: token.visible(cx, "target_audience"),
         scope: scope(cx, token),
         allow_weak_secret: token.bool_or_default(cx, "allow_weak_secret"),
     };
@@ -197,7 +158,7 @@ fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given, parents: &
     let endpoint = endpoint(cx, token, given.reach.allow_http);
     let grant = if token.require(cx, "grant") { token.choice(cx, "grant", GrantKind::parse) } else { None };
     let auth = auth(cx, token, grant);
-    let subject = subject(cx, token).map(|(subject, parent)| {
+    let subject = subject::read(cx, token).map(|(subject, parent)| {
         parents.extend(parent);
         subject
     });
@@ -218,53 +179,10 @@ fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given, parents: &
     let (grant, auth) = (grant.map(|grant| grant.value), auth.map(|auth| auth.value));
     Decided {
         endpoint,
-        client_auth: auth.and_then(|auth| client_auth(auth, grant, assertion.as_ref(), given)),
-        grant: grant.and_then(|grant| as_grant(grant, assertion, subject, given)),
+        client_auth: auth.and_then(|auth| client::auth(auth, grant, assertion.as_ref(), given)),
+        grant: grant.and_then(|grant| client::grant(grant, assertion, subject, given)),
         scope: given.scope.clone(),
     }
-}
-
-fn as_grant(
-    grant: GrantKind,
-    assertion: Option<AssertionSettings<Written>>,
-    subject: Option<(SubjectToken, String)>,
-    given: &Given,
-) -> Option<Grant<Written>> {
-    Some(match grant {
-        GrantKind::ClientCredentials => Grant::ClientCredentials,
-        GrantKind::RefreshToken => Grant::RefreshToken(given.refresh_token.clone()),
-        GrantKind::JwtBearer => Grant::JwtBearer(Arc::new(assertion?)),
-        GrantKind::TokenExchange => {
-            let (subject, subject_type) = subject?;
-            Grant::TokenExchange { subject, subject_type }
-        }
-    })
-}
-
-fn client_auth(
-    auth: AuthKind,
-    grant: Option<GrantKind>,
-    assertion: Option<&AssertionSettings<Written>>,
-    given: &Given,
-) -> Option<ClientAuth<Written>> {
-    let is_grants = grant == Some(GrantKind::JwtBearer);
-    Some(match auth {
-        AuthKind::None => ClientAuth::None,
-        AuthKind::Basic => ClientAuth::Basic(given.client_secret.clone()),
-        AuthKind::Post => ClientAuth::Post(given.client_secret.clone()),
-        AuthKind::SecretJwt => ClientAuth::Jwt(Arc::new(assertion::of_client_secret(
-            assertion.filter(|_| !is_grants),
-            given.client_secret.clone(),
-            given.allow_weak_secret,
-        ))),
-        AuthKind::KeyJwt => {
-            let assertion = assertion?.clone();
-            // Where the grant has one too, the claims are the grant's.
-            let claims = if is_grants { Map::new() } else { assertion.claims };
-            ClientAuth::Jwt(Arc::new(AssertionSettings { claims, ..assertion }))
-        }
-        AuthKind::Tls => ClientAuth::Tls(given.client.clone()),
-    })
 }
 
 /// `client_id_in_body`: Basic alone keeps the client's name out of the body (RFC 6749 2.3.1).
@@ -355,33 +273,6 @@ fn auth(cx: &mut Reader<'_>, token: &Section<'_, '_>, grant: Option<At<GrantKind
     Some(found.unwrap_or(At { value: AuthKind::None, place: token.header }))
 }
 
-type Subject = ((SubjectToken, String), Option<At<TokenName>>);
-
-fn subject(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
-    let subject = token.table(cx, "subject_token")?;
-    let (file, parent) = (subject.path(cx, "file"), reach::token_name(cx, &subject, "token"));
-    let of_type = subject.text(cx, "type");
-    if let Some(of_type) = of_type.as_ref().filter(|text| !text.value.contains(':') || !is_visible(&text.value)) {
-        let help = format!("a URI: \"{}\"", subject.default("type"));
-        cx.error(of_type.place, "`subject_token.type` is not the URI of a token's type (RFC 8693 3)", help);
-    }
-    match (subject.key_place(cx, "file"), subject.key_place(cx, "token")) {
-        (Some(first), Some(second)) => cx.beside("subject_token.file", first, "subject_token.token", second),
-        (None, None) => cx.error(
-            subject.header,
-            "`subject_token` says not where it is",
-            "add subject_token.file, or subject_token.token = \"NAME\"",
-        ),
-        _ => {}
-    }
-    let source = match (&file, &parent) {
-        (Some(file), _) => SubjectToken::File(file.value.clone()),
-        (None, Some(parent)) => SubjectToken::Token(parent.value.clone()),
-        (None, None) => return None,
-    };
-    Some(((source, of_type.map_or_else(|| subject.default("type").into(), |text| text.value)), parent))
-}
-
 fn params(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {
     let mut params = Vec::new();
     token.hide(cx, "params");
@@ -407,22 +298,4 @@ fn scope(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<String> {
         return None;
     }
     Some(scope.value)
-}
-
-/// A text of visible ASCII characters and spaces, not empty (RFC 6749 A: VSCHAR).
-pub(super) fn visible(cx: &mut Reader<'_>, section: &Section<'_, '_>, key: &str) -> Option<String> {
-    let text = section.text(cx, key)?;
-    if text.value.trim().is_empty() || !is_visible(&text.value) {
-        cx.error(
-            text.place,
-            format!("`{key}` is empty, or holds what is no visible ASCII character"),
-            "write it as it was handed out",
-        );
-        return None;
-    }
-    Some(text.value)
-}
-
-fn is_visible(text: &str) -> bool {
-    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }

@@ -7,9 +7,9 @@ use serde_json::Map;
 
 use super::address::{self, Query};
 use super::assertion;
+use super::client::{Decided, Given};
 use super::keys::common::PLACES;
 use super::keys::{Key, Kind};
-use super::oauth2::{Decided, Given};
 use super::section::{Reader, Section};
 use super::stage::{RawKey, Written};
 use crate::core::finding::{Finding, quote};

@@ -14,7 +14,19 @@ use crate::core::finding::{At, Finding, Place, quote};
 
 use super::keys::{self, Key, Keys, Kind};
 use super::raw::RawCredential;
-use super::value::describe;
+
+/// What a value is, for messages.
+fn describe(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
 
 /// What is carried along while one file is read.
 pub(super) struct Reader<'e> {

@@ -17,19 +17,6 @@ use crate::core::settings::{Lifetime, Mode, RotateRule};
 /// A thousand years: longer is a slip, and would leave the calendar.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
-/// What a value is, for messages.
-pub(super) fn describe(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(_) => "a float",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
-    }
-}
-
 impl Reader<'_> {
     /// A path, made absolute.
     pub fn path(&mut self, text: At<String>) -> Option<At<PathBuf>> {
@@ -96,6 +83,10 @@ fn short(digits: &str) -> &str {
     digits.get(..12).unwrap_or(digits)
 }
 
+pub(super) fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
 impl Section<'_, '_> {
     pub fn text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
         let value = self.asked(cx, name)?;
@@ -106,6 +97,20 @@ impl Section<'_, '_> {
                 None
             }
         }
+    }
+
+    /// A text of visible ASCII characters and spaces, not empty (RFC 6749 A: VSCHAR).
+    pub fn visible(&self, cx: &mut Reader<'_>, key: &str) -> Option<String> {
+        let text = self.text(cx, key)?;
+        if text.value.trim().is_empty() || !is_visible(&text.value) {
+            cx.error(
+                text.place,
+                format!("`{key}` is empty, or holds what is no visible ASCII character"),
+                "write it as it was handed out",
+            );
+            return None;
+        }
+        Some(text.value)
     }
 
     pub fn path(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<PathBuf>> {
