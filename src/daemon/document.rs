@@ -78,7 +78,7 @@ struct Output {
 
 impl Gathered {
     /// What is known of these tokens (none: all), which are in the config. `about`: what only a daemon has.
-    pub fn of(view: View<'_>, about: Option<&About>, deaf: &[String], names: &[TokenName], is_owner: bool) -> Self {
+    pub fn of(view: View<'_>, about: Option<&About>, problems: &[String], names: &[TokenName], is_owner: bool) -> Self {
         let now = clock::now();
         let statuses: Vec<TokenStatus> = if names.is_empty() {
             view.state.statuses(now).collect()
@@ -108,7 +108,7 @@ impl Gathered {
             config: Config {
                 path: view.plan.path.clone(),
                 loaded_at: about.map(|about| about.loaded_at),
-                error: config_error(view, deaf),
+                error: config_error(view, problems),
                 restart_needed: about.map(|about| about.restart_needed.clone()).unwrap_or_default(),
             },
             state_dir: view.plan.daemon.state_dir.clone(),
@@ -170,10 +170,10 @@ fn named<'a>(view: View<'a>, names: &[TokenName]) -> impl Iterator<Item = &'a To
 }
 
 /// What a refused reload said, and what the machine lacks.
-fn config_error(view: View<'_>, deaf: &[String]) -> Option<String> {
+fn config_error(view: View<'_>, problems: &[String]) -> Option<String> {
     let refused = view.state.refused().map(|why| why.to_string());
     let lacks = view.plan.lacks.iter().map(|lack| lack.to_string());
-    let all: Vec<String> = refused.into_iter().chain(lacks).chain(deaf.iter().cloned()).collect();
+    let all: Vec<String> = refused.into_iter().chain(lacks).chain(problems.iter().cloned()).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
 

@@ -2,8 +2,8 @@
 //! no other; and what renewd last wrote to each file, so that it removes nothing else.
 //! Does not: decide what is written where.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ffi::OsStr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ffi::{OsStr, OsString};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,15 +29,20 @@ const BATCH: usize = 512;
 enum Work {
     Write { op: OpId, job: Job },
     Remove { op: OpId, path: TargetPath, digests: Vec<Fingerprint> },
+    /// Removes what a crash left beside these files.
+    Sweep { names: BTreeSet<OsString> },
 }
 
 impl Work {
     /// What is told where the batch did not come to its end.
-    fn broken(&self) -> Event {
+    fn broken(&self) -> Option<Event> {
         let message: Arc<str> = "an internal error, see the log; please report it".into();
         match self {
-            Self::Write { op, job } => Event::DeliverFailed { path: job.path.clone(), op: *op, message },
-            Self::Remove { op, path, .. } => Event::Removed { path: path.clone(), op: *op, failed: Some(message) },
+            Self::Write { op, job } => Some(Event::DeliverFailed { path: job.path.clone(), op: *op, message }),
+            Self::Remove { op, path, .. } => {
+                Some(Event::Removed { path: path.clone(), op: *op, failed: Some(message) })
+            }
+            Self::Sweep { .. } => None,
         }
     }
 }
@@ -100,11 +105,21 @@ impl Unseen {
     }
 }
 
+/// How a file is written.
+pub(super) struct Write {
+    /// One that is exactly so already stays.
+    pub verify: bool,
+    /// The batch for the state that its record goes with; `None` where nothing waits for the state.
+    pub waits_for: Option<u64>,
+}
+
 pub(super) struct Files {
     known: HashMap<TargetPath, Known>,
     /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
     linked: HashMap<TargetPath, PathBuf>,
     lanes: HashMap<PathBuf, Lane>,
+    /// What is written once the state has its batch, in the order of the batches.
+    waiting: VecDeque<(u64, TargetPath, Work)>,
     looks: Looks,
     places: Arc<Places>,
     messages: UnboundedSender<Message>,
@@ -113,7 +128,8 @@ pub(super) struct Files {
 impl Files {
     pub fn new(messages: &Messages) -> Self {
         let (known, linked, lanes) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { known, linked, lanes, looks: Looks::new(messages), places: Arc::default(), messages: messages.clone() }
+        let waiting = VecDeque::new();
+        Self { known, linked, lanes, waiting, looks: Looks::new(messages), places: Arc::default(), messages: messages.clone() }
     }
 
     /// From now on folders are gone to as this plan gives them.
@@ -136,6 +152,27 @@ impl Files {
         restored.collect()
     }
 
+    /// Removes what a crash left beside the files that are or were this config's, in each folder before anything is written
+    /// there: a folder that hangs holds up its own files.
+    pub fn sweep(&mut self, plan: &Plan) {
+        let known: Vec<TargetPath> = self.known.keys().cloned().collect();
+        let mut folders: BTreeMap<PathBuf, BTreeSet<OsString>> = BTreeMap::new();
+        for path in plan.targets.iter().map(|target| &target.path).chain(&known) {
+            if let Some(name) = path.file_name() {
+                let folder = folder_of(&self.linked, path);
+                folders.entry(folder.to_path_buf()).or_default().insert(name.to_owned());
+            }
+        }
+        for (folder, names) in folders {
+            self.lanes.entry(folder).or_default().waiting.push_front(Work::Sweep { names });
+        }
+    }
+
+    /// Whether a folder has something to do still.
+    pub fn is_busy(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
     /// Renders a file and queues its write. The record belongs into the state before the write: then whoever comes after
     /// a crash knows both the old and the new content for ours. `None`: the state tells the same already.
     ///
@@ -148,8 +185,9 @@ impl Files {
         op: OpId,
         spec: FileSpec,
         lines: &[LineAt],
-        verify: bool,
+        how: Write,
     ) -> Result<Option<Record>, Arc<str>> {
+        let Write { verify, waits_for } = how;
         let bytes = rendered(vault, lines)?;
         let digest = Fingerprint::of(bytes.expose());
         let known = self.known.entry(path.clone()).or_default();
@@ -169,8 +207,19 @@ impl Files {
             let digests = known.digests.clone();
             Record::Target(KeptTarget { path: path.clone(), digests, lines: kept.collect() })
         });
-        self.queue(path, Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } }, is_told && verify);
+        let work = Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } };
+        match waits_for.filter(|_| record.is_some()) {
+            Some(batch) => self.waiting.push_back((batch, path.clone(), work)),
+            None => self.queue(path, work, is_told && verify),
+        }
         Ok(record)
+    }
+
+    /// The state has this batch, or does not answer: what waited for it is written.
+    pub fn saved(&mut self, batch: u64) {
+        while let Some((_, path, work)) = self.waiting.pop_front_if(|(waits_for, ..)| *waits_for <= batch) {
+            self.queue(&path, work, false);
+        }
     }
 
     /// The newest content stands in the file: the older ones do not any more.
@@ -213,7 +262,7 @@ impl Files {
             let batch = lane.batch();
             let (folder, places, messages) = (folder.clone(), self.places.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
-                let failures = batch.iter().map(Work::broken).collect();
+                let failures = batch.iter().filter_map(Work::broken).collect();
                 // A fault of ours in one folder must not keep that folder's lane for ever.
                 let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, &places, batch)));
                 let (events, landed) = done.unwrap_or((failures, Vec::new()));
@@ -316,6 +365,11 @@ fn work(folder: &Path, places: &Places, batch: Vec<Work>) -> (Vec<Event>, Vec<(T
                 ops.push(op);
                 jobs.push(job);
             }
+            Work::Sweep { names } => match deliver::sweep(folder, &names) {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!("{}: {swept} leftovers of a crash removed", folder.display()),
+                Err(error) => tracing::debug!("{error}"),
+            },
             Work::Remove { op, path, digests } => {
                 let file = path.file_name().map_or_else(|| path.to_path_buf(), |name| folder.join(name));
                 let removed = deliver::remove(&file, &digests);

@@ -10,6 +10,7 @@ mod held;
 mod history;
 mod hooks;
 mod index;
+mod keeping;
 mod listeners;
 mod looks;
 mod notes;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use keeping::Report;
 use looks::{LookId, Seen};
 pub(crate) use notes::span;
 pub(crate) use offline::status as offline_status;
@@ -61,6 +63,8 @@ pub(super) enum Message {
         asked: Option<LookId>,
     },
     Obtained(Vec<Answered>),
+    /// A batch for the state has ended.
+    Saved(Box<Report>),
     /// The config was read again; `read_at` is from before.
     Loaded {
         number: u64,

@@ -29,6 +29,12 @@ const KEEP_AT_STOP: Duration = Duration::from_secs(10);
 /// where a file system hangs.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// What the state lacks at the end is written within this.
+const SAVE_REST: Duration = Duration::from_secs(5);
+
+/// What a crash left is removed within this, where nothing else is to be done.
+const SWEEP: Duration = Duration::from_secs(2);
+
 /// How far it is, is told so often.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -90,14 +96,14 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
     let mut stop_at = None;
     let mut alarm = clock::Alarm::new()?;
     let mut told_at = clock::now().boot;
-    let mut patience = Patience { quiet, quiet_at: clock::now().boot.plus(quiet), keep_until: None };
+    let mut patience = Patience { quiet, quiet_at: clock::now().boot.plus(quiet), keep_until: None, left_by: None };
     let mut is_complete = true;
     loop {
         runner.work();
-        if runner.finished {
+        let now = clock::now();
+        if runner.finished && (!runner.files.is_busy() || patience.is_swept_by(now.boot)) {
             break;
         }
-        let now = clock::now();
         if now.boot >= told_at {
             let (done, all) = runner.state.progress();
             told(done, all);
@@ -111,6 +117,8 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
             .wake
             .into_iter()
             .chain(stop_at)
+            .chain(runner.saving.wakes_at())
+            .chain(runner.finished.then(|| patience.left_by.unwrap_or(now.boot)))
             .chain(patience.ends(&runner))
             .min()
             .unwrap_or(now.boot.plus(Duration::from_secs(30)));
@@ -139,7 +147,7 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
         }
     }
     drop(forced);
-    runner.save_rest();
+    runner.save_rest(&mut inbox, SAVE_REST).await;
     runner.hooks.end(Duration::from_secs(1)).await;
     let ok = !runner.state.has_failed() && stop_at.is_none() && is_complete;
     // Nobody answers any more: who still waits is told by that.
@@ -157,6 +165,8 @@ struct Patience {
     quiet_at: Boot,
     /// Since a successor could not be kept.
     keep_until: Option<Boot>,
+    /// All is done but what a crash may have left in folders that are not done with.
+    left_by: Option<Boot>,
 }
 
 impl Patience {
@@ -183,6 +193,11 @@ impl Patience {
     fn ends(&self, runner: &Runner) -> Option<Boot> {
         let quiet_at = (!runner.state.is_at_rest()).then_some(self.quiet_at);
         self.keep_until.into_iter().chain(quiet_at).min()
+    }
+
+    /// Leftovers of a crash are swept away in each folder, but one that hangs is not waited for long.
+    fn is_swept_by(&mut self, now: Boot) -> bool {
+        *self.left_by.get_or_insert(now.plus(SWEEP)) <= now
     }
 
     /// Somebody waits for the end.
@@ -212,6 +227,7 @@ pub(super) fn take(runner: &mut Runner, message: Message) {
         Message::Obtained(answered) => {
             answered.into_iter().for_each(|one| runner.obtained(one));
         }
+        Message::Saved(saved) => runner.saved(*saved),
         Message::Looked { seen, .. } => {
             let events = runner.files.seen(seen);
             runner.extend(events);

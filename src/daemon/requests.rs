@@ -36,9 +36,9 @@ pub(super) struct About {
     pub restart_needed: Vec<&'static str>,
 }
 
-/// Takes a request up; true where it asks for a reload. `deaf` says why a socket does
-/// not listen, or a change would be seen late. Those that wait are answered by a task when the engine has answered.
-pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf: &[String], call: Call) -> bool {
+/// Takes a request up; true where it asks for a reload. `problems` says what is wrong beside the tokens: why a socket does not
+/// listen, why a change would be seen late, why the state cannot be written. Those that wait are answered by a task when the engine has answered.
+pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, problems: &[String], call: Call) -> bool {
     let Call { request, is_owner, answer } = call;
     let unknown = unknown_name(runner, &request);
     if !is_owner && !matches!(request, Request::About | Request::Status { .. } | Request::Wait { .. }) {
@@ -57,7 +57,7 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, deaf
         }
         Request::Status { names } => {
             let names: Vec<TokenName> = parsed(&names).into_iter().collect();
-            tell(answer, Gathered::of(runner.view(), Some(about), deaf, &names, is_owner));
+            tell(answer, Gathered::of(runner.view(), Some(about), problems, &names, is_owner));
             false
         }
         Request::Rotate { names, force } => {

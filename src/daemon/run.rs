@@ -39,6 +39,8 @@ use crate::process::threads;
 const LONGEST_SLEEP: Duration = Duration::from_millis(29_500);
 /// After SIGTERM, a write under way may take this long.
 const STOP: Duration = Duration::from_millis(1500);
+/// What the state lacks still is written within this.
+const STOP_SAVING: Duration = Duration::from_secs(2);
 /// Hooks under way are ended within this.
 const STOP_HOOKS: Duration = Duration::from_millis(400);
 /// What a reload changed is on disk within this, or the reload is over all the same.
@@ -225,7 +227,7 @@ impl Daemon {
 
     async fn end(&mut self) -> ExitCode {
         notes::left(&self.runner.state);
-        self.runner.save_rest();
+        self.runner.save_rest(&mut self.inbox, STOP_SAVING).await;
         tokio::join!(self.runner.hooks.end(STOP_HOOKS), self.listeners.end(STOP_ANSWERS));
         tracing::info!("stopped; the tokens stay in their files");
         ExitCode::SUCCESS
@@ -315,9 +317,9 @@ impl Daemon {
     }
 
     fn call(&mut self, call: Call) {
-        let mut deaf = [self.listeners.problems(), self.watcher.troubles()].concat();
-        deaf.extend(self.reload.trouble());
-        if requests::take(&mut self.runner, &mut self.reload, &self.about, &deaf, call) {
+        let mut problems = [self.listeners.problems(), self.watcher.troubles()].concat();
+        problems.extend(self.reload.trouble().into_iter().chain(self.runner.saving.trouble()));
+        if requests::take(&mut self.runner, &mut self.reload, &self.about, &problems, call) {
             // Not while a file is half written.
             self.watcher.ask();
         }
@@ -399,6 +401,7 @@ impl Daemon {
     fn next_wake(&self, now: Now) -> Boot {
         let mut wake = now.boot.plus(LONGEST_SLEEP);
         wake = self.runner.wake.map_or(wake, |at| at.min(wake));
+        wake = self.runner.saving.wakes_at().into_iter().fold(wake, Boot::min);
         wake = self.held.next().into_iter().fold(wake, Boot::min);
         if self.stop_at.is_none() {
             wake = wake.min(self.looked.plus(LONGEST_SLEEP));

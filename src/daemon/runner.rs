@@ -3,6 +3,7 @@
 //! Does not: decide, or wait for anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::document::View;
-use super::files::Files;
+use super::files::{Files, Write};
 use super::history::History;
 use super::hooks::{Hooks, Run};
 use super::index::Index;
@@ -102,14 +103,23 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub fn new(state: State, plan: Arc<Plan>, vault: Vault, files: Files, store: Store, messages: &Messages) -> Self {
+    /// # Errors
+    /// The system gives no thread for the state.
+    pub fn new(
+        state: State,
+        plan: Arc<Plan>,
+        vault: Vault,
+        files: Files,
+        store: Store,
+        messages: &Messages,
+    ) -> io::Result<Self> {
         let mut runner = Self {
             state,
             plan: plan.clone(),
             vault,
             files,
             hooks: Hooks::new(messages),
-            saving: Saving::new(store),
+            saving: Saving::new(store, messages)?,
             not_granted: BTreeMap::new(),
             messages: messages.clone(),
             network: Arc::new(Network::new(|| clock::now().wall)),
@@ -128,7 +138,7 @@ impl Runner {
             owed_hooks: BTreeSet::new(),
         };
         runner.set_plan(plan);
-        runner
+        Ok(runner)
     }
 
     /// From now on names mean what they mean in this plan.
@@ -223,8 +233,7 @@ impl Runner {
                 }
             }
             self.obtain();
-            let saved = self.saving.save(&self.vault);
-            self.queue.extend(saved);
+            self.save();
             self.files.start();
             if self.queue.is_empty() {
                 return;
@@ -239,7 +248,7 @@ impl Runner {
                 if self.is_passing {
                     self.saving.push(Record::Owed(token.name.clone()));
                 }
-                self.saving.push_token(token);
+                self.saving.push_token(token, &self.vault);
             }
             Action::KeepSpell { .. } if self.is_passing => {}
             Action::KeepSpell { name, spell } => self.saving.push(match spell {
@@ -261,7 +270,8 @@ impl Runner {
                 self.vault.discard(&name, generation);
             }
             Action::Deliver { path, op, spec, lines, verify } => {
-                match self.files.write(&self.vault, &path, op, spec, &lines, verify) {
+                let waits_for = self.saving.number();
+                match self.files.write(&self.vault, &path, op, spec, &lines, Write { verify, waits_for }) {
                     Ok(record) => record.into_iter().for_each(|record| self.saving.push(record)),
                     Err(message) => self.queue.push_back(Event::DeliverFailed { path, op, message }),
                 }
@@ -373,11 +383,6 @@ impl Runner {
             // The daemon is gone: nobody waits for the answer.
             let _ = messages.send(Message::Obtained(vec![Answered { name, generation, parents, result }]));
         });
-    }
-
-    /// The last chance of what the state lacks still.
-    pub fn save_rest(&mut self) {
-        self.saving.save_rest(&self.vault);
     }
 
     /// What is known of a file's content follows what became of it: a removal takes all of it along.

@@ -1,175 +1,338 @@
-//! Owns: the way of records into the state: one write a round, and what a state that could not be written lacks still.
+//! Owns: the way of records into the state: a batch at a time on a thread of its own, what is asked for meanwhile is the next one; and
+//! what may go on without it where the file system of the state does not answer.
 //! Does not: decide what is kept, or when a token may be used.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use super::keeping::{Batch, Keeper, Report, newest_of_each, successors};
+use super::runner::ToObtain;
 use super::vault::{Stored, Vault};
+use super::{Message, Messages};
 use crate::core::engine::{Event, Persist};
 use crate::core::settings::TokenName;
-use crate::core::time::Boot;
-use crate::host::clock;
-use crate::host::store::{KeptRefresh, KeptToken, Record, Store, StoreError};
+use crate::core::time::{Boot, Now, Wall};
+use crate::host::store::{KeptRefresh, KeptToken, Record, Store};
+use crate::process::threads;
 
 /// A state that could not be written is tried again in the first round after this.
 const SAVE_AGAIN: Duration = Duration::from_secs(10);
-
 /// So often it is looked whether the log still is where the next start finds it.
 const LOOK: Duration = Duration::from_secs(30);
+/// What is better in the state before a file is written, but need not be, waits for it so long.
+const SLOW: Duration = Duration::from_millis(50);
+/// What must be in the state first is told to wait after this.
+const HANGS: Duration = Duration::from_secs(5);
+/// While the state hangs, no more records are kept in memory than twice what they tell, and so many.
+const WAITING: usize = 1024;
 
-/// Room that is kept for the answer of each exchange that spends: so much at least, and so many times the last answer. On a
-/// small disk that has not that much, the second will do.
-const ROOMS: [(usize, usize); 2] = [(64 << 10, 4), (16 << 10, 2)];
+/// Exchanges that wait until the state says that they are begun.
+#[derive(Default)]
+pub(super) struct Beginning {
+    /// With when each refresh token was sent first, where that was before.
+    pub ones: Vec<(ToObtain, Option<Wall>)>,
+    pub begun: Vec<KeptRefresh>,
+    /// Their tokens, and the bytes of the last answer of each.
+    pub flights: Vec<(TokenName, usize)>,
+}
+
+impl Beginning {
+    fn add(&mut self, other: Self) {
+        self.ones.extend(other.ones);
+        self.begun.extend(other.begun);
+        self.flights.extend(other.flights);
+    }
+}
+
+/// What follows where a batch takes long.
+#[derive(Default)]
+pub(super) struct Late {
+    pub events: Vec<Event>,
+    /// What is written after it need not wait for it any more.
+    pub releases: bool,
+    /// What is not sent, and why.
+    pub refused: Beginning,
+    pub why: Option<Arc<str>>,
+}
+
+/// What follows from a batch's end.
+pub(super) struct Outcome {
+    pub number: u64,
+    pub events: Vec<Event>,
+    /// What may be sent now.
+    pub send: Option<Beginning>,
+    /// What may not, and why.
+    pub refused: Option<(Beginning, Arc<str>)>,
+    /// What the state tells to be begun, and was given up meanwhile.
+    pub given_up: Vec<TokenName>,
+}
+
+struct UnderWay {
+    number: u64,
+    since: Now,
+    /// Those who wait for its end.
+    tokens: Vec<Persist>,
+    beginning: Beginning,
+    /// Tokens whose exchange was given up while this was written.
+    given_up: Vec<TokenName>,
+    /// Of what it holds this would be lost.
+    successors: Vec<TokenName>,
+    is_slow: bool,
+    is_told: bool,
+}
+
+/// What the thread of the state does.
+enum Job {
+    Write(Batch),
+    Look,
+}
 
 pub(super) struct Saving {
-    store: Store,
-    records: Vec<Record>,
+    jobs: mpsc::Sender<Job>,
+    is_looking: Arc<AtomicBool>,
+    under_way: Option<UnderWay>,
+    /// The next batch, and what waits for it.
+    next: Batch,
     tokens: Vec<Persist>,
-    /// One of the records must be durable.
-    sync: bool,
-    /// What a state that could not be written lacks, when it is tried again, and why it lacks it.
-    unsaved: Vec<Record>,
-    save_again: Boot,
-    trouble: Option<Arc<str>>,
+    /// The same, where they were told that the state hangs.
+    told: Vec<Persist>,
+    /// More records than these are looked through for what is outdated.
+    most: usize,
+    beginning: Beginning,
+    number: u64,
+    /// What could not be written is tried again then.
+    save_again: Option<Boot>,
     look_again: Boot,
-    /// The room that is kept for what is being spent.
-    flights: BTreeMap<TokenName, u64>,
+    trouble: Option<Arc<str>>,
+    unkept: Vec<TokenName>,
 }
 
 impl Saving {
-    pub fn new(store: Store) -> Self {
-        Self {
-            store,
-            records: Vec::new(),
+    /// Starts the thread of the state.
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub fn new(store: Store, messages: &Messages) -> io::Result<Self> {
+        let (jobs, to_do) = mpsc::channel();
+        let is_looking = Arc::default();
+        keep(Keeper::new(store), to_do, messages, &is_looking).map_err(threads::explained)?;
+        Ok(Self {
+            jobs,
+            is_looking,
+            under_way: None,
+            next: Batch::default(),
             tokens: Vec::new(),
-            sync: false,
-            unsaved: Vec::new(),
-            save_again: Boot(0),
-            trouble: None,
+            told: Vec::new(),
+            most: WAITING,
+            beginning: Beginning::default(),
+            number: 1,
+            save_again: None,
             look_again: Boot(0),
-            flights: BTreeMap::new(),
-        }
+            trouble: None,
+            unkept: Vec::new(),
+        })
     }
 
     pub fn push(&mut self, record: Record) {
-        self.records.push(record);
+        self.next.records.push(record);
     }
 
     /// A successor that came without a token: what it was made from is spent.
     pub fn push_successor(&mut self, kept: KeptRefresh) {
-        self.records.push(Record::Refresh(kept));
-        self.sync = true;
+        self.push(Record::Refresh(kept));
+        self.next.sync = true;
     }
 
-    /// Makes durable that exchanges are begun, and room for their answers, before anything is sent: where that fails, nothing is
-    /// to be spent. `flights` are their tokens, and the bytes of the last answer of each.
-    pub fn begin(&mut self, begun: &[KeptRefresh], flights: &[(TokenName, usize)]) -> Result<(), StoreError> {
-        if flights.is_empty() {
-            return Ok(());
+    pub fn push_token(&mut self, token: Persist, vault: &Vault) {
+        let Some(stored) = vault.get(&token.name, token.generation) else { return };
+        let Stored { token: bytes, refresh_token, scope, .. } = stored;
+        self.push(Record::Token(KeptToken {
+            name: token.name.clone(),
+            generation: token.generation,
+            made_from: token.made_from,
+            issued_at: token.issued.issued_at,
+            expires_at: token.issued.expires_at,
+            obtained_at: token.obtained_at,
+            token: bytes.clone(),
+            refresh_token: refresh_token.clone(),
+            scope: scope.clone(),
+        }));
+        if refresh_token.is_some() {
+            self.push(Record::RefreshGone(token.name.clone()));
         }
-        let mut records = self.unsaved.clone();
-        records.extend(begun.iter().cloned().map(Record::Refresh));
-        let mut failed = None;
-        for (least, times) in ROOMS {
-            let mut all = self.flights.clone();
-            all.extend(flights.iter().map(|(name, last)| (name.clone(), (times * last).max(least) as u64)));
-            match self.store.begin(&records, all.values().sum()) {
-                Ok(()) => {
-                    self.flights = all;
-                    self.unsaved.clear();
-                    return Ok(());
-                }
-                Err(error) if error.is_full() => failed = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Nothing is to be kept any more of an exchange of this token.
-    pub fn landed(&mut self, name: &TokenName) {
-        if self.flights.remove(name).is_some() {
-            self.store.keep_room(self.flights.values().sum());
-        }
-    }
-
-    pub fn push_token(&mut self, token: Persist) {
+        self.next.sync |= token.sync;
+        self.told.retain(|other| other.name != token.name);
         self.tokens.push(token);
     }
 
-    /// One write for everything that is to be in the state, what it lacks since an earlier one failed included. What
-    /// became of each token is the answer.
-    pub fn save(&mut self, vault: &Vault) -> Vec<Event> {
-        let fresh = std::mem::take(&mut self.records);
-        let tokens = std::mem::take(&mut self.tokens);
-        let is_idle = fresh.is_empty() && tokens.is_empty();
-        if is_idle && (self.unsaved.is_empty() || clock::now().boot < self.save_again) {
-            self.look();
-            return Vec::new();
-        }
-        let mut records = std::mem::take(&mut self.unsaved);
-        records.extend(fresh);
-        let sync = std::mem::take(&mut self.sync) || tokens.iter().any(|token| token.sync);
-        tokens.iter().for_each(|token| keep(token, vault, &mut records));
-        let failed = self.store.append(&records, sync).err();
-        if let (Some(error), true) = (&failed, tokens.is_empty() && !is_idle) {
-            tracing::warn!("{error}; tokens in use are not affected");
-        }
-        let mut kept = BTreeSet::new();
-        if failed.as_ref().is_some_and(|error| !matches!(error, StoreError::TooLong { .. })) {
-            self.unsaved = newest_of_each(records);
-            self.save_again = clock::now().boot.plus(SAVE_AGAIN);
-            // There may be room for what is lost otherwise, and for no more.
-            if sync && self.save_vital() {
-                kept.extend(tokens.iter().filter(|token| token.sync).map(|token| token.name.clone()));
-            }
-        } else {
-            kept.extend(tokens.iter().map(|token| token.name.clone()));
-        }
-        kept.iter().for_each(|name| self.landed(name));
-        self.trouble = failed.map(|error| error.to_string().into());
-        let answer = |Persist { name, generation, .. }| match &self.trouble {
-            Some(message) if !kept.contains(&name) => {
-                Event::PersistFailed { name, generation, message: message.clone() }
-            }
-            _ => Event::Persisted { name, generation },
-        };
-        tokens.into_iter().map(answer).collect()
+    /// Nothing is to be kept free any more for an exchange of this token.
+    pub fn landed(&mut self, name: &TokenName) {
+        self.next.landed.push(name.clone());
     }
 
-    /// Keeps what nobody can give once more, alone; whether that could be done.
-    fn save_vital(&mut self) -> bool {
-        let (vital, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unsaved).into_iter().partition(is_vital);
-        // Where all of it is, it was tried just now.
-        let kept = !rest.is_empty() && self.store.append(&vital, true).is_ok();
-        self.unsaved = rest;
-        if !kept {
-            self.unsaved.splice(0..0, vital);
-        }
-        kept
+    /// Exchanges that are to be told in the state before they are sent.
+    pub fn begin(&mut self, beginning: Beginning) {
+        self.beginning.add(beginning);
     }
 
-    fn look(&mut self) {
-        let now = clock::now().boot;
-        if now < self.look_again {
-            return;
-        }
-        self.look_again = now.plus(LOOK);
-        let trouble: Option<Arc<str>> = self.store.look().err().map(|error| error.to_string().into());
-        if let Some(error) = trouble.as_ref().filter(|error| self.trouble.as_ref() != Some(error)) {
-            tracing::warn!("{error}; tokens in use are not affected");
-        }
-        self.trouble = trouble;
+    /// The batch that what is pushed now goes with; `None` where nothing waits for the state.
+    pub fn number(&self) -> Option<u64> {
+        let is_slow = self.under_way.as_ref().is_some_and(|batch| batch.is_slow);
+        (!is_slow).then_some(self.number)
     }
 
-    /// The last chance of what the state lacks still. What is lost with this process is said.
-    pub fn save_rest(&mut self, vault: &Vault) {
-        self.save_again = Boot(0);
-        // Nobody is there any more for the answers.
-        self.save(vault);
-        let why = self.trouble.as_deref().unwrap_or_default();
-        for name in self.unsaved.iter().filter_map(successor_of) {
+    /// What is wrong with the state, for the status.
+    pub fn trouble(&self) -> Option<String> {
+        let hangs = self.under_way.as_ref().filter(|batch| batch.is_told).map(no_answer);
+        hangs.or(self.trouble.clone()).map(|why| why.to_string())
+    }
+
+    /// When something changes although nobody is heard of.
+    pub fn wakes_at(&self) -> Option<Boot> {
+        let batch = self.under_way.as_ref()?;
+        match (batch.is_slow, batch.is_told) {
+            (false, _) => Some(batch.since.boot.plus(SLOW)),
+            (true, false) => Some(batch.since.boot.plus(HANGS)),
+            (true, true) => None,
+        }
+    }
+
+    /// Starts the next batch where there is something to do and none is under way. What follows at once is the answer, and
+    /// whether what waits for the state before it is written need not wait any more.
+    pub fn start(&mut self, now: Now) -> Late {
+        if self.under_way.is_some() {
+            return self.late(now);
+        }
+        let waits = !self.next.is_empty() || !self.beginning.flights.is_empty();
+        if waits || self.save_again.is_some_and(|at| now.boot >= at) {
+            self.write(now);
+        } else if now.boot >= self.look_again {
+            self.look(now);
+        }
+        Late::default()
+    }
+
+    /// Nobody is told how it went: where it hangs, the next batch does.
+    fn look(&mut self, now: Now) {
+        self.look_again = now.boot.plus(LOOK);
+        if !self.is_looking.swap(true, Ordering::AcqRel) {
+            // It ends with this.
+            let _ = self.jobs.send(Job::Look);
+        }
+    }
+
+    fn write(&mut self, now: Now) {
+        self.look_again = now.boot.plus(LOOK);
+        let mut batch = std::mem::take(&mut self.next);
+        let mut tokens = std::mem::take(&mut self.told);
+        tokens.append(&mut self.tokens);
+        let beginning = std::mem::take(&mut self.beginning);
+        (self.most, self.save_again) = (WAITING, None);
+        batch.tokens = tokens.iter().map(|token| (token.name.clone(), token.sync)).collect();
+        batch.begun.clone_from(&beginning.begun);
+        batch.flights.clone_from(&beginning.flights);
+        self.under_way = Some(UnderWay {
+            number: self.number,
+            since: now,
+            tokens,
+            beginning,
+            given_up: Vec::new(),
+            successors: successors(&batch.records),
+            is_slow: false,
+            is_told: false,
+        });
+        self.number += 1;
+        // It ends with this.
+        let _ = self.jobs.send(Job::Write(batch));
+    }
+
+    /// What a batch that takes long holds up no longer.
+    fn late(&mut self, now: Now) -> Late {
+        let mut late = Late::default();
+        let Some(batch) = &mut self.under_way else { return late };
+        if now.boot < batch.since.boot.plus(SLOW) {
+            return late;
+        }
+        late.releases = !std::mem::replace(&mut batch.is_slow, true);
+        // After a restart these would only be obtained again.
+        let free = batch.tokens.extract_if(.., |token| !token.sync);
+        late.events.extend(free.chain(self.tokens.extract_if(.., |token| !token.sync)).map(|token| persisted(&token)));
+        if now.boot < batch.since.boot.plus(HANGS) {
+            return late;
+        }
+        let message: Arc<str> = no_answer(batch);
+        if !std::mem::replace(&mut batch.is_told, true) {
+            tracing::error!(
+                "{message}: does the file system of its folder hang? What need not be kept first is delivered all the same; no \
+                 refresh token is sent before the state answers"
+            );
+            late.events.extend(batch.tokens.iter().map(|token| failed(token, &message)));
+            batch.given_up.extend(batch.beginning.begun.iter().map(|kept| kept.name.clone()));
+            late.refused.add(std::mem::take(&mut batch.beginning));
+        }
+        late.refused.add(std::mem::take(&mut self.beginning));
+        // These go with the next batch all the same: the token is delivered as soon as the state answers.
+        late.events.extend(self.tokens.iter().map(|token| failed(token, &message)));
+        self.told.append(&mut self.tokens);
+        late.why = Some(message);
+        if self.next.records.len() > self.most {
+            self.next.records = newest_of_each(std::mem::take(&mut self.next.records));
+            self.most = WAITING.max(2 * self.next.records.len());
+        }
+        late
+    }
+
+    /// A batch has ended: tells what follows.
+    pub fn done(&mut self, report: Report, now: Now) -> Outcome {
+        let Report { kept, failed: why, may_send, owes, unkept } = report;
+        self.save_again = owes.then(|| now.boot.plus(SAVE_AGAIN));
+        (self.trouble, self.unkept) = (why, unkept);
+        let mut outcome = Outcome { number: 0, events: Vec::new(), send: None, refused: None, given_up: Vec::new() };
+        let Some(batch) = self.under_way.take() else { return outcome };
+        if batch.is_told {
+            let took = now.boot.since(batch.since.boot);
+            tracing::info!("the state answers again, after {}", humantime::format_duration(Duration::from_secs(took.as_secs())));
+        }
+        outcome.number = batch.number;
+        outcome.given_up = batch.given_up;
+        outcome.events.extend(batch.tokens.iter().map(|token| match &self.trouble {
+            Some(message) if !kept.contains(&token.name) => failed(token, message),
+            _ => persisted(token),
+        }));
+        match may_send {
+            Ok(()) => outcome.send = Some(batch.beginning),
+            Err(why) => outcome.refused = Some((batch.beginning, why)),
+        }
+        outcome
+    }
+
+    /// From now on nothing is sent any more, and what could not be written is tried at once.
+    pub fn end(&mut self) -> Beginning {
+        self.save_again = self.save_again.map(|_| Boot(0));
+        let mut refused = std::mem::take(&mut self.beginning);
+        if let Some(batch) = &mut self.under_way {
+            batch.given_up.extend(batch.beginning.begun.iter().map(|kept| kept.name.clone()));
+            refused.add(std::mem::take(&mut batch.beginning));
+        }
+        refused
+    }
+
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Says what is lost with this process.
+    pub fn tell_lost(&self) {
+        let hangs = self.under_way.as_ref().map(no_answer);
+        let why = hangs.as_deref().or(self.trouble.as_deref()).unwrap_or("the state could not be written");
+        let under_way = self.under_way.iter().flat_map(|batch| &batch.successors);
+        let waiting = successors(&self.next.records);
+        let lost: BTreeSet<&TokenName> = under_way.chain(&self.unkept).chain(&waiting).collect();
+        for name in lost {
             tracing::error!(
                 token = %name,
                 "token {name}: the refresh token that its issuer gave last could not be kept, and is lost as this ends: {why}. If \
@@ -179,43 +342,42 @@ impl Saving {
     }
 }
 
-/// Records of refresh tokens.
-fn is_vital(record: &Record) -> bool {
-    matches!(record, Record::Refresh(_) | Record::RefreshGone(_)) || successor_of(record).is_some()
+/// Starts the thread that has the state. It ends when nobody can give it anything to do any more.
+fn keep(
+    mut keeper: Keeper,
+    to_do: mpsc::Receiver<Job>,
+    messages: &Messages,
+    is_looking: &Arc<AtomicBool>,
+) -> io::Result<()> {
+    let (messages, is_looking) = (messages.clone(), is_looking.clone());
+    let work = move || {
+        for job in to_do {
+            match job {
+                Job::Look => {
+                    keeper.look();
+                    is_looking.store(false, Ordering::Release);
+                }
+                Job::Write(batch) => {
+                    // A fault of ours must not leave who waits for it waiting for ever.
+                    let report = std::panic::catch_unwind(AssertUnwindSafe(|| keeper.carry_out(batch)));
+                    let report = report.unwrap_or_else(|_| Report::broken());
+                    // The daemon is gone: nobody waits for the answer.
+                    let _ = messages.send(Message::Saved(Box::new(report)));
+                }
+            }
+        }
+    };
+    std::thread::Builder::new().name("renewd-state".into()).spawn(work).map(drop)
 }
 
-fn successor_of(record: &Record) -> Option<&TokenName> {
-    match record {
-        Record::Token(kept) => kept.refresh_token.as_ref().map(|_| &kept.name),
-        Record::Refresh(kept) => kept.next.as_ref().map(|_| &kept.name),
-        _ => None,
-    }
+fn no_answer(batch: &UnderWay) -> Arc<str> {
+    format!("the state has not answered since {}", batch.since.wall.rfc3339()).into()
 }
 
-fn keep(token: &Persist, vault: &Vault, records: &mut Vec<Record>) {
-    let Some(stored) = vault.get(&token.name, token.generation) else { return };
-    let Stored { token: bytes, refresh_token, scope, .. } = stored;
-    records.push(Record::Token(KeptToken {
-        name: token.name.clone(),
-        generation: token.generation,
-        made_from: token.made_from,
-        issued_at: token.issued.issued_at,
-        expires_at: token.issued.expires_at,
-        obtained_at: token.obtained_at,
-        token: bytes.clone(),
-        refresh_token: refresh_token.clone(),
-        scope: scope.clone(),
-    }));
-    if refresh_token.is_some() {
-        records.push(Record::RefreshGone(token.name.clone()));
-    }
+fn persisted(token: &Persist) -> Event {
+    Event::Persisted { name: token.name.clone(), generation: token.generation }
 }
 
-/// The last record of each subject, in their order.
-fn newest_of_each(mut records: Vec<Record>) -> Vec<Record> {
-    let mut seen = HashSet::new();
-    records.reverse();
-    records.retain(|record| seen.insert(record.subject()));
-    records.reverse();
-    records
+fn failed(token: &Persist, message: &Arc<str>) -> Event {
+    Event::PersistFailed { name: token.name.clone(), generation: token.generation, message: message.clone() }
 }

@@ -4,7 +4,12 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::Message;
 use super::runner::{Runner, ToObtain};
+use super::keeping::Report;
+use super::saving::{Beginning, Late, Outcome};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, Event, Reason};
 use crate::core::settings::{Fingerprint, TokenName};
@@ -26,22 +31,74 @@ impl Runner {
         others.into_iter().for_each(|one| self.wait_for(one, None));
         let spending = self.refuse_spent(spending);
         let now = clock::now().wall;
-        let sending: Vec<Option<Fingerprint>> = spending.iter().map(|one| self.about_to_send(&one.name)).collect();
-        let begun = spending.iter().zip(&sending);
-        let begun: Vec<KeptRefresh> =
-            begun.filter_map(|(one, token)| self.vault.to_begin(&one.name, (*token)?, now)).collect();
-        let flights = spending.iter().map(|one| (one.name.clone(), self.vault.answer_len(&one.name)));
-        let flights: Vec<_> = flights.collect();
-        if let Err(error) = self.saving.begin(&begun, &flights) {
-            let message = format!("its refresh token is not sent, since the successor could not be kept: {error}");
-            let failed = spending.iter().map(|one| not_sent(one, Reason::Delivery, &message));
-            self.extend(failed.collect());
-            return;
+        let mut beginning = Beginning::default();
+        for one in spending {
+            let token = self.about_to_send(&one.name);
+            beginning.flights.push((one.name.clone(), self.vault.answer_len(&one.name)));
+            beginning.begun.extend(token.and_then(|token| self.vault.to_begin(&one.name, token, now)));
+            let first_sent = token.and_then(|token| self.vault.first_sent(&one.name, token));
+            beginning.ones.push((one, first_sent));
         }
-        let first = |(one, token): (&ToObtain, &Option<Fingerprint>)| self.vault.first_sent(&one.name, (*token)?);
-        let first_sent: Vec<_> = spending.iter().zip(&sending).map(first).collect();
-        begun.into_iter().for_each(|kept| self.vault.restore_refresh(kept));
-        spending.into_iter().zip(first_sent).for_each(|(one, first_sent)| self.wait_for(one, first_sent));
+        self.saving.begin(beginning);
+    }
+
+    /// Writes what is to be in the state, as far as it answers.
+    pub(super) fn save(&mut self) {
+        let Late { events, releases, refused, why } = self.saving.start(clock::now());
+        self.extend(events);
+        if releases {
+            self.files.saved(u64::MAX);
+        }
+        if let Some(why) = why {
+            self.refuse(&refused, &why);
+        }
+    }
+
+    /// A batch for the state has ended.
+    pub(super) fn saved(&mut self, report: Report) {
+        let Outcome { number, events, send, refused, given_up } = self.saving.done(report, clock::now());
+        self.files.saved(number);
+        self.extend(events);
+        given_up.iter().for_each(|name| self.take_back(name));
+        if let Some(Beginning { ones, begun, .. }) = send {
+            begun.into_iter().for_each(|kept| self.vault.restore_refresh(kept));
+            ones.into_iter().for_each(|(one, first_sent)| self.wait_for(one, first_sent));
+        }
+        if let Some((refused, why)) = refused {
+            self.refuse(&refused, &why);
+        }
+    }
+
+    fn refuse(&mut self, refused: &Beginning, why: &str) {
+        let message = format!("its refresh token is not sent, since the successor could not be kept: {why}");
+        let failed = refused.ones.iter().map(|(one, _)| not_sent(one, Reason::Delivery, &message));
+        self.extend(failed.collect());
+    }
+
+    /// The state says that an exchange is begun which was given up: it is to say again what is so.
+    fn take_back(&mut self, name: &TokenName) {
+        let record = self.vault.refresh_record(name);
+        self.saving.push(record);
+        self.saving.landed(name);
+    }
+
+    /// The last chance of what the state lacks still, within `most`. What is lost with this process is said.
+    pub(super) async fn save_rest(&mut self, inbox: &mut UnboundedReceiver<Message>, most: Duration) {
+        drop(self.saving.end());
+        let end = tokio::time::Instant::now() + most;
+        loop {
+            self.save();
+            if !self.saving.is_under_way() {
+                break;
+            }
+            match tokio::time::timeout_at(end, inbox.recv()).await {
+                Ok(Some(Message::Saved(saved))) => self.saved(*saved),
+                // Nobody is there any more for what else is told.
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.saving.tell_lost();
     }
 
     /// Leaves out what would send a refresh token that is known to be spent: an issuer takes the second sending for a thief's.
@@ -67,7 +124,7 @@ impl Runner {
         let kept = KeptRefresh { name: name.clone(), next: Some(next), begun: false, sent: None, doubt };
         self.vault.restore_refresh(kept.clone());
         self.saving.push_successor(kept);
-        // It has the room still: nothing is written before it.
+        // It is written into that room first.
         self.saving.landed(name);
     }
 

@@ -1,9 +1,8 @@
-//! Owns: from a plan to a runner: the state opened under its lock, what it keeps taken over, leftovers swept.
+//! Owns: from a plan to a runner: the state opened under its lock, what it keeps taken over.
 //! Does not: decide what of it is still good; the engine does.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Messages;
@@ -12,9 +11,8 @@ use super::runner::Runner;
 use super::vault::{Stored, Vault};
 use crate::core::engine::{Issued, Mode, Restored, State};
 use crate::core::plan::default_state_dir;
-use crate::core::settings::{Fingerprint, Plan, TargetPath, TokenName};
+use crate::core::settings::{Fingerprint, Plan, TokenName};
 use crate::host::clock;
-use crate::host::deliver;
 use crate::host::load;
 use crate::host::store::{Kept, Store, StoreError, Worker, twins};
 use crate::source;
@@ -43,16 +41,16 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
         kept.owed_hooks.clear();
     }
     let owed_hooks = kept.owed_hooks.clone();
-    let Remembered { state, vault, files, made_from, known } = remember(kept, mode, messages);
-    if worker != Worker::Passing {
-        twin_words(&plan).iter().for_each(|words| tracing::warn!("{words}"));
-        sweep(&plan, &known);
-    }
+    let Remembered { state, vault, files, made_from } = remember(kept, mode, messages);
     let told = told_before(&plan, &vault, &made_from);
-    let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages);
+    let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages)?;
     runner.not_granted = told;
     runner.is_passing = worker == Worker::Passing;
     runner.owed_hooks = owed_hooks;
+    if worker != Worker::Passing {
+        twin_words(&runner.plan).iter().for_each(|words| tracing::warn!("{words}"));
+        runner.files.sweep(&runner.plan);
+    }
     Ok(runner)
 }
 
@@ -72,7 +70,6 @@ pub(super) struct Remembered {
     pub vault: Vault,
     pub files: Files,
     made_from: BTreeMap<TokenName, Fingerprint>,
-    known: Vec<TargetPath>,
 }
 
 pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembered {
@@ -101,13 +98,12 @@ pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembere
         };
         vault.restore(token.name, token.generation, stored);
     }
-    let known = kept.targets.keys().cloned().collect();
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
     let now = clock::now();
     let mut state = State::new(mode, kept.seed, restored, targets, now);
     state.restore_spells(kept.spells, now);
-    Remembered { state, vault, files, made_from, known }
+    Remembered { state, vault, files, made_from }
 }
 
 /// Scopes that an earlier run has said to be missing: of tokens that were made from the settings of now.
@@ -122,22 +118,4 @@ fn told_before(
         (token.name.clone(), source::not_granted(&token.source, scope))
     });
     missing.filter(|(_, missing)| !missing.is_empty()).collect()
-}
-
-/// Removes what a crash left beside the files that are or were this config's.
-fn sweep(plan: &Plan, known: &[TargetPath]) {
-    let mut folders: BTreeMap<&Path, BTreeSet<OsString>> = BTreeMap::new();
-    let of_plan = plan.targets.iter().map(|target| &target.path);
-    for path in of_plan.chain(known) {
-        if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
-            folders.entry(folder).or_default().insert(name.to_owned());
-        }
-    }
-    for (folder, names) in folders {
-        match deliver::sweep(folder, &names) {
-            Ok(0) => {}
-            Ok(swept) => tracing::info!("{}: {swept} leftovers of a crash removed", folder.display()),
-            Err(error) => tracing::debug!("{error}"),
-        }
-    }
 }

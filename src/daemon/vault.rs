@@ -62,6 +62,14 @@ impl Vault {
         self.refreshes.insert(kept.name.clone(), kept);
     }
 
+    /// What the state is to say of what this token is obtained with next, beside the token itself.
+    pub fn refresh_record(&self, name: &TokenName) -> Record {
+        match self.refreshes.get(name) {
+            Some(kept) => Record::Refresh(kept.clone()),
+            None => Record::RefreshGone(name.clone()),
+        }
+    }
+
     /// An exchange was begun in an earlier run, and how it ended is not known.
     pub fn is_unsettled(&self, name: &TokenName) -> bool {
         self.refreshes.get(name).is_some_and(|kept| kept.begun)

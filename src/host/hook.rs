@@ -67,10 +67,10 @@ pub async fn run(
     stop: watch::Receiver<bool>,
 ) -> Result<(), HookError> {
     match &plan.action {
-        HookAction::Signal { pid_file, signal } => signal::send(pid_file, *signal, label),
+        HookAction::Signal { pid_file, signal } => signal::send(pid_file, *signal, label, plan.timeout).await,
         HookAction::Command(argv) => {
             let program = argv.first().cloned().unwrap_or_default();
-            let mut running = match Running::start(command(argv, vars, scrub)) {
+            let mut running = match Running::start(command(argv, vars, scrub), plan.timeout).await {
                 Ok(running) => running,
                 Err(error) => return Err(not_started(error, label.to_owned(), program)),
             };

@@ -38,17 +38,21 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it in a process group of its own, without standard input; what it prints comes through pipes.
+    /// Starts it in a process group of its own, without standard input; what it prints comes through pipes. Its file is read
+    /// meanwhile, which is waited for on a thread, within `limit`: one that comes later is killed.
     ///
     /// # Errors
     /// It cannot be started: see exec(3).
-    pub fn start(mut command: Command) -> io::Result<Self> {
+    pub async fn start(mut command: Command, limit: Duration) -> io::Result<Self> {
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(threads::explained)?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
-        Ok(Self { child, group: Group::of(pid) })
+        let started = move || {
+            let child = command.spawn().map_err(threads::explained)?;
+            let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+            let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
+            Ok(Self { child, group: Group::of(pid) })
+        };
+        threads::within(limit, started).await
     }
 
     /// What it prints: to be read while it is attended.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// Threads that are there from the start. More are started while all of these are busy, as far as the system gives them.
-const KEPT: usize = 6;
+const KEPT: usize = 4;
 /// Threads at most: a folder that hangs takes one.
 const MOST: usize = 64;
 /// What the runtime opens: an epoll, an event, and a pair of sockets for signals, with some to spare.
@@ -60,6 +60,22 @@ pub(crate) fn explained(error: io::Error) -> io::Error {
     let what = "the system gives no further thread or process: see TasksMax= of the unit, the container's limit of processes, \
                 or ulimit -u";
     io::Error::new(io::ErrorKind::WouldBlock, what)
+}
+
+/// Does what may hang on a thread, and waits for it, for `limit` at most. What comes later is dropped.
+///
+/// # Errors
+/// Those of `work`; it takes longer; it panics.
+pub(crate) async fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await;
+    let hangs = |_| {
+        let limit = humantime::format_duration(limit);
+        io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit}: does its file system hang?"))
+    };
+    done.map_err(hangs)?.map_err(io::Error::other)?
 }
 
 /// Holds each thread until all are there: or one of them would do the tasks of all.

@@ -43,7 +43,7 @@ async fn obtain(settings: &CommandSettings, given: Given) -> Result<Obtained, So
     // It is never closed. The wait for a place is not part of the timeout.
     let _place = PLACES.acquire().await;
     let started_at = (given.now)();
-    let mut running = Running::start(command).map_err(|error| not_started(program, &error))?;
+    let mut running = Running::start(command, settings.timeout).await.map_err(|error| not_started(program, &error))?;
     let mut said = Said::new(secrets);
     let printed = attend(&mut running, settings, &mut said).await;
     let printed = printed.map_err(|trouble| {

@@ -99,7 +99,7 @@ fn a_daemon_that_runs_goes_on_without_a_further_thread() {
     let sandbox = sandbox();
     let mut user = User::of(&sandbox, 1);
     let mut daemon = sandbox.daemon().on_abstract_socket().under(&user.wrapper()).ready();
-    assert!(workers(daemon.pid()) >= 6, "they are there before anything needs them, and stay");
+    assert!(workers(daemon.pid()) >= 4, "they are there before anything needs them, and stay");
     user.fill();
     // It signs, keeps and delivers with the threads that it has, and reads its config.
     let before = sandbox.read("a.token");

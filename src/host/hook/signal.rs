@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -12,11 +13,19 @@ use rustix::process::{Pid, Signal};
 
 use super::HookError;
 use crate::core::settings::HookSignal;
+use crate::process::threads;
 
 /// Sends `signal` to the process that `pid_file` names.
-pub(super) fn send(pid_file: &Path, signal: HookSignal, label: &str) -> Result<(), HookError> {
+pub(super) async fn send(
+    pid_file: &Path,
+    signal: HookSignal,
+    label: &str,
+    limit: Duration,
+) -> Result<(), HookError> {
     let fail = |problem| HookError::PidFile { label: label.to_owned(), path: pid_file.to_owned(), problem };
-    let (pid, owner) = read(pid_file).map_err(fail)?;
+    let path = pid_file.to_owned();
+    let found = threads::within(limit, move || Ok(read(&path))).await.map_err(|error| fail(error.to_string()))?;
+    let (pid, owner) = found.map_err(fail)?;
     let (name, number) = of(signal);
     let sent = may_name(owner, pid)
         .and_then(|()| rustix::process::kill_process(pid, number).map_err(|error| explain(error, pid)));
