@@ -27,10 +27,19 @@ const BATCH: usize = 512;
 
 /// An operation that waits for its folder.
 enum Work {
-    Write { op: OpId, job: Job },
-    Remove { op: OpId, path: TargetPath, digests: Vec<Fingerprint> },
+    Write {
+        op: OpId,
+        job: Job,
+    },
+    Remove {
+        op: OpId,
+        path: TargetPath,
+        digests: Vec<Fingerprint>,
+    },
     /// Removes what a crash left beside these files.
-    Sweep { names: BTreeSet<OsString> },
+    Sweep {
+        names: BTreeSet<OsString>,
+    },
 }
 
 impl Work {
@@ -129,7 +138,15 @@ impl Files {
     pub fn new(messages: &Messages) -> Self {
         let (known, linked, lanes) = (HashMap::new(), HashMap::new(), HashMap::new());
         let waiting = VecDeque::new();
-        Self { known, linked, lanes, waiting, looks: Looks::new(messages), places: Arc::default(), messages: messages.clone() }
+        Self {
+            known,
+            linked,
+            lanes,
+            waiting,
+            looks: Looks::new(messages),
+            places: Arc::default(),
+            messages: messages.clone(),
+        }
     }
 
     /// From now on folders are gone to as this plan gives them.

@@ -295,7 +295,10 @@ impl Saving {
         let Some(batch) = self.under_way.take() else { return outcome };
         if batch.is_told {
             let took = now.boot.since(batch.since.boot);
-            tracing::info!("the state answers again, after {}", humantime::format_duration(Duration::from_secs(took.as_secs())));
+            tracing::info!(
+                "the state answers again, after {}",
+                humantime::format_duration(Duration::from_secs(took.as_secs()))
+            );
         }
         outcome.number = batch.number;
         outcome.given_up = batch.given_up;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Message;
-use super::runner::{Runner, ToObtain};
 use super::keeping::Report;
+use super::runner::{Runner, ToObtain};
 use super::saving::{Beginning, Late, Outcome};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, Event, Reason};

@@ -16,12 +16,7 @@ use crate::core::settings::HookSignal;
 use crate::process::threads;
 
 /// Sends `signal` to the process that `pid_file` names.
-pub(super) async fn send(
-    pid_file: &Path,
-    signal: HookSignal,
-    label: &str,
-    limit: Duration,
-) -> Result<(), HookError> {
+pub(super) async fn send(pid_file: &Path, signal: HookSignal, label: &str, limit: Duration) -> Result<(), HookError> {
     let fail = |problem| HookError::PidFile { label: label.to_owned(), path: pid_file.to_owned(), problem };
     let path = pid_file.to_owned();
     let found = threads::within(limit, move || Ok(read(&path))).await.map_err(|error| fail(error.to_string()))?;
