@@ -217,10 +217,9 @@ impl State {
         self.tokens.iter().filter(move |(_, token)| spends(token)).map(|(name, _)| name)
     }
 
-    /// Tokens whose spent credential has a successor that could not be kept yet.
+    /// Tokens whose spent credential has a successor that is not kept yet.
     pub fn unkept(&self) -> impl Iterator<Item = &TokenName> {
-        let is_unkept =
-            |token: &Token| token.incoming.as_ref().is_some_and(|it| it.single_use && it.retry_at.is_some());
+        let is_unkept = |token: &Token| token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
         self.tokens.iter().filter(move |(_, token)| is_unkept(token)).map(|(name, _)| name)
     }
 
