@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
 use super::keys::{self, Key, Keys, Kind};
-use super::raw::RawCredential;
 use super::section::{Reader, Section};
-use super::stage::{RawKey, Written};
+use super::stage::{RawCredential, RawKey, Written};
 use super::value::parse_duration;
 use super::{claims, credential, jwt};
 use crate::core::finding::{At, Finding};

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::assertion;
-use super::raw::RawCredential;
-use super::stage::{RawIdentity, Written};
+use super::stage::{RawCredential, RawIdentity, Written};
 use crate::core::settings::{
     AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, Reach, SubjectToken, TokenEndpoint,
 };

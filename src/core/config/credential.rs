@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::raw::{CredentialFrom, RawCredential};
 use super::section::{Reader, Section};
+use super::stage::{CredentialFrom, RawCredential};
 use crate::core::finding::{At, Finding};
 use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stage::RawSource;
+use super::stage::{RawCredential, RawSource};
 use crate::core::finding::{At, Place};
-use crate::core::key::SecretEncoding;
-use crate::core::secret::Secret;
 use crate::core::settings::{HookSignal, Lifetime, Mode, RotateRule, TokenName};
 
 /// All files of a config, in the order they were read.
@@ -88,26 +86,6 @@ pub(crate) struct RawToken {
     pub outputs: Vec<RawOutput>,
     pub after_rotate: Option<Box<RawHook>>,
     pub on_failure: Option<Box<RawHook>>,
-}
-
-/// A credential: `secret`, `private_key`, `client_secret` and the like.
-#[derive(Debug)]
-pub(crate) struct RawCredential {
-    /// As messages call it: "client secret".
-    pub what: &'static str,
-    pub from: Option<At<CredentialFrom>>,
-    pub encoding: SecretEncoding,
-    /// That anybody may read it is meant so.
-    pub allow_readable: bool,
-}
-
-#[derive(Debug)]
-pub(crate) enum CredentialFrom {
-    Value(Secret<String>),
-    File(PathBuf),
-    Variable(String),
-    /// The name of a credential of the unit.
-    Credential(String),
 }
 
 pub(crate) struct RawOutput {

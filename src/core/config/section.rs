@@ -13,7 +13,7 @@ use crate::core::environment::Environment;
 use crate::core::finding::{At, Finding, Place, quote};
 
 use super::keys::{self, Key, Keys, Kind};
-use super::raw::RawCredential;
+use super::stage::RawCredential;
 
 /// What a value is, for messages.
 fn describe(value: &DeValue<'_>) -> &'static str {

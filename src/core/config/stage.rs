@@ -4,10 +4,12 @@
 
 use std::convert::Infallible;
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::raw::RawCredential;
 use crate::core::finding::At;
+use crate::core::key::SecretEncoding;
+use crate::core::secret::Secret;
 use crate::core::settings::{SourceKind, SourcePlan, Stage};
 
 /// As a source is written. What is absent or wrong in it was told.
@@ -15,6 +17,26 @@ pub(crate) type RawSource = SourcePlan<Written>;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Written;
+
+/// A credential: `secret`, `private_key`, `client_secret` and the like.
+#[derive(Debug)]
+pub(crate) struct RawCredential {
+    /// As messages call it: "client secret".
+    pub what: &'static str,
+    pub from: Option<At<CredentialFrom>>,
+    pub encoding: SecretEncoding,
+    /// That anybody may read it is meant so.
+    pub allow_readable: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum CredentialFrom {
+    Value(Secret<String>),
+    File(PathBuf),
+    Variable(String),
+    /// The name of a credential of the unit.
+    Credential(String),
+}
 
 /// Where a key that signs comes from.
 #[derive(Clone, Debug)]

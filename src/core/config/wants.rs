@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::raw::{Account, CredentialFrom, Raw, RawAction, RawCredential, RawFile, RawFormat, RawHook, RawToken};
-use super::stage::RawSource;
+use super::raw::{Account, Raw, RawAction, RawFile, RawFormat, RawHook, RawToken};
+use super::stage::{CredentialFrom, RawCredential, RawSource};
 use crate::core::environment::{Environment, PathProblem};
 use crate::core::finding::At;
 
