@@ -138,13 +138,14 @@ pub(crate) fn complain(error: &ClientError) -> Exit {
     }
 }
 
-/// Prints an answer's errors, and on a terminal what was done; its exit code.
+/// Prints an answer's errors and remarks, and on a terminal what was done; its exit code.
 pub(crate) fn finish(answer: Result<Response, ClientError>) -> ExitCode {
     match answer {
         Ok(response) => {
             if std::io::stdout().is_terminal() {
                 response.notes.iter().for_each(|line| println!("{line}"));
             }
+            response.remarks.iter().for_each(|line| eprintln!("note: {line}"));
             response.errors.iter().for_each(say);
             ExitCode::from(if response.exit == NO_PERMISSION { Exit::Failed as u8 } else { response.exit })
         }

@@ -11,7 +11,8 @@ use crate::host::control::Request;
 /// Have the daemon renew tokens now; returns when they are on disk
 ///
 /// What the machine lacked is looked at again first, and a refused credential is tried at once. Within min_interval, or
-/// where a server said to wait (Retry-After), it waits up to 10 s, else fails, asks nobody, and says until when.
+/// where a server said to wait (Retry-After), it waits up to 10 s, else fails, asks nobody, and says until when. Where the
+/// issuer gave the same token again, it says so.
 /// Exit codes: 0 done; 1 a token could not be renewed or delivered, or was not asked for; 64 a NAME that is not in the
 /// config; 69 no daemon; 75 the time is over, or renewd is stopping.
 #[derive(clap::Args)]

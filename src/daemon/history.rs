@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::notes::{restored_words, until};
-use crate::core::engine::{Found, HookKind, Note, Reason};
+use crate::core::engine::{Found, HookKind, Note, Reason, Rotated};
 use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::Wall;
 
@@ -14,6 +14,8 @@ const KEPT: usize = 10;
 #[derive(Clone, PartialEq)]
 enum What {
     Renewed(Option<Wall>),
+    /// The issuer gave the one again that was there.
+    Same(Option<Wall>),
     Kept(Option<Wall>),
     Failed(Reason, Arc<str>),
     Undelivered(Arc<str>),
@@ -50,7 +52,12 @@ impl History {
     /// Keeps what is told of a token. `tokens`: those that a file belongs to.
     pub fn note<'a>(&mut self, note: &Note, tokens: impl Iterator<Item = &'a TokenName>, now: Wall) {
         let (name, what) = match note {
-            Note::Rotated { name, expires_at, .. } => (name, What::Renewed(*expires_at)),
+            Note::Rotated { rotated: Rotated { name, expires_at, is_same: false }, .. } => {
+                (name, What::Renewed(*expires_at))
+            }
+            Note::Rotated { rotated: Rotated { name, expires_at, is_same: true }, .. } => {
+                (name, What::Same(*expires_at))
+            }
             Note::Kept { name, expires_at, .. } => (name, What::Kept(*expires_at)),
             Note::ObtainFailed { name, reason, message, .. } => (name, What::Failed(*reason, message.clone())),
             Note::PersistFailed { name, message } => (name, What::Unkept(message.clone())),
@@ -77,7 +84,7 @@ impl History {
         }
         let Some(entries) = self.of.get_mut(name) else { return };
         // What is tried each second must not push out all that came before.
-        if let Some(last) = entries.last_mut().filter(|last| last.what == what && !what.is_ok()) {
+        if let Some(last) = entries.last_mut().filter(|last| last.what == what && what.may_repeat()) {
             (last.at, last.times) = (now, last.times.saturating_add(1));
             return;
         }
@@ -108,13 +115,22 @@ impl History {
 }
 
 impl What {
+    /// Whether it is told once for all the times it came in a row.
+    fn may_repeat(&self) -> bool {
+        !self.is_ok() || matches!(self, Self::Same(_))
+    }
+
     fn is_ok(&self) -> bool {
-        matches!(self, Self::Renewed(_) | Self::Kept(_) | Self::Restored(..) | Self::Recovered | Self::HookDone(_))
+        matches!(
+            self,
+            Self::Renewed(_) | Self::Same(_) | Self::Kept(_) | Self::Restored(..) | Self::Recovered | Self::HookDone(_)
+        )
     }
 
     fn words(&self, shown: impl Fn(&TargetPath) -> String) -> String {
         match self {
             Self::Renewed(ends) => format!("renewed, valid {}", until(*ends)),
+            Self::Same(ends) => format!("the issuer gave the same one again, valid {}", until(*ends)),
             Self::Kept(ends) => format!("kept from an earlier run, valid {}", until(*ends)),
             Self::Failed(reason, message) => format!("not renewed ({}): {message}", reason.as_str()),
             Self::Undelivered(message) => format!("not delivered: {message}"),
@@ -139,7 +155,8 @@ mod tests {
         let mut history = History::default();
         let mut note = |note: Note, at| history.note(&note, std::iter::empty(), Wall::from_secs(at));
         for at in 0..20 {
-            note(Note::Rotated { name: name.clone(), expires_at: None, next: None }, at);
+            let rotated = Rotated { name: name.clone(), expires_at: None, is_same: false };
+            note(Note::Rotated { rotated, next: None }, at);
         }
         for at in 20..50 {
             let message: Arc<str> = "no".into();

@@ -40,6 +40,8 @@ impl Hooks {
     }
 
     pub fn start(&mut self, run: Run) {
+        // Those that have ended stay in the set until they are taken out of it.
+        while self.running.try_join_next().is_some() {}
         let (messages, stop) = (self.messages.clone(), self.stop.subscribe());
         self.running.spawn(async move {
             // A panic must not keep the token's place among the hooks for ever.
@@ -81,5 +83,27 @@ impl Run {
         let told = error.to_string();
         let message = told.strip_prefix(&whose).unwrap_or(&told).into();
         if error.is_of_the_start() { HookEnd::NotStarted(message) } else { HookEnd::Failed(message) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::settings::HookAction;
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_a_run_that_has_ended() {
+        let (messages, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let mut hooks = Hooks::new(&messages);
+        let action = HookAction::Command(vec!["/bin/true".into()]);
+        let plan = Arc::new(HookPlan { action, timeout: Duration::from_secs(60), after: Duration::ZERO });
+        for run in 0..100 {
+            let name = TokenName::new("a").unwrap();
+            let (kind, expires_at, scrub) = (HookKind::AfterRotate, None, Vec::new());
+            hooks.start(Run { name, kind, expires_at, plan: plan.clone(), scrub });
+            let answer = answers.recv().await;
+            assert!(matches!(answer, Some(Message::Event(Event::HookDone { end: HookEnd::Done, .. }))));
+            assert!(hooks.running.len() <= 2, "{} tasks are kept after {run} runs", hooks.running.len());
+        }
     }
 }

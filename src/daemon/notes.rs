@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use super::reload::sizes;
-use crate::core::engine::{Counts, Found, Note, Reason, Standing, State, TokenState};
+use crate::core::engine::{Counts, Found, Note, Reason, Rotated, Standing, State, TokenState};
 use crate::core::settings::{Plan, TargetPath};
 use crate::core::time::{Now, Wall};
 
 /// So many files whose writes are left to themselves are named.
 const LEFT_NAMED: usize = 10;
+
+/// Of a token whose issuer keeps a cache.
+const SAME: &str = "is not renewed: the issuer gave the same one again";
 
 /// A duration for people: its two largest units.
 pub(crate) fn span(span: Duration) -> String {
@@ -50,9 +53,10 @@ pub(super) fn restored_words(path: &str, found: Found) -> String {
 /// `shown`: a path as the config gives it.
 pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) {
     match note {
-        Note::Rotated { name, expires_at, next } => {
+        Note::Rotated { rotated: Rotated { name, expires_at, is_same }, next } => {
             let next = next.map(|next| format!(", next in {}", span(next.since(now.wall)))).unwrap_or_default();
-            tracing::info!(token = %name, "token {name} is renewed, valid {}{next}", until(*expires_at));
+            let what = if *is_same { SAME } else { "is renewed" };
+            tracing::info!(token = %name, "token {name} {what}, valid {}{next}", until(*expires_at));
         }
         Note::Kept { name, expires_at, doubt: None } => {
             tracing::debug!(token = %name, "token {name} is kept, valid {}", until(*expires_at));

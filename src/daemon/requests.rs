@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::document::Gathered;
 use super::reload::Reload;
 use super::runner::Runner;
-use crate::core::engine::{Answer, Want};
+use crate::core::engine::{Answer, Rotated, Want};
 use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::Wall;
 use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, TokenAnswer};
@@ -183,7 +183,7 @@ fn response(answer: Option<Answer>) -> Response {
     };
     match answer {
         Some(Answer::Done | Answer::Token { .. }) => Response::done(),
-        Some(Answer::Rotated(renewed)) => Response::told(renewed_lines(&renewed)),
+        Some(Answer::Rotated(renewed)) => rotated(&renewed),
         Some(Answer::Failed(failed)) => Response::failed(FAILED, lines(failed)),
         Some(Answer::NotNow(late)) if !late.is_empty() => Response::failed(NOT_NOW, lines(late)),
         Some(Answer::Unknown(name)) => Response::failed(USAGE, vec![format!("token {name} is not in the config")]),
@@ -192,13 +192,21 @@ fn response(answer: Option<Answer>) -> Response {
     }
 }
 
-fn renewed_lines(renewed: &[(TokenName, Option<Wall>)]) -> Vec<String> {
-    if renewed.len() > NAMED {
-        return vec![format!("{} tokens are renewed", renewed.len())];
-    }
-    let line = |(name, ends): &(TokenName, Option<Wall>)| match ends {
-        Some(end) => format!("{name}: renewed, valid until {}", end.rfc3339()),
-        None => format!("{name}: renewed, it never expires"),
+/// What is renewed is told; more than a few are counted. That a token is the same as before is remarked.
+fn rotated(rotated: &[Rotated]) -> Response {
+    let valid = |one: &Rotated| match one.expires_at {
+        Some(end) => format!("valid until {}", end.rfc3339()),
+        None => "it never expires".into(),
     };
-    renewed.iter().map(line).collect()
+    let (same, new): (Vec<&Rotated>, Vec<&Rotated>) = rotated.iter().partition(|one| one.is_same);
+    let notes = match new.len() {
+        0..=NAMED => new.iter().map(|one| format!("{}: renewed, {}", one.name, valid(one))).collect(),
+        more => vec![format!("{more} tokens are renewed")],
+    };
+    let again = "the issuer gave the same one again";
+    let remarks = match same.len() {
+        0..=NAMED => same.iter().map(|one| format!("{}: {again}, {}", one.name, valid(one))).collect(),
+        more => vec![format!("{more} tokens are the same as before: {again}")],
+    };
+    Response { remarks, ..Response::told(notes) }
 }

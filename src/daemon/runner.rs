@@ -21,7 +21,7 @@ use super::saving::Saving;
 use super::signing::{broken, sign_all};
 use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, State, Want, step};
+use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, Rotated, State, Want, step};
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
@@ -245,7 +245,7 @@ impl Runner {
         match action {
             Action::Obtain { name, generation, parents } => self.queue_obtaining(name, generation, parents),
             Action::Persist(token) => {
-                if self.is_passing {
+                if self.is_passing && !token.is_same {
                     self.saving.push(Record::Owed(token.name.clone()));
                 }
                 self.saving.push_token(token, &self.vault);
@@ -302,7 +302,9 @@ impl Runner {
     /// Into the log, and to the tokens that it is about.
     fn tell(&mut self, note: &Note, now: Now) {
         match note {
-            Note::Rotated { name, .. } if self.token(name).is_none_or(|token| token.after_rotate.is_none()) => {
+            Note::Rotated { rotated: Rotated { name, .. }, .. }
+                if self.token(name).is_none_or(|token| token.after_rotate.is_none()) =>
+            {
                 self.pay_hook(name);
             }
             Note::HookDone { name, kind } | Note::HookFailed { name, kind, .. } if *kind == HookKind::AfterRotate => {

@@ -147,6 +147,42 @@ fn one_at_a_time_for_a_token_and_once_more_for_what_came_meanwhile() {
 }
 
 #[test]
+fn one_that_had_to_wait_is_told_the_end_of_what_stands_in_the_file() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir().display();
+    sandbox.script(
+        "slow",
+        &format!(
+            "cd {dir}\necho \"$RENEWD_EXPIRES_AT $(cat out/a.token)\" >> told\nwhile [ ! -e go ]; do sleep 0.02; done"
+        ),
+    );
+    let hook = command(&sandbox, "slow", "timeout = \"1m\"");
+    // Each rotation ends at another second.
+    sandbox.config(token("a").line("lifetime = \"1h\"").hook("after_rotate", &hook));
+    let daemon = sandbox.start();
+    let told = || lines(&sandbox.path("told"));
+    until("the first runs", || told().len() == 1);
+    let first = sandbox.jwt("a").number("exp");
+    until("another second", || sandbox.rotate(&["a"]) && sandbox.jwt("a").number("exp") > first);
+    let second = sandbox.jwt("a").number("exp");
+    // From now on nothing can be written into the folder; what is obtained there is kept in memory.
+    let wide = |mode| fs::set_permissions(sandbox.path("out"), std::os::unix::fs::PermissionsExt::from_mode(mode));
+    wide(0o777).expect("chmod");
+    let later = || daemon.token("a")["issued_at"].as_str().map(str::to_owned);
+    let before = later();
+    until("a third is at hand", || !sandbox.rotate(&["a"]) && later() != before);
+    sandbox.put("go", "");
+    until("the second has begun", || told().len() == 2);
+    wide(0o700).expect("chmod");
+    for line in told() {
+        let (told, text) = line.split_once(' ').expect("two words");
+        let file = crate::support::Jwt::parse(text).expect("a token").number("exp");
+        assert_eq!(told, file.to_string(), "told of another one than the file holds ({first}, {second})");
+    }
+    daemon.stop();
+}
+
+#[test]
 fn eight_at_a_time_in_all() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir().display();

@@ -8,6 +8,7 @@ mod support;
 
 mod answers;
 mod binary;
+mod cached;
 mod doubt;
 mod exchange;
 mod limits;

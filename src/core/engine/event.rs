@@ -257,8 +257,8 @@ pub struct LineAt {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     Done,
-    /// New ones are on disk: when each of them ends, in order of their names.
-    Rotated(Vec<(TokenName, Option<Wall>)>),
+    /// What was asked for is on disk, in order of the names.
+    Rotated(Vec<Rotated>),
     /// The token is at hand under this generation.
     Token {
         generation: u64,
@@ -271,6 +271,16 @@ pub enum Answer {
     Unknown(TokenName),
 }
 
+/// What a rotation brought.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rotated {
+    pub name: TokenName,
+    /// `None`: it never expires.
+    pub expires_at: Option<Wall>,
+    /// The issuer gave the one again that was at hand before.
+    pub is_same: bool,
+}
+
 /// A token's way into the state; its bytes are at the edge.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Persist {
@@ -279,6 +289,8 @@ pub struct Persist {
     pub made_from: Fingerprint,
     pub issued: Issued,
     pub obtained_at: Wall,
+    /// The bytes are those of the one before.
+    pub is_same: bool,
     pub sync: bool,
 }
 
@@ -353,9 +365,9 @@ pub enum Action {
 /// What the log tells of decisions; rendered at the edge.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Note {
+    /// It is on disk everywhere. `next`: when the next one is due.
     Rotated {
-        name: TokenName,
-        expires_at: Option<Wall>,
+        rotated: Rotated,
         next: Option<Wall>,
     },
     Kept {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookEnd, HookKind, Note, Reason};
-use super::record::{HookRun, Trouble, Untold};
+use super::record::{HookRun, Target, Token, Trouble, Untold};
 use crate::core::schedule;
 use crate::core::settings::TokenName;
-use crate::core::time::{Boot, Now};
+use crate::core::time::{Boot, Now, Wall};
 
 const AT_ONCE: usize = 8;
 
@@ -30,9 +30,9 @@ impl State {
             let is_idle = |(name, _): &(TokenName, HookKind)| !self.hooks_running.contains(name);
             let Some(at) = self.hooks_waiting.iter().position(is_idle) else { return };
             let Some((name, kind)) = self.hooks_waiting.remove(at) else { return };
+            let expires_at = self.tokens.get(&name).and_then(|token| self.told_end(token));
             let Some(token) = self.tokens.get_mut(&name) else { continue };
             token.hook_queued &= kind != HookKind::AfterRotate;
-            let expires_at = token.held.as_ref().and_then(|held| held.issued.expires_at);
             let hooks = token.hooks.get_or_insert_default();
             hooks.last = Some(HookRun { kind, started: now.boot, ended: None, error: None });
             // This run is the next try.
@@ -44,6 +44,19 @@ impl State {
             self.hooks_running.insert(name.clone());
             out.push(Action::Hook { name, kind, expires_at });
         }
+    }
+
+    /// The end that a hook is told: of what stands in the token's files, as far as is known, the first to end. A newer one
+    /// may be at hand that no file holds yet.
+    fn told_end(&self, token: &Token) -> Option<Wall> {
+        let name = &token.wire.name;
+        let stands =
+            |target: &Target| target.line_of(name).or_else(|| target.lost_line_of(name)).map(|at| at.expires_at);
+        let ends: Vec<Option<Wall>> = self.targets_of(token).filter_map(stands).collect();
+        if ends.is_empty() {
+            return token.held.as_ref().and_then(|held| held.issued.expires_at);
+        }
+        ends.into_iter().flatten().min()
     }
 
     pub(super) fn hook_done(

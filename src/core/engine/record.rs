@@ -21,6 +21,8 @@ pub(super) struct Held {
     pub due: Due,
     /// `min_interval`: not obtained again on schedule before this.
     pub hold_until: Boot,
+    /// The issuer gave once more the one that was at hand before.
+    pub is_same: bool,
 }
 
 impl Held {
@@ -164,7 +166,9 @@ pub(super) struct Token {
     pub spell: Option<Box<Spell>>,
     /// What the state has of it.
     pub kept_spell: Option<Box<FailingSpell>>,
-    /// Obtained in this run and not yet on disk everywhere: the hook comes then.
+    /// Obtained in this run and not yet on disk everywhere: that it is renewed is told then.
+    pub is_landing: bool,
+    /// No hook was told of these bytes yet.
     pub owes_hook: bool,
     /// `after_rotate` stands in the queue already.
     pub hook_queued: bool,
@@ -196,6 +200,7 @@ impl Token {
             doubt: None,
             spell: None,
             kept_spell: None,
+            is_landing: false,
             owes_hook: false,
             hook_queued: false,
             hooks: None,

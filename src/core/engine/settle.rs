@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::State;
-use super::event::{Action, HookKind, LineAt, Note, Reason};
+use super::event::{Action, HookKind, LineAt, Note, Reason, Rotated};
 use super::record::{Spell, Token, TokenState, View};
 use super::state::{Mode, TimerOf};
 use crate::core::schedule::Due;
@@ -120,7 +120,7 @@ impl State {
         }
         let Some(token) = self.tokens.get_mut(name) else { return };
         token.view = view;
-        if view.delivered && std::mem::take(&mut token.owes_hook) {
+        if view.delivered && std::mem::take(&mut token.is_landing) {
             self.rotation_done(name, now, out);
         }
         if self.forget_earlier_failure(name, now) {
@@ -147,14 +147,18 @@ impl State {
     }
 
     fn rotation_done(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get(name) else { return };
+        let Some(token) = self.tokens.get_mut(name) else { return };
+        let is_new = std::mem::take(&mut token.owes_hook);
+        // One that failed has not gone well for these bytes yet.
+        let has_failed = token.hooks.as_ref().is_some_and(|hooks| hooks.trouble.is_some());
         let Some(held) = &token.held else { return };
         let next = match held.due {
             Due::At(at) => Some(at.max(now.wall.plus(held.hold_until.since(now.boot)))),
             Due::Never => None,
         };
-        out.push(Action::Note(Note::Rotated { name: name.clone(), expires_at: held.issued.expires_at, next }));
-        if token.wire.after_rotate {
+        let rotated = Rotated { name: name.clone(), expires_at: held.issued.expires_at, is_same: !is_new };
+        out.push(Action::Note(Note::Rotated { rotated, next }));
+        if (is_new || has_failed) && token.wire.after_rotate {
             self.queue_hook(name, HookKind::AfterRotate);
         }
     }

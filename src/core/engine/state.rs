@@ -180,8 +180,9 @@ impl State {
             obtained_at: restored.obtained_at,
             due: Due::Never,
             hold_until: now.boot,
+            is_same: false,
         });
-        token.owes_hook = restored.owes_hook;
+        (token.is_landing, token.owes_hook) = (restored.owes_hook, restored.owes_hook);
         token.doubt = restored.doubt.or(restored.unsettled.then_some(Doubt::Cut));
         if restored.unsettled {
             token.wanted = restored.generation + 1;

@@ -77,7 +77,7 @@ impl State {
     /// there may be good no more.
     fn awaits_spent(&self, target: &Target) -> bool {
         let mut tokens = target.lines.iter().filter_map(|line| self.tokens.get(&line.token));
-        tokens.any(|token| token.owes_hook && token.wire.single_use)
+        tokens.any(|token| token.is_landing && token.wire.single_use)
     }
 
     /// `once NAME` touches no file of others.

@@ -149,6 +149,8 @@ impl State {
             return;
         }
         let life = Life { issued_at: issued.issued_at, expires_at: issued.expires_at, obtained_at: now.wall };
+        // A program or an issuer that keeps a cache hands out the one again that it gave before.
+        let is_same = token.held.as_ref().is_some_and(|old| old.issued.sha256 == issued.sha256);
         let held = Held {
             generation,
             made_from: flight.made_from,
@@ -156,6 +158,7 @@ impl State {
             obtained_at: now.wall,
             due: self.due(&wire, life, generation),
             hold_until: now.boot.plus(wire.schedule.min_interval),
+            is_same,
         };
         out.push(persist(name, &held, wire.single_use));
         let Some(token) = self.tokens.get_mut(name) else { return };
@@ -231,7 +234,8 @@ impl State {
         if token.wanted <= held.generation {
             token.forced = false;
         }
-        token.owes_hook = true;
+        token.is_landing = true;
+        token.owes_hook |= !held.is_same;
         if let Some(old) = token.held.replace(held) {
             out.push(Action::Discard { name: name.clone(), generation: old.generation });
         }
@@ -403,6 +407,7 @@ fn persist(name: &TokenName, held: &Held, sync: bool) -> Action {
         made_from: held.made_from,
         issued: held.issued,
         obtained_at: held.obtained_at,
+        is_same: held.is_same,
         sync,
     })
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
-use super::event::{Action, Answer, Reason, RequestId, Want};
+use super::event::{Action, Answer, Reason, RequestId, Rotated, Want};
 use super::record::{Held, Target, Token};
 use super::state::{Asked, Reread, Waiter, Wish};
 use crate::core::settings::TokenName;
-use crate::core::time::{Boot, Now, Wall};
+use crate::core::time::{Boot, Now};
 
 /// `rotate` and `once` wait this long for min_interval to be over.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -277,10 +277,14 @@ impl State {
         }
     }
 
-    fn renewed(&self, done: &mut Vec<TokenName>) -> Vec<(TokenName, Option<Wall>)> {
+    fn renewed(&self, done: &mut Vec<TokenName>) -> Vec<Rotated> {
         done.sort_unstable();
-        let ends = |name: &TokenName| self.tokens.get(name)?.held.as_ref()?.issued.expires_at;
-        std::mem::take(done).into_iter().map(|name| (name.clone(), ends(&name))).collect()
+        let renewed = |name: TokenName| {
+            let held = self.tokens.get(&name).and_then(|token| token.held.as_ref());
+            let (expires_at, is_same) = held.map_or((None, false), |held| (held.issued.expires_at, held.is_same));
+            Rotated { name, expires_at, is_same }
+        };
+        std::mem::take(done).into_iter().map(renewed).collect()
     }
 
     pub(super) fn answer_overdue(&mut self, now: Now, out: &mut Vec<Action>) {
