@@ -13,6 +13,7 @@ use uzers::os::unix::UserExt;
 use zeroize::Zeroizing;
 
 use super::account::{self, Account};
+use super::patience;
 use super::walk::{self, Owner, WalkError, open_folder, open_own_folder};
 use crate::core::config::Wants;
 use crate::core::environment::Environment;
@@ -55,6 +56,7 @@ pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
             is_passing.set(is_passing.get() | unread.is_some_and(|unread| unread.is_passing));
         }
     }
+    patience::rest();
     Facts { is_passing: is_passing.get(), ..facts }
 }
 
@@ -70,6 +72,14 @@ pub(super) fn account_home() -> Option<PathBuf> {
 
 /// What is known of a folder in which something is written: the same walk as before each delivery.
 fn folder_fact(path: &Path, is_passing: &Cell<bool>) -> FolderFact {
+    if let Err(error) = patience::touch_folder(path) {
+        let problem = FolderProblem {
+            what: Unread::of(&error).what,
+            help: "see to its file system (a server that is gone, a FUSE program that hangs), or name another folder",
+        };
+        is_passing.set(true);
+        return FolderFact { resolved: path.into(), id: None, problem: Some(problem.clone()), for_own: Some(problem) };
+    }
     let opened = open_folder(path);
     if let Err(WalkError::Io { errno, .. }) = &opened {
         is_passing.set(is_passing.get() | self::is_passing(*errno));
@@ -91,6 +101,7 @@ fn folder_fact(path: &Path, is_passing: &Cell<bool>) -> FolderFact {
 
 /// What is wrong with the way to the state, as far as it exists; what is missing is made.
 fn state_problem(path: &Path) -> Option<FolderProblem> {
+    patience::touch_folder(path).ok()?;
     let there = path.ancestors().find(|folder| folder.exists())?;
     let error = open_own_folder(there).err()?;
     // Whoever only checks need not be whom the daemon runs as.
@@ -162,7 +173,8 @@ fn resolved(path: &Path) -> PathBuf {
 }
 
 fn standing(path: &Path) -> Standing {
-    match path.symlink_metadata() {
+    // Its folder does not answer either, which is told.
+    match patience::touch(path).and_then(|()| path.symlink_metadata()) {
         Ok(meta) if meta.is_symlink() => Standing::Link,
         Ok(meta) if meta.is_dir() => Standing::Folder,
         Ok(meta) if meta.is_file() => Standing::File(id(&meta)),
@@ -215,6 +227,7 @@ impl Unread {
                 format!("cannot be read: permission denied for the user {me}")
             }
             ErrorKind::NotADirectory => "does not exist: a part of its path is not a folder".into(),
+            ErrorKind::TimedOut => "does not answer: does its file system hang?".into(),
             _ if is_passing => format!("cannot be read just now: {error}"),
             _ => format!("cannot be read: {error}"),
         };
@@ -260,6 +273,7 @@ pub(super) fn read_config(path: &Path, largest: u64) -> Result<ConfigRead, Unrea
 /// Opens a regular file. Nothing else: a pipe would hold up the daemon until somebody writes to it.
 fn open(path: &Path) -> Result<(File, Metadata), Unread> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
+    patience::touch(path).map_err(|error| Unread::of(&error))?;
     let opened = File::options().read(true).custom_flags(nonblock.cast_signed()).open(path);
     let file = opened.map_err(|error| Unread::of(&error))?;
     let meta = file.metadata().map_err(|error| Unread::of(&error))?;
@@ -319,7 +333,7 @@ fn program_problem(program: &str, env: &Environment, is_passing: &Cell<bool>) ->
 }
 
 fn executable(path: &Path) -> Result<(), Unread> {
-    let meta = path.metadata().map_err(|error| Unread::of(&error))?;
+    let meta = patience::touch(path).and_then(|()| path.metadata()).map_err(|error| Unread::of(&error))?;
     if meta.is_dir() {
         return Err(Unread::because("is a folder"));
     }

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use super::patience;
 use glob::{MatchOptions, Pattern};
 
 /// One step of a glob.
@@ -81,7 +82,7 @@ pub(super) fn matches(pattern: &Pattern, name: &OsStr) -> bool {
 /// # Errors
 /// It cannot be listed.
 pub(super) fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-    let listed = match std::fs::read_dir(folder) {
+    let listed = match patience::touch_folder(folder).and_then(|()| std::fs::read_dir(folder)) {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
         other => other?,
     };
@@ -137,7 +138,7 @@ impl Expanded {
 
     /// What is there and is no folder. A link that leads nowhere is there: reading it tells what is wrong.
     fn file(&mut self, path: PathBuf) {
-        match path.symlink_metadata() {
+        match patience::touch(&path).and_then(|()| path.symlink_metadata()) {
             Ok(_) if self.is_folder(&path) => {}
             Ok(_) => self.files.push(path),
             Err(error) if is_absent(&error) => {}
@@ -146,7 +147,7 @@ impl Expanded {
     }
 
     fn is_folder(&mut self, path: &Path) -> bool {
-        match path.metadata() {
+        match patience::touch(path).and_then(|()| path.metadata()) {
             Ok(meta) => meta.is_dir(),
             Err(error) => {
                 if !is_absent(&error) {
@@ -160,7 +161,7 @@ impl Expanded {
 
 /// A folder that is no link. Through a link `**` goes one step: it could lead round in a circle.
 pub(super) fn is_own_folder(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
+    patience::touch(path).and_then(|()| path.symlink_metadata()).is_ok_and(|meta| meta.is_dir())
 }
 
 pub(super) fn is_hidden(name: &OsStr) -> bool {

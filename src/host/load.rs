@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::facts::{self, Unread};
 use super::include;
+use super::patience;
 use crate::core::config::{self, FileRead, Raw, RawFormat, RawToken, Role, Wants};
 use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts, FileFact};
@@ -97,7 +98,14 @@ pub fn load(path: &Path, env: &Environment) -> Loaded {
 }
 
 /// The same for a command that works by itself and listens nowhere: where a daemon would is not looked at.
+///
+/// A place whose file system hangs is left out after some seconds, and is a lack of what needs it.
 pub fn load_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
+    let (path, env) = (path.to_path_buf(), env.clone());
+    patience::patiently(move || read_for(&path, &env, purpose))
+}
+
+fn read_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
     let mut reading = Reading::default();
     let main = env.absolute_path(path);
     let shown = path.display().to_string();
@@ -172,7 +180,10 @@ struct Text {
 impl Reading {
     /// Reads one file; `None` where it does not parse, which is noted.
     fn file(&mut self, path: &Path, shown: String, role: Role, env: &Environment) -> Result<Option<Raw>, Unread> {
-        let read = facts::read_config(path, LARGEST_CONFIG)?;
+        let read = facts::read_config(path, LARGEST_CONFIG);
+        // What is made of it takes as long as it takes.
+        patience::rest();
+        let read = read?;
         let number = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         self.config_files.push(ConfigFile {
             path: path.to_path_buf(),

@@ -13,6 +13,7 @@ pub mod keeper;
 pub mod load;
 pub mod log;
 pub mod names;
+mod patience;
 pub mod socket;
 pub mod store;
 pub mod systemd;

@@ -1,0 +1,199 @@
+//! Owns: readings of many files that must come to an end though one of the file systems hangs (a dead NFS server, FUSE): each
+//! call says what it is about to touch, and where one does not come back in time the reading is made once more without that
+//! place. The thread that hangs is left to end when its call does; until then its place is not touched again.
+//! Does not: bound the calls themselves, which nothing can.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use crate::process::threads;
+
+/// A call that takes longer hangs.
+const HANGS: Duration = Duration::from_secs(2);
+/// With more places that hang than these a reading is not tried again: each costs a thread.
+const PLACES: usize = 16;
+
+/// Places that readings of this process hang at, for as long as they do.
+static STUCK: Mutex<Vec<(PathBuf, Weak<Reading>)>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static MINE: RefCell<Option<Arc<Reading>>> = const { RefCell::new(None) };
+}
+
+/// What one reading is at.
+#[derive(Default)]
+struct Reading {
+    /// Not touched: they do not answer.
+    left_out: Vec<PathBuf>,
+    touching: Mutex<Option<(PathBuf, Instant)>>,
+}
+
+impl Reading {
+    fn touching(&self) -> MutexGuard<'_, Option<(PathBuf, Instant)>> {
+        self.touching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long its last call may take still, or what that call touches.
+    fn left(&self) -> Result<Duration, PathBuf> {
+        match &*self.touching() {
+            Some((path, since)) => HANGS.checked_sub(since.elapsed()).ok_or_else(|| path.clone()),
+            None => Ok(HANGS),
+        }
+    }
+}
+
+/// To be called before each call that names the file `path`; its place is the folder that it is in.
+///
+/// # Errors
+/// ETIMEDOUT: that place does not answer, and is not to be touched.
+pub(super) fn touch(path: &Path) -> io::Result<()> {
+    touch_folder(path.parent().unwrap_or(path))
+}
+
+/// The same for a call that names a folder.
+///
+/// # Errors
+/// As above.
+pub(super) fn touch_folder(path: &Path) -> io::Result<()> {
+    MINE.with_borrow(|mine| {
+        let Some(reading) = mine else { return Ok(()) };
+        if reading.left_out.iter().any(|place| path.starts_with(place)) {
+            return Err(Errno::TIMEDOUT.into());
+        }
+        *reading.touching() = Some((path.to_path_buf(), Instant::now()));
+        Ok(())
+    })
+}
+
+/// To be called where what follows touches no file for long.
+pub(super) fn rest() {
+    MINE.with_borrow(|mine| {
+        if let Some(reading) = mine {
+            *reading.touching() = None;
+        }
+    });
+}
+
+/// Does `work` on a thread of its own, with the rights of this one, and again without each place that does not answer.
+///
+/// Where no thread can be had it is done here, without a bound.
+///
+/// # Panics
+/// Where `work` does.
+pub(super) fn patiently<T: Send + 'static>(work: impl Fn() -> T + Clone + Send + 'static) -> T {
+    loop {
+        let reading = Arc::new(Reading { left_out: stuck(), touching: Mutex::default() });
+        let (done, answer) = sync_channel(1);
+        let (theirs, at) = (work.clone(), reading.clone());
+        let run = move || {
+            MINE.set(Some(at));
+            let result = theirs();
+            // It is not stuck any more, whoever looks.
+            MINE.set(None);
+            // Nobody waits for one that hung.
+            let _ = done.send(result);
+        };
+        let thread = match std::thread::Builder::new().name("renewd-reading".into()).spawn(run) {
+            Ok(thread) => thread,
+            Err(error) => {
+                tracing::debug!("the config is read without a bound: {}", threads::explained(error));
+                return work();
+            }
+        };
+        let path = loop {
+            let left = reading.left();
+            let wait = left.as_ref().copied().unwrap_or_default().max(Duration::from_millis(1));
+            match (answer.recv_timeout(wait), left) {
+                (Ok(result), _) => return result,
+                (Err(RecvTimeoutError::Timeout), Err(path)) if reading.left_out.len() < PLACES => break path,
+                (Err(RecvTimeoutError::Timeout), _) => {}
+                (Err(RecvTimeoutError::Disconnected), _) => match thread.join() {
+                    Err(panic) => std::panic::resume_unwind(panic),
+                    Ok(()) => return work(),
+                },
+            }
+        };
+        let place = place_of(&path);
+        tracing::warn!(
+            path = %path.display(),
+            "{} does not answer for {} s: what is below {} is left out until it does; does its file system hang?",
+            path.display(),
+            HANGS.as_secs(),
+            place.display()
+        );
+        places().push((place, Arc::downgrade(&reading)));
+    }
+}
+
+fn places() -> MutexGuard<'static, Vec<(PathBuf, Weak<Reading>)>> {
+    STUCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The places at which a thread hangs still.
+fn stuck() -> Vec<PathBuf> {
+    let mut places = places();
+    places.retain(|(_, reading)| reading.strong_count() > 0);
+    places.iter().map(|(place, _)| place.clone()).collect()
+}
+
+/// The mount that a folder is in, where it is one of its own; else the folder.
+fn place_of(path: &Path) -> PathBuf {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mount_of(&mounts, path).unwrap_or_else(|| path.to_path_buf())
+}
+
+/// The deepest mount point above a path that is not `/` (proc_pid_mountinfo(5): the fifth field, blanks as `\040`).
+fn mount_of(mounts: &str, path: &Path) -> Option<PathBuf> {
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let points = points.map(|point| PathBuf::from(point.replace("\\040", " ").replace("\\134", "\\")));
+    let above = points.filter(|point| path.starts_with(point) && point.parent().is_some());
+    above.max_by_key(|point| point.components().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deepest_mount_is_the_place() {
+        let mounts = "22 1 8:1 / / rw - ext4 /dev/a rw\n30 22 0:4 / /srv rw - tmpfs none rw\n\
+                      31 30 0:5 / /srv/a\\040b rw - nfs far:/ rw\n";
+        let of = |path: &str| mount_of(mounts, Path::new(path));
+        assert_eq!(of("/srv/a b/secret"), Some("/srv/a b".into()));
+        assert_eq!(of("/srv/other/secret"), Some("/srv".into()));
+        assert_eq!(of("/etc/secret"), None);
+    }
+
+    #[test]
+    fn a_reading_goes_on_without_a_place_that_hangs_and_with_it_when_it_answers() {
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let read = move || {
+            let wait = wait.clone();
+            patiently(move || match touch(Path::new("/nowhere/that/hangs/file")) {
+                Ok(()) => {
+                    let ended = wait.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    rest();
+                    ended.is_err()
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+                    false
+                }
+            })
+        };
+        assert!(!read(), "it is left out");
+        assert!(!read(), "no further thread goes there");
+        drop(go_on);
+        while !stuck().is_empty() {
+            std::thread::yield_now();
+        }
+        assert!(read(), "it answers");
+    }
+}
