@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::files::{Files, Unseen};
@@ -17,7 +19,7 @@ use crate::core::jose::Jws;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TargetPlan, TokenName};
 use crate::core::time::{Now, Wall};
-use crate::host::control::Response;
+use crate::host::control::{Response, Written};
 use crate::host::deliver::Stamp;
 use crate::host::{clock, names};
 
@@ -123,27 +125,55 @@ impl Gathered {
         self.rows.len()
     }
 
-    /// Written down. Exit 1 where a token that counts is not valid.
+    /// Exit 1 where a token that counts is not valid.
     pub fn response(&self) -> Response {
-        let tokens: Vec<Value> = self.rows.iter().map(|row| row.document(self.is_owner)).collect();
-        let status = json!({
-            "version": 1,
-            "renewd": self.started_at.map(|_| env!("CARGO_PKG_VERSION")),
-            "pid": self.started_at.map(|_| std::process::id()),
-            "started_at": self.started_at.map(Wall::rfc3339),
-            "now": self.now.rfc3339(),
-            "config": {
-                "path": self.config.path.display().to_string(),
-                "loaded_at": self.config.loaded_at.map(Wall::rfc3339),
-                "error": self.config.error,
-                "restart_needed": self.config.restart_needed,
-            },
-            "state_dir": self.state_dir.display().to_string(),
-            "control_socket": self.control_socket.as_ref().map(|path| path.display().to_string()),
-            "from": if self.started_at.is_some() { "daemon" } else { "state" },
-            "tokens": tokens,
+        // Nothing in it that JSON has no words for.
+        let status = serde_json::to_value(self).ok();
+        Response { exit: u8::from(self.is_ill), status, ..Response::done() }
+    }
+
+    /// The same response as the bytes that are sent. One token after another is written down: what many take is their text.
+    pub fn written(&self) -> Written {
+        #[derive(Serialize)]
+        struct Told<'g> {
+            ok: bool,
+            exit: u8,
+            status: &'g Gathered,
+        }
+        Written::of(&Told { ok: true, exit: u8::from(self.is_ill), status: self })
+    }
+}
+
+impl Serialize for Gathered {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let is_daemon = self.started_at.is_some();
+        let mut status = out.serialize_map(None)?;
+        status.serialize_entry("version", &1)?;
+        status.serialize_entry("renewd", &is_daemon.then_some(env!("CARGO_PKG_VERSION")))?;
+        status.serialize_entry("pid", &is_daemon.then(std::process::id))?;
+        status.serialize_entry("started_at", &self.started_at.map(Wall::rfc3339))?;
+        status.serialize_entry("now", &self.now.rfc3339())?;
+        let config = json!({
+            "path": self.config.path.display().to_string(),
+            "loaded_at": self.config.loaded_at.map(Wall::rfc3339),
+            "error": self.config.error,
+            "restart_needed": self.config.restart_needed,
         });
-        Response { exit: u8::from(self.is_ill), status: Some(status), ..Response::done() }
+        status.serialize_entry("config", &config)?;
+        status.serialize_entry("state_dir", &self.state_dir.display().to_string())?;
+        let socket = self.control_socket.as_ref().map(|path| path.display().to_string());
+        status.serialize_entry("control_socket", &socket)?;
+        status.serialize_entry("from", if is_daemon { "daemon" } else { "state" })?;
+        status.serialize_entry("tokens", &Rows(self))?;
+        status.end()
+    }
+}
+
+struct Rows<'g>(&'g Gathered);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.0.rows.iter().map(|row| row.document(self.0.is_owner)))
     }
 }
 

@@ -18,8 +18,9 @@ struct Waiting {
 pub(super) struct Held(Vec<Waiting>);
 
 impl Held {
-    /// Has the files looked at; the request comes back where there is nothing to wait for.
+    /// Has the files looked at; the request comes back where there is nothing to wait for. What is refused needs no look.
     pub fn hold(&mut self, runner: &mut Runner, call: Call) -> Option<Call> {
+        let call = requests::refuse(runner, call)?;
         let paths = requests::files(runner, &call.request);
         let Some(id) = runner.files.look_at(paths.iter()) else { return Some(call) };
         self.0.push(Waiting { call, id, until: clock::now().boot.plus(HANGS) });

@@ -4,14 +4,15 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::core::settings::DaemonPlan;
+use crate::core::settings::{DaemonPlan, Plan};
 use crate::core::time::Now;
 use crate::host::clock;
-use crate::host::control::{self, Call, Connections};
+use crate::host::control::{self, Accounts, Call, Connections};
 use crate::host::credentials;
 use crate::host::socket::{self, Bound, Handed, Listening, Place, Purpose, SocketError};
 
@@ -51,6 +52,8 @@ pub(super) struct Listeners {
     handed: Handed,
     calls: mpsc::Receiver<Call>,
     to_calls: mpsc::Sender<Call>,
+    /// Who holds what of the control socket.
+    accounts: Arc<Accounts>,
     control: Option<control::Server>,
     wishes: mpsc::Receiver<credentials::Request>,
     to_wishes: mpsc::Sender<credentials::Request>,
@@ -75,6 +78,7 @@ impl Listeners {
             handed,
             calls,
             to_calls,
+            accounts: Accounts::new(),
             control: None,
             wishes,
             to_wishes,
@@ -85,6 +89,11 @@ impl Listeners {
             to_looked,
             is_closed: false,
         }
+    }
+
+    /// How long a request may be, and what it costs, follows from the tokens of this plan.
+    pub fn set_plan(&self, plan: &Plan) {
+        self.accounts.set_tokens(plan.tokens.iter().map(|token| token.name.as_str()));
     }
 
     /// Listens at what was handed over or what the config names; what hangs is not waited for.
@@ -173,7 +182,7 @@ impl Listeners {
         ear.listens = true;
         match purpose {
             Purpose::Control => {
-                let old = self.control.replace(control::serve(socket, self.to_calls.clone()));
+                let old = self.control.replace(control::serve(socket, self.accounts.clone(), self.to_calls.clone()));
                 // Who is connected there has his answer still.
                 drop(old.map(control::Server::close));
             }

@@ -12,7 +12,7 @@ use super::runner::Runner;
 use crate::core::engine::{Answer, Rotated, Want};
 use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::Wall;
-use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, TokenAnswer};
+use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, Share, TokenAnswer, Written};
 
 /// sysexits.h.
 const FAILED: u8 = 1;
@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// So many renewed tokens are named; more are counted.
 const NAMED: usize = 20;
+
+/// So many names that are not there are told; more are counted.
+const UNKNOWN: usize = 8;
 
 /// A status of so many tokens is written down at once.
 const SHORT: usize = 64;
@@ -39,17 +42,9 @@ pub(super) struct About {
 /// Takes a request up; true where it asks for a reload. `problems` says what is wrong beside the tokens: why a socket does not
 /// listen, why a change would be seen late, why the state cannot be written. Those that wait are answered by a task when the engine has answered.
 pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, problems: &[String], call: Call) -> bool {
-    let Call { request, is_owner, answer } = call;
-    let unknown = unknown_name(runner, &request);
-    if !is_owner && !matches!(request, Request::About | Request::Status { .. } | Request::Wait { .. }) {
-        reply(answer, Response::failed(NO_PERMISSION, vec!["only root and the daemon's own user may do this".into()]));
-        return false;
-    }
-    if let Some(name) = unknown {
-        let why = format!("token {} is not in the daemon's config", TokenName::shown(&name));
-        reply(answer, Response::failed(USAGE, vec![why]));
-        return false;
-    }
+    // The config may be another one since it was asked.
+    let Some(call) = refuse(runner, call) else { return false };
+    let Call { request, is_owner, answer, share } = call;
     match request {
         Request::About => {
             reply(answer, Response { about: Some(introduction(runner)), ..Response::done() });
@@ -57,7 +52,7 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, prob
         }
         Request::Status { names } => {
             let names: Vec<TokenName> = parsed(&names).into_iter().collect();
-            tell(answer, Gathered::of(runner.view(), Some(about), problems, &names, is_owner));
+            tell(answer, Gathered::of(runner.view(), Some(about), problems, &names, is_owner), share);
             false
         }
         Request::Rotate { names, force } => {
@@ -93,6 +88,24 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, prob
     }
 }
 
+/// Answers what is asked by somebody who may not, or of tokens that are not there. All else comes back, but for what nobody waits
+/// for any more.
+pub(super) fn refuse(runner: &Runner, call: Call) -> Option<Call> {
+    if call.answer.is_closed() {
+        return None;
+    }
+    let may_all = call.is_owner;
+    let is_for_all = matches!(call.request, Request::About | Request::Status { .. } | Request::Wait { .. });
+    let refusal = if may_all || is_for_all {
+        unknown_names(runner, &call.request).map(|lines| Response::failed(USAGE, lines))
+    } else {
+        Some(Response::failed(NO_PERMISSION, vec!["only root and the daemon's own user may do this".into()]))
+    };
+    let Some(refusal) = refusal else { return Some(call) };
+    reply(call.answer, refusal);
+    None
+}
+
 fn introduction(runner: &Runner) -> control::About {
     control::About {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -115,35 +128,47 @@ pub(super) fn files(runner: &Runner, request: &Request) -> Vec<TargetPath> {
     named.flat_map(|name| runner.state.files_of(&name).to_vec()).collect()
 }
 
-fn reply(answer: oneshot::Sender<Response>, response: Response) {
+fn reply(answer: oneshot::Sender<Written>, response: Response) {
     // A client that is gone needs no answer.
-    let _ = answer.send(response);
+    let _ = answer.send(Written::of(&response));
 }
 
 /// A long document is written down beside the loop, which goes on meanwhile.
-fn tell(answer: oneshot::Sender<Response>, status: Gathered) {
-    if status.len() <= SHORT {
-        reply(answer, status.response());
-    } else {
-        tokio::task::spawn_blocking(move || reply(answer, status.response()));
-    }
+fn tell(answer: oneshot::Sender<Written>, status: Gathered, share: Share) {
+    let is_short = status.len() <= SHORT;
+    let write = move || {
+        let written = status.written();
+        // Before the answer is there: the next one in the line goes on meanwhile.
+        drop((status, share));
+        // A client that is gone needs no answer.
+        let _ = answer.send(written);
+    };
+    if is_short { write() } else { drop(tokio::task::spawn_blocking(write)) }
 }
 
 fn parsed(names: &[String]) -> BTreeSet<TokenName> {
     names.iter().filter_map(|name| TokenName::new(name)).collect()
 }
 
-fn unknown_name(runner: &Runner, request: &Request) -> Option<String> {
+/// One line for each of the first names that are not in the config; the others are counted.
+fn unknown_names(runner: &Runner, request: &Request) -> Option<Vec<String>> {
     let names = match request {
-        Request::Status { names } | Request::Rotate { names, .. } | Request::Wait { names, .. } => names.clone(),
-        Request::Token { name, .. } => vec![name.clone()],
-        Request::About | Request::Reload => Vec::new(),
+        Request::Status { names } | Request::Rotate { names, .. } | Request::Wait { names, .. } => names.as_slice(),
+        Request::Token { name, .. } => std::slice::from_ref(name),
+        Request::About | Request::Reload => &[],
     };
-    let known = |name: &str| TokenName::new(name).is_some_and(|name| runner.token(&name).is_some());
-    names.into_iter().find(|name| !known(name))
+    let is_unknown = |name: &&String| TokenName::new(name).is_none_or(|name| runner.token(&name).is_none());
+    let mut unknown = names.iter().filter(is_unknown);
+    let line = |name: &String| format!("token {} is not in the daemon's config", TokenName::shown(name));
+    let mut lines: Vec<String> = unknown.by_ref().take(UNKNOWN).map(line).collect();
+    let more = unknown.count();
+    if more > 0 {
+        lines.push(format!("{more} more of the names are not in the daemon's config"));
+    }
+    (!lines.is_empty()).then_some(lines)
 }
 
-fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot::Sender<Response>) {
+fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot::Sender<Written>) {
     let receiver = runner.ask(want, timeout);
     tokio::spawn(async move {
         tokio::select! {
@@ -153,7 +178,7 @@ fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot:
     });
 }
 
-fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<Response>) {
+fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<Written>) {
     let receiver = runner.ask_token(name.clone(), min_valid, PATIENCE);
     let variable = runner.plan.env_variable(name.as_str()).map(str::to_owned);
     let secret_variables = runner.plan.secret_variables.clone();

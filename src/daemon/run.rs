@@ -186,6 +186,7 @@ impl Daemon {
 
     async fn serve(&mut self, mut signals: Signals, mut alarm: Alarm) -> ExitCode {
         let plan = self.runner.plan.clone();
+        self.listeners.set_plan(&plan);
         self.listeners.start(&plan.daemon).await;
         let places = self.listeners.places(&self.runner.plan.daemon);
         notes::hello(&self.runner.plan, &places, self.kept);
@@ -394,6 +395,7 @@ impl Daemon {
         }
         // Paths of [daemon] stay as they were at the start.
         let plan = Plan { daemon: self.runner.plan.daemon.clone(), ..plan };
+        self.listeners.set_plan(&plan);
         self.runner.set_plan(Arc::new(plan));
         self.runner.push(Event::Plan(wiring));
     }

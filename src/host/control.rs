@@ -1,20 +1,23 @@
 //! Owns: the control socket: one request and one answer a connection, each one line of JSON.
-//! Requests are bounded in length and time, so that no client holds up another.
+//! Requests are bounded in length, time and number, so that no client holds up another.
 //! Does not: know what is asked; it hands requests to the daemon and answers back.
 
+mod accounts;
 mod client;
 mod server;
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fmt;
 
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use accounts::Accounts;
 pub use client::{ClientError, Peer, call, call_with_peer};
-pub use server::{Call, Connections, Server, serve};
+pub use server::{Call, Connections, Server, Share, Written, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
 pub const NO_PERMISSION: u8 = 77;
-
-/// A request is at most this long, in bytes.
-pub const LONGEST_REQUEST: usize = 1 << 20;
 
 /// What a client asks for. Times are milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -23,18 +26,18 @@ pub enum Request {
     /// Who listens: answered to whoever may connect.
     About,
     Status {
-        #[serde(default)]
+        #[serde(default, deserialize_with = "unique")]
         names: Vec<String>,
     },
     Rotate {
-        #[serde(default)]
+        #[serde(default, deserialize_with = "unique")]
         names: Vec<String>,
         #[serde(default)]
         force: bool,
     },
     Reload,
     Wait {
-        #[serde(default)]
+        #[serde(default, deserialize_with = "unique")]
         names: Vec<String>,
         #[serde(default)]
         min_valid: u64,
@@ -45,6 +48,32 @@ pub enum Request {
         #[serde(default)]
         min_valid: u64,
     },
+}
+
+/// Names in the order in which they were given, each once: what is repeated takes no memory.
+fn unique<'de, D: Deserializer<'de>>(names: D) -> Result<Vec<String>, D::Error> {
+    struct Unique;
+
+    impl<'de> Visitor<'de> for Unique {
+        type Value = Vec<String>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("a list of names")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
+            let (mut known, mut all) = (HashSet::new(), Vec::new());
+            while let Some(name) = names.next_element::<String>()? {
+                if !known.contains(&name) {
+                    known.insert(name.clone());
+                    all.push(name);
+                }
+            }
+            Ok(all)
+        }
+    }
+
+    names.deserialize_seq(Unique)
 }
 
 /// The daemon's answer. `exit` is the exit code of the command that asked.

@@ -14,6 +14,7 @@ mod crash;
 mod credentials;
 mod env_files;
 mod exit_codes;
+mod flood;
 mod hangs;
 mod hardening;
 mod hooks_end_to_end;

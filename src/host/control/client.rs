@@ -1,7 +1,7 @@
 //! Owns: the asking side of the control socket.
 //! Does not: find the socket, or print.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Res
     let mut stream = UnixStream::connect(path).map_err(|cause| {
         let path = path.to_path_buf();
         match cause.kind() {
-            std::io::ErrorKind::PermissionDenied => ClientError::Refused { path, cause },
+            ErrorKind::PermissionDenied => ClientError::Refused { path, cause },
             _ => ClientError::NotThere { path, cause },
         }
     })?;
@@ -70,7 +70,11 @@ pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Res
     stream.set_write_timeout(Some(Duration::from_secs(10))).map_err(io)?;
     let mut line = serde_json::to_vec(request).map_err(|error| broken(error.to_string()))?;
     line.push(b'\n');
-    stream.write_all(&line).map_err(io)?;
+    match stream.write_all(&line) {
+        // It was refused before it was read to its end: the answer tells why.
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+        written => written.map_err(io)?,
+    }
     let mut answer = Zeroizing::new(Vec::new());
     BufReader::new(stream.take(LONGEST_ANSWER)).read_until(b'\n', &mut answer).map_err(io)?;
     if answer.is_empty() {

@@ -1,34 +1,60 @@
 //! Owns: the listening side of the control socket: who may connect, and how long a request may take.
 //! Does not: answer; each request goes to the daemon by a channel.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{LONGEST_REQUEST, Request, Response};
-use crate::host::socket::{Listening, SocketFile, is_owner, take_waiting};
+use super::accounts::{Accounts, Bytes, Cost, Place, Refused, Turn};
+use super::{Request, Response};
+use crate::host::socket::{Listening, SocketFile, take_waiting};
 
 /// A client must have sent its request by then.
-const REQUEST_TIME: Duration = Duration::from_secs(2);
+const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// ... and have taken its answer by then.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Whether a client that sends no more is still there is looked at this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Connections at a time; one more is closed at once.
-const CONNECTIONS: usize = 512;
+/// Of a request so many bytes are read at a time.
+const PIECE: usize = 8 << 10;
+/// A longer request is read as JSON beside the loop.
+const LONG: usize = 16 << 10;
 
 /// A request, who asks, and where the answer goes.
 pub struct Call {
     pub request: Request,
     /// Root or the daemon's own user; others may only look.
     pub is_owner: bool,
-    pub answer: oneshot::Sender<Response>,
+    pub answer: oneshot::Sender<Written>,
+    /// To be kept for as long as the request takes time of the loop, or memory.
+    pub share: Share,
+}
+
+/// What a request takes of what its user may have.
+pub struct Share {
+    _place: Arc<Place>,
+    _turn: Option<Turn>,
+}
+
+/// A response as it is sent: a line of JSON. It is wiped when it is dropped.
+pub struct Written(Zeroizing<Vec<u8>>);
+
+impl Written {
+    /// A [`Response`], or what is one in JSON.
+    pub fn of(response: &impl Serialize) -> Self {
+        // It fails for nothing that JSON has words for.
+        let mut bytes = Zeroizing::new(serde_json::to_vec(response).unwrap_or_default());
+        bytes.push(b'\n');
+        Self(bytes)
+    }
 }
 
 /// What listens, for as long as it is kept.
@@ -43,16 +69,17 @@ pub struct Server {
 /// The connections of a [`Server`], which may outlive it.
 pub struct Connections {
     task: tokio::task::JoinHandle<()>,
-    room: Arc<Semaphore>,
+    /// Ends when the last of them is gone.
+    ended: mpsc::Receiver<Infallible>,
 }
 
 impl Connections {
     /// Returns when all have their answers.
-    pub async fn answered(self) {
+    pub async fn answered(mut self) {
         // It fails where it panicked: what it took before is waited for all the same.
         let _ = self.task.await;
-        // It fails only where the semaphore was closed, which nobody does.
-        let _ = self.room.acquire_many(CONNECTIONS as u32).await;
+        // Nothing is ever sent.
+        let _ = self.ended.recv().await;
     }
 }
 
@@ -70,11 +97,11 @@ impl Server {
 }
 
 /// Serves a socket, and sends each request to `calls`.
-pub fn serve(socket: Listening, calls: mpsc::Sender<Call>) -> Server {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let (end, ended) = oneshot::channel();
-    let task = tokio::spawn(accept(socket.listener, Desk { calls, room: room.clone() }, ended));
-    Server { connections: Connections { task, room }, end, file: socket.file }
+pub fn serve(socket: Listening, accounts: Arc<Accounts>, calls: mpsc::Sender<Call>) -> Server {
+    let (end, is_ended) = oneshot::channel();
+    let (open, ended) = mpsc::channel(1);
+    let task = tokio::spawn(accept(socket.listener, Desk { calls, accounts, open }, is_ended));
+    Server { connections: Connections { task, ended }, end, file: socket.file }
 }
 
 async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver<()>) {
@@ -103,22 +130,43 @@ async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver
 /// Where those go who were let in.
 struct Desk {
     calls: mpsc::Sender<Call>,
-    room: Arc<Semaphore>,
+    accounts: Arc<Accounts>,
+    open: mpsc::Sender<Infallible>,
 }
 
 impl Desk {
     fn take(&self, stream: UnixStream) {
-        let Ok(place) = self.room.clone().try_acquire_owned() else { return };
-        let calls = self.calls.clone();
+        // Nobody tells who asks: he is not served.
+        let Ok(peer) = stream.peer_cred() else { return };
+        let place = match self.accounts.enter(peer.uid()) {
+            Ok(place) => Arc::new(place),
+            Err(refused) => {
+                if let Some(count) = self.accounts.refusals_to_tell() {
+                    tracing::warn!("control socket: {count} connections were refused, the last one for: {refused}");
+                }
+                // What does not fit into the socket's buffer is lost: nothing is kept for him.
+                let _ = stream.try_write(&not_now(&refused).0);
+                return;
+            }
+        };
+        let (calls, open) = (self.calls.clone(), self.open.clone());
         tokio::spawn(async move {
-            answer_one(stream, calls).await;
-            drop(place);
+            Visit { place, calls }.serve(stream).await;
+            drop(open);
         });
     }
 }
 
-fn stopping() -> Response {
-    Response::failed(75, vec!["renewd is stopping".into()])
+fn failed(exit: u8, why: String) -> Written {
+    Written::of(&Response::failed(exit, vec![why]))
+}
+
+fn not_now(why: &Refused) -> Written {
+    failed(75, why.to_string())
+}
+
+fn stopping() -> Written {
+    failed(75, "renewd is stopping".into())
 }
 
 /// Returns when the client is gone: one that has only ended its own sending waits for its answer still.
@@ -129,32 +177,126 @@ async fn hung_up(read: &mut (impl AsyncReadExt + Unpin), write: &OwnedWriteHalf)
     }
 }
 
+/// Why there is no request to answer.
+enum Missed {
+    /// The client is gone.
+    Gone,
+    Answer(Written),
+}
+
+impl From<Refused> for Missed {
+    fn from(refused: Refused) -> Self {
+        Self::Answer(not_now(&refused))
+    }
+}
+
+fn wrong(why: String) -> Missed {
+    Missed::Answer(failed(64, why))
+}
+
 /// One connection, from its request to its answer. Whatever goes wrong with it is its own loss.
-async fn answer_one(stream: UnixStream, calls: mpsc::Sender<Call>) {
-    let Ok(is_owner) = is_owner(&stream) else { return };
-    let (read, mut write) = stream.into_split();
-    let mut read = BufReader::new(read.take(LONGEST_REQUEST as u64));
-    let mut line = Vec::new();
-    let whole = match timeout(REQUEST_TIME, read.read_until(b'\n', &mut line)).await {
-        Ok(Ok(_)) => line.ends_with(b"\n"),
-        Ok(Err(_)) => return,
-        Err(_) => false,
-    };
-    let response = match serde_json::from_slice::<Request>(&line) {
-        Ok(request) if whole => {
-            let (answer, response) = oneshot::channel();
-            // It fails where the daemon takes no more: the answer's other end is gone with it.
-            let _ = calls.send(Call { request, is_owner, answer }).await;
-            tokio::select! {
-                answered = response => answered.unwrap_or_else(|_| stopping()),
+struct Visit {
+    place: Arc<Place>,
+    calls: mpsc::Sender<Call>,
+}
+
+impl Visit {
+    async fn serve(self, stream: UnixStream) {
+        let (read, mut write) = stream.into_split();
+        // What comes behind the request is read too, to learn of the end, but not without end.
+        let mut read = read.take(2 * self.place.longest_request() as u64);
+        let answered = match self.request(&mut read).await {
+            Ok(request) => tokio::select! {
+                answered = self.answer(request) => answered,
                 () = hung_up(&mut read, &write) => return,
+            },
+            Err(Missed::Gone) => return,
+            Err(Missed::Answer(response)) => (response, None),
+        };
+        let (answer, held) = answered;
+        // A client that does not read loses its answer.
+        let _ = timeout(ANSWER_TIME, write.write_all(&answer.0)).await;
+        drop(held);
+    }
+
+    async fn request(&self, read: &mut (impl AsyncReadExt + Unpin)) -> Result<Request, Missed> {
+        let (line, held) = match timeout(REQUEST_TIME, self.line(read)).await {
+            Ok(line) => line?,
+            Err(_) => {
+                let seconds = REQUEST_TIME.as_secs();
+                let why = format!("the request was not finished within {seconds} s: it ends with a line feed");
+                return Err(Missed::Answer(failed(75, why)));
+            }
+        };
+        let request = if line.len() <= LONG {
+            serde_json::from_slice(&line)
+        } else {
+            let turn = self.place.turn().await?;
+            let parsed = tokio::task::spawn_blocking(move || {
+                let parsed = serde_json::from_slice(&line);
+                drop(turn);
+                parsed
+            });
+            // It fails where it panicked, or the daemon ends.
+            parsed.await.map_err(|_| Missed::Gone)?
+        };
+        drop(held);
+        request.map_err(|_| wrong("not a request that this version of renewd knows".into()))
+    }
+
+    /// The bytes up to the line feed. They are held for the user as they come.
+    async fn line(&self, read: &mut (impl AsyncReadExt + Unpin)) -> Result<(Vec<u8>, Vec<Bytes>), Missed> {
+        let longest = self.place.longest_request();
+        let (mut line, mut held) = (Vec::new(), Vec::new());
+        loop {
+            if line.capacity() - line.len() < PIECE {
+                held.push(self.place.hold(line.len().max(PIECE))?);
+                line.reserve_exact(line.len().max(PIECE));
+            }
+            let begin = line.len();
+            match read.read_buf(&mut line).await {
+                Ok(0) if line.is_empty() => return Err(Missed::Gone),
+                Ok(0) => return Err(wrong("the request ended without a line feed".into())),
+                Ok(_) => {}
+                Err(_) => return Err(Missed::Gone),
+            }
+            if let Some(end) = line[begin..].iter().position(|byte| *byte == b'\n') {
+                line.truncate(begin + end);
+                return Ok((line, held));
+            }
+            if line.len() >= longest {
+                return Err(wrong(format!(
+                    "the request is longer than {longest} bytes, which is more than it takes to name each token of the \
+                     config: name each once, or none for all"
+                )));
             }
         }
-        _ => Response::failed(64, vec!["not a request that this version of renewd knows".into()]),
-    };
-    let Ok(bytes) = serde_json::to_vec(&response) else { return };
-    let mut bytes = Zeroizing::new(bytes);
-    bytes.push(b'\n');
-    // A client that does not read loses its answer.
-    let _ = timeout(ANSWER_TIME, write.write_all(&bytes)).await;
+    }
+
+    /// The answer, and what is held for it.
+    async fn answer(&self, request: Request) -> (Written, Option<Bytes>) {
+        let cost = cost(&request);
+        let begun = tokio::select! {
+            begun = self.place.begin(&cost) => begun,
+            () = self.calls.closed() => return (stopping(), None),
+        };
+        let (held, turn) = match begun {
+            Ok(begun) => begun,
+            Err(refused) => return (not_now(&refused), None),
+        };
+        let share = Share { _place: self.place.clone(), _turn: turn };
+        let (answer, answered) = oneshot::channel();
+        // It fails where the daemon takes no more: the answer's other end is gone with it.
+        let _ = self.calls.send(Call { request, is_owner: self.place.is_owner, answer, share }).await;
+        (answered.await.unwrap_or_else(|_| stopping()), Some(held))
+    }
+}
+
+fn cost(request: &Request) -> Cost {
+    let count = |names: &[String]| (!names.is_empty()).then_some(names.len());
+    match request {
+        Request::About | Request::Reload | Request::Token { .. } => Cost::Little,
+        Request::Status { names } => Cost::Status(count(names)),
+        Request::Wait { names, .. } | Request::Rotate { names, .. } => Cost::Wait(count(names)),
+    }
 }
