@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::Surroundings;
 use super::progress::Progress;
+use crate::core::engine::Precedence;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::host::clock;
@@ -85,6 +86,7 @@ async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result
         refresh_token: None,
         first_sent: None,
         answer_lost: Arc::new(|| {}),
+        precedence: Precedence::NEW,
         network: network.clone(),
         now: || clock::now().wall,
     };

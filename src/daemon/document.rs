@@ -22,6 +22,7 @@ use crate::core::time::{Now, Wall};
 use crate::host::control::{Response, Written};
 use crate::host::deliver::Stamp;
 use crate::host::{clock, names};
+use crate::source::net::{Network, Waiting};
 
 /// The registered claims (RFC 7519 4.1, RFC 8693 4.2 and 4.3, OpenID Connect Core 2) that are shown with their values.
 const REGISTERED: [&str; 10] = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp"];
@@ -37,6 +38,8 @@ pub(super) struct View<'v> {
     pub history: &'v History,
     /// Without a daemon: what the state says of how tokens fail.
     pub spells: Option<&'v BTreeMap<TokenName, FailingSpell>>,
+    /// Of a daemon: where tokens wait for their turn.
+    pub network: Option<&'v Network>,
 }
 
 /// All that the document tells, taken at one moment: it may be written down elsewhere.
@@ -69,6 +72,7 @@ struct Row {
     login_expires_at: Option<Wall>,
     scope: Option<String>,
     events: Vec<Told>,
+    waiting: Option<Waiting>,
 }
 
 struct Output {
@@ -95,6 +99,8 @@ impl Gathered {
         let counts = |status: &&TokenStatus| !names.is_empty() || status.required;
         let is_ill = statuses.iter().filter(counts).any(|status| !status.is_valid);
         let mut outputs = outputs(view, &statuses, names.is_empty(), now);
+        let waiting = view.network.map(Network::waiting).unwrap_or_default();
+        let mut waiting: HashMap<TokenName, Waiting> = waiting.into_iter().map(|one| (one.name.clone(), one)).collect();
         let row = |status: TokenStatus| Row {
             source: view.index.token(view.plan, &status.name).map(|token| token.source.kind().word()),
             outputs: outputs.remove(&status.name).unwrap_or_default(),
@@ -102,6 +108,7 @@ impl Gathered {
             login_expires_at: view.vault.login_expires_at(&status.name),
             scope: view.vault.newest(&status.name).and_then(|stored| stored.scope.clone()),
             events: view.history.of(&status.name, |path| view.index.shown(view.plan, path)),
+            waiting: waiting.remove(&status.name),
             status,
         };
         Self {
@@ -272,6 +279,7 @@ impl Row {
             "tries": status.tries,
             "next_try_at": time(status.next_try_at),
             "last_try_at": time(status.last_try_at),
+            "waiting_for_turn": self.waiting.as_ref().map(turn),
             "last_hook": status.last_hook.as_ref().map(hook),
             "certain": status.uncertain.is_none(),
             "uncertain_why": status.uncertain.map(|doubt| doubt.why()),
@@ -297,6 +305,11 @@ impl Output {
             "unseen": self.stamp.err().map(Unseen::as_str),
         })
     }
+}
+
+/// So many requests at a time go to one host.
+fn turn(waiting: &Waiting) -> Value {
+    json!({ "host": waiting.host.to_string(), "since": waiting.since.rfc3339() })
 }
 
 fn hook(last: &LastHook) -> Value {

@@ -63,6 +63,7 @@ pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
         index: &index,
         history: &history,
         spells: Some(&spells),
+        network: None,
     };
     Gathered::of(view, None, &[], names, true).response()
 }

@@ -155,8 +155,8 @@ impl Runner {
 
     /// What the status is made from.
     pub fn view(&self) -> View<'_> {
-        let Self { state, plan, vault, files, index, history, .. } = self;
-        View { state, plan, vault, files, index, history, spells: None }
+        let Self { state, plan, vault, files, index, history, network, .. } = self;
+        View { state, plan, vault, files, index, history, spells: None, network: Some(network) }
     }
 
     pub fn push(&mut self, event: Event) {
@@ -370,6 +370,7 @@ impl Runner {
             refresh_token: self.vault.refresh_token(&one.name).cloned(),
             first_sent,
             answer_lost: self.on_lost_answer(&one.name, one.generation),
+            precedence: self.state.precedence(&one.name),
             network: self.network.clone(),
             now: || clock::now().wall,
         };

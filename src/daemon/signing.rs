@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::runner::{Answered, ToObtain};
-use crate::core::engine::Reason;
+use crate::core::engine::{Precedence, Reason};
 use crate::host::clock;
 use crate::source::net::Network;
 use crate::source::{Given, SourceError};
@@ -26,6 +26,7 @@ pub(super) fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answ
             refresh_token: None,
             first_sent: None,
             answer_lost: nobody.clone(),
+            precedence: Precedence::NEW,
             network: network.clone(),
             now: || clock::now().wall,
         };

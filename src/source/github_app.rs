@@ -140,7 +140,11 @@ impl Hub<'_> {
             request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             request.body = Some(Zeroizing::new(body.to_string().into_bytes()));
         }
-        self.given.network.send(request, &self.settings.reach).await.map_err(|NetError { error, .. }| error)
+        self.given
+            .network
+            .send(&self.given.asker(), request, &self.settings.reach)
+            .await
+            .map_err(|NetError { error, .. }| error)
     }
 }
 

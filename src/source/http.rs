@@ -47,7 +47,7 @@ async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, S
     let filling = Filling::of(settings, &given, used.as_ref());
     let send = |_| async {
         let request = filling.request(settings).map_err(NetError::unsent)?;
-        given.network.send(request, &settings.reach).await
+        given.network.send(&given.asker(), request, &settings.reach).await
     };
     let exchanged = refresh::exchange(&given, used.is_some(), send).await?;
     let read = read(settings, &given, &exchanged, &filling, used.clone());

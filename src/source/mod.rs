@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use self::net::Network;
+use self::net::{Asker, Network};
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Doubt, Reason};
+use crate::core::engine::{Doubt, Precedence, Reason};
 use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenName};
 use crate::core::time::Wall;
@@ -87,10 +87,19 @@ pub struct Given {
     pub first_sent: Option<Wall>,
     /// Told when an answer was lost, before the refresh token is sent once more.
     pub answer_lost: Arc<dyn Fn() + Send + Sync>,
+    /// Whether it goes before others that ask the same host.
+    pub precedence: Precedence,
     /// The way to endpoints, shared by all.
     pub network: Arc<Network>,
     /// The wall clock, for sources that wait before they ask.
     pub now: fn() -> Wall,
+}
+
+impl Given {
+    /// Who it is to a host.
+    fn asker(&self) -> Asker {
+        Asker { name: self.name.clone(), precedence: self.precedence }
+    }
 }
 
 /// The refresh token that an attempt is going to send; `stored` is what the last one left.

@@ -60,9 +60,9 @@ async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {
     let reached = match &token.source {
         SourcePlan::OAuth2(settings) => {
             let url = settings.token_url(given).await?;
-            given.network.reach(url, settings.way()).await
+            given.network.reach(&given.asker(), url, settings.way()).await
         }
-        SourcePlan::Http(settings) => given.network.reach(settings.origin()?, &settings.reach).await,
+        SourcePlan::Http(settings) => given.network.reach(&given.asker(), settings.origin()?, &settings.reach).await,
         _ => return Err(SourceError::new(Reason::Machine, "it has no endpoint")),
     };
     Ok(reached?)

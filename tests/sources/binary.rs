@@ -1,7 +1,7 @@
 //! The binary itself: `check --online`, proxies of its environment, a daemon beside endpoints that hang.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::pki::Pki;
 use crate::proxy::Proxy;
@@ -179,4 +179,50 @@ fn a_unit_without_network_is_told_how_to_get_one() {
             assert_eq!(line(&ran, name).contains("PrivateNetwork=no"), told, "{ran:#?}");
         }
     }
+}
+
+/// Tenants of one host that hang, and one that is served: it is never late.
+#[test]
+fn tenants_that_hang_keep_a_good_token_of_their_host_from_nothing() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/good" => json(r#"{"access_token":"abc","token_type":"Bearer","expires_in":3600}"#),
+        _ => Act::Hang,
+    });
+    let mut config = String::new();
+    config += &token(&sandbox, "good", &server.url("/good"), "");
+    for number in 0..24 {
+        config += &token(
+            &sandbox,
+            &format!("slow{number}"),
+            &server.url(&format!("/{number}")),
+            "required = false\ntimeout = \"1s\"",
+        );
+    }
+    sandbox.config_with("ready_timeout = \"1s\"", config);
+    let daemon = sandbox.start();
+    let asked = |path: &str| server.seen().iter().filter(|seen| seen.path == path).count();
+    let hanging = || server.seen().iter().filter(|seen| seen.path != "/good").count();
+    // Those that hang take all places that they may have, as new ones first and as failed ones later.
+    for (round, least) in [(1, 6), (2, 12), (3, 27)] {
+        until("they hang", || hanging() >= least);
+        let begun = Instant::now();
+        sandbox.ours(&["rotate", "--force", "good"]).expect(0);
+        assert!(begun.elapsed() < Duration::from_secs(2), "round {round}: it waited for {:?}", begun.elapsed());
+        assert_eq!(asked("/good"), 1 + round);
+    }
+    until("no more than eight are asked at a time", || server.open() <= 8);
+    let status = daemon.status();
+    let waiting: Vec<&serde_json::Value> = status["tokens"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|token| !token["waiting_for_turn"].is_null())
+        .collect();
+    assert!(!waiting.is_empty() && waiting.iter().all(|token| token["name"] != "good"));
+    assert_eq!(waiting[0]["waiting_for_turn"]["host"], server.url(""));
+    let name = waiting.last().and_then(|token| token["name"].as_str()).expect("a name");
+    let page = sandbox.ours(&["status", name]).text();
+    assert!(page.contains("for its turn at http://127.0.0.1:"), "{page}");
+    daemon.stop();
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use renewd::core::credential::RefreshToken;
+use renewd::core::engine::{LastTry, Precedence};
 use renewd::core::key::{Algorithm, SigningKey};
 use renewd::core::pattern::Pattern;
 use renewd::core::secret::Secret;
@@ -72,6 +73,7 @@ pub fn assertion(algorithm: Algorithm, key: SigningKey) -> Arc<AssertionSettings
 #[derive(Clone)]
 pub struct Try {
     pub network: Arc<Network>,
+    pub precedence: Precedence,
     pub parents: Vec<(TokenName, Secret<String>)>,
     pub refresh_token: Option<RefreshToken>,
     pub first_sent: Option<Wall>,
@@ -83,6 +85,7 @@ impl Try {
     pub fn new() -> Self {
         Self {
             network: Arc::new(Network::new(now)),
+            precedence: Precedence { last: LastTry::Good, failures: 0 },
             parents: Vec::new(),
             refresh_token: None,
             first_sent: None,
@@ -111,6 +114,7 @@ impl Try {
                 let lost = self.lost.clone();
                 Arc::new(move || _ = lost.fetch_add(1, Ordering::SeqCst))
             },
+            precedence: self.precedence,
             network: self.network.clone(),
             now,
         };

@@ -157,6 +157,12 @@ impl<'d> Token<'d> {
         text(self.json, member)
     }
 
+    /// The host at which it waits for its turn, and since when.
+    pub fn turn(&self) -> Option<(String, Option<Timestamp>)> {
+        let turn = &self.json["waiting_for_turn"];
+        Some((text(turn, "host")?, time(turn, "since")))
+    }
+
     pub fn events(&self) -> Vec<Event> {
         let event = |one: &Value| Event {
             at: time(one, "at"),

@@ -92,6 +92,10 @@ impl Page<'_> {
         if token.tells("last_try_at") {
             self.row("last try", &self.when(token.time("last_try_at"), "none since the daemon started"));
         }
+        if let Some((host, since)) = token.turn() {
+            let since = since.map(|at| format!(" since {}", self.sheet.clock.both(at))).unwrap_or_default();
+            self.row("waits", &format!("for its turn at {host}{since}: others are asking there"));
+        }
         match token.next_try {
             NextTry::At(at) => self.row("next try", &self.when(Some(at), "")),
             NextTry::Never if token.reason.is_some() => self.row("next try", "not by itself"),

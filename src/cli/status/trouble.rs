@@ -51,6 +51,10 @@ impl Token<'_> {
         let mut said = vec![self.headline(clock)];
         said.extend(self.revoked());
         said.extend(self.last_error.clone());
+        said.extend(self.turn().map(|(host, since)| {
+            let since = since.map(|at| format!(" since {}", clock.both(at))).unwrap_or_default();
+            format!("it waits for its turn at {host}{since}")
+        }));
         let mut add = |sentence: String, words: &str| {
             if words.is_empty() || !said.iter().any(|before| before.contains(words)) {
                 said.push(sentence);

@@ -11,6 +11,7 @@ mod found;
 mod hooks;
 mod kept;
 mod plan;
+mod precedence;
 mod record;
 mod settle;
 mod state;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 pub use doubt::{Doubt, Standing};
 pub use event::*;
+pub use precedence::{LastTry, Precedence};
 pub use record::TokenState;
 pub use state::{Mode, State};
 pub use status::{Counts, LastHook, TokenStatus};

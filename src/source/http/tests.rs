@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::core::engine::Precedence;
 use crate::core::settings::{Pointers, Reach};
 use crate::core::time::Wall;
 use crate::source::net::Network;
@@ -39,6 +40,7 @@ fn request(settings: &HttpSettings, parent: &str) -> Result<Request, SourceError
         refresh_token: None,
         first_sent: None,
         answer_lost: Arc::new(|| {}),
+        precedence: Precedence::NEW,
         network: Arc::new(Network::new(|| Wall(0))),
         now: || Wall(0),
     };

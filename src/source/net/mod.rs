@@ -6,21 +6,22 @@ mod client;
 mod fault;
 mod host;
 mod retry_after;
+mod turns;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 pub use reqwest::{Method, StatusCode, Url, header};
 
 use self::client::Clients;
 pub use self::host::Host;
+use self::turns::Turns;
+pub use self::turns::{Asker, Waiting};
 use super::SourceError;
 use super::answer::AnswerError;
 use super::oauth2::discovery::Discovered;
@@ -31,14 +32,11 @@ use crate::core::time::Wall;
 
 /// An answer ends here; no token is as long.
 const LARGEST_ANSWER: usize = 1024 * 1024;
-/// So many requests at a time to one host.
-const AT_A_TIME: usize = 8;
 
 /// What all network sources share: it holds no connection, and clients only as long as one is in use.
 pub struct Network {
     clients: Clients,
-    /// Who is let through to each host; forgotten where nobody asks or waits.
-    gates: Mutex<HashMap<Host, Weak<Semaphore>>>,
+    turns: Arc<Turns>,
     pub(super) discovered: Discovered,
     now: fn() -> Wall,
 }
@@ -121,16 +119,16 @@ impl NetError {
 
 impl Network {
     pub fn new(now: fn() -> Wall) -> Self {
-        Self { clients: Clients::default(), gates: Mutex::default(), discovered: Discovered::default(), now }
+        Self { clients: Clients::default(), turns: Arc::default(), discovered: Discovered::default(), now }
     }
 
     /// Asks once. The wait for a turn at the host is not part of the timeout.
     ///
     /// # Errors
     /// Everything that leaves no answer to read, told with the host and without path, query, body or secret.
-    pub async fn send(&self, request: Request, way: impl Into<Way<'_>>) -> Result<Answer, NetError> {
+    pub async fn send(&self, asker: &Asker, request: Request, way: impl Into<Way<'_>>) -> Result<Answer, NetError> {
         let (url, secret) = (request.url.clone(), request.url_is_secret);
-        let answer = self.exchange(request, way.into()).await?;
+        let answer = self.exchange(asker, request, way.into()).await?;
         match answer.status.is_redirection() {
             true => Err(NetError { error: answer.redirected(&url, secret), fate: Fate::Redirected }),
             false => Ok(answer),
@@ -141,14 +139,14 @@ impl Network {
     ///
     /// # Errors
     /// As for [`Network::send`].
-    pub async fn reach(&self, url: Url, way: impl Into<Way<'_>>) -> Result<Host, NetError> {
-        Ok(self.exchange(Request::new(Method::HEAD, url), way.into()).await?.host)
+    pub async fn reach(&self, asker: &Asker, url: Url, way: impl Into<Way<'_>>) -> Result<Host, NetError> {
+        Ok(self.exchange(asker, Request::new(Method::HEAD, url), way.into()).await?.host)
     }
 
-    async fn exchange(&self, request: Request, way: Way<'_>) -> Result<Answer, NetError> {
+    async fn exchange(&self, asker: &Asker, request: Request, way: Way<'_>) -> Result<Answer, NetError> {
         let host = Host::of(&request.url).map_err(NetError::unsent)?;
         host.may_be_asked(way.reach.allow_http).map_err(NetError::unsent)?;
-        let _turn = self.turn(&host).await;
+        let _turn = self.turns.wait(&host, asker, (self.now)()).await;
         let client = self.clients.get(&host, way).await.map_err(|error| NetError::unsent(host.error(&error)))?;
         let said = Said::of(&request);
         let (sent_at, start) = ((self.now)(), Instant::now());
@@ -166,22 +164,9 @@ impl Network {
         Ok(Answer { host, status, headers, body, sent_at, retry_after })
     }
 
-    /// Waits for one of the places at a host, in order of arrival.
-    async fn turn(&self, host: &Host) -> Option<OwnedSemaphorePermit> {
-        let gate = {
-            let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-            match gates.get(host).and_then(Weak::upgrade) {
-                Some(gate) => gate,
-                None => {
-                    gates.retain(|_, gate| gate.strong_count() > 0);
-                    let gate = Arc::new(Semaphore::new(AT_A_TIME));
-                    gates.insert(host.clone(), Arc::downgrade(&gate));
-                    gate
-                }
-            }
-        };
-        // It is never closed.
-        gate.acquire_owned().await.ok()
+    /// Who waits for a turn at a host.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        self.turns.waiting()
     }
 }
 

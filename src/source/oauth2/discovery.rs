@@ -10,11 +10,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 use crate::core::engine::Reason;
-use crate::core::settings::{Fingerprint, Identity, Reach};
+use crate::core::settings::Fingerprint;
 use crate::source::SourceError;
 use crate::source::answer::Document;
 use crate::source::net::header::{ACCEPT, HeaderValue};
-use crate::source::net::{Answer, Fate, Host, Method, NetError, Network, Request, Url, Way, url};
+use crate::source::net::{Answer, Asker, Fate, Host, Method, NetError, Network, Request, Url, Way, url};
 use crate::source::refusal::Refusal;
 
 /// What is older is asked for again.
@@ -82,12 +82,17 @@ impl Key {
     }
 }
 
-pub(super) async fn endpoints(network: &Arc<Network>, issuer: &str, way: Way<'_>) -> Told {
+/// `asker`: who asks, where nobody has asked yet.
+pub(super) async fn endpoints(network: &Arc<Network>, asker: &Asker, issuer: &str, way: Way<'_>) -> Told {
     let key = Key::of(issuer, way);
     let question = || {
-        let (network, issuer, reach) = (network.clone(), issuer.to_owned(), way.reach.clone());
+        let (network, asker, issuer, reach) = (network.clone(), asker.clone(), issuer.to_owned(), way.reach.clone());
         let identity = way.identity.cloned();
-        async move { ask(&network, &issuer, &reach, identity.as_ref()).await.map(Arc::new) }.boxed()
+        async move {
+            let way = Way { reach: &reach, identity: identity.as_ref() };
+            ask(&network, &asker, &issuer, way).await.map(Arc::new)
+        }
+        .boxed()
     };
     let asking = match network.discovered.look(&key, question) {
         Ok(endpoints) => return Ok(endpoints),
@@ -107,16 +112,10 @@ pub(super) fn forget(network: &Network, issuer: &str, way: Way<'_>) {
 
 /// The two places where metadata stands, the second only where the first gives none. Where nobody answers at all, or who
 /// answers asks to be left alone, the other is not tried: it stands on the same host.
-async fn ask(
-    network: &Network,
-    issuer: &str,
-    reach: &Reach,
-    identity: Option<&Identity>,
-) -> Result<Endpoints, SourceError> {
-    let way = Way { reach, identity };
+async fn ask(network: &Network, asker: &Asker, issuer: &str, way: Way<'_>) -> Result<Endpoints, SourceError> {
     let mut missed: Vec<Missed> = Vec::new();
     for place in places(&url(issuer)?) {
-        match ask_at(network, issuer, &place, way).await {
+        match ask_at(network, asker, issuer, &place, way).await {
             Ok(endpoints) => return Ok(endpoints),
             Err(one) => {
                 let is_last = one.telling == Telling::Nothing || one.error.retry_after.is_some();
@@ -163,10 +162,16 @@ enum Telling {
     Wrong,
 }
 
-async fn ask_at(network: &Network, issuer: &str, place: &Url, way: Way<'_>) -> Result<Endpoints, Missed> {
+async fn ask_at(
+    network: &Network,
+    asker: &Asker,
+    issuer: &str,
+    place: &Url,
+    way: Way<'_>,
+) -> Result<Endpoints, Missed> {
     let mut request = Request::new(Method::GET, place.clone());
     request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let (telling, error) = match network.send(request, way).await {
+    let (telling, error) = match network.send(asker, request, way).await {
         Err(NetError { error, fate: Fate::Redirected }) => (Telling::Refused, error),
         Err(NetError { error, .. }) => (Telling::Nothing, error),
         Ok(answer) if answer.status.is_success() => match read(issuer, &answer) {

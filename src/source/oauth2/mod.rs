@@ -59,7 +59,7 @@ impl OAuth2Settings {
         match &self.endpoint {
             TokenEndpoint::Url(url) => net::url(url),
             TokenEndpoint::Issuer(issuer) => {
-                let endpoints = discovery::endpoints(&given.network, issuer, self.way()).await?;
+                let endpoints = discovery::endpoints(&given.network, &given.asker(), issuer, self.way()).await?;
                 match self.client_auth {
                     ClientAuth::Tls(_) => net::url(&endpoints.token_mtls),
                     _ => net::url(&endpoints.token),
@@ -118,7 +118,7 @@ impl Exchange<'_> {
         let occasion = self.occasion([again, b'c']);
         client_auth::add(self.settings, &occasion, &mut form, &mut request.headers).map_err(NetError::unsent)?;
         request.body = Some(form.body());
-        self.given.network.send(request, self.settings.way()).await
+        self.given.network.send(&self.given.asker(), request, self.settings.way()).await
     }
 
     fn form(&self, again: u8) -> Result<Form, SourceError> {
