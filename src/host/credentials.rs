@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::seldom::Seldom;
 use super::socket::{Listening, SocketFile, is_owner};
 use crate::core::secret::Secret;
 
@@ -17,6 +18,8 @@ use crate::core::secret::Secret;
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Connections at a time; further ones wait in the kernel's queue: one that was closed would be an empty credential.
 const CONNECTIONS: usize = 512;
+/// ... of the daemon's own user, where that is not root: the others are kept for the service manager.
+const OWN_CONNECTIONS: usize = 448;
 /// unix(7): no address is longer.
 const LONGEST_NAME: usize = 107;
 
@@ -56,53 +59,90 @@ impl Drop for Server {
     }
 }
 
+/// Who is let in.
+struct Door {
+    room: Arc<Semaphore>,
+    own_room: Arc<Semaphore>,
+    failures: Seldom,
+    strangers: Seldom,
+    crowded: Seldom,
+    unnamed: Arc<Seldom>,
+    requests: mpsc::Sender<Request>,
+}
+
 /// Serves a socket, and sends each wish to `requests`.
 pub fn serve(socket: Listening, requests: mpsc::Sender<Request>) -> Server {
     Server { task: tokio::spawn(accept(socket.listener, requests)), _file: socket.file }
 }
 
 async fn accept(listener: UnixListener, requests: mpsc::Sender<Request>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let door = Door {
+        room: Arc::new(Semaphore::new(CONNECTIONS)),
+        own_room: Arc::new(Semaphore::new(OWN_CONNECTIONS)),
+        failures: Seldom::default(),
+        strangers: Seldom::default(),
+        crowded: Seldom::default(),
+        unnamed: Arc::default(),
+        requests,
+    };
     loop {
         // It fails only where the semaphore was closed, which nobody does.
-        let Ok(place) = room.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let Ok(place) = door.room.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => door.take(stream, place),
             Err(error) => {
                 // Out of descriptors: those of others close by and by.
-                tracing::warn!("credential socket: {error}");
+                if let Some(often) = door.failures.happened() {
+                    tracing::warn!("credential socket: nobody can be let in{often}: {error}");
+                }
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                continue;
             }
+        }
+    }
+}
+
+impl Door {
+    fn take(&self, stream: UnixStream, place: OwnedSemaphorePermit) {
+        let uid = match stream.peer_cred() {
+            Ok(peer) => peer.uid(),
+            Err(error) => return tracing::warn!("credential socket: refused: nobody tells who asks: {error}"),
         };
-        let requests = requests.clone();
+        if !is_owner(uid) {
+            if let Some(often) = self.strangers.happened() {
+                tracing::warn!(
+                    "credential socket: refused{often}: uid {uid} is neither root nor the daemon's own user"
+                );
+            }
+            return;
+        }
+        let own_place = if uid == 0 { Ok(None) } else { self.own_room.clone().try_acquire_owned().map(Some) };
+        let Ok(own_place) = own_place else {
+            if let Some(often) = self.crowded.happened() {
+                tracing::error!(
+                    "credential socket: refused{often}, the client gets an empty credential: the daemon's own user has \
+                     {OWN_CONNECTIONS} connections here already, and the others are kept for root"
+                );
+            }
+            return;
+        };
+        let (requests, unnamed) = (self.requests.clone(), self.unnamed.clone());
         tokio::spawn(async move {
-            answer_one(stream, requests).await;
-            drop(place);
+            answer_one(stream, requests, &unnamed).await;
+            drop((place, own_place));
         });
     }
 }
 
 /// One connection, from its address to its end. Whatever goes wrong with it is its own loss.
-async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<Request>) {
-    match is_owner(&stream) {
-        Ok(true) => {}
-        Ok(false) => {
-            let uid = stream.peer_cred().map(|peer| peer.uid()).unwrap_or(u32::MAX);
-            tracing::warn!("credential socket: refused: uid {uid} is neither root nor the daemon's own user");
-            return;
-        }
-        Err(error) => {
-            tracing::warn!("credential socket: refused: nobody tells who asks: {error}");
-            return;
-        }
-    }
+async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<Request>, unnamed: &Seldom) {
     let address = stream.peer_addr().ok();
     let Some(wish) = address.as_ref().and_then(|address| Wish::parse(address.as_abstract_name()?)) else {
-        tracing::warn!(
-            "credential socket: refused: the client is not a service manager (its address names no unit); \
-             `renewd token NAME` prints a token"
-        );
+        if let Some(often) = unnamed.happened() {
+            tracing::warn!(
+                "credential socket: refused{often}: the client is not a service manager (its address names no unit); \
+                 `renewd token NAME` prints a token"
+            );
+        }
         return;
     };
     let (answer, mut token) = oneshot::channel();

@@ -14,6 +14,7 @@ pub mod load;
 pub mod log;
 pub mod names;
 mod patience;
+mod seldom;
 pub mod socket;
 pub mod store;
 pub mod systemd;

@@ -18,7 +18,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 use crate::support::{SECRET, Sandbox, is_root, token, until};
 
 /// Connects from an abstract address, as the service manager does (systemd.exec(5)); `None` where nobody listens.
-fn connected(path: &Path, from: Option<&str>) -> Option<UnixStream> {
+pub(super) fn connected(path: &Path, from: Option<&str>) -> Option<UnixStream> {
     static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
     if let Some(name) = from {
@@ -32,7 +32,7 @@ fn connected(path: &Path, from: Option<&str>) -> Option<UnixStream> {
     Some(stream)
 }
 
-fn all_of(mut stream: UnixStream) -> String {
+pub(super) fn all_of(mut stream: UnixStream) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer within 30 s");
     answer

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use rustix::thread::{Gid, Uid};
 use serde_json::{Value, json};
 
+use crate::credentials::{all_of, connected as connected_from};
 use crate::support::{Daemon, PATIENCE, Sandbox, is_root, token};
 
 /// Places of one user, and of all that are neither root nor the daemon's own.
-const PLACES: usize = 32;
-const OTHERS_PLACES: usize = 128;
+const PLACES: usize = 64;
+const OTHERS_PLACES: usize = 256;
 const WAIT: &str = "{\"command\":\"wait\",\"min_valid\":360000000,\"timeout\":3600000}\n";
 
 /// As another user: the kernel keeps who connected. A thread may be somebody else than its process (setresuid(2)).
@@ -78,6 +79,66 @@ fn has_ended(stream: &UnixStream) -> bool {
     ended
 }
 
+/// The log tells of them once a minute, and the service manager is served.
+#[test]
+fn strangers_at_the_credential_socket_fill_neither_it_nor_the_log() {
+    if !is_root("other users at the credential socket") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let socket = sandbox.path("credentials.sock");
+    let line = format!("credential_socket = \"{}\"", socket.display());
+    sandbox.config_with(&line, token("a").line("units = [\"job.service\"]"));
+    let daemon = sandbox.start();
+    open_to_all(&sandbox);
+    // As SocketMode= of a socket unit lets them, where it is not set.
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("chmod");
+    let strangers: Vec<UnixStream> = as_user(62_000, || (0..600).map(|_| connected(&socket)).collect());
+    for mut stream in strangers {
+        let mut sent = String::new();
+        stream.read_to_string(&mut sent).expect("its end");
+        assert_eq!(sent, "");
+    }
+    assert_eq!(
+        all_of(connected_from(&socket, Some("/unit/job.service/a")).expect("it listens")),
+        sandbox.read("a.token")
+    );
+    let told = "uid 62000 is neither root nor the daemon's own user";
+    assert_eq!(daemon.log().lines().filter(|line| line.contains(told)).count(), 1, "{}", daemon.log());
+    daemon.stop();
+}
+
+/// A daemon that is not root's: its own user cannot take what is kept for the service manager.
+#[test]
+fn its_own_user_leaves_the_service_manager_room_at_the_credential_socket() {
+    if !is_root("a daemon of another user") || !Path::new("/usr/bin/setpriv").exists() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let socket = sandbox.path("credentials.sock");
+    let line =
+        format!("credential_socket = \"{}\"\ncredential_timeout = \"1m\"\nready_timeout = \"1s\"", socket.display());
+    let never = token("never").secret("secret.file = \"never-there\"").line("units = [\"job.service\"]");
+    sandbox.config_with(&line, format!("{}{never}", token("a").line("units = [\"job.service\"]")));
+    for name in ["", "out", "home", "secret", "config.toml"] {
+        std::os::unix::fs::chown(sandbox.path(name), Some(62_000), Some(62_000)).expect("chown");
+    }
+    let under = ["setpriv", "--reuid=62000", "--regid=62000", "--clear-groups"];
+    let daemon = sandbox.daemon().on_abstract_socket().under(&under).ready();
+    let held: Vec<UnixStream> = as_user(62_000, || {
+        (0..500).map(|_| connected_from(&socket, Some("/unit/job.service/never")).expect("it listens")).collect()
+    });
+    assert_eq!(
+        all_of(connected_from(&socket, Some("/unit/job.service/a")).expect("it listens")),
+        sandbox.read("a.token")
+    );
+    let waiting = held.iter().filter(|stream| !has_ended(stream)).count();
+    assert_eq!(waiting, 448);
+    assert!(daemon.log().contains("the others are kept for root"), "{}", daemon.log());
+    drop(held);
+    daemon.stop();
+}
+
 /// Others may connect, as members of a control_group do, whatever groups there are here.
 fn open_to_all(sandbox: &Sandbox) {
     fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).expect("chmod");
@@ -98,7 +159,7 @@ fn all_are_served(sandbox: &Sandbox) {
     sandbox.ours(&["rotate", "--force", "a"]).expect(0);
     sandbox.ours(&["token", "a"]).expect(0);
     sandbox.ours(&["reload"]).expect(0);
-    let told = asked_by(sandbox, 61_001, &json!({"command": "status", "names": ["a"]}));
+    let told = asked_by(sandbox, 62_001, &json!({"command": "status", "names": ["a"]}));
     assert_eq!(told["ok"], true, "{told}");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
@@ -116,30 +177,30 @@ fn who_waits_in_every_place_keeps_nobody_else_out() {
     }
     let sandbox = Sandbox::new();
     let daemon = started(&sandbox, 3);
-    let held = sent_by(&sandbox, 61_000, 600, WAIT.as_bytes());
+    let held = sent_by(&sandbox, 62_000, 600, WAIT.as_bytes());
     all_are_served(&sandbox);
     let (ended, waiting): (Vec<UnixStream>, Vec<UnixStream>) = held.into_iter().partition(has_ended);
     assert_eq!(waiting.len(), PLACES, "one user's");
     drop(ended);
-    let refused = asked_by(&sandbox, 61_000, &json!({"command": "status"}));
+    let refused = asked_by(&sandbox, 62_000, &json!({"command": "status"}));
     assert_eq!(refused["exit"], 75);
-    assert!(errors(&refused).contains("user 61000 has 32 connections here already"), "{refused}");
-    let lines = daemon.log().lines().filter(|line| line.contains("connections were refused")).count();
+    assert!(errors(&refused).contains("user 62000 has 64 connections here already"), "{refused}");
+    let lines = daemon.log().lines().filter(|line| line.contains("a connection was refused")).count();
     assert_eq!(lines, 1, "a line a minute: {}", daemon.log());
 
     // Several together leave root's alone still; one that comes now finds none.
-    let more: Vec<UnixStream> = (2..8).flat_map(|user| sent_by(&sandbox, 61_000 + user, 40, WAIT.as_bytes())).collect();
+    let more: Vec<UnixStream> = (2..8).flat_map(|user| sent_by(&sandbox, 62_000 + user, 80, WAIT.as_bytes())).collect();
     // Who came before it has been let in by then.
     assert!(sandbox.rotate(&["a"]));
     let others = more.into_iter().filter(|stream| !has_ended(stream)).collect::<Vec<_>>();
     assert_eq!(others.len() + waiting.len(), OTHERS_PLACES);
-    let refused = asked_by(&sandbox, 61_001, &json!({"command": "status"}));
-    assert!(errors(&refused).contains("have 128 connections here already"), "{refused}");
+    let refused = asked_by(&sandbox, 62_001, &json!({"command": "status"}));
+    assert!(errors(&refused).contains("have 256 connections here already"), "{refused}");
     sandbox.ours(&["status"]).expect(0);
     // Who hangs up gives his place back.
     drop((waiting, others));
     crate::support::until("there is room again", || {
-        asked_by(&sandbox, 61_001, &json!({"command": "status"}))["ok"] == true
+        asked_by(&sandbox, 62_001, &json!({"command": "status"}))["ok"] == true
     });
     daemon.stop();
 }
@@ -169,8 +230,8 @@ fn requests_without_an_end_are_ended_and_take_no_room() {
     let sandbox = Sandbox::new();
     let daemon = started(&sandbox, 3);
     let before = resident_kib(&daemon);
-    let unfinished = sent_by(&sandbox, 61_000, PLACES, &b"[1,".repeat(20_000));
-    let endless = sent_by(&sandbox, 61_002, PLACES, &b"[1,".repeat(400_000));
+    let unfinished = sent_by(&sandbox, 62_000, PLACES, &b"[1,".repeat(20_000));
+    let endless = sent_by(&sandbox, 62_002, PLACES, &b"[1,".repeat(400_000));
     all_are_served(&sandbox);
     let grown = resident_kib(&daemon).saturating_sub(before);
     assert!(grown < 24 * 1024, "{grown} KiB more");
@@ -195,15 +256,15 @@ fn answers_that_nobody_reads_are_bounded() {
     let sandbox = Sandbox::new();
     let daemon = started(&sandbox, 3_000);
     // The size of one status, and what writing it down takes.
-    let one = asked_by(&sandbox, 61_000, &json!({"command": "status"})).to_string().len() as u64 / 1024;
+    let one = asked_by(&sandbox, 62_000, &json!({"command": "status"})).to_string().len() as u64 / 1024;
     let before = resident_kib(&daemon);
-    let unread = sent_by(&sandbox, 61_000, PLACES, b"{\"command\":\"status\"}\n");
-    let others = sent_by(&sandbox, 61_002, PLACES, b"{\"command\":\"status\"}\n");
+    let unread = sent_by(&sandbox, 62_000, PLACES, b"{\"command\":\"status\"}\n");
+    let others = sent_by(&sandbox, 62_002, PLACES, b"{\"command\":\"status\"}\n");
     all_are_served(&sandbox);
     let grown = resident_kib(&daemon).saturating_sub(before);
     assert!(grown < 32 * one, "{grown} KiB more, one status has {one} KiB");
     drop((unread, others));
-    assert_eq!(asked_by(&sandbox, 61_000, &json!({"command": "status"}))["ok"], true);
+    assert_eq!(asked_by(&sandbox, 62_000, &json!({"command": "status"}))["ok"], true);
     daemon.stop();
 }
 

@@ -10,12 +10,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::host::socket::is_owner;
+
 /// Connections at a time of root, and of the daemon's own user.
 pub const OWNER_PLACES: usize = 256;
 /// ... of any other user.
-pub const PLACES: usize = 32;
+pub const PLACES: usize = 64;
 /// ... of all other users together.
-pub const OTHERS_PLACES: usize = 128;
+pub const OTHERS_PLACES: usize = 256;
 /// For its turn, or for bytes that the same user holds, a request waits so long at most.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A request for so many tokens is answered without waiting for a turn.
@@ -45,9 +47,6 @@ struct Book {
     accounts: HashMap<u32, Account>,
     others_places: usize,
     others_bytes: usize,
-    /// Who was refused since the log told of it.
-    refused: usize,
-    told: Option<Instant>,
 }
 
 struct Account {
@@ -60,7 +59,6 @@ struct Account {
 pub struct Accounts {
     book: Mutex<Book>,
     size: Size,
-    own_uid: u32,
     /// Somebody let go of bytes.
     freed: Notify,
     /// What is long is done one at a time for the owners, and one for all others.
@@ -133,7 +131,6 @@ impl Accounts {
         Arc::new(Self {
             book: Mutex::default(),
             size: Size::default(),
-            own_uid: rustix::process::geteuid().as_raw(),
             freed: Notify::new(),
             owner_turn: Arc::new(Semaphore::new(1)),
             others_turn: Arc::new(Semaphore::new(1)),
@@ -169,7 +166,7 @@ impl Accounts {
     /// # Errors
     /// It holds as many as it may.
     pub fn enter(self: &Arc<Self>, uid: u32) -> Result<Place, Refused> {
-        let is_owner = uid == 0 || uid == self.own_uid;
+        let is_owner = is_owner(uid);
         let mut book = self.book();
         let held = book.accounts.get(&uid).map_or(0, |account| account.places);
         if is_owner && held >= OWNER_PLACES {
@@ -185,18 +182,6 @@ impl Accounts {
         book.accounts.entry(uid).or_insert_with(Account::new).places += 1;
         drop(book);
         Ok(Place { accounts: self.clone(), uid, is_owner })
-    }
-
-    /// Somebody was refused: how many since the log told of it, where it is time to tell again.
-    pub fn refusals_to_tell(&self) -> Option<usize> {
-        const PAUSE: Duration = Duration::from_secs(60);
-        let mut book = self.book();
-        book.refused += 1;
-        let is_time = book.told.is_none_or(|at| at.elapsed() >= PAUSE);
-        is_time.then(|| {
-            book.told = Some(Instant::now());
-            std::mem::take(&mut book.refused)
-        })
     }
 }
 

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::accounts::{Accounts, Bytes, Cost, Place, Refused, Turn};
 use super::{Request, Response};
+use crate::host::seldom::Seldom;
 use crate::host::socket::{Listening, SocketFile, take_waiting};
 
 /// A client must have sent its request by then.
@@ -100,11 +101,13 @@ impl Server {
 pub fn serve(socket: Listening, accounts: Arc<Accounts>, calls: mpsc::Sender<Call>) -> Server {
     let (end, is_ended) = oneshot::channel();
     let (open, ended) = mpsc::channel(1);
-    let task = tokio::spawn(accept(socket.listener, Desk { calls, accounts, open }, is_ended));
+    let task =
+        tokio::spawn(accept(socket.listener, Desk { calls, accounts, open, refusals: Seldom::default() }, is_ended));
     Server { connections: Connections { task, ended }, end, file: socket.file }
 }
 
 async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver<()>) {
+    let failures = Seldom::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -120,7 +123,9 @@ async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver
             Ok((stream, _)) => desk.take(stream),
             Err(error) => {
                 // Out of descriptors: those of others close by and by.
-                tracing::warn!("control socket: {error}");
+                if let Some(often) = failures.happened() {
+                    tracing::warn!("control socket: nobody can be let in{often}: {error}");
+                }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
@@ -132,6 +137,7 @@ struct Desk {
     calls: mpsc::Sender<Call>,
     accounts: Arc<Accounts>,
     open: mpsc::Sender<Infallible>,
+    refusals: Seldom,
 }
 
 impl Desk {
@@ -141,8 +147,8 @@ impl Desk {
         let place = match self.accounts.enter(peer.uid()) {
             Ok(place) => Arc::new(place),
             Err(refused) => {
-                if let Some(count) = self.accounts.refusals_to_tell() {
-                    tracing::warn!("control socket: {count} connections were refused, the last one for: {refused}");
+                if let Some(often) = self.refusals.happened() {
+                    tracing::warn!("control socket: a connection was refused{often}: {refused}");
                 }
                 // What does not fit into the socket's buffer is lost: nothing is kept for him.
                 let _ = stream.try_write(&not_now(&refused).0);
