@@ -230,8 +230,8 @@ fn requests_without_an_end_are_ended_and_take_no_room() {
     let sandbox = Sandbox::new();
     let daemon = started(&sandbox, 3);
     let before = resident_kib(&daemon);
-    let unfinished = sent_by(&sandbox, 62_000, PLACES, &b"[1,".repeat(20_000));
-    let endless = sent_by(&sandbox, 62_002, PLACES, &b"[1,".repeat(400_000));
+    let unfinished = sent_by(&sandbox, 62_000, 32, &b"[1,".repeat(20_000));
+    let endless = sent_by(&sandbox, 62_002, 32, &b"[1,".repeat(400_000));
     all_are_served(&sandbox);
     let grown = resident_kib(&daemon).saturating_sub(before);
     assert!(grown < 24 * 1024, "{grown} KiB more");
@@ -240,6 +240,10 @@ fn requests_without_an_end_are_ended_and_take_no_room() {
         assert_eq!(told["exit"], 64);
         assert!(errors(&told).contains("the request is longer than 65"), "{told}");
     }
+    // In all places together they would hold too much.
+    let more = sent_by(&sandbox, 62_000, 32, &b"[1,".repeat(20_000));
+    let told = more.into_iter().map(answer).find(|told| errors(told).contains("unread answers of user 62000 hold"));
+    assert!(told.is_some_and(|told| told["exit"] == 75));
     for stream in unfinished {
         let told = answer(stream);
         assert_eq!(told["exit"], 75);
