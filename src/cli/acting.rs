@@ -48,7 +48,7 @@ impl Home {
         match self.keeper.error.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
             None => Ok(()),
             Some(error) => {
-                eprintln!("error: {error}");
+                super::say(error);
                 Err(Exit::Failed)
             }
         }

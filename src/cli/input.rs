@@ -38,7 +38,7 @@ impl Failure {
     }
 
     pub(crate) fn say(self) -> Exit {
-        eprintln!("error: {}", self.message);
+        super::say(&self.message);
         self.exit
     }
 }

@@ -14,6 +14,7 @@ use crate::core::credential::without_newline;
 use crate::core::jose::{JoseError, Jws};
 use crate::core::json::RawObject;
 use crate::core::key::{JwkSet, SecretEncoding, VerifyingKey};
+use crate::core::printable::escaped;
 use crate::core::time::Wall;
 
 use super::input::{self, Failure};
@@ -116,7 +117,7 @@ fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
         expiry: &expiry,
     };
     let text = if args.json { shown.json() } else { shown.text() };
-    input::print(&visible(&text), "")?;
+    input::print(&escaped(&text), "")?;
     Ok(match verdict {
         Verdict::Valid(_) | Verdict::Unchecked => Exit::Done,
         Verdict::Invalid(why) => Failure::failed(format!("signature: {why}")).say(),
@@ -288,20 +289,4 @@ fn time(name: &str, value: &RawValue) -> String {
 
 fn span(secs: i64) -> String {
     humantime::format_duration(Duration::from_secs(secs.unsigned_abs())).to_string()
-}
-
-/// What a token says may be meant for the terminal: control and direction characters are shown by their numbers, as
-/// JSON may write them anyway.
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = (c.is_control() && c != '\n')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if hidden {
-            let _ = write!(shown, "\\u{:04x}", u32::from(c));
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }

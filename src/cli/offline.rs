@@ -30,7 +30,7 @@ pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<Rea
     let Some(plan) = load_for(&home.config, &home.env, Purpose::Command).plan else { return Ok(None) };
     let names: Vec<TokenName> = named(&plan, names)?.into_iter().collect();
     let seen = glimpse(&plan.daemon.state_dir, &plan.path).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        super::say(&error);
         None
     });
     let Some(seen) = seen else { return Ok(None) };

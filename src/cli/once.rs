@@ -56,7 +56,7 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     let end = daemon::once(plan, what, &|done, all| progress.set(done, all));
     drop(progress);
     let end = end.map_err(|error| {
-        eprintln!("error: {error}");
+        super::say(&error);
         Exit::Failed
     })?;
     Ok(match (end.ok, lacks) {

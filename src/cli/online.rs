@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::Surroundings;
 use super::progress::Progress;
+use super::status::clean;
 use crate::core::engine::Precedence;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
@@ -31,7 +32,7 @@ pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> 
     let is_told = |token: &&TokenPlan| !around.is_quiet() || tried.get(&token.name).is_none_or(Result::is_err);
     for token in plan.tokens.iter().filter(is_told) {
         let said = tried.get(&token.name).map_or_else(|| "was not tried".into(), said);
-        writeln!(out, "{}: {said}", token.name)?;
+        writeln!(out, "{}: {}", token.name, clean(&said))?;
     }
     Ok(tried.values().all(Result::is_ok))
 }

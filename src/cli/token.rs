@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     match print(&usable, args.format) {
         Ok(()) => Exit::Done.into(),
         Err(why) => {
-            eprintln!("error: {why}");
+            super::say(&why);
             Exit::Failed.into()
         }
     }

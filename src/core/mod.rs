@@ -15,6 +15,7 @@ pub mod json;
 pub mod key;
 pub mod pattern;
 pub mod plan;
+pub(crate) mod printable;
 pub(crate) mod redact;
 pub mod render;
 pub mod schedule;

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use super::printable::printable;
+
 const MASK: &str = "[masked]";
 /// What is shown of a peer's words.
 const PEER_CHARS: usize = 300;
@@ -25,9 +27,10 @@ pub(crate) fn mask_opaque(text: &str) -> Cow<'_, str> {
 
 /// A peer's own words (of an error, say), fit for a message: one line, cut, without anything that looks like a token.
 pub(crate) fn peer_words(text: &str) -> String {
-    let masked = mask_opaque(text);
-    let spaced: String = masked.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What nobody sees goes first: a token with such a character in it is shaped like none.
+    let seen = printable(text);
+    let masked = mask_opaque(&seen);
+    let words = masked.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(PEER_CHARS) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words,

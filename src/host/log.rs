@@ -22,6 +22,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::registry::LookupSpan;
 
 use self::journal::{Journal, SOCKET};
+use crate::core::printable::printable_lines;
 use crate::core::redact::mask_jws;
 
 /// How lines look.
@@ -137,10 +138,9 @@ where
     }
 }
 
-/// Without what is shaped like a token, and without control characters, which could repaint a terminal or forge a line.
+/// Without what is shaped like a token, and without what could repaint a terminal, turn a line round or forge one.
 fn shown(text: &str) -> String {
-    let plain = |c: char| if c.is_control() && c != '\t' && c != '\n' { ' ' } else { c };
-    mask_jws(text).chars().map(plain).collect()
+    mask_jws(&printable_lines(text)).into_owned()
 }
 
 /// Sends one entry with its fields (systemd.journal-fields(7)); false where the journal does not take it.
@@ -413,7 +413,10 @@ mod tests {
         let text = logged(Style::Journal, LevelFilter::INFO, || {
             tracing::info!(value = token, "got {token}\x1b[2J");
         });
-        assert_eq!(text, "<6>got [masked] [2J value=[masked]\n");
+        assert_eq!(text, "<6>got [masked][2J value=[masked]\n");
+        let hidden = token.replace(".c2ln", ".c2\u{200b}ln");
+        let text = logged(Style::Journal, LevelFilter::INFO, || tracing::info!("got\u{202e} {hidden}\u{2066}"));
+        assert_eq!(text, "<6>got [masked]\n");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::core::printable::printable;
+
 /// Variables that are meant for this process alone: programs it runs must not have them.
 pub(crate) const OWN_VARIABLES: [&str; 14] = [
     "NOTIFY_SOCKET",
@@ -165,7 +167,7 @@ fn connect(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
 }
 
 fn one_line(text: &str) -> String {
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line = printable(text);
     if line.len() > STATUS_BYTES {
         let end = line.floor_char_boundary(STATUS_BYTES - '…'.len_utf8());
         line.truncate(end);
@@ -229,7 +231,7 @@ mod tests {
         let manager = Manager::at_path();
         let mut notifier = manager.notifier();
         notifier.status("bad\nREADY=1\r\0");
-        assert_eq!(manager.heard(), "STATUS=bad READY=1  \n");
+        assert_eq!(manager.heard(), "STATUS=bad READY=1 \n");
         notifier.status(&"ü".repeat(4000));
         let heard = manager.heard();
         assert!(heard.ends_with("ü…\n") && heard.len() <= STATUS_BYTES + "STATUS=\n".len());

@@ -7,6 +7,7 @@ use super::answer::Document;
 use super::form;
 use super::net::Answer;
 use crate::core::engine::{Doubt, Reason};
+use crate::core::printable::printable;
 use crate::core::redact::peer_words;
 
 /// A shorter secret would mask half of the words.
@@ -29,7 +30,8 @@ impl Refusal {
     pub fn of(answer: &Answer, sent: &[&str]) -> Self {
         let document = Document::parse(&answer.body).ok();
         let text = |at: &str| document.as_ref().and_then(|document| document.text(at).ok().flatten());
-        let clean = |text: &str| peer_words(&without(text, sent));
+        // Masked again once nothing is left that would hide a secret between its letters.
+        let clean = |text: &str| peer_words(&without(&printable(&without(text, sent)), sent));
         let code = text("/error").map(clean).filter(|code| !code.is_empty());
         let words = WORDS.iter().find_map(|at| text(at)).map(clean).filter(|words| !words.is_empty());
         let said = match (&code, words) {

@@ -11,6 +11,7 @@ mod binary;
 mod cached;
 mod doubt;
 mod exchange;
+mod foreign_words;
 mod limits;
 mod made_anew;
 mod night;

@@ -4,6 +4,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::core::printable::printable;
+
 /// How a stretch of a line is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Tint {
@@ -82,25 +84,9 @@ pub(super) fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// Text from outside on its way to a terminal. What steers it (control characters), turns its direction or takes no room
-/// (Unicode Technical Report 36, 2.10) goes; line breaks and tabs become blanks.
+/// Text from outside on its way to a terminal, as one line.
 pub(in crate::cli) fn clean(text: &str) -> String {
-    let kept = text.chars().filter_map(|c| match c {
-        '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
-        c if is_unseen(c) => None,
-        c => Some(c),
-    });
-    kept.collect::<String>().trim().to_owned()
-}
-
-/// Control characters, and what Unicode has for directions and joints: nobody sees it, and it changes what is seen.
-pub(super) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    printable(text).trim().to_owned()
 }
 
 /// Words on lines of at most `width` columns, all behind `indent` blanks; a no-break blank is part of its word. A word that is longer than a line is cut, behind

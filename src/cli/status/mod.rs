@@ -26,12 +26,13 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use self::document::Document;
-use self::line::{Line, is_unseen, paint};
+use self::line::{Line, paint};
 use self::table::Sheet;
 use self::when::Clock;
 use super::ask::{SocketArgs, complain};
 use super::{Surroundings, colour};
 use crate::core::environment::Environment;
+use crate::core::printable::escaped;
 use crate::host::control::{Request, Response};
 use crate::host::{clock, written};
 
@@ -134,19 +135,7 @@ fn now() -> Timestamp {
 /// The document, whole or as one line. What a terminal would obey, or not show, is escaped: it is the same JSON.
 fn json(status: &Value, whole: bool) -> String {
     let text = if whole { format!("{status:#}\n") } else { format!("{status}\n") };
-    if !text.chars().any(|c| c != '\n' && is_unseen(c)) {
-        return text;
-    }
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != '\n' && is_unseen(c) {
-            let mut units = [0; 2];
-            c.encode_utf16(&mut units).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
+    escaped(&text)
 }
 
 /// What an answer says went wrong.

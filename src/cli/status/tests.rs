@@ -11,6 +11,7 @@ use super::table::table;
 use super::watch::Known;
 use super::*;
 use crate::core::config::Setting;
+use crate::core::printable::is_unseen;
 use crate::host::control::ClientError;
 use crate::host::written::Written;
 

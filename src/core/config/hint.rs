@@ -5,6 +5,7 @@ use toml::de::{DeInteger, DeValue};
 
 use crate::core::config::keys::{self, Keys, Kind};
 use crate::core::finding::looks_opaque;
+use crate::core::printable::is_unseen;
 
 /// A mode as octal digits in a string: of an integer, of digits without quotes, of `rw-r-----` and of `u=rw,g=r`.
 pub(super) fn mode(text: &str) -> Option<String> {
@@ -112,7 +113,7 @@ pub(super) fn fraction(text: &str) -> Option<f64> {
 
 /// A string where a list of them is wanted. A command's words are taken apart where no quoting was needed.
 pub(super) fn list(name: &str, text: &str) -> String {
-    if looks_opaque(text) || text.chars().any(char::is_control) || text.len() > 80 {
+    if looks_opaque(text) || text.chars().any(is_unseen) || text.len() > 80 {
         return format!("in brackets: {name} = [\"...\"]");
     }
     let plain = !text.contains(['"', '\'', '\\', '$', '|', '&', ';', '<', '>', '*', '`']);

@@ -7,6 +7,8 @@ mod report;
 
 pub use report::{Report, SourceText};
 
+use super::printable::marked;
+
 /// How a finding is treated (contract: "Two kinds of mistake").
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Severity {
@@ -62,7 +64,7 @@ impl Finding {
     fn new(severity: Severity, title: &str) -> Self {
         Self {
             severity,
-            title: printable(title),
+            title: marked(title),
             subject: Subject::Nothing,
             label: String::new(),
             notes: Vec::new(),
@@ -96,19 +98,19 @@ impl Finding {
 
     /// A few words beside the caret.
     pub fn label(mut self, label: impl AsRef<str>) -> Self {
-        self.label = printable(label.as_ref());
+        self.label = marked(label.as_ref());
         self
     }
 
     /// A second place that belongs to it.
     pub fn note(mut self, place: Place, label: impl AsRef<str>) -> Self {
-        self.notes.push((place, printable(label.as_ref())));
+        self.notes.push((place, marked(label.as_ref())));
         self
     }
 
     /// What to do.
     pub fn help(mut self, help: impl AsRef<str>) -> Self {
-        self.help = Some(printable(help.as_ref()));
+        self.help = Some(marked(help.as_ref()));
         self
     }
 
@@ -121,14 +123,6 @@ impl Finding {
         self.severity = Severity::Warning;
         self
     }
-}
-
-/// Control characters would let a config write over the terminal or forge a line of the log.
-fn printable(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.into();
-    }
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Whether a word may be a secret or token that went astray.

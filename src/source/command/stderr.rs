@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use tokio::io::AsyncRead;
 use zeroize::Zeroizing;
 
+use crate::core::printable::printable;
 use crate::core::redact::peer_words;
 use crate::process::lines;
 
@@ -38,8 +39,10 @@ impl Said {
             self.lines.pop_front();
             self.lost += 1;
         }
-        let secrets = self.secrets.iter().map(|secret| secret.as_str());
-        self.lines.push_back(without(line, secrets));
+        let secrets = || self.secrets.iter().map(|secret| secret.as_str());
+        // Masked again once nothing is left that would hide a secret between its letters.
+        let line = printable(&without(line, secrets()));
+        self.lines.push_back(without(&line, secrets()));
     }
 
     /// The last line that says something.

@@ -26,6 +26,7 @@ use super::SourceError;
 use super::answer::AnswerError;
 use super::oauth2::discovery::Discovered;
 use crate::core::engine::Reason;
+use crate::core::printable::printable;
 use crate::core::secret::Secret;
 use crate::core::settings::{Identity, Reach};
 use crate::core::time::Wall;
@@ -300,7 +301,8 @@ impl Answer {
 
 /// Printable, and not longer than so many characters.
 pub fn cut(text: &str, longest: usize) -> String {
-    let mut short: String = text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = printable(text);
+    let mut short: String = text.chars().take(longest).collect();
     if text.chars().nth(longest).is_some() {
         short.push_str("...");
     }

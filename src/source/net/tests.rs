@@ -46,7 +46,7 @@ fn what_no_header_can_hold_is_none() {
 
 #[test]
 fn texts_are_cut_and_cleaned() {
-    assert_eq!(cut("a\nb\u{1b}c", 10), "a b c");
+    assert_eq!(cut("a\nb\u{1b}c\u{202e}d", 10), "a bcd");
     assert_eq!(cut("äöü", 2), "äö...");
     assert_eq!(cut("äö", 2), "äö");
 }

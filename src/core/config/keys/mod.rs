@@ -6,6 +6,8 @@ pub(super) mod common;
 
 use std::collections::HashSet;
 
+use crate::core::printable::is_unseen;
+
 /// What a key's value is.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Kind {
@@ -143,7 +145,7 @@ pub(crate) fn toml_text(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => written.extend(['\\', c]),
-            c if c.is_control() => written.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if is_unseen(c) => written.push_str(&format!("\\U{:08X}", u32::from(c))),
             c => written.push(c),
         }
     }
