@@ -30,8 +30,8 @@ const AROUND_NAME: usize = 16;
 const OF_REQUEST: usize = 1 << 10;
 /// The status of a token, written down, with room to spare.
 const OF_STATUS: usize = 2 << 10;
-/// A token that is waited for.
-const OF_WAIT: usize = 128;
+/// A token that is waited for, and the line that tells why it is not there.
+const OF_WAIT: usize = 256;
 const MIB: usize = 1 << 20;
 
 /// What follows from the tokens of the config.
@@ -122,7 +122,10 @@ pub enum Refused {
          {most} are not given to them: try again in a moment, or ask as root"
     )]
     OthersBytes { held: usize, most: usize },
-    #[error("the long requests of others took {} s: try again in a moment, or name fewer tokens", PATIENCE.as_secs())]
+    #[error(
+        "requests for many tokens that came before this one took {} s: try again in a moment, or name fewer tokens",
+        PATIENCE.as_secs()
+    )]
     Turn,
 }
 
