@@ -91,7 +91,9 @@ fn a_secret_or_template_that_cannot_be_read_just_now_is_a_lack_that_heals() {
         let argv = failing("openat", error, &[&path]);
         let wrapper: Vec<&str> = argv.iter().map(String::as_str).collect();
         let mut daemon = sandbox.daemon().under(&wrapper).spawn();
-        until(&format!("{file} {error}: told"), || daemon.log().contains("just now"));
+        until(&format!("{file} {error}: told"), || {
+            daemon.log().contains("just now") || daemon.log().contains("does not answer")
+        });
         end_tracer(daemon.pid());
         daemon.wait_ready();
         until(&format!("{file} {error}: healed"), || {

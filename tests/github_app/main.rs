@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use hub::{Hub, error};
-use support::{PATIENCE, Ran, Sandbox, eventually, now, openssl};
+use support::{Daemon, PATIENCE, Ran, Sandbox, eventually, now, openssl};
 
 const TOKEN: &str = "ghs_16C7e42F292c6912E7710c838347Ae178B4a";
 
@@ -52,6 +52,13 @@ impl Case {
     /// The requests, without the version at their ends.
     fn lines(&self) -> Vec<String> {
         self.hub.asked().iter().map(|asked| asked.line.trim_end_matches(" HTTP/1.1").replace("/api/v3", "")).collect()
+    }
+
+    /// A daemon that knows nothing of the failures of earlier ones.
+    fn anew(&self) -> Daemon<'_> {
+        // The first time there is none.
+        let _ = fs::remove_dir_all(self.sandbox.path("state"));
+        self.sandbox.daemon().spawn()
     }
 
     /// What `status` tells of the token once a try has failed.
@@ -135,7 +142,7 @@ fn refusals_are_told_in_githubs_words_with_what_to_do() {
     ] {
         case.hub.answer_instead(instead);
         case.config(&format!("installation_id = \"{lines}\""));
-        let daemon = case.sandbox.daemon().spawn();
+        let daemon = case.anew();
         let token = case.failure();
         assert_eq!(token["reason"], reason, "{token}");
         let told = token["last_error"].as_str().unwrap();
@@ -192,7 +199,7 @@ fn a_limit_is_no_refusal_and_its_time_is_kept() {
         let shown = format!("{answer:?}");
         case.hub.answer_instead(Some(answer));
         case.config("installation_id = \"1\"\nretry = { initial = \"1s\", max = \"1s\" }");
-        let daemon = case.sandbox.daemon().spawn();
+        let daemon = case.anew();
         let token = case.failure();
         assert_eq!(token["reason"], "unreachable", "{shown}: {token}");
         let next: jiff::Timestamp = token["next_rotation_at"].as_str().unwrap().parse().unwrap();
