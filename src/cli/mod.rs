@@ -35,7 +35,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::core::environment::Environment;
 use crate::core::finding::looks_opaque;
-use crate::host::{hardening, load, log};
+use crate::host::{hardening, inherited, load, log};
 
 /// Keeps short-lived tokens fresh in files.
 ///
@@ -160,6 +160,7 @@ pub fn main() -> ExitCode {
         (_, true) => Volume::Verbose,
         _ => Volume::Usual,
     };
+    inherited::set_right();
     hardening::outlive_file_limits();
     let around = Surroundings { config, env: load::environment(), volume };
     let exit = match command {

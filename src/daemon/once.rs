@@ -14,9 +14,9 @@ use super::start::{StartError, start};
 use crate::core::engine::{Answer, Event, Mode, Want, Wiring};
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::Boot;
-use crate::host::clock;
 use crate::host::store::Worker;
-use crate::process::threads;
+use crate::host::{clock, inherited};
+use crate::process::{orphans, threads};
 
 /// After SIGTERM, what is under way may take this long.
 const STOP: Duration = Duration::from_millis(1800);
@@ -93,6 +93,9 @@ async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartErr
     // Its answer says no more than the failures that are counted anyway, but somebody must want it.
     let forced = what.force.then(|| runner.ask(Want::Rotate { names: what.names, force: true }, at_most));
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])?;
+    inherited::ends_by_itself();
+    inherited::give_defaults();
+    tokio::spawn(orphans::reap());
     let mut stop_at = None;
     let mut alarm = clock::Alarm::new()?;
     let mut told_at = clock::now().boot;

@@ -29,11 +29,11 @@ use crate::core::time::{Boot, Now};
 use crate::host::clock::{self, Alarm, StepWatch, Woken};
 use crate::host::control::Call;
 use crate::host::load::{Loaded, load};
-use crate::host::names;
 use crate::host::store::Worker;
 use crate::host::systemd::Notifier;
 use crate::host::watch::{Mark, Watcher};
-use crate::process::threads;
+use crate::host::{inherited, names};
+use crate::process::{orphans, threads};
 
 /// No sleep is longer: a step of the clock that nobody told of is noticed within 30 s.
 const LONGEST_SLEEP: Duration = Duration::from_millis(29_500);
@@ -80,6 +80,8 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
             return ExitCode::FAILURE;
         }
     };
+    inherited::give_defaults();
+    tokio::spawn(orphans::reap());
     let listeners = Listeners::new(env.variable("LISTEN_FDNAMES").map(ToOwned::to_owned));
     let read_at = Mark::now();
     let loaded = load(&config, &env);
@@ -109,6 +111,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     let wiring = Arc::new(Wiring::of(&plan));
     let started = start(plan, Mode::Daemon, Worker::Daemon, &messages).and_then(|runner| {
         [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;
+        inherited::ends_by_itself();
         Ok((runner, Alarm::new()?))
     });
     let (mut runner, alarm) = match started {

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod hardening;
 pub mod hook;
 mod include;
+pub(crate) mod inherited;
 pub mod keeper;
 pub mod load;
 pub mod log;

@@ -5,6 +5,7 @@
 
 mod group;
 pub mod lines;
+pub(crate) mod orphans;
 pub(crate) mod threads;
 
 use std::future::Future;
@@ -12,11 +13,12 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::group::Group;
+use self::orphans::Own;
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
@@ -35,6 +37,7 @@ pub enum End {
 pub struct Running {
     child: Child,
     group: Group,
+    _own: Own,
 }
 
 impl Running {
@@ -47,10 +50,8 @@ impl Running {
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = move || {
-            let child = command.spawn().map_err(threads::explained)?;
-            let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-            let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
-            Ok(Self { child, group: Group::of(pid) })
+            let (child, pid, own) = orphans::spawn(&mut command).map_err(threads::explained)?;
+            Ok(Self { child, group: Group::of(pid), _own: own })
         };
         threads::within(limit, started).await
     }

@@ -25,6 +25,7 @@ mod one_file;
 mod one_state;
 mod own_folders;
 mod passing_errors;
+mod process_one;
 mod reload;
 mod reload_refused;
 mod schedule;

@@ -26,6 +26,7 @@ use super::when::Clock;
 use super::{Args, Printer, errors, json, now};
 use crate::cli::Surroundings;
 use crate::host::control::{ClientError, Response};
+use crate::host::inherited;
 
 const EACH: Duration = Duration::from_secs(1);
 /// A daemon that hangs is asked anew after this long.
@@ -333,6 +334,7 @@ struct Signals(Vec<(i32, Arc<AtomicBool>)>);
 impl Signals {
     fn catch(waker: &UnixStream) -> io::Result<Self> {
         waker.set_nonblocking(true)?;
+        inherited::ends_by_itself();
         let mut caught = Vec::new();
         for signal in [SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH] {
             let seen = Arc::new(AtomicBool::new(false));
