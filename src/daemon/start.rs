@@ -14,6 +14,7 @@ use crate::core::plan::default_state_dir;
 use crate::core::settings::{Fingerprint, Plan, TokenName};
 use crate::host::clock;
 use crate::host::load;
+use crate::host::machine;
 use crate::host::store::{Kept, Store, StoreError, Worker, twins};
 use crate::source;
 
@@ -101,7 +102,8 @@ pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembere
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
     let now = clock::now();
-    let mut state = State::new(mode, kept.seed, restored, targets, now);
+    // The state may have been copied with its machine: clones do not rotate in step.
+    let mut state = State::new(mode, kept.seed ^ machine::number(), restored, targets, now);
     state.restore_spells(kept.spells, now);
     Remembered { state, vault, files, made_from }
 }

@@ -13,6 +13,7 @@ pub(crate) mod inherited;
 pub mod keeper;
 pub mod load;
 pub mod log;
+pub mod machine;
 pub mod names;
 mod patience;
 mod seldom;
