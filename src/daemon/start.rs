@@ -14,8 +14,8 @@ use crate::core::plan::default_state_dir;
 use crate::core::settings::{Fingerprint, Plan, TokenName};
 use crate::host::clock;
 use crate::host::load;
-use crate::host::machine;
-use crate::host::store::{Kept, Store, StoreError, Worker, twins};
+use crate::host::machine::Machine;
+use crate::host::store::{Kept, Record, Store, StoreError, Worker, twins};
 use crate::source;
 
 /// Why nothing was started.
@@ -33,7 +33,15 @@ pub(crate) enum StartError {
 pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages) -> Result<Runner, StartError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(StartError::Random)?;
-    let (store, mut kept) = Store::open(&plan.daemon.state_dir, &plan.path, u64::from_le_bytes(seed), worker)?;
+    let drawn = u64::from_le_bytes(seed);
+    let machine = Machine::here();
+    let seed = machine.as_ref().map_or(drawn, |machine| machine.seal(drawn));
+    let (store, mut kept) = Store::open(&plan.daemon.state_dir, &plan.path, seed, worker)?;
+    // Of a state that came from another machine: with its seed, both would rotate at the same moments.
+    let is_foreign = machine.is_some_and(|machine| !machine.has_drawn(kept.seed));
+    if is_foreign {
+        kept.seed = seed;
+    }
     if let Some(damaged) = &kept.damaged {
         tracing::error!("{damaged}");
     }
@@ -46,6 +54,9 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
     let told = told_before(&plan, &vault, &made_from);
     let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages)?;
     runner.not_granted = told;
+    if is_foreign {
+        runner.saving.push(Record::Seed(seed));
+    }
     runner.is_passing = worker == Worker::Passing;
     runner.owed_hooks = owed_hooks;
     if worker != Worker::Passing {
@@ -102,8 +113,8 @@ pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembere
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
     let now = clock::now();
-    // The state may have been copied with its machine: clones do not rotate in step.
-    let mut state = State::new(mode, kept.seed ^ machine::number(), restored, targets, now);
+    let seed = Machine::here().map_or(kept.seed, |machine| machine.mix(kept.seed));
+    let mut state = State::new(mode, seed, restored, targets, now);
     state.restore_spells(kept.spells, now);
     Remembered { state, vault, files, made_from }
 }

@@ -9,6 +9,7 @@ mod support;
 mod asked;
 mod atomic;
 mod changed_files;
+mod clones;
 mod control;
 mod crash;
 mod credentials;

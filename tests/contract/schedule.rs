@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Mounts, Sandbox, TokenText, eventually, now, token, until};
+use crate::support::{Daemon, Sandbox, TokenText, eventually, now, token, until};
 
 /// RFC 3339 UTC with Z as Unix seconds.
 fn seconds(value: &Value) -> i64 {
@@ -74,32 +74,6 @@ fn a_tokens_own_rule_replaces_that_of_the_defaults() {
     let both = token("a").line("rotate_at = 0.5\nrotate_before = \"1m\"");
     sandbox.config(both);
     sandbox.ours(&["check"]).expect(78);
-}
-
-/// A machine that was copied with the state of one that had run keeps its tokens, and does not rotate in step with it.
-#[test]
-fn clones_do_not_rotate_in_step() {
-    let sandbox = Sandbox::new();
-    let Some(mounts) = Mounts::new("clones_do_not_rotate_in_step", &sandbox) else { return };
-    if !std::path::Path::new("/etc/machine-id").exists() {
-        println!("clones_do_not_rotate_in_step: skipped, this machine has no /etc/machine-id");
-        return;
-    }
-    let id = sandbox.put("machine-id", "");
-    mounts.bind(&id, std::path::Path::new("/etc/machine-id"));
-    sandbox.config(token("a").line("lifetime = \"10000s\"\nrotate_at = 0.5\njitter = 0.2"));
-    let next = |id: &str| {
-        sandbox.put("machine-id", id);
-        let daemon = sandbox.daemon().under(&mounts.enter()).ready();
-        let row = daemon.token("a");
-        daemon.stop();
-        (row["issued_at"].clone(), row["next_rotation_at"].clone())
-    };
-    let first = next("0123456789abcdef0123456789abcdef\n");
-    let clone = next("ffffffffffffffffffffffffffffffff\n");
-    assert_eq!(first.0, clone.0, "the token is kept");
-    assert_ne!(first.1, clone.1);
-    assert_eq!(next("0123456789abcdef0123456789abcdef\n"), first, "the same machine, the same moment");
 }
 
 #[test]
