@@ -44,6 +44,8 @@ pub enum Step {
     /// To this group number.
     Group(u32),
     Mode,
+    /// Of a mode with setuid, setgid or the sticky bit.
+    Special,
     /// To this user number.
     Owner(u32),
     Write,
@@ -82,7 +84,7 @@ impl fmt::Display for Step {
             Self::Look => f.write_str("looking at it"),
             Self::Create => f.write_str("creating its temporary file"),
             Self::Group(gid) => write!(f, "giving it to group {gid}"),
-            Self::Mode => f.write_str("setting its mode"),
+            Self::Mode | Self::Special => f.write_str("setting its mode"),
             Self::Owner(uid) => write!(f, "giving it to {}", Owner(*uid)),
             Self::Write => f.write_str("writing"),
             Self::Sync => f.write_str("syncing it to disk"),
@@ -134,9 +136,14 @@ fn advice(folder: &Path, step: Step, errno: Errno) -> String {
             "{user} is not in group {gid}: add it (SupplementaryGroups={gid} in the unit), or run renewd as root or with CAP_CHOWN"
         ),
         (Step::Owner(_) | Step::Group(_), Errno::INVAL) => {
-            "there is no such number in this user namespace: name another, or run renewd outside".into()
+            "this file system knows no owner by that number (a user namespace has its own numbers): name another, or run \
+             renewd outside"
+                .into()
         }
         (Step::Mode, Errno::PERM) => {
+            "this file system takes no modes (vfat, some network ones): name a folder on another one".into()
+        }
+        (Step::Special, Errno::PERM) => {
             "setuid and setgid need the file to be renewd's own and its group one of its own: leave \
              these bits out of `mode`, or run renewd as root"
                 .into()

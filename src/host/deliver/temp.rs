@@ -99,7 +99,8 @@ impl<'a> Temp<'a> {
     }
 
     fn set_mode(&self, spec: &FileSpec) -> Result<(), Failure> {
-        rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(spec.mode.0)).map_err(|e| (Step::Mode, e))
+        let step = if spec.mode.0 & SPECIAL == 0 { Step::Mode } else { Step::Special };
+        rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(spec.mode.0)).map_err(|e| (step, e))
     }
 
     fn reserve(&self, len: usize) -> Result<(), Failure> {
@@ -146,7 +147,7 @@ impl<'a> Temp<'a> {
         self.set_mode(spec)?;
         let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e))?;
         if stat.st_mode & 0o7777 != spec.mode.0 {
-            return Err((Step::Mode, Errno::PERM));
+            return Err((Step::Special, Errno::PERM));
         }
         Ok(())
     }

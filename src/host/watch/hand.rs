@@ -27,7 +27,7 @@ const PATIENCE: u32 = 5;
 /// What is told of a place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(super) enum Events {
-    /// Of a folder: names that come and go, and where it goes itself.
+    /// Of a folder: names that come and go or are given to somebody else, and where it goes itself.
     Names,
     /// All that counts in a file, or in all files of a folder, and when one is opened or written.
     All,
@@ -37,7 +37,9 @@ impl Events {
     fn mask(self) -> EventKindMask {
         let names = EventKindMask::CREATE | EventKindMask::REMOVE | EventKindMask::MODIFY_NAME;
         match self {
-            Self::Names => names,
+            // A file that this process may not read yet can only be watched from its folder: install(1) writes one first, and
+            // gives it to who shall read it then.
+            Self::Names => names | EventKindMask::MODIFY_META,
             Self::All => {
                 names
                     | EventKindMask::MODIFY_DATA
