@@ -2,11 +2,11 @@
 //! reached later (TasksMax=, a pids limit, RLIMIT_NPROC) takes none of them away.
 //! Does not: decide what runs on them.
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::event::{EventfdFlags, eventfd};
 use tokio::runtime::{Builder, Runtime};
 
 /// Threads that are there from the start. More are started while all of these are busy, as far as the system gives them.
@@ -29,7 +29,8 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     // What tokio would panic with is an error here.
     let probe = std::thread::Builder::new().spawn(|| ()).map_err(explained)?;
     probe.join().map_err(|_| io::Error::other("a thread ended by a panic"))?;
-    let spare: io::Result<Vec<File>> = (0..DESCRIPTORS).map(|_| File::open("/dev/null")).collect();
+    // No file is opened for it: a container may have no /dev.
+    let spare: Result<Vec<_>, _> = (0..DESCRIPTORS).map(|_| eventfd(0, EventfdFlags::CLOEXEC)).collect();
     drop(spare?);
     let runtime = Builder::new_current_thread()
         .enable_all()
