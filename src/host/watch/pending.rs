@@ -176,6 +176,11 @@ impl Pending {
         last.filter(|end| *end > now)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_being_written(&self, path: &Path) -> bool {
+        self.writing.contains_key(path)
+    }
+
     pub(super) fn next(&mut self, now: Instant) -> Next {
         let given_up = self.writing.extract_if(|_, writing| writing.at + WRITING <= now);
         let given_up = given_up.filter(|(_, writing)| writing.is_new).count();
