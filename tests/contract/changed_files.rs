@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::strace::injecting;
 use crate::support::{Sandbox, eventually, has_strace, token, until};
 
 /// Ways in which somebody else may leave a file, each with the word that the log has for it.
@@ -188,9 +189,7 @@ fn a_folder_that_hangs_keeps_nobody_from_an_answer() {
     let sandbox = Sandbox::new();
     let slow = sandbox.mkdir("out/slow");
     sandbox.config(format!("{}{}", token("a").plain("slow/a"), token("b")));
-    let slow = slow.to_str().expect("UTF-8");
-    let hold =
-        ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", slow, "-e", "inject=newfstatat:delay_enter=1500ms"];
+    let hold = injecting("newfstatat:delay_enter=1500ms", &[&slow]);
     let daemon = sandbox.daemon().under(&hold).ready();
     fs::remove_file(sandbox.out("b.token")).expect("rm");
     let ran = sandbox.ours(&["status", "--json"]);

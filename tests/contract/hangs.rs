@@ -2,32 +2,19 @@
 //! state's. strace holds each call that names the folder for longer than any test waits.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
+use crate::strace::{end_tracer, injecting};
 use crate::support::{Daemon, Sandbox, has_strace, token, until};
 
-/// A wrapper that holds these calls where they name `path`.
-fn holding<'a>(path: &'a str, calls: &'a str) -> [&'a str; 10] {
-    ["strace", "-D", "-I2", "-f", "-qq", "-o", "/dev/null", "-P", path, calls]
-}
-
-const LOOKS: &str = "--inject=newfstatat,statx,openat,getdents64:delay_enter=60s";
-const WRITES: &str = "--inject=pwrite64,fdatasync,fsync:delay_enter=60s";
+const LOOKS: &str = "newfstatat,statx,openat,getdents64:delay_enter=60s";
+const WRITES: &str = "pwrite64,fdatasync,fsync:delay_enter=60s";
 
 /// What holds it is taken away at once: it would wait for what it holds.
 fn let_go(daemon: &Daemon<'_>) {
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("a status");
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok());
-    if let Some(tracer) = tracer.and_then(Pid::from_raw) {
-        kill_process(tracer, Signal::KILL).expect("kill");
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
+    end_tracer(daemon, Signal::KILL);
 }
 
 #[test]
@@ -41,10 +28,8 @@ fn one_that_hangs_at_the_start_keeps_no_other_token_away() {
     let of_output = token("output").plain("../far/t");
     let of_secret = token("secret").secret("secret.file = \"far/secret\"");
     sandbox.config(format!("{of_output}{of_secret}{}", token("near")));
-    let secret = sandbox.path("far/secret");
-    let mut wrapper = holding(text(&far), LOOKS).to_vec();
-    wrapper.splice(9..9, ["-P", text(&secret)]);
-    let mut daemon = sandbox.daemon().under(&wrapper).spawn();
+    let hold = injecting(LOOKS, &[&far, &sandbox.path("far/secret")]);
+    let mut daemon = sandbox.daemon().under(&hold).spawn();
     let began = Instant::now();
     until("the other token is there", || sandbox.out("near.token").exists());
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
@@ -75,7 +60,7 @@ fn a_state_that_hangs_keeps_no_token_of_ours_away_and_no_stop() {
     sandbox.ours(&["once", "a"]).expect(0);
     let log = fs::read_dir(sandbox.path("state")).expect("a state").flatten().map(|entry| entry.path());
     let log = log.into_iter().find(|path| path.extension().is_some_and(|is| is == "log")).expect("a log");
-    let mut daemon = sandbox.daemon().under(&holding(text(&log), WRITES)).ready();
+    let mut daemon = sandbox.daemon().under(&injecting(WRITES, &[&log])).ready();
     assert!(sandbox.out("b.token").exists());
     let before = sandbox.read("a.token");
     assert!(sandbox.rotate(&["a"]), "{}", daemon.log());
@@ -107,9 +92,8 @@ fn a_hook_that_hangs_before_it_starts_holds_nobody_up() {
     let signal = format!("signal = {{ pid_file = {pid_file:?}, signal = \"HUP\" }}\ntimeout = \"2s\"");
     let signal = token("signal").hook("after_rotate", &signal);
     sandbox.config(format!("{program}{signal}{}", token("near")));
-    let mut wrapper = holding(text(&hook), "--inject=execve,openat:delay_enter=60s").to_vec();
-    wrapper.splice(9..9, ["-P", text(&pid_file)]);
-    let daemon = sandbox.daemon().under(&wrapper).ready();
+    let hold = injecting("execve,openat:delay_enter=60s", &[&hook, &pid_file]);
+    let daemon = sandbox.daemon().under(&hold).ready();
     for _ in 0..3 {
         let began = Instant::now();
         assert!(sandbox.rotate(&["near"]), "{}", daemon.log());

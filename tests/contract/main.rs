@@ -39,6 +39,7 @@ mod state;
 mod state_removal;
 mod status;
 mod status_drawn;
+mod strace;
 mod systemd;
 mod threads;
 mod watched;

@@ -3,10 +3,12 @@
 //! is told, and is read again each minute; `check` and `once` end with 1.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Daemon, Sandbox, eventually, has_strace, long, token, until};
+use rustix::process::Signal;
+
+use crate::strace::{Tracer, end_tracer, injecting};
+use crate::support::{Sandbox, eventually, has_strace, long, token, until};
 
 const PASSING: [&str; 8] = ["EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE", "ETIMEDOUT", "EAGAIN", "EINTR"];
 
@@ -26,14 +28,9 @@ fn prepare(sandbox: &Sandbox) {
     sandbox.put("config.toml", format!("include = [\"config.d/*.toml\"]\n{text}"));
 }
 
-/// strace with this call of these paths failing so; the traced process is the one that was started.
+/// This call of these paths fails so.
 fn failing(call: &str, error: &str, paths: &[&Path]) -> Vec<String> {
-    let mut argv: Vec<String> = ["strace", "-D", "-I2", "-f", "-qq", "-o", "/dev/null"].map(String::from).into();
-    for path in paths {
-        argv.extend(["-P".into(), path.to_str().expect("UTF-8").into()]);
-    }
-    argv.extend(["-e".into(), format!("inject={call}:error={error}")]);
-    argv
+    injecting(&format!("{call}:error={error}"), paths)
 }
 
 fn ran(sandbox: &Sandbox, argv: &[String], words: &[&str]) -> crate::support::Ran {
@@ -88,13 +85,11 @@ fn a_secret_or_template_that_cannot_be_read_just_now_is_a_lack_that_heals() {
         PASSING.iter().zip(["secret", "letter"].into_iter().cycle()).filter(|(error, _)| **error != "EINTR")
     {
         let path = sandbox.path(file);
-        let argv = failing("openat", error, &[&path]);
-        let wrapper: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let mut daemon = sandbox.daemon().under(&wrapper).spawn();
+        let mut daemon = sandbox.daemon().under(&failing("openat", error, &[&path])).spawn();
         until(&format!("{file} {error}: told"), || {
             daemon.log().contains("just now") || daemon.log().contains("does not answer")
         });
-        end_tracer(daemon.pid());
+        end_tracer(&daemon, Signal::TERM);
         daemon.wait_ready();
         until(&format!("{file} {error}: healed"), || {
             daemon.token("a")["last_error"].is_null() && daemon.config_error().is_empty()
@@ -105,14 +100,6 @@ fn a_secret_or_template_that_cannot_be_read_just_now_is_a_lack_that_heals() {
             assert_eq!(ran.code, Some(1), "{words:?} {file} {error}: {ran:#?}");
         }
     }
-}
-
-/// From now on no call fails any more.
-fn end_tracer(traced: u32) {
-    let status = std::fs::read_to_string(format!("/proc/{traced}/status")).expect("its status");
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).expect("a line");
-    let pid = tracer.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a tracer");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("kill");
 }
 
 /// The process's own limit, whatever is opened when it is reached.
@@ -165,33 +152,6 @@ fn accounts_and_programs_that_cannot_be_looked_up_just_now() {
     }
 }
 
-/// strace at a daemon that runs.
-struct Tracer(Child);
-
-impl Tracer {
-    fn attach(daemon: &Daemon<'_>, argv: &[String]) -> Self {
-        // The tracer is a process of its own here.
-        let argv: Vec<&String> = argv.iter().filter(|word| *word != "-D").collect();
-        let mut command = Command::new(argv[0]);
-        command.args(&argv[1..]).args(["-p", &daemon.pid().to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
-        let tracer = Self(command.spawn().expect("strace"));
-        let status = format!("/proc/{}/status", daemon.pid());
-        until("it is traced", || {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            text.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
-        });
-        tracer
-    }
-}
-
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.0.wait();
-    }
-}
-
 /// With the folder of the includes unreadable for a moment, no token of theirs is taken for one that was removed.
 #[test]
 fn on_a_reload_nothing_is_taken_or_removed_and_it_is_told() {
@@ -203,7 +163,7 @@ fn on_a_reload_nothing_is_taken_or_removed_and_it_is_told() {
     let daemon = sandbox.start();
     let before = ["a.token", "b.token", "letter"].map(|name| sandbox.read(name));
     for file in ["config.toml", "config.d", "config.d/b.toml", "secret", "letter"] {
-        let tracer = Tracer::attach(&daemon, &failing("openat", "EIO", &[&sandbox.path(file)]));
+        let tracer = Tracer::attach(&daemon, "openat:error=EIO", &[&sandbox.path(file)]);
         let ran = sandbox.ours(&["reload"]);
         assert_eq!(ran.code, Some(1), "{file}: {ran:#?}");
         assert!(ran.stderr.contains("just now"), "{file}: {ran:#?}");
@@ -226,7 +186,7 @@ fn a_reload_that_failed_so_is_made_again_within_a_minute() {
     let sandbox = Sandbox::new();
     prepare(&sandbox);
     let daemon = sandbox.start();
-    let tracer = Tracer::attach(&daemon, &failing("openat", "ESTALE", &[&sandbox.path("config.toml")]));
+    let tracer = Tracer::attach(&daemon, "openat:error=ESTALE", &[&sandbox.path("config.toml")]);
     sandbox.put("config.toml", sandbox.config_text("", token("a").line("claims = { aud = \"new\" }")));
     until("it is told", || daemon.config_error().contains("just now"));
     drop(tracer);

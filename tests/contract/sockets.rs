@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::strace::injecting;
 use crate::support::{Daemon, Sandbox, eventually, has_strace, token, until};
 
 /// Both sockets in `run/`.
@@ -138,23 +139,8 @@ fn what_is_somebody_elses_stays() {
 }
 
 fn start_with_a_folder_that_hangs<'s>(sandbox: &'s Sandbox, sockets: &[PathBuf; 2]) -> Daemon<'s> {
-    let run = sandbox.path("run");
-    let mut hold: Vec<String> = [
-        "strace",
-        "-D",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "inject=/^(mkdir|connect|renameat|unlinkat|fchmodat|bind).*:delay_enter=8s",
-    ]
-    .map(String::from)
-    .into();
-    for path in [&run, &sockets[0], &sockets[1]] {
-        hold.extend(["-P".into(), path.to_str().expect("UTF-8").into()]);
-    }
-    let hold: Vec<&str> = hold.iter().map(String::as_str).collect();
+    let calls = "/^(mkdir|connect|renameat|unlinkat|fchmodat|bind).*:delay_enter=8s";
+    let hold = injecting(calls, &[&sandbox.path("run"), &sockets[0], &sockets[1]]);
     sandbox.daemon().under(&hold).spawn()
 }
 

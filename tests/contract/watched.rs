@@ -4,10 +4,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Daemon, Mounts, SECRET, Sandbox, eventually, has_strace, long, token, until};
+use crate::strace::{Tracer, injecting};
+use crate::support::{Mounts, SECRET, Sandbox, eventually, has_strace, long, token, until};
 
 /// Seen at once, and not by the look of each minute.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -170,35 +170,6 @@ fn includes_in_wild_folders_and_in_folders_with_a_bracket() {
     daemon.stop();
 }
 
-/// Calls of a running daemon that take long or fail.
-struct Tracer(Child);
-
-impl Tracer {
-    fn attach(daemon: &Daemon<'_>, paths: &[&Path], inject: &str) -> Self {
-        let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
-        for path in paths {
-            command.arg("-P").arg(path);
-        }
-        command.args(["-p", &daemon.pid().to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
-        let tracer = Self(command.spawn().expect("strace"));
-        let status = format!("/proc/{}/status", daemon.pid());
-        until("it is traced", || {
-            let text = fs::read_to_string(&status).unwrap_or_default();
-            text.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
-        });
-        tracer
-    }
-}
-
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.0.wait();
-    }
-}
-
 /// What a dead server does for good, each call that names the folder does for 20 s: others rotate, `status` tells, and a change
 /// elsewhere is seen.
 #[test]
@@ -217,7 +188,7 @@ fn a_place_that_hangs_keeps_no_other_from_being_watched() {
         std::os::unix::fs::symlink("v1", sandbox.path("v")).expect("ln -s");
         sandbox.config(format!("{}{near}", token("far").secret("secret.file = \"far/s\"")));
         let daemon = sandbox.start();
-        let tracer = Tracer::attach(&daemon, &[&far, &far.join("s")], inject);
+        let tracer = Tracer::attach(&daemon, inject, &[&far, &far.join("s")]);
         // The way to a watched file leads elsewhere: all ways are walked anew. The far folder is touched so that it is watched anew.
         if inject.starts_with("inotify") {
             fs::rename(&far, sandbox.path("away")).expect("mv");
@@ -258,9 +229,7 @@ fn a_watch_that_is_refused_is_told_with_what_to_do() {
     for (inject, word) in cases {
         let sandbox = Sandbox::new();
         sandbox.config(token("a"));
-        let inject = format!("inject={inject}");
-        let mut daemon =
-            sandbox.daemon().under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject]).spawn();
+        let mut daemon = sandbox.daemon().under(&injecting(inject, &[])).spawn();
         daemon.wait_ready();
         until("it is told", || daemon.log().contains(word) && daemon.log().contains("each minute"));
         assert!(daemon.config_error().contains(word), "{}", daemon.config_error());

@@ -89,8 +89,8 @@ impl<'a> Start<'a> {
     }
 
     /// A command in front of the binary.
-    pub fn under(mut self, wrapper: &[&str]) -> Self {
-        self.wrapper = wrapper.iter().map(|w| (*w).to_owned()).collect();
+    pub fn under(mut self, wrapper: &[impl AsRef<str>]) -> Self {
+        self.wrapper = wrapper.iter().map(|w| w.as_ref().to_owned()).collect();
         self
     }
 

@@ -1,0 +1,56 @@
+//! strace in front of the daemon or at one that runs: calls that fail, or that take as long as those to a dead server.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Daemon, until};
+
+/// A command in front of another one, whose process is the traced one, with these calls of these paths (all paths, where none is
+/// given) so: strace(1), `-e inject=`.
+pub fn injecting(inject: &str, paths: &[&Path]) -> Vec<String> {
+    // -I2: a tracer that is no parent ends at SIGTERM.
+    [vec!["strace".into(), "-D".into(), "-I2".into()], options(inject, paths)].concat()
+}
+
+fn options(inject: &str, paths: &[&Path]) -> Vec<String> {
+    let mut options: Vec<String> = ["-f", "-qq", "-o", "/dev/null"].map(String::from).into();
+    for path in paths {
+        options.extend(["-P".into(), path.to_str().expect("UTF-8").into()]);
+    }
+    options.extend(["-e".into(), format!("inject={inject}")]);
+    options
+}
+
+/// Ends what traces the daemon: from now on its calls are as ever.
+pub fn end_tracer(daemon: &Daemon<'_>, signal: Signal) {
+    kill_process(tracer_of(daemon).expect("a tracer"), signal).expect("kill");
+}
+
+fn tracer_of(daemon: &Daemon<'_>) -> Option<Pid> {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?))
+}
+
+/// strace at a daemon that runs, for as long as this lives.
+pub struct Tracer(Child);
+
+impl Tracer {
+    pub fn attach(daemon: &Daemon<'_>, inject: &str, paths: &[&Path]) -> Self {
+        let mut command = Command::new("strace");
+        command.args(options(inject, paths)).args(["-p", &daemon.pid().to_string()]);
+        let tracer = Self(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace"));
+        until("it is traced", || tracer_of(daemon).is_some());
+        tracer
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
