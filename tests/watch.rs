@@ -407,6 +407,28 @@ async fn many_files_are_set_once_and_again_at_little_cost() {
     println!("a missing one told in {:?}", start.elapsed());
 }
 
+/// Where nothing can be watched, that is told in these words, and a look finds what changed, once; when what was missing is given
+/// back, a change is told at once.
+async fn looks_and_recovers(file: &Path, words: &str, give_back: impl FnOnce()) {
+    let away = file.with_extension("away");
+    let mut watcher = Watcher::new();
+    watcher.set(&paths(&[file]), &BTreeSet::new(), Mark::now());
+    watcher.settled().await;
+    let troubles = watcher.troubles();
+    assert!(troubles.iter().any(|trouble| trouble.contains(words)), "{troubles:?}");
+    for (from, to) in [(file, &*away), (&away, file)] {
+        fs::rename(from, to).unwrap();
+        watcher.look();
+        tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    }
+    give_back();
+    watcher.look();
+    watcher.settled().await;
+    assert!(watcher.troubles().is_empty(), "{:?}", watcher.troubles());
+    fs::write(file, "y").unwrap();
+    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+}
+
 /// Runs itself with as few file descriptors as it needs to start.
 #[tokio::test]
 async fn without_inotify_it_says_what_to_do_looks_and_recovers() {
@@ -431,24 +453,7 @@ async fn without_inotify_it_says_what_to_do_looks_and_recovers() {
     while let Ok(one) = File::open(&file) {
         all.push(one);
     }
-    let mut watcher = Watcher::new();
-    watcher.set(&paths(&[&file]), &BTreeSet::new(), Mark::now());
-    watcher.settled().await;
-    let troubles = watcher.troubles();
-    assert!(troubles.iter().any(|trouble| trouble.contains("are not noticed at once: ")), "{troubles:?}");
-    // A look finds a change, and another one finds none.
-    fs::rename(&file, at.join("g")).unwrap();
-    watcher.look();
-    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
-    fs::rename(at.join("g"), &file).unwrap();
-    watcher.look();
-    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
-    drop(all);
-    watcher.look();
-    watcher.settled().await;
-    assert!(watcher.troubles().is_empty(), "{:?}", watcher.troubles());
-    fs::write(&file, "y").unwrap();
-    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    looks_and_recovers(&file, "are not noticed at once: ", || drop(all)).await;
 }
 
 /// Runs itself as a user who may have few threads: notify has one of its own, and does not say where it got none.
@@ -495,21 +500,11 @@ async fn without_a_thread_for_notify_it_looks_and_recovers() {
     }) {
         all.push(one);
     }
-    let mut watcher = Watcher::new();
-    watcher.set(&paths(&[&file]), &BTreeSet::new(), Mark::now());
-    watcher.settled().await;
-    let troubles = watcher.troubles();
-    assert!(troubles.iter().any(|trouble| trouble.contains("no thread is to be had")), "{troubles:?}");
-    fs::rename(&file, at.join("g")).unwrap();
-    watcher.look();
-    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
-    drop(release);
-    all.into_iter().for_each(|one| one.join().unwrap());
-    watcher.look();
-    watcher.settled().await;
-    assert!(watcher.troubles().is_empty(), "{:?}", watcher.troubles());
-    fs::write(&file, "y").unwrap();
-    tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    let free = || {
+        drop(release);
+        all.into_iter().for_each(|one| one.join().unwrap());
+    };
+    looks_and_recovers(&file, "no thread is to be had", free).await;
 }
 
 /// inotify is not told of truncate(2).

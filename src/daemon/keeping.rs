@@ -21,8 +21,8 @@ pub(super) struct Batch {
     pub tokens: Vec<(TokenName, bool)>,
     /// One of the records must be durable.
     pub sync: bool,
-    /// Tokens whose exchange is over: nothing is to be kept free for it any more.
-    pub landed: Vec<TokenName>,
+    /// Tokens whose exchange is over: nothing is to be kept free for it any more. No batch is written for that alone.
+    pub landed: BTreeSet<TokenName>,
     /// Exchanges that are begun, as they are to be told.
     pub begun: Vec<KeptRefresh>,
     /// Their tokens, and the bytes of the last answer of each.
@@ -31,7 +31,7 @@ pub(super) struct Batch {
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.landed.is_empty() && self.flights.is_empty()
+        self.records.is_empty() && self.flights.is_empty()
     }
 }
 

@@ -18,6 +18,7 @@ use crate::core::settings::{FileSpec, Plan, TargetPath, TokenName};
 use crate::host::clock;
 use crate::host::control::Response;
 use crate::host::deliver::{self, Job, Stamp, Standing};
+use crate::host::machine::Machine;
 use crate::host::names;
 use crate::host::store::Kept;
 
@@ -26,7 +27,8 @@ pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
     // Nobody listens: nothing that answers later is begun.
     let (messages, _inbox) = unbounded_channel();
     let spells = kept.spells.clone();
-    let Remembered { mut state, vault, mut files, .. } = remember(kept, Mode::Daemon, &messages);
+    let Remembered { mut state, vault, mut files, .. } =
+        remember(kept, Mode::Daemon, Machine::here().as_ref(), &messages);
     let plan = Arc::new(plan);
     files.set_plan(&plan);
     let mut events = VecDeque::from([Event::Plan(Arc::new(Wiring::of(&plan)))]);

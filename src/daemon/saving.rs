@@ -55,8 +55,7 @@ pub(super) struct Late {
     /// What is written after it need not wait for it any more.
     pub releases: bool,
     /// What is not sent, and why.
-    pub refused: Beginning,
-    pub why: Option<Arc<str>>,
+    pub refused: Option<(Beginning, Arc<str>)>,
 }
 
 /// What follows from a batch's end.
@@ -83,6 +82,14 @@ struct UnderWay {
     successors: Vec<TokenName>,
     is_slow: bool,
     is_told: bool,
+}
+
+impl UnderWay {
+    /// What it begins is not sent, whatever becomes of it.
+    fn give_up(&mut self) -> Beginning {
+        self.given_up.extend(self.beginning.begun.iter().map(|kept| kept.name.clone()));
+        std::mem::take(&mut self.beginning)
+    }
 }
 
 /// What the thread of the state does.
@@ -171,7 +178,7 @@ impl Saving {
 
     /// Nothing is to be kept free any more for an exchange of this token.
     pub fn landed(&mut self, name: &TokenName) {
-        self.next.landed.push(name.clone());
+        self.next.landed.insert(name.clone());
     }
 
     /// Exchanges that are to be told in the state before they are sent.
@@ -265,20 +272,19 @@ impl Saving {
             return late;
         }
         let message: Arc<str> = no_answer(batch);
+        let mut refused = std::mem::take(&mut self.beginning);
         if !std::mem::replace(&mut batch.is_told, true) {
             tracing::error!(
                 "{message}: does the file system of its folder hang? What need not be kept first is delivered all the same; no \
                  refresh token is sent before the state answers"
             );
             late.events.extend(batch.tokens.iter().map(|token| failed(token, &message)));
-            batch.given_up.extend(batch.beginning.begun.iter().map(|kept| kept.name.clone()));
-            late.refused.add(std::mem::take(&mut batch.beginning));
+            refused.add(batch.give_up());
         }
-        late.refused.add(std::mem::take(&mut self.beginning));
         // These go with the next batch all the same: the token is delivered as soon as the state answers.
         late.events.extend(self.tokens.iter().map(|token| failed(token, &message)));
         self.told.append(&mut self.tokens);
-        late.why = Some(message);
+        late.refused = Some((refused, message));
         if self.next.records.len() > self.most {
             self.next.records = newest_of_each(std::mem::take(&mut self.next.records));
             self.most = WAITING.max(2 * self.next.records.len());
@@ -314,14 +320,10 @@ impl Saving {
     }
 
     /// From now on nothing is sent any more, and what could not be written is tried at once.
-    pub fn end(&mut self) -> Beginning {
+    pub fn end(&mut self) {
         self.save_again = self.save_again.map(|_| Boot(0));
-        let mut refused = std::mem::take(&mut self.beginning);
-        if let Some(batch) = &mut self.under_way {
-            batch.given_up.extend(batch.beginning.begun.iter().map(|kept| kept.name.clone()));
-            refused.add(std::mem::take(&mut batch.beginning));
-        }
-        refused
+        self.beginning = Beginning::default();
+        self.under_way.iter_mut().for_each(|batch| drop(batch.give_up()));
     }
 
     pub fn is_under_way(&self) -> bool {

@@ -2,6 +2,7 @@
 //! nothing else came, and how long a stop waits for one.
 //! Does not: exchange (the sources do), or decide when (the engine does).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -44,14 +45,12 @@ impl Runner {
 
     /// Writes what is to be in the state, as far as it answers.
     pub(super) fn save(&mut self) {
-        let Late { events, releases, refused, why } = self.saving.start(clock::now());
+        let Late { events, releases, refused } = self.saving.start(clock::now());
         self.extend(events);
         if releases {
             self.files.saved(u64::MAX);
         }
-        if let Some(why) = why {
-            self.refuse(&refused, &why);
-        }
+        self.refuse(refused);
     }
 
     /// A batch for the state has ended.
@@ -64,12 +63,11 @@ impl Runner {
             begun.into_iter().for_each(|kept| self.vault.restore_refresh(kept));
             ones.into_iter().for_each(|(one, first_sent)| self.wait_for(one, first_sent));
         }
-        if let Some((refused, why)) = refused {
-            self.refuse(&refused, &why);
-        }
+        self.refuse(refused);
     }
 
-    fn refuse(&mut self, refused: &Beginning, why: &str) {
+    fn refuse(&mut self, refused: Option<(Beginning, Arc<str>)>) {
+        let Some((refused, why)) = refused else { return };
         let message = format!("its refresh token is not sent, since the successor could not be kept: {why}");
         let failed = refused.ones.iter().map(|(one, _)| not_sent(one, Reason::Delivery, &message));
         self.extend(failed.collect());
@@ -84,7 +82,7 @@ impl Runner {
 
     /// The last chance of what the state lacks still, within `most`. What is lost with this process is said.
     pub(super) async fn save_rest(&mut self, inbox: &mut UnboundedReceiver<Message>, most: Duration) {
-        drop(self.saving.end());
+        self.saving.end();
         let end = tokio::time::Instant::now() + most;
         loop {
             self.save();

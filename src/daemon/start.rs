@@ -38,7 +38,7 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
     let seed = machine.as_ref().map_or(drawn, |machine| machine.seal(drawn));
     let (store, mut kept) = Store::open(&plan.daemon.state_dir, &plan.path, seed, worker)?;
     // Of a state that came from another machine: with its seed, both would rotate at the same moments.
-    let is_foreign = machine.is_some_and(|machine| !machine.has_drawn(kept.seed));
+    let is_foreign = machine.as_ref().is_some_and(|machine| !machine.has_drawn(kept.seed));
     if is_foreign {
         kept.seed = seed;
     }
@@ -50,7 +50,7 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
         kept.owed_hooks.clear();
     }
     let owed_hooks = kept.owed_hooks.clone();
-    let Remembered { state, vault, files, made_from } = remember(kept, mode, messages);
+    let Remembered { state, vault, files, made_from } = remember(kept, mode, machine.as_ref(), messages);
     let told = told_before(&plan, &vault, &made_from);
     let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages)?;
     runner.not_granted = told;
@@ -84,7 +84,7 @@ pub(super) struct Remembered {
     made_from: BTreeMap<TokenName, Fingerprint>,
 }
 
-pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembered {
+pub(super) fn remember(kept: Kept, mode: Mode, machine: Option<&Machine>, messages: &Messages) -> Remembered {
     let mut vault = Vault::default();
     kept.refreshes.into_values().for_each(|refresh| vault.restore_refresh(refresh));
     let mut restored = Vec::with_capacity(kept.tokens.len());
@@ -113,7 +113,7 @@ pub(super) fn remember(kept: Kept, mode: Mode, messages: &Messages) -> Remembere
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
     let now = clock::now();
-    let seed = Machine::here().map_or(kept.seed, |machine| machine.mix(kept.seed));
+    let seed = machine.map_or(kept.seed, |machine| machine.mix(kept.seed));
     let mut state = State::new(mode, seed, restored, targets, now);
     state.restore_spells(kept.spells, now);
     Remembered { state, vault, files, made_from }
