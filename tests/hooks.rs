@@ -300,7 +300,7 @@ async fn a_pid_file_that_cannot_be_trusted_signals_nobody() {
     }
     let missing: PathBuf = folder.path().join("missing");
     let error = done(&signal(&missing)).await.unwrap_err().to_string();
-    assert!(error.contains("missing: cannot be read"), "{error}");
+    assert!(error.contains("missing is not there: the service does not run yet"), "{error}");
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let error = done(&signal(&fifo)).await.unwrap_err().to_string();

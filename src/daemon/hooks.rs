@@ -82,7 +82,11 @@ impl Run {
         };
         let told = error.to_string();
         let message = told.strip_prefix(&whose).unwrap_or(&told).into();
-        if error.is_of_the_start() { HookEnd::NotStarted(message) } else { HookEnd::Failed(message) }
+        match error {
+            HookError::NoPidFile { .. } => HookEnd::NoPidFile(message),
+            error if error.is_of_the_start() => HookEnd::NotStarted(message),
+            _ => HookEnd::Failed(message),
+        }
     }
 }
 

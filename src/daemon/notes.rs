@@ -85,6 +85,9 @@ pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) 
         }
         Note::Recovered { name } => tracing::info!(token = %name, "token {name} is well again"),
         Note::HookDone { name, kind } => tracing::debug!(token = %name, "token {name}, {}: done", kind.as_str()),
+        Note::HookFailed { name, message, is_known: true, .. } => {
+            tracing::debug!(token = %name, reason = "hook", "token {name}, {message}, as before");
+        }
         Note::HookFailed { name, message, retry_in, .. } => {
             let next = retry_in.map(|wait| format!("; it is tried again in {}", span(wait))).unwrap_or_default();
             tracing::warn!(token = %name, reason = "hook", "token {name}, {message}{next}");

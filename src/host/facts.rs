@@ -228,6 +228,9 @@ impl Unread {
             }
             ErrorKind::NotADirectory => "does not exist: a part of its path is not a folder".into(),
             ErrorKind::TimedOut => "does not answer: does its file system hang?".into(),
+            _ if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+                "cannot be read just now: renewd's own limit of open files is reached (LimitNOFILE=, ulimit -n)".into()
+            }
             _ if is_passing => format!("cannot be read just now: {error}"),
             _ => format!("cannot be read: {error}"),
         };

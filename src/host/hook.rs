@@ -38,6 +38,11 @@ pub enum HookError {
     TimedOut { label: String, program: String, after: Duration },
     #[error("{label}: {program} was stopped: renewd is stopping")]
     Stopped { label: String, program: String },
+    #[error(
+        "{label}: pid file {} is not there: the service does not run yet, or writes its number elsewhere",
+        path.display()
+    )]
+    NoPidFile { label: String, path: PathBuf },
     #[error("{label}: pid file {}: {problem}", path.display())]
     PidFile { label: String, path: PathBuf, problem: String },
     #[error("{label}: SIG{signal} to process {pid}, named by {}: {problem}", path.display())]

@@ -291,6 +291,26 @@ fn a_signal_reaches_the_process_of_the_pid_file() {
     until("the first", || lines(&sandbox.path("told")) == [sandbox.read("a.token")]);
     assert!(sandbox.rotate(&["a"]));
     until("the second", || lines(&sandbox.path("told")).last() == Some(&sandbox.read("a.token")));
+    // One that is gone is warned of once, however often there is a rotation meanwhile, and once more when it was there between.
+    let kept = fs::read_to_string(&pid_file).expect("the number");
+    let warned = || daemon.log().matches("is not there: the service does not run yet").count();
+    let failed = || {
+        daemon.token("a")["events"].as_array().is_some_and(|events| {
+            events.last().is_some_and(|last| last["what"].as_str().is_some_and(|what| what.contains("is not there")))
+        })
+    };
+    for spell in 1..=2 {
+        fs::remove_file(&pid_file).expect("rm");
+        for _ in 0..3 {
+            assert!(sandbox.rotate(&["a"]));
+            until("the hook has failed", &failed);
+        }
+        assert_eq!(warned(), spell, "{}", daemon.log());
+        assert_eq!(daemon.token("a")["reason"], "hook");
+        sandbox.put("pid", &kept);
+        assert!(sandbox.rotate(&["a"]));
+        until("it is well again", || daemon.token("a")["last_hook"]["ok"] == true);
+    }
     // A pid file that is gone, or holds no number, is logged and no more.
     for content in [None, Some("no number"), Some("0"), Some("-1")] {
         match content {

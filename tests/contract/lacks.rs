@@ -308,3 +308,23 @@ fn a_token_at_hand_is_given_without_its_secret() {
     given("1h", 75);
     daemon.stop();
 }
+
+#[test]
+fn a_missing_folder_is_told_once_however_many_outputs_are_in_it() {
+    let sandbox = Sandbox::new();
+    let texts: String = (0..200).map(|n| token(&format!("t{n}")).plain(&format!("gone/t{n}")).to_string()).collect();
+    sandbox.config_with("ready_timeout = \"1s\"", format!("{RETRY}{texts}{}", token("good")));
+    let ran = sandbox.ours(&["check"]).expect(78);
+    assert_eq!(ran.text().matches("does not exist").count(), 1, "{}", ran.text());
+    assert!(ran.text().contains("and 199 more files"), "{}", ran.text());
+    let mut daemon = sandbox.daemon().spawn();
+    daemon.wait_ready();
+    let told = |log: &str| log.lines().filter(|line| line.contains("does not exist")).count();
+    assert!(told(&daemon.log()) <= 2, "{}", daemon.log());
+    // Each token tells of its own file.
+    let row = daemon.token("t7");
+    assert!(row["last_error"].as_str().is_some_and(|error| error.contains("gone/t7`")), "{row}");
+    sandbox.mkdir("out/gone");
+    until("all are there", || (0..200).all(|n| sandbox.out(&format!("gone/t{n}")).exists()));
+    daemon.stop();
+}

@@ -138,6 +138,8 @@ pub enum HookEnd {
     Done,
     /// It ran and failed: it is not run again by itself.
     Failed(Arc<str>),
+    /// The same, for the pid file of whom it signals is not there.
+    NoPidFile(Arc<str>),
     /// It could not be started: it is tried again.
     NotStarted(Arc<str>),
     /// Ended by renewd's own end, or not in the config any more: nobody's failure.
@@ -405,11 +407,13 @@ pub enum Note {
         name: TokenName,
         kind: HookKind,
     },
+    /// `is_known`: it stands as it stood after the run before.
     HookFailed {
         name: TokenName,
         kind: HookKind,
         message: Arc<str>,
         retry_in: Option<Duration>,
+        is_known: bool,
     },
     Expired {
         name: TokenName,

@@ -70,9 +70,11 @@ impl State {
         if !self.hooks_running.remove(name) {
             return;
         }
+        // A service that was not started yet needs no signal, and its file is missing at each rotation until then.
+        let may_be_known = matches!(end, HookEnd::NoPidFile(_)) && kind == HookKind::AfterRotate;
         let (message, is_tried_again) = match end {
             HookEnd::Done => (None, false),
-            HookEnd::Failed(message) => (Some(message), false),
+            HookEnd::Failed(message) | HookEnd::NoPidFile(message) => (Some(message), false),
             HookEnd::NotStarted(message) => (Some(message), !self.is_once()),
             HookEnd::Dropped => {
                 let hooks = self.tokens.get_mut(name).and_then(|token| token.hooks.as_mut());
@@ -98,8 +100,10 @@ impl State {
             out.push(Action::Note(Note::HookDone { name, kind }));
             return;
         };
+        let mut is_known = false;
         if kind == HookKind::AfterRotate {
             let message = told(&message, is_tried_again);
+            is_known = may_be_known && hooks.trouble.as_ref().is_some_and(|trouble| trouble.message == message);
             let (at, reason, not_before) = (now.boot, Reason::Hook, Boot(0));
             hooks.trouble = Some(Trouble { at, failures, reason, message, retry_at, not_before });
             self.failed_once = true;
@@ -108,7 +112,7 @@ impl State {
             hooks.untold = is_tried_again.then_some(Untold { kind, failures, retry_at });
         }
         let retry_in = is_tried_again.then(|| retry_at.since(now.boot));
-        out.push(Action::Note(Note::HookFailed { name, kind, message, retry_in }));
+        out.push(Action::Note(Note::HookFailed { name, kind, message, retry_in, is_known }));
     }
 
     /// How often that hook has failed in a row.

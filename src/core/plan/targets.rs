@@ -1,7 +1,7 @@
 //! Owns: outputs gathered by the file they end up in: what may share one, what stands in its way.
 //! Does not: write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +9,20 @@ use std::sync::Arc;
 use super::lacks::Ledger;
 use super::spec::Spec;
 use crate::core::config::{Raw, RawFormat, RawOutput, RawToken};
-use crate::core::facts::{Facts, FileId, Standing};
+use crate::core::facts::{Facts, FileId, FolderProblem, Standing};
 use crate::core::finding::{At, Finding, Place, Severity};
 use crate::core::render::{Fault, Template};
 use crate::core::settings::{Format, JwtSettings, Lack, LinePlan, SourcePlan, TargetPath, TargetPlan, TokenPlan};
 
 pub(super) fn plan_all(raw: &Raw, tokens: &[TokenPlan], facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
-    let mut targets =
-        Targets { facts, inputs: inputs(facts), templates: HashMap::new(), by_name: HashMap::new(), made: Vec::new() };
+    let mut targets = Targets {
+        facts,
+        inputs: inputs(facts),
+        templates: HashMap::new(),
+        by_name: HashMap::new(),
+        made: Vec::new(),
+        folders: BTreeMap::new(),
+    };
     // In the same order; those with a mistake in their text have no plan.
     let mut plans = tokens.iter().peekable();
     for token in &raw.tokens {
@@ -30,6 +36,7 @@ pub(super) fn plan_all(raw: &Raw, tokens: &[TokenPlan], facts: &Facts, ledger: &
             targets.add((token, jwt), output, spec, ledger);
         }
     }
+    targets.folders.iter().for_each(|(folder, closed)| closed.tell(folder, ledger));
     let mut plans: Vec<TargetPlan> = targets.made.into_iter().map(|target| target.plan).collect();
     // Collected in place: it has the room of what else a target was made of.
     plans.shrink_to_fit();
@@ -67,6 +74,30 @@ struct Targets<'r> {
     templates: HashMap<&'r Path, Result<Template, Fault>>,
     by_name: HashMap<Name<'r>, usize>,
     made: Vec<Target<'r>>,
+    folders: BTreeMap<&'r Path, Closed<'r>>,
+}
+
+/// A folder in which nothing can be written: it is told once, however many outputs are in it.
+struct Closed<'r> {
+    first: &'r At<PathBuf>,
+    outputs: usize,
+    problem: &'r FolderProblem,
+}
+
+impl Closed<'_> {
+    fn tell(&self, folder: &Path, ledger: &mut Ledger) {
+        let more = match self.outputs - 1 {
+            0 => String::new(),
+            1 => " and 1 more file".into(),
+            more => format!(" and {more} more files"),
+        };
+        let message = unwritten(&self.first.value, &more, folder, self.problem);
+        ledger.lack(self.first.place, message, self.problem.help, Severity::Lack);
+    }
+}
+
+fn unwritten(path: &Path, more: &str, folder: &Path, problem: &FolderProblem) -> String {
+    format!("cannot write `{}`{more}: the folder `{}` {}", path.display(), folder.display(), problem.what)
 }
 
 impl<'r> Targets<'r> {
@@ -109,21 +140,24 @@ impl<'r> Targets<'r> {
         }
     }
 
+    /// What is wrong with its folder; it is told with that of the others there.
+    fn look_at_folder(&mut self, output: &'r At<PathBuf>) -> Option<Lack> {
+        let folder = output.value.parent()?;
+        let problem = self.facts.folders.get(folder)?.problem.as_ref()?;
+        self.folders.entry(folder).or_insert(Closed { first: output, outputs: 0, problem }).outputs += 1;
+        Some(Lack { message: unwritten(&output.value, "", folder, problem).into() })
+    }
+
     /// What stands in the way of this file; the first thing is kept with the target.
-    fn look(&self, output: &RawOutput, spec: &Spec<'_>, ledger: &mut Ledger) -> Option<Lack> {
+    fn look(&mut self, output: &'r RawOutput, spec: &Spec<'_>, ledger: &mut Ledger) -> Option<Lack> {
         let path = &output.path.value;
         let place = output.path.place;
         let shown = path.display();
-        let mut first = None;
+        let mut first = self.look_at_folder(&output.path);
         let mut lack = |place: Place, problem: String, help: &str| {
             let lack = ledger.lack(place, format!("cannot write `{shown}`: {problem}"), help, Severity::Lack);
             first.get_or_insert(lack);
         };
-        if let Some((folder, problem)) =
-            path.parent().and_then(|folder| Some((folder, self.facts.folders.get(folder)?.problem.as_ref()?)))
-        {
-            lack(place, format!("the folder `{}` {}", folder.display(), problem.what), problem.help);
-        }
         match self.facts.outputs.get(path) {
             Some(Standing::Link) => lack(
                 place,

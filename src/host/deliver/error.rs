@@ -136,9 +136,11 @@ fn advice(folder: &Path, step: Step, errno: Errno) -> String {
             "{user} is not in group {gid}: add it (SupplementaryGroups={gid} in the unit), or run renewd as root or with CAP_CHOWN"
         ),
         (Step::Owner(_) | Step::Group(_), Errno::INVAL) => {
-            "this file system knows no owner by that number (a user namespace has its own numbers): name another, or run \
-             renewd outside"
-                .into()
+            let what = if matches!(step, Step::Owner(_)) { "owner" } else { "group" };
+            format!(
+                "this file system knows no {what} by that number (a user namespace has its own numbers): name another, or run \
+                 renewd outside"
+            )
         }
         (Step::Mode, Errno::PERM) => {
             "this file system takes no modes (vfat, some network ones): name a folder on another one".into()
@@ -164,8 +166,32 @@ fn advice(folder: &Path, step: Step, errno: Errno) -> String {
         }
         (_, Errno::ACCESS | Errno::PERM) => format!("{user} lacks the right: see folder {folder:?}"),
         (_, Errno::STALE | Errno::TIMEDOUT) => "the network file system does not answer: it is tried again".into(),
-        (_, Errno::MFILE | Errno::NFILE) => "too many open files: raise LimitNOFILE=".into(),
+        (_, Errno::MFILE) => {
+            "renewd's own limit of open files is reached: raise LimitNOFILE= of its unit, or ulimit -n; it is tried again".into()
+        }
+        (_, Errno::NFILE) => "the machine's limit of open files is reached (fs.file-max): it is tried again".into(),
         (Step::SyncFolder, _) => "it is in place, but may be lost with the power: it is written again".into(),
         _ => "it is tried again".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_for_what_it_is() {
+        let cases = [
+            (Step::Mode, Errno::PERM, "takes no modes"),
+            (Step::Special, Errno::PERM, "setuid and setgid"),
+            (Step::Create, Errno::MFILE, "renewd's own limit of open files"),
+            (Step::Create, Errno::NFILE, "the machine's limit of open files"),
+            (Step::Owner(70_000), Errno::INVAL, "this file system knows no owner by that number"),
+            (Step::Group(70_000), Errno::INVAL, "this file system knows no group by that number"),
+        ];
+        for (step, errno, wanted) in cases {
+            let text = DeliverError::failed(Path::new("/run/x/token"), step, errno).to_string();
+            assert!(text.contains(wanted), "{text}");
+        }
     }
 }

@@ -20,7 +20,10 @@ pub(super) async fn send(pid_file: &Path, signal: HookSignal, label: &str, limit
     let fail = |problem| HookError::PidFile { label: label.to_owned(), path: pid_file.to_owned(), problem };
     let path = pid_file.to_owned();
     let found = threads::within(limit, move || Ok(read(&path))).await.map_err(|error| fail(error.to_string()))?;
-    let (pid, owner) = found.map_err(fail)?;
+    let (pid, owner) = found.map_err(|problem| match problem {
+        Problem::Gone => HookError::NoPidFile { label: label.to_owned(), path: pid_file.to_owned() },
+        Problem::Other(problem) => fail(problem),
+    })?;
     let (name, number) = of(signal);
     let sent = may_name(owner, pid)
         .and_then(|()| rustix::process::kill_process(pid, number).map_err(|error| explain(error, pid)));
@@ -57,24 +60,39 @@ fn no_process(pid: Pid) -> String {
     format!("there is no process {pid}: the service is not running, or the file is an old one")
 }
 
+/// Why a pid file names nobody.
+enum Problem {
+    Gone,
+    Other(String),
+}
+
+impl<T: Into<String>> From<T> for Problem {
+    fn from(what: T) -> Self {
+        Self::Other(what.into())
+    }
+}
+
 /// The process that the file names, and the file's owner.
-fn read(pid_file: &Path) -> Result<(Pid, u32), String> {
-    let mut file = open(pid_file).map_err(|error| format!("cannot be read: {error}"))?;
+fn read(pid_file: &Path) -> Result<(Pid, u32), Problem> {
+    let mut file = open(pid_file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::Gone,
+        _ => format!("cannot be read: {error}").into(),
+    })?;
     let meta = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
     if !meta.is_file() {
-        return Err("is not a regular file".to_owned());
+        return Err("is not a regular file".into());
     }
     if meta.mode() & 0o002 != 0 {
-        return Err("anybody may write it: chmod o-w".to_owned());
+        return Err("anybody may write it: chmod o-w".into());
     }
     let mut text = Vec::new();
     file.by_ref().take(64).read_to_end(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
     let pid = parse(&text).ok_or("holds no process number, or more than one")?;
     if pid <= 1 {
-        return Err(format!("names process {pid}, which is no service"));
+        return Err(format!("names process {pid}, which is no service").into());
     }
     if u32::try_from(pid) == Ok(std::process::id()) {
-        return Err("names renewd itself".to_owned());
+        return Err("names renewd itself".into());
     }
     let pid = Pid::from_raw(pid).ok_or("holds no process number")?;
     Ok((pid, meta.uid()))

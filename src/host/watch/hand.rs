@@ -221,15 +221,23 @@ fn explain(error: &notify::Error) -> String {
     };
     match &error.kind {
         ErrorKind::MaxFilesWatch => limit("max_user_watches"),
-        ErrorKind::Io(error) if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
-            format!("{error}: {}, and LimitNOFILE= of the unit where that is reached", limit("max_user_instances"))
-        }
+        ErrorKind::Io(error) if is_mfile(error) => match std::fs::File::open("/dev/null") {
+            // Nothing else can be opened either: it is no limit of inotify's (inotify_init(2) has one word for both).
+            Err(error) if is_mfile(&error) => {
+                "renewd's own limit of open files is reached: raise LimitNOFILE= of its unit, or ulimit -n".to_owned()
+            }
+            _ => limit("max_user_instances"),
+        },
         ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             "its folder must be readable to be watched".to_owned()
         }
         ErrorKind::Io(error) => error.to_string(),
         _ => error.to_string(),
     }
+}
+
+fn is_mfile(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
 }
 
 /// What is said of a place that cannot be watched.
