@@ -46,7 +46,7 @@ fn record(i: u64) -> Record {
     Record::Token(KeptToken {
         name: TokenName::new(&format!("token{i}")).expect("a name"),
         generation: i,
-        made_from: Fingerprint::default(),
+        fingerprint: Fingerprint::default(),
         issued_at: Wall(0),
         expires_at: Some(Wall(3_600_000)),
         obtained_at: Wall(0),

@@ -2,7 +2,7 @@
 //! A promise here is the text itself: file, line, column, caret and remedy. And that no secret is in it.
 
 #[path = "config_errors/made_from.rs"]
-mod made_from;
+mod fingerprint;
 #[path = "config_errors/sources.rs"]
 mod sources;
 #[path = "config_errors/table.rs"]
@@ -455,7 +455,7 @@ proptest! {
         let home = Home::new();
         home.file("config.toml", lines.join("\n"));
         let loaded = home.load();
-        prop_assert_eq!(loaded.plan.is_none(), loaded.report.count(renewd::core::finding::Severity::TextError) > 0);
+        prop_assert_eq!(loaded.plan.is_none(), loaded.report.count(renewd::core::diagnostic::Severity::TextError) > 0);
         let _ = (loaded.report.render(true), loaded.report.one_line());
     }
 }

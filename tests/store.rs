@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use renewd::core::credential::RefreshToken;
-use renewd::core::engine::{Doubt, FailedHook, FailingSpell, Reason};
+use renewd::core::engine::{Doubt, FailedHook, FailureStreak, Reason};
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
@@ -68,7 +68,7 @@ fn token(text: &str, generation: u64) -> KeptToken {
     KeptToken {
         name: name(text),
         generation,
-        made_from: Fingerprint::of(text.as_bytes()),
+        fingerprint: Fingerprint::of(text.as_bytes()),
         issued_at: Wall::from_secs(1_600_000_000),
         expires_at: generation.is_multiple_of(2).then_some(Wall(1_600_003_600_123)),
         obtained_at: Wall(1_600_000_000_456),
@@ -538,7 +538,7 @@ fn no_damaged_byte_has_a_spent_refresh_token_sent() {
 
 /// Sectors that read back as zeros, over several records.
 #[test]
-fn a_hole_over_several_records_leaves_the_newest_that_is_known() {
+fn a_placeholder_over_several_records_leaves_the_newest_that_is_known() {
     let at = folder();
     let (mut store, _) = open(at.path());
     for batch in exchange("portal", 2) {
@@ -632,7 +632,7 @@ fn of_version_1(kept: &Kept) {
     let a = KeptToken {
         name: name("a"),
         generation: 6,
-        made_from: Fingerprint([5; 16]),
+        fingerprint: Fingerprint([5; 16]),
         issued_at: Wall(1_600_000_000_000),
         expires_at: Some(Wall(1_600_003_600_000)),
         obtained_at: Wall(1_600_000_000_456),
@@ -889,7 +889,7 @@ fn some_token() -> impl Strategy<Value = KeptToken> {
         .prop_map(|(text, generation, from, issued, expires, obtained, secret, refresh, scope)| KeptToken {
             name: name(&text),
             generation,
-            made_from: Fingerprint(from),
+            fingerprint: Fingerprint(from),
             issued_at: Wall(issued),
             expires_at: expires.map(Wall),
             obtained_at: Wall(obtained),
@@ -928,19 +928,19 @@ fn some_record() -> impl Strategy<Value = Record> {
             }
         ),
         1 => "[a-e]".prop_map(|text| Record::RefreshGone(name(&text))),
-        2 => ("[a-e]", some_spell()).prop_map(|(text, spell)| Record::Spell(name(&text), spell)),
-        1 => "[a-e]".prop_map(|text| Record::SpellGone(name(&text))),
+        2 => ("[a-e]", some_streak()).prop_map(|(text, streak)| Record::Streak(name(&text), streak)),
+        1 => "[a-e]".prop_map(|text| Record::StreakGone(name(&text))),
         1 => "[a-e]".prop_map(|text| Record::Owed(name(&text))),
         1 => "[a-e]".prop_map(|text| Record::OwedGone(name(&text))),
     ]
 }
 
-fn some_spell() -> impl Strategy<Value = FailingSpell> {
+fn some_streak() -> impl Strategy<Value = FailureStreak> {
     use Reason::*;
     let reason =
         prop_oneof![Just(Rejected), Just(Unreachable), Just(InvalidAnswer), Just(Machine), Just(Delivery), Just(Hook)];
     (any::<(i64, u32, bool, String)>(), reason, any::<Option<(u32, String, bool)>>()).prop_map(
-        |((since, tries, is_told, message), reason, hook)| FailingSpell {
+        |((since, tries, is_told, message), reason, hook)| FailureStreak {
             since: Wall(since),
             tries,
             is_told,
@@ -968,7 +968,7 @@ proptest! {
         let mut tokens = BTreeMap::new();
         let mut targets = BTreeMap::new();
         let mut refreshes = BTreeMap::new();
-        let (mut spells, mut owed) = (BTreeMap::new(), std::collections::BTreeSet::new());
+        let (mut streaks, mut owed) = (BTreeMap::new(), std::collections::BTreeSet::new());
         for batch in batches {
             store.append(&batch, false).unwrap();
             for record in batch {
@@ -980,8 +980,8 @@ proptest! {
                     Record::TargetGone(path) => drop(targets.remove(&path)),
                     Record::Refresh(kept) => drop(refreshes.insert(kept.name.clone(), kept)),
                     Record::RefreshGone(name) => drop(refreshes.remove(&name)),
-                    Record::Spell(name, spell) => drop(spells.insert(name, spell)),
-                    Record::SpellGone(name) => drop(spells.remove(&name)),
+                    Record::Streak(name, streak) => drop(streaks.insert(name, streak)),
+                    Record::StreakGone(name) => drop(streaks.remove(&name)),
                     Record::Owed(name) => drop(owed.insert(name)),
                     Record::OwedGone(name) => drop(owed.remove(&name)),
                 }
@@ -993,7 +993,7 @@ proptest! {
         prop_assert_eq!(kept.tokens, tokens);
         prop_assert_eq!(kept.targets, targets);
         prop_assert_eq!(kept.refreshes, refreshes);
-        prop_assert_eq!(kept.spells, spells);
+        prop_assert_eq!(kept.streaks, streaks);
         prop_assert_eq!(kept.owed_hooks, owed);
     }
 }

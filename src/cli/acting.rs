@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Surroundings};
 use crate::core::environment::Environment;
 use crate::host::account::Account;
-use crate::host::control::About;
+use crate::host::control::DaemonInfo;
 use crate::host::keeper::{Keeper, ToldBy};
 
 /// A config, and where it is at home.
@@ -28,7 +28,7 @@ impl Home {
     }
 
     /// The daemon of this config, where one answers.
-    pub fn daemon(&self) -> Option<&About> {
+    pub fn daemon(&self) -> Option<&DaemonInfo> {
         self.keeper.daemon.as_ref()
     }
 

@@ -12,7 +12,7 @@ use crate::host::keeper::{self, Meeting};
 use crate::host::load;
 
 /// Longer than the daemon itself waits for anything that has no timeout of its own.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Where the daemon is.
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct SocketArgs {
 }
 
 /// The places to look at, in order.
-pub(crate) struct Places {
+pub(crate) struct SocketPlaces {
     meetings: Vec<Meeting>,
     /// The config whose daemon is looked for. Without one, any daemon will do.
     config: Option<PathBuf>,
@@ -31,19 +31,19 @@ pub(crate) struct Places {
 
 impl SocketArgs {
     /// Looks for them in the config and in all unit files: not to be done many times a second.
-    pub fn places(&self, around: &Surroundings) -> Places {
+    pub fn places(&self, around: &Surroundings) -> SocketPlaces {
         if let Some(socket) = &self.socket {
-            return Places { meetings: vec![Meeting { socket: socket.clone(), is_named: true }], config: None };
+            return SocketPlaces { meetings: vec![Meeting { socket: socket.clone(), is_named: true }], config: None };
         }
         match load::find_config(around.config.as_deref(), &around.env) {
-            Ok(config) => Places {
+            Ok(config) => SocketPlaces {
                 meetings: keeper::meetings(&config, &around.env),
                 config: Some(around.env.absolute_path(&config)),
             },
             Err(_) => {
                 let sockets = load::default_control_sockets(&around.env);
                 let meetings = sockets.into_iter().map(|socket| Meeting { socket, is_named: false });
-                Places { meetings: meetings.collect(), config: None }
+                SocketPlaces { meetings: meetings.collect(), config: None }
             }
         }
     }
@@ -64,7 +64,7 @@ impl SocketArgs {
     }
 }
 
-impl Places {
+impl SocketPlaces {
     /// Asks the first daemon that is there and keeps this config; who answers is told too.
     pub fn ask(&self, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
         let mut first = None;
@@ -95,7 +95,7 @@ impl SocketArgs {
         request: &Request,
         names: &[String],
     ) -> Result<Result<Response, ClientError>, Exit> {
-        let answer = self.ask(around, request, PATIENCE);
+        let answer = self.ask(around, request, ANSWER_TIMEOUT);
         match &answer {
             Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) if self.socket.is_none() => {
                 match offline::read(around, names)? {

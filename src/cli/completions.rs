@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Exit, Surroundings};
 use crate::host::load;
-use line::{Answer, Candidate};
+use line::{Candidate, Suggestions};
 
 /// Print the completion script of a shell
 ///
@@ -53,7 +53,7 @@ pub(crate) struct Words {
 pub(crate) fn complete(args: &Words, around: &Surroundings) -> Exit {
     let words: Vec<String> = args.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let names = |config: Option<&str>| names(config, around);
-    let Answer { kind, prefix, candidates } = line::complete(Cli::command(), &words, names);
+    let Suggestions { kind, prefix, candidates } = line::complete(Cli::command(), &words, names);
     let mut text = format!("{}\n", kind.word());
     for Candidate { word, about } in candidates {
         // A fish token is completed whole, `--option=value`; the others take the value alone.

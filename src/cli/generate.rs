@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Exit {
 }
 
 fn generate(args: &Args) -> Result<(), Failure> {
-    let members = Members::of(args)?;
+    let members = JwtMembers::of(args)?;
     let (key, algorithm) = args.signer.load()?;
     let settings = JwtSettings {
         algorithm,
@@ -80,7 +80,7 @@ fn generate(args: &Args) -> Result<(), Failure> {
 }
 
 /// Claims and header as asked for, each member once.
-struct Members {
+struct JwtMembers {
     claims: Map<String, Value>,
     header: Map<String, Value>,
     iat: bool,
@@ -89,7 +89,7 @@ struct Members {
     jti: bool,
 }
 
-impl Members {
+impl JwtMembers {
     fn of(args: &Args) -> Result<Self, Failure> {
         let mut members = Self { claims: Map::new(), header: Map::new(), iat: true, exp: true, nbf: false, jti: true };
         if args.key_claim == KeyClaim::Iss {

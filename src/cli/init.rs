@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use super::input::{self, Failure};
 use super::{Exit, Surroundings};
 use crate::core::settings::TokenName;
-use ask::Asker;
-use kind::{Answers, Kind};
-use place::Place;
+use ask::Prompt;
+use kind::{Answers, InitKind};
+use place::Destination;
 
 /// Write a first config and the file of its secret
 ///
@@ -27,7 +27,7 @@ use place::Place;
 pub(crate) struct Args {
     /// What the token is for
     #[arg(long = "for", value_name = "KIND")]
-    kind: Option<Kind>,
+    kind: Option<InitKind>,
 
     /// The token's name; default: a word of the kind
     #[arg(long, value_name = "NEW")]
@@ -104,15 +104,17 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
 }
 
 fn init(args: &Args, around: &Surroundings) -> Result<(), Failure> {
-    let asker = io::stdin().is_terminal().then(Asker::new);
+    let asker = io::stdin().is_terminal().then(Prompt::new);
     let kind = match (args.kind, &asker) {
         (Some(kind), _) => kind,
         (None, Some(asker)) => asker.kind()?,
-        (None, None) => return Err(Failure::usage(format!("--for is missing: one of {}", Kind::words().join(", ")))),
+        (None, None) => {
+            return Err(Failure::usage(format!("--for is missing: one of {}", InitKind::words().join(", "))));
+        }
     };
     let name = name(args, kind)?;
     // Before anything is asked: what is refused in the end is refused now.
-    let place = Place::find(around, &name, kind)?;
+    let place = Destination::find(around, &name, kind)?;
     let answers = answers(args, kind, asker.as_ref())?;
     let secret = secret::read(kind, args.secret_file.as_deref(), asker.as_ref())?;
     let text = place.text(kind, &name, &answers, args.output.as_deref(), secret.is_some());
@@ -120,7 +122,7 @@ fn init(args: &Args, around: &Surroundings) -> Result<(), Failure> {
     if around.is_quiet() { Ok(()) } else { input::print(&place.told(&made, around), "") }
 }
 
-fn name(args: &Args, kind: Kind) -> Result<TokenName, Failure> {
+fn name(args: &Args, kind: InitKind) -> Result<TokenName, Failure> {
     let text = args.name.as_deref().unwrap_or(kind.usual_name());
     TokenName::new(text).ok_or_else(|| {
         Failure::usage("--name: a token's name is 1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first")
@@ -128,7 +130,7 @@ fn name(args: &Args, kind: Kind) -> Result<TokenName, Failure> {
 }
 
 /// What the kind needs, from the flags, or asked for.
-fn answers(args: &Args, kind: Kind, asker: Option<&Asker>) -> Result<Answers, Failure> {
+fn answers(args: &Args, kind: InitKind, asker: Option<&Prompt>) -> Result<Answers, Failure> {
     let mut answers = Answers::default();
     let fields = kind.fields();
     for (flag, value) in args.given() {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crate::core::config::parse_duration;
 use crate::core::credential::without_newline;
-use crate::core::finding::looks_opaque;
+use crate::core::diagnostic::looks_opaque;
 use crate::core::jose::{MAX_TOKEN, seal};
 use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey};
 use crate::core::secret::Secret;

@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
 }
 
 /// What is known of the signature.
-enum Verdict {
+enum SignatureVerdict {
     Valid(String),
     Invalid(JoseError),
     /// A key was given, and can't be used with this token.
@@ -89,7 +89,7 @@ enum Verdict {
     Unchecked,
 }
 
-impl Verdict {
+impl SignatureVerdict {
     fn word(&self) -> &'static str {
         match self {
             Self::Valid(_) => "valid",
@@ -104,13 +104,13 @@ fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
     if from_stdin && args.verifier.uses_stdin() {
         return Err(Failure::usage("the token and the key can't both come from stdin"));
     }
-    let keys = Keys::load(args)?;
+    let keys = VerifyKeys::load(args)?;
     let token = found::token(args.token.as_deref(), args.variable.as_deref(), around)?;
     let jws = Jws::parse(token.expose()).map_err(|e| Failure::failed(e.to_string()))?;
     let claims = jws.claims().map_err(|e| Failure::failed(e.to_string()))?;
     let verdict = keys.judge(&jws);
     let expiry = Expiry::of(&claims, input::now());
-    let shown = Shown {
+    let shown = ShownToken {
         header: jws.raw_header().map_err(|e| Failure::failed(e.to_string()))?,
         claims: jws.raw_claims().map_err(|e| Failure::failed(e.to_string()))?,
         verdict: &verdict,
@@ -119,19 +119,19 @@ fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
     let text = if args.json { shown.json() } else { shown.text() };
     input::print(&escaped(&text), "")?;
     Ok(match verdict {
-        Verdict::Valid(_) | Verdict::Unchecked => Exit::Done,
-        Verdict::Invalid(why) => Failure::failed(format!("signature: {why}")).say(),
-        Verdict::Unusable(why) => Failure::failed(format!("the signature can't be checked: {why}")).say(),
+        SignatureVerdict::Valid(_) | SignatureVerdict::Unchecked => Exit::Done,
+        SignatureVerdict::Invalid(why) => Failure::failed(format!("signature: {why}")).say(),
+        SignatureVerdict::Unusable(why) => Failure::failed(format!("the signature can't be checked: {why}")).say(),
     })
 }
 
-enum Keys {
+enum VerifyKeys {
     None,
     One(VerifyingKey),
     Set(JwkSet),
 }
 
-impl Keys {
+impl VerifyKeys {
     fn load(args: &Args) -> Result<Self, Failure> {
         let Verifier { secret_file, public_key_file, jwks } = &args.verifier;
         if let Some(file) = secret_file {
@@ -153,30 +153,30 @@ impl Keys {
         JwkSet::parse(text.expose()).map(Self::Set).map_err(|e| input::wrong("JWK set", file, &e))
     }
 
-    fn judge(&self, jws: &Jws) -> Verdict {
+    fn judge(&self, jws: &Jws) -> SignatureVerdict {
         match self {
-            Self::None => Verdict::Unchecked,
+            Self::None => SignatureVerdict::Unchecked,
             Self::One(key) => verdict(jws, key),
             Self::Set(set) => judge_by_set(jws, set),
         }
     }
 }
 
-fn verdict(jws: &Jws, key: &VerifyingKey) -> Verdict {
+fn verdict(jws: &Jws, key: &VerifyingKey) -> SignatureVerdict {
     match jws.verify(key, None) {
-        Ok(algorithm) => Verdict::Valid(format!("{algorithm}, {}", key.kind().describe())),
-        Err(JoseError::UnknownAlgorithm(name)) => Verdict::Unusable(format!("alg {name} is not supported")),
-        Err(error) => Verdict::Invalid(error),
+        Ok(algorithm) => SignatureVerdict::Valid(format!("{algorithm}, {}", key.kind().describe())),
+        Err(JoseError::UnknownAlgorithm(name)) => SignatureVerdict::Unusable(format!("alg {name} is not supported")),
+        Err(error) => SignatureVerdict::Invalid(error),
     }
 }
 
 /// By the key that the kid names; where keys have no names, by any that goes with the algorithm.
-fn judge_by_set(jws: &Jws, set: &JwkSet) -> Verdict {
+fn judge_by_set(jws: &Jws, set: &JwkSet) -> SignatureVerdict {
     let kid = jws.kid();
     let candidates = set.candidates(kid);
     if candidates.is_empty() {
         let name = kid.map(crate::core::jose::quote);
-        return Verdict::Unusable(match (set.why_unusable(kid), name) {
+        return SignatureVerdict::Unusable(match (set.why_unusable(kid), name) {
             (Some(why), Some(name)) => format!("the key {name} of the set can't be used: {why}"),
             (Some(why), None) => format!("no key of the set can be used: {why}"),
             (None, Some(name)) => {
@@ -188,14 +188,14 @@ fn judge_by_set(jws: &Jws, set: &JwkSet) -> Verdict {
     let mut last = None;
     for key in candidates {
         match verdict(jws, key) {
-            Verdict::Invalid(error @ JoseError::OtherKey { .. }) => {
-                last.get_or_insert(Verdict::Invalid(error));
+            SignatureVerdict::Invalid(error @ JoseError::OtherKey { .. }) => {
+                last.get_or_insert(SignatureVerdict::Invalid(error));
             }
-            Verdict::Invalid(error) => last = Some(Verdict::Invalid(error)),
+            SignatureVerdict::Invalid(error) => last = Some(SignatureVerdict::Invalid(error)),
             done => return done,
         }
     }
-    last.unwrap_or(Verdict::Unchecked)
+    last.unwrap_or(SignatureVerdict::Unchecked)
 }
 
 /// What `exp` says (RFC 7519 4.1.4).
@@ -216,14 +216,14 @@ impl Expiry {
 }
 
 /// What is printed: members as they are written in the token, numbers to the last digit.
-struct Shown<'a> {
+struct ShownToken<'a> {
     header: RawObject,
     claims: RawObject,
-    verdict: &'a Verdict,
+    verdict: &'a SignatureVerdict,
     expiry: &'a Expiry,
 }
 
-impl Shown<'_> {
+impl ShownToken<'_> {
     fn json(&self) -> String {
         let object = |members: &RawObject| {
             let pairs = members.iter().map(|(name, value)| format!("{}:{}", quoted(name), line(value)));
@@ -249,8 +249,8 @@ impl Shown<'_> {
             let _ = writeln!(text, "  {}: {}{}", quoted(name), line(value), time(name, value));
         }
         let signature = match self.verdict {
-            Verdict::Valid(how) => format!("valid ({how})"),
-            Verdict::Unchecked => "unchecked (--secret-file, --public-key-file or --jwks checks it)".into(),
+            SignatureVerdict::Valid(how) => format!("valid ({how})"),
+            SignatureVerdict::Unchecked => "unchecked (--secret-file, --public-key-file or --jwks checks it)".into(),
             other => other.word().into(),
         };
         let exp = self.claims.iter().find(|(name, _)| name == "exp");

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 /// A page: `renewd-run(1)`.
-struct Page {
+struct ManPage {
     name: String,
     section: &'static str,
     /// As man(1) takes it.
@@ -53,8 +53,8 @@ pub(crate) fn run(args: &Args) -> Exit {
 }
 
 /// By its name, with or without its section; of a command, without the program's name too.
-fn find(asked: &str) -> Result<Page, Failure> {
-    let fits = |page: &Page| {
+fn find(asked: &str) -> Result<ManPage, Failure> {
+    let fits = |page: &ManPage| {
         let whole = format!("{}.{}", page.name, page.section);
         page.name == asked || whole == asked || page.name.strip_prefix("renewd-") == Some(asked)
     };
@@ -76,7 +76,7 @@ fn write_all(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(page: &Page) -> Result<(), Failure> {
+fn show(page: &ManPage) -> Result<(), Failure> {
     let mut out = io::stdout();
     if out.is_terminal() && shown_by_man(&page.roff) {
         return Ok(());

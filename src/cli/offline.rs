@@ -12,7 +12,7 @@ use crate::host::load::load_for;
 use crate::host::store::{Worker, glimpse};
 
 /// What was read.
-pub(crate) struct Reading {
+pub(crate) struct OfflineReading {
     pub response: Response,
     /// `once` keeps these tokens, by a timer or cron: that no daemon answers is as it shall be.
     pub is_by_timer: bool,
@@ -20,7 +20,7 @@ pub(crate) struct Reading {
 
 /// Reads how the tokens of the config stand (`names`; none: all). `None`: there is no state that this user could read, so that
 /// nothing is known.
-pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<Reading>, Exit> {
+pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<OfflineReading>, Exit> {
     // Without a config the error is that no daemon answers.
     if crate::host::load::find_config(around.config.as_deref(), &around.env).is_err() {
         return Ok(None);
@@ -43,11 +43,11 @@ pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<Rea
         // A daemon that died must not look well to whoever asks by the exit code alone.
         response.exit = Exit::NoDaemon as u8;
     }
-    Ok(Some(Reading { response, is_by_timer }))
+    Ok(Some(OfflineReading { response, is_by_timer }))
 }
 
 /// Whether all of a reading (or what of it is required, where nobody is named) is on disk for so many milliseconds still.
-pub(crate) fn is_served(reading: &Reading, is_named: bool, min_valid: u64, now: i64) -> bool {
+pub(crate) fn is_served(reading: &OfflineReading, is_named: bool, min_valid: u64, now: i64) -> bool {
     let tokens = reading.response.status.as_ref().and_then(|status| status["tokens"].as_array());
     let lasts = |token: &serde_json::Value| match token["expires_at"].as_str() {
         None => true,

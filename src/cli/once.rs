@@ -10,7 +10,7 @@ use super::{Exit, Surroundings, check, input};
 use crate::core::plan::Purpose;
 use crate::core::settings::{Plan, TokenName};
 use crate::daemon::{self, Once};
-use crate::host::control::About;
+use crate::host::control::DaemonInfo;
 use crate::host::hardening;
 use crate::host::load::load_for;
 
@@ -67,7 +67,7 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
 }
 
 /// Two that work on one state would spend one refresh token twice.
-fn refuse(about: &About) -> Exit {
+fn refuse(about: &DaemonInfo) -> Exit {
     super::say(format!(
         "a daemon keeps the tokens of {} (process {}, state in {}): use `renewd rotate`, or stop it first",
         about.config.display(),
@@ -77,7 +77,7 @@ fn refuse(about: &About) -> Exit {
     Exit::Failed
 }
 
-/// The plan of a config, and what a lack is; its findings go to standard error.
+/// The plan of a config, and what a lack is; its diagnostics go to standard error.
 fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Exit> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
     eprint!("{}", loaded.report.render(check::coloured(&around.env)));

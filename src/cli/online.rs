@@ -16,10 +16,10 @@ use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::host::clock;
 use crate::process::threads;
 use crate::source::net::Network;
-use crate::source::probe::{Shown, probe};
+use crate::source::probe::{ProbeResult, probe};
 use crate::source::{Given, SourceError};
 
-type Tried = BTreeMap<TokenName, Result<Shown, SourceError>>;
+type Tried = BTreeMap<TokenName, Result<ProbeResult, SourceError>>;
 
 /// Tries all tokens of a plan; true if none failed.
 pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> io::Result<bool> {
@@ -37,9 +37,9 @@ pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> 
     Ok(tried.values().all(Result::is_ok))
 }
 
-fn said(tried: &Result<Shown, SourceError>) -> String {
+fn said(tried: &Result<ProbeResult, SourceError>) -> String {
     match tried {
-        Ok(Shown::Obtained { left, missing, .. }) => {
+        Ok(ProbeResult::Obtained { left, missing, .. }) => {
             let whole = |left: &std::time::Duration| std::time::Duration::from_secs(left.as_secs());
             let good = match left {
                 Some(left) => format!("good for {}, and thrown away", humantime::format_duration(whole(left))),
@@ -48,8 +48,8 @@ fn said(tried: &Result<Shown, SourceError>) -> String {
             let warning = missing.as_ref().map(|missing| format!("; warning: {missing}")).unwrap_or_default();
             format!("ok, obtained: {good}{warning}")
         }
-        Ok(Shown::Reached(what)) => format!("ok, {what}"),
-        Ok(Shown::Left(why)) => format!("not tried: {why}"),
+        Ok(ProbeResult::Reached(what)) => format!("ok, {what}"),
+        Ok(ProbeResult::Left(why)) => format!("not tried: {why}"),
         Err(error) => format!("failed, {}: {error}", error.reason.as_str()),
     }
 }
@@ -76,7 +76,7 @@ async fn all(plan: &Plan, progress: &Progress) -> Tried {
     }
 }
 
-async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result<Shown, SourceError> {
+async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result<ProbeResult, SourceError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(SourceError::no_random_numbers)?;
     let given = Given {
@@ -96,7 +96,7 @@ async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result
 
 fn at_hand(parent: &TokenName, tried: &Tried) -> Option<(TokenName, Secret<String>)> {
     match tried.get(parent) {
-        Some(Ok(Shown::Obtained { token, .. })) => Some((parent.clone(), token.clone())),
+        Some(Ok(ProbeResult::Obtained { token, .. })) => Some((parent.clone(), token.clone())),
         _ => None,
     }
 }

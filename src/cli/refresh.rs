@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::claims::Refresh;
+use crate::core::claims::RefreshClaims;
 use crate::core::jose::Jws;
 use crate::core::settings::{KeyClaim, Lifetime};
 
@@ -66,7 +66,7 @@ fn refresh(args: &Args) -> Result<(), Failure> {
     let claims = old.claims().map_err(|e| refused(&e))?;
     is_ours(args, claims.get("iss"), old.header.get("kid")).map_err(|e| refused(&e))?;
 
-    let rule = Refresh { now: input::now(), skew: args.skew, lifetime: args.lifetime, jti: input::draw_jti()? };
+    let rule = RefreshClaims { now: input::now(), skew: args.skew, lifetime: args.lifetime, jti: input::draw_jti()? };
     let payload = rule.apply(&old).map_err(|e| refused(&e))?;
     input::print_token(&key, algorithm, old.header_text(), &payload.json)
 }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::Surroundings;
-use super::ask::{PATIENCE, SocketArgs, finish};
+use super::ask::{ANSWER_TIMEOUT, SocketArgs, finish};
 use super::progress::Progress;
 use crate::host::control::Request;
 
@@ -20,7 +20,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let progress = Progress::of(around, "waiting for the verdict on the config", 0);
-    let answer = args.socket.ask(around, &Request::Reload, PATIENCE);
+    let answer = args.socket.ask(around, &Request::Reload, ANSWER_TIMEOUT);
     drop(progress);
     finish(answer)
 }

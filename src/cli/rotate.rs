@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::Surroundings;
-use super::ask::{PATIENCE, SocketArgs, finish};
+use super::ask::{ANSWER_TIMEOUT, SocketArgs, finish};
 use super::progress::Progress;
 use crate::host::control::Request;
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let request = Request::Rotate { names: args.names.clone(), force: args.force };
     let progress = Progress::of(around, "waiting until the new tokens are on disk", 0);
-    let answer = args.socket.ask(around, &request, PATIENCE);
+    let answer = args.socket.ask(around, &request, ANSWER_TIMEOUT);
     drop(progress);
     finish(answer)
 }

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use zeroize::Zeroizing;
 
 use super::acting::Home;
-use super::ask::{PATIENCE, SocketArgs, complain};
+use super::ask::{ANSWER_TIMEOUT, SocketArgs, complain};
 use super::{Exit, Surroundings, check, input, once, say};
 use crate::core::plan::Purpose;
 use crate::core::render::{Rendered, render};
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
     /// How it is printed
     #[arg(long, value_name = "FORMAT", default_value = "token")]
-    format: Shown,
+    format: TokenForm,
 
     #[command(flatten)]
     socket: SocketArgs,
@@ -45,7 +45,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Shown {
+enum TokenForm {
     Token,
     Header,
     Json,
@@ -82,18 +82,18 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     }
 }
 
-/// The second line of [`Shown::ForExec`].
+/// The second line of [`TokenForm::ForExec`].
 #[derive(serde::Serialize, serde::Deserialize)]
 struct ForExec {
     variable: Option<String>,
     secret_variables: Vec<String>,
 }
 
-fn print(usable: &Usable, shown: Shown) -> Result<(), String> {
+fn print(usable: &Usable, shown: TokenForm) -> Result<(), String> {
     let format = match shown {
-        Shown::Token => Format::Token,
-        Shown::Header => Format::Header,
-        Shown::Json | Shown::ForExec => Format::Json,
+        TokenForm::Token => Format::Token,
+        TokenForm::Header => Format::Header,
+        TokenForm::Json | TokenForm::ForExec => Format::Json,
     };
     let token = Rendered {
         name: &usable.name,
@@ -102,7 +102,7 @@ fn print(usable: &Usable, shown: Shown) -> Result<(), String> {
         expires_at: usable.expires_at,
     };
     let mut bytes = render([(token, &format)]).map_err(|error| error.to_string())?;
-    if shown == Shown::ForExec {
+    if shown == TokenForm::ForExec {
         let more = ForExec { variable: usable.variable.clone(), secret_variables: usable.secret_variables.clone() };
         let line = serde_json::to_vec(&more).map_err(|error| error.to_string())?;
         let mut both = Zeroizing::new(Vec::with_capacity(bytes.expose().len() + line.len() + 1));
@@ -125,7 +125,7 @@ pub(crate) fn usable(
 ) -> Result<Usable, Exit> {
     let min_valid_ms = u64::try_from(min_valid.as_millis()).unwrap_or(u64::MAX);
     let request = Request::Token { name: name.into(), min_valid: min_valid_ms };
-    match socket.ask_whom(around, &request, PATIENCE) {
+    match socket.ask_whom(around, &request, ANSWER_TIMEOUT) {
         // A daemon of somebody else, which serves its own user and root alone, is as good as none.
         Ok((response, _)) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
         Ok((response, peer)) => from_daemon(name, response, peer),
@@ -228,14 +228,14 @@ fn from_own_user(home: &Home, name: &str, min_valid: Duration) -> Option<Result<
 /// What `token --format for-exec` prints as that user.
 fn printed_token(printed: &[u8], uid: Option<u32>) -> Option<Usable> {
     #[derive(serde::Deserialize)]
-    struct Printed {
+    struct PrintedToken {
         name: String,
         token: Zeroizing<String>,
         issued_at: String,
         expires_at: Option<String>,
     }
     let mut lines = printed.splitn(2, |byte| *byte == b'\n');
-    let printed: Printed = serde_json::from_slice(lines.next()?).ok()?;
+    let printed: PrintedToken = serde_json::from_slice(lines.next()?).ok()?;
     let more: ForExec = serde_json::from_slice(lines.next()?).ok()?;
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| Wall(at.as_millisecond()));
     let expires_at = match &printed.expires_at {

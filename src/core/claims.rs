@@ -67,7 +67,7 @@ pub(crate) fn payload(settings: &JwtSettings, now: Wall, jti: Jti) -> Payload {
 
 /// How an old token becomes a new one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Refresh {
+pub(crate) struct RefreshClaims {
     pub(crate) now: Wall,
     /// Backdates iat and nbf.
     pub(crate) skew: Duration,
@@ -76,7 +76,7 @@ pub(crate) struct Refresh {
     pub(crate) jti: Jti,
 }
 
-impl Refresh {
+impl RefreshClaims {
     /// The old claims with fresh times: null ones are dropped (nulls inside a claim stay), iat, exp and jti are renewed
     /// or added, nbf only renewed, and all others kept as they are written.
     pub(crate) fn apply(&self, old: &Jws) -> Result<Payload, JoseError> {

@@ -40,7 +40,7 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
 /// The same, with the text of each member's value as it was.
 pub(crate) fn parse_raw(text: &[u8]) -> Result<RawObject, JsonError> {
     parse_object(text)?;
-    serde_json::from_slice::<Raw>(text).map(|raw| raw.0).map_err(|e| place(&e))
+    serde_json::from_slice::<RawJson>(text).map(|raw| raw.0).map_err(|e| place(&e))
 }
 
 /// What `serde_json` says may quote the text; its place does not.
@@ -118,24 +118,24 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-struct Raw(RawObject);
+struct RawJson(RawObject);
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Members;
         impl<'de> Visitor<'de> for Members {
-            type Value = Raw;
+            type Value = RawJson;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawJson, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Raw(members))
+                Ok(RawJson(members))
             }
         }
         from.deserialize_map(Members)

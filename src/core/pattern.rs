@@ -10,17 +10,17 @@ use super::settings::TokenName;
 
 /// A text, taken apart.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Pattern(Vec<Piece>);
+pub struct Pattern(Vec<PatternPiece>);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Piece {
+enum PatternPiece {
     Text(String),
-    Hole(Hole),
+    Placeholder(Placeholder),
 }
 
 /// What a placeholder stands for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Hole {
+pub enum Placeholder {
     Secret,
     RefreshToken,
     Token(TokenName),
@@ -38,7 +38,7 @@ pub enum PatternError {
 /// A placeholder for which nothing was given.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("nothing is at hand for the placeholder {0:?}")]
-pub struct Missing(pub Hole);
+pub struct Missing(pub Placeholder);
 
 impl Pattern {
     /// Takes a text apart.
@@ -51,47 +51,51 @@ impl Pattern {
         while let Some((before, after)) = rest.split_once("{{") {
             let (inside, behind) = after.split_once("}}").ok_or(PatternError::Open)?;
             if !before.is_empty() {
-                pieces.push(Piece::Text(before.to_owned()));
+                pieces.push(PatternPiece::Text(before.to_owned()));
             }
             let inside = inside.trim();
-            pieces.push(Piece::Hole(Hole::parse(inside).ok_or_else(|| PatternError::Unknown(inside.to_owned()))?));
+            pieces.push(PatternPiece::Placeholder(
+                Placeholder::parse(inside).ok_or_else(|| PatternError::Unknown(inside.to_owned()))?,
+            ));
             rest = behind;
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Text(rest.to_owned()));
+            pieces.push(PatternPiece::Text(rest.to_owned()));
         }
         Ok(Self(pieces))
     }
 
     /// Its placeholders, in order.
-    pub fn holes(&self) -> impl Iterator<Item = &Hole> {
+    pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Hole(hole) => Some(hole),
-            Piece::Text(_) => None,
+            PatternPiece::Placeholder(placeholder) => Some(placeholder),
+            PatternPiece::Text(_) => None,
         })
     }
 
     /// The text as it was written, for a canonical form: it holds no secret.
     pub fn source(&self) -> String {
-        self.0.iter().map(Piece::source).collect()
+        self.0.iter().map(PatternPiece::source).collect()
     }
 
     /// The whole text, each placeholder replaced as `give` says.
     ///
     /// # Errors
     /// One for which `give` has nothing.
-    pub fn fill<'s>(&self, give: impl Fn(&Hole) -> Option<&'s str>) -> Result<Secret<String>, Missing> {
-        let part = |piece: &Piece| match piece {
-            Piece::Text(text) => Ok(text.len()),
-            Piece::Hole(hole) => give(hole).map(str::len).ok_or_else(|| Missing(hole.clone())),
+    pub fn fill<'s>(&self, give: impl Fn(&Placeholder) -> Option<&'s str>) -> Result<Secret<String>, Missing> {
+        let part = |piece: &PatternPiece| match piece {
+            PatternPiece::Text(text) => Ok(text.len()),
+            PatternPiece::Placeholder(placeholder) => {
+                give(placeholder).map(str::len).ok_or_else(|| Missing(placeholder.clone()))
+            }
         };
         let length = self.0.iter().map(part).sum::<Result<usize, Missing>>()?;
         // Room is made once: no part of a secret stays in freed memory.
         let mut filled = String::with_capacity(length);
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => filled.push_str(text),
-                Piece::Hole(hole) => filled.push_str(give(hole).unwrap_or_default()),
+                PatternPiece::Text(text) => filled.push_str(text),
+                PatternPiece::Placeholder(placeholder) => filled.push_str(give(placeholder).unwrap_or_default()),
             }
         }
         Ok(Secret::new(filled))
@@ -101,22 +105,22 @@ impl Pattern {
 /// Somebody may have written a secret into the text: only the placeholders are shown.
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.holes()).finish()
+        f.debug_list().entries(self.placeholders()).finish()
     }
 }
 
-impl Piece {
+impl PatternPiece {
     fn source(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Hole(Hole::Secret) => "{{ secret }}".into(),
-            Self::Hole(Hole::RefreshToken) => "{{ refresh_token }}".into(),
-            Self::Hole(Hole::Token(name)) => format!("{{{{ token.{name} }}}}"),
+            Self::Placeholder(Placeholder::Secret) => "{{ secret }}".into(),
+            Self::Placeholder(Placeholder::RefreshToken) => "{{ refresh_token }}".into(),
+            Self::Placeholder(Placeholder::Token(name)) => format!("{{{{ token.{name} }}}}"),
         }
     }
 }
 
-impl Hole {
+impl Placeholder {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "secret" => Some(Self::Secret),
@@ -144,16 +148,16 @@ mod tests {
     fn placeholders_are_found_and_filled() {
         let pattern = Pattern::parse("a{{ secret }}b{{token.x.y}}{{ refresh_token }}").unwrap();
         let name = TokenName::new("x.y").unwrap();
-        let holes: Vec<_> = pattern.holes().cloned().collect();
-        assert_eq!(holes, [Hole::Secret, Hole::Token(name), Hole::RefreshToken]);
-        let give = |hole: &Hole| match hole {
-            Hole::Secret => Some("S"),
-            Hole::Token(_) => Some("T{{ secret }}"),
-            Hole::RefreshToken => Some("R"),
+        let placeholders: Vec<_> = pattern.placeholders().cloned().collect();
+        assert_eq!(placeholders, [Placeholder::Secret, Placeholder::Token(name), Placeholder::RefreshToken]);
+        let give = |placeholder: &Placeholder| match placeholder {
+            Placeholder::Secret => Some("S"),
+            Placeholder::Token(_) => Some("T{{ secret }}"),
+            Placeholder::RefreshToken => Some("R"),
         };
         assert_eq!(pattern.fill(give).unwrap().expose(), "aSbT{{ secret }}R");
         assert_eq!(pattern.source(), "a{{ secret }}b{{ token.x.y }}{{ refresh_token }}");
-        assert_eq!(pattern.fill(|_| None), Err(Missing(Hole::Secret)));
+        assert_eq!(pattern.fill(|_| None), Err(Missing(Placeholder::Secret)));
     }
 
     #[test]

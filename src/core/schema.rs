@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::config::ROOT;
-use super::config::keys::{Key, Keys, Kind, Source};
+use super::config::keys::{KeyEntries, KeyEntry, SourceKeys, ValueKind};
 
 const DURATION: &str = r"^\s*[0-9]+\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$|^0$";
 /// The same, and not all of its numbers are zero.
@@ -25,7 +25,7 @@ pub fn schema() -> Value {
     root
 }
 
-fn table(keys: Keys) -> Value {
+fn table(keys: KeyEntries) -> Value {
     let mut schema = members(keys);
     schema["type"] = json!("object");
     schema["additionalProperties"] = json!(false);
@@ -33,7 +33,7 @@ fn table(keys: Keys) -> Value {
 }
 
 /// The keys of a table, and which of them it needs.
-fn members(keys: Keys) -> Value {
+fn members(keys: KeyEntries) -> Value {
     let there = || keys.iter().copied().flatten().filter(|key| key.built);
     let properties: Map<_, _> = there().map(|key| (key.name.to_string(), property(key))).collect();
     let required: Vec<_> = there().filter(|key| key.required).map(|key| key.name).collect();
@@ -45,7 +45,7 @@ fn members(keys: Keys) -> Value {
 }
 
 /// A token: what all have, and by the word of `source` what else.
-fn token(common: Keys, sources: &[Source]) -> Value {
+fn token(common: KeyEntries, sources: &[SourceKeys]) -> Value {
     let by_source = sources.iter().map(|source| {
         json!({
             "if": { "properties": { "source": { "const": source.word } }, "required": ["source"] },
@@ -59,7 +59,7 @@ fn token(common: Keys, sources: &[Source]) -> Value {
     schema
 }
 
-fn property(key: &Key) -> Value {
+fn property(key: &KeyEntry) -> Value {
     let mut schema = of_kind(key.kind);
     schema["description"] = json!(key.doc);
     if let Some(default) = toml_value(key.default) {
@@ -71,29 +71,29 @@ fn property(key: &Key) -> Value {
     schema
 }
 
-fn of_kind(kind: Kind) -> Value {
+fn of_kind(kind: ValueKind) -> Value {
     match kind {
-        Kind::Text => json!({ "type": "string" }),
-        Kind::Path => json!({ "type": "string", "minLength": 1 }),
-        Kind::Bool => json!({ "type": "boolean" }),
-        Kind::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
-        Kind::Part => json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }),
-        Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
-        Kind::Span | Kind::Seconds => json!({ "type": "string", "pattern": SPAN }),
-        Kind::Lifetime => json!({ "type": "string", "pattern": format!("{SPAN}|^never$") }),
-        Kind::Mode => json!({ "type": "string", "pattern": "^0*[0-7]{1,4}$" }),
-        Kind::Account => json!({ "type": ["string", "integer"], "minimum": 0, "minLength": 1 }),
-        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
-        Kind::Choice(words) => json!({ "enum": words }),
-        Kind::Table(keys) => table(keys),
-        Kind::Tables(keys) => json!({ "type": "array", "items": table(keys) }),
-        Kind::Id => json!({ "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+$" }),
-        Kind::Tokens { common, sources } => json!({
+        ValueKind::Text => json!({ "type": "string" }),
+        ValueKind::Path => json!({ "type": "string", "minLength": 1 }),
+        ValueKind::Bool => json!({ "type": "boolean" }),
+        ValueKind::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        ValueKind::Part => json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }),
+        ValueKind::Duration => json!({ "type": "string", "pattern": DURATION }),
+        ValueKind::Span | ValueKind::Seconds => json!({ "type": "string", "pattern": SPAN }),
+        ValueKind::Lifetime => json!({ "type": "string", "pattern": format!("{SPAN}|^never$") }),
+        ValueKind::Mode => json!({ "type": "string", "pattern": "^0*[0-7]{1,4}$" }),
+        ValueKind::Account => json!({ "type": ["string", "integer"], "minimum": 0, "minLength": 1 }),
+        ValueKind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        ValueKind::Choice(words) => json!({ "enum": words }),
+        ValueKind::Table(keys) => table(keys),
+        ValueKind::Tables(keys) => json!({ "type": "array", "items": table(keys) }),
+        ValueKind::Id => json!({ "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+$" }),
+        ValueKind::Tokens { common, sources } => json!({
             "type": "object",
             "propertyNames": { "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$" },
             "additionalProperties": token(common, sources),
         }),
-        Kind::Free => json!({ "type": "object" }),
+        ValueKind::Free => json!({ "type": "object" }),
     }
 }
 

@@ -153,7 +153,7 @@ words! {
 pub struct HookPlan {
     pub action: HookAction,
     pub timeout: Duration,
-    /// `on_failure` only: how long a spell lasts before it is told. Zero elsewhere.
+    /// `on_failure` only: how long a streak lasts before it is told. Zero elsewhere.
     pub after: Duration,
 }
 
@@ -170,7 +170,7 @@ pub struct TokenPlan {
     pub name: TokenName,
     pub source: SourcePlan,
     /// Of the source's settings and its credential: a token made from another one is obtained again.
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
     /// Tokens with the same one share it.
     pub schedule: Arc<Schedule>,
     pub required: bool,

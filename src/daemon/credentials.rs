@@ -3,14 +3,14 @@
 //! Does not: decide whether the token must be obtained; the engine does.
 
 use super::runner::Runner;
+use crate::core::diagnostic::quote;
 use crate::core::engine::Answer;
-use crate::core::finding::quote;
 use crate::core::settings::TokenName;
-use crate::host::credentials::{Request, Wish};
+use crate::host::credentials::{CredentialRequest, CredentialWish};
 
 /// Takes a wish up; a task answers it when the engine has answered. Dropping the request refuses it.
-pub(super) fn take(runner: &mut Runner, request: Request) {
-    let Request { wish, mut answer } = request;
+pub(super) fn take(runner: &mut Runner, request: CredentialRequest) {
+    let CredentialRequest { wish, mut answer } = request;
     let name = match may_read(runner, &wish) {
         Ok(name) => name,
         Err(why) => {
@@ -43,7 +43,7 @@ pub(super) fn take(runner: &mut Runner, request: Request) {
     });
 }
 
-fn may_read(runner: &Runner, wish: &Wish) -> Result<TokenName, String> {
+fn may_read(runner: &Runner, wish: &CredentialWish) -> Result<TokenName, String> {
     let Some(name) = TokenName::new(&wish.credential) else {
         return Err("it is no token's name; LoadCredential=NAME:PATH takes the token's".into());
     };

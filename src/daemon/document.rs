@@ -10,19 +10,19 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::files::{Files, Unseen};
-use super::history::{History, Told};
+use super::history::{History, HistoryLine};
 use super::index::Index;
-use super::requests::About;
+use super::requests::StatusHead;
 use super::vault::Vault;
-use crate::core::engine::{FailingSpell, LastHook, State, TokenStatus};
+use crate::core::engine::{FailureStreak, LastHook, State, TokenStatus};
 use crate::core::jose::Jws;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TargetPlan, TokenName};
 use crate::core::time::{Now, Wall};
-use crate::host::control::{Response, Written};
+use crate::host::control::{Response, ResponseLine};
 use crate::host::deliver::Stamp;
 use crate::host::{clock, names};
-use crate::source::net::{Network, Waiting};
+use crate::source::net::{Network, WaitingToken};
 
 /// The registered claims (RFC 7519 4.1, RFC 8693 4.2 and 4.3, OpenID Connect Core 2) that are shown with their values.
 const REGISTERED: [&str; 10] = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp"];
@@ -37,7 +37,7 @@ pub(super) struct View<'v> {
     pub index: &'v Index,
     pub history: &'v History,
     /// Without a daemon: what the state says of how tokens fail.
-    pub spells: Option<&'v BTreeMap<TokenName, FailingSpell>>,
+    pub streaks: Option<&'v BTreeMap<TokenName, FailureStreak>>,
     /// Of a daemon: where tokens wait for their turn.
     pub network: Option<&'v Network>,
 }
@@ -71,8 +71,8 @@ struct Row {
     token: Option<Secret<String>>,
     login_expires_at: Option<Wall>,
     scope: Option<String>,
-    events: Vec<Told>,
-    waiting: Option<Waiting>,
+    events: Vec<HistoryLine>,
+    waiting: Option<WaitingToken>,
 }
 
 struct Output {
@@ -84,7 +84,13 @@ struct Output {
 
 impl Gathered {
     /// What is known of these tokens (none: all), which are in the config. `about`: what only a daemon has.
-    pub fn of(view: View<'_>, about: Option<&About>, problems: &[String], names: &[TokenName], is_owner: bool) -> Self {
+    pub fn of(
+        view: View<'_>,
+        about: Option<&StatusHead>,
+        problems: &[String],
+        names: &[TokenName],
+        is_owner: bool,
+    ) -> Self {
         let now = clock::now();
         let statuses: Vec<TokenStatus> = if names.is_empty() {
             view.state.statuses(now).collect()
@@ -100,7 +106,8 @@ impl Gathered {
         let is_ill = statuses.iter().filter(counts).any(|status| !status.is_valid);
         let mut outputs = outputs(view, &statuses, names.is_empty(), now);
         let waiting = view.network.map(Network::waiting).unwrap_or_default();
-        let mut waiting: HashMap<TokenName, Waiting> = waiting.into_iter().map(|one| (one.name.clone(), one)).collect();
+        let mut waiting: HashMap<TokenName, WaitingToken> =
+            waiting.into_iter().map(|one| (one.name.clone(), one)).collect();
         let row = |status: TokenStatus| Row {
             source: view.index.token(view.plan, &status.name).map(|token| token.source.kind().word()),
             outputs: outputs.remove(&status.name).unwrap_or_default(),
@@ -140,14 +147,14 @@ impl Gathered {
     }
 
     /// The same response as the bytes that are sent. One token after another is written down: what many take is their text.
-    pub fn written(&self) -> Written {
+    pub fn written(&self) -> ResponseLine {
         #[derive(Serialize)]
-        struct Told<'g> {
+        struct Response<'g> {
             ok: bool,
             exit: u8,
             status: &'g Gathered,
         }
-        Written::of(&Told { ok: true, exit: u8::from(self.is_ill), status: self })
+        ResponseLine::of(&Response { ok: true, exit: u8::from(self.is_ill), status: self })
     }
 }
 
@@ -186,12 +193,12 @@ impl Serialize for Rows<'_> {
 
 /// Without a daemon nothing was tried in this run, and nothing will be: what an earlier one left is told.
 fn at_rest(view: View<'_>, status: TokenStatus, now: Now) -> TokenStatus {
-    let spell = view.spells.and_then(|spells| spells.get(&status.name)).filter(|_| status.reason.is_some());
+    let streak = view.streaks.and_then(|streaks| streaks.get(&status.name)).filter(|_| status.reason.is_some());
     TokenStatus {
         next_rotation_at: status.next_rotation_at.filter(|at| *at > now.wall),
-        failures: spell.map_or(0, |spell| spell.tries),
-        failing_since: spell.map(|spell| spell.since),
-        tries: spell.map_or(0, |spell| spell.tries),
+        failures: streak.map_or(0, |streak| streak.tries),
+        failing_since: streak.map(|streak| streak.since),
+        tries: streak.map_or(0, |streak| streak.tries),
         next_try_at: None,
         last_try_at: None,
         ..status
@@ -308,7 +315,7 @@ impl Output {
 }
 
 /// So many requests at a time go to one host.
-fn turn(waiting: &Waiting) -> Value {
+fn turn(waiting: &WaitingToken) -> Value {
     json!({ "host": waiting.host.to_string(), "since": waiting.since.rfc3339() })
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::looks::{Folder, LookId, Looks, Seen};
+use super::looks::{FolderLook, LookId, Looks, Seen};
 use super::places::Places;
 use super::vault::Vault;
 use super::{Message, Messages};
@@ -26,7 +26,7 @@ use crate::host::store::{KeptLine, KeptTarget, Record};
 const BATCH: usize = 512;
 
 /// An operation that waits for its folder.
-enum Work {
+enum FolderWork {
     Write {
         op: OpId,
         job: Job,
@@ -42,7 +42,7 @@ enum Work {
     },
 }
 
-impl Work {
+impl FolderWork {
     /// What is told where the batch did not come to its end.
     fn broken(&self) -> Option<Event> {
         let message: Arc<str> = "an internal error, see the log; please report it".into();
@@ -57,16 +57,16 @@ impl Work {
 }
 
 #[derive(Default)]
-struct Lane {
+struct FolderQueue {
     is_running: bool,
-    waiting: VecDeque<Work>,
+    waiting: VecDeque<FolderWork>,
     /// Files that are believed to be as they shall: looked at when nothing else waits.
-    checks: VecDeque<Work>,
+    checks: VecDeque<FolderWork>,
 }
 
-impl Lane {
-    fn batch(&mut self) -> Vec<Work> {
-        let mut batch: Vec<Work> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
+impl FolderQueue {
+    fn batch(&mut self) -> Vec<FolderWork> {
+        let mut batch: Vec<FolderWork> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
         let room = BATCH - batch.len();
         batch.extend(self.checks.drain(..self.checks.len().min(room)));
         batch
@@ -82,7 +82,7 @@ const TRIED: usize = 8;
 
 /// What renewd wrote to a file, or was about to write.
 #[derive(Default)]
-struct Known {
+struct WrittenFile {
     /// The first is the content that landed last; writes that did not come back well may have landed still.
     digests: Vec<Fingerprint>,
     lines: Vec<Arc<LinePlan>>,
@@ -123,12 +123,12 @@ pub(super) struct Write {
 }
 
 pub(super) struct Files {
-    known: HashMap<TargetPath, Known>,
+    known: HashMap<TargetPath, WrittenFile>,
     /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
     linked: HashMap<TargetPath, PathBuf>,
-    lanes: HashMap<PathBuf, Lane>,
+    queues: HashMap<PathBuf, FolderQueue>,
     /// What is written once the state has its batch, in the order of the batches.
-    waiting: VecDeque<(u64, TargetPath, Work)>,
+    waiting: VecDeque<(u64, TargetPath, FolderWork)>,
     looks: Looks,
     places: Arc<Places>,
     messages: UnboundedSender<Message>,
@@ -136,12 +136,12 @@ pub(super) struct Files {
 
 impl Files {
     pub fn new(messages: &Messages) -> Self {
-        let (known, linked, lanes) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (known, linked, queues) = (HashMap::new(), HashMap::new(), HashMap::new());
         let waiting = VecDeque::new();
         Self {
             known,
             linked,
-            lanes,
+            queues,
             waiting,
             looks: Looks::new(messages),
             places: Arc::default(),
@@ -162,8 +162,10 @@ impl Files {
         let restored = kept.into_values().map(|target| {
             let path = target.path;
             let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
-            self.known
-                .insert(path.clone(), Known { digests: target.digests, lines: lines.clone(), ..Known::default() });
+            self.known.insert(
+                path.clone(),
+                WrittenFile { digests: target.digests, lines: lines.clone(), ..WrittenFile::default() },
+            );
             RestoredTarget { path, lines }
         });
         restored.collect()
@@ -181,13 +183,13 @@ impl Files {
             }
         }
         for (folder, names) in folders {
-            self.lanes.entry(folder).or_default().waiting.push_front(Work::Sweep { names });
+            self.queues.entry(folder).or_default().waiting.push_front(FolderWork::Sweep { names });
         }
     }
 
     /// Whether a folder has something to do still.
     pub fn is_busy(&self) -> bool {
-        !self.lanes.is_empty()
+        !self.queues.is_empty()
     }
 
     /// Renders a file and queues its write. The record belongs into the state before the write: then whoever comes after
@@ -224,7 +226,7 @@ impl Files {
             let digests = known.digests.clone();
             Record::Target(KeptTarget { path: path.clone(), digests, lines: kept.collect() })
         });
-        let work = Work::Write { op, job: Job { path: path.clone(), spec, bytes, verify } };
+        let work = FolderWork::Write { op, job: Job { path: path.clone(), spec, bytes, verify } };
         match waits_for.filter(|_| record.is_some()) {
             Some(batch) => self.waiting.push_back((batch, path.clone(), work)),
             None => self.queue(path, work, is_told && verify),
@@ -249,7 +251,7 @@ impl Files {
 
     pub fn remove(&mut self, path: &TargetPath, op: OpId) {
         let digests = self.known.get(path).map(|known| known.digests.clone()).unwrap_or_default();
-        self.queue(path, Work::Remove { op, path: path.clone(), digests }, false);
+        self.queue(path, FolderWork::Remove { op, path: path.clone(), digests }, false);
     }
 
     /// The file is not ours any more.
@@ -258,47 +260,47 @@ impl Files {
         Record::TargetGone(path.clone())
     }
 
-    fn queue(&mut self, path: &TargetPath, work: Work, is_check: bool) {
+    fn queue(&mut self, path: &TargetPath, work: FolderWork, is_check: bool) {
         let folder = folder_of(&self.linked, path);
-        if !self.lanes.contains_key(folder) {
-            self.lanes.insert(folder.to_path_buf(), Lane::default());
+        if !self.queues.contains_key(folder) {
+            self.queues.insert(folder.to_path_buf(), FolderQueue::default());
         }
-        if let Some(lane) = self.lanes.get_mut(folder) {
-            let queue = if is_check { &mut lane.checks } else { &mut lane.waiting };
+        if let Some(queue) = self.queues.get_mut(folder) {
+            let queue = if is_check { &mut queue.checks } else { &mut queue.waiting };
             queue.push_back(work);
         }
     }
 
     /// Starts a batch in each folder that has something to do and is not at it.
     pub fn start(&mut self) {
-        for (folder, lane) in &mut self.lanes {
-            if lane.is_running || lane.is_empty() {
+        for (folder, queue) in &mut self.queues {
+            if queue.is_running || queue.is_empty() {
                 continue;
             }
-            lane.is_running = true;
-            let batch = lane.batch();
+            queue.is_running = true;
+            let batch = queue.batch();
             let (folder, places, messages) = (folder.clone(), self.places.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
-                let failures = batch.iter().filter_map(Work::broken).collect();
-                // A fault of ours in one folder must not keep that folder's lane for ever.
+                let failures = batch.iter().filter_map(FolderWork::broken).collect();
+                // A fault of ours in one folder must not keep that folder's queue for ever.
                 let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, &places, batch)));
                 let (events, landed) = done.unwrap_or((failures, Vec::new()));
                 // The daemon is gone: nobody waits for the answer.
-                let _ = messages.send(Message::LaneDone { folder, events, landed });
+                let _ = messages.send(Message::QueueDone { folder, events, landed });
             });
         }
     }
 
-    pub fn lane_done(&mut self, folder: &Path, landed: Vec<(TargetPath, Stamp)>) {
+    pub fn queue_done(&mut self, folder: &Path, landed: Vec<(TargetPath, Stamp)>) {
         for (path, stamp) in landed {
             if let Some(known) = self.known.get_mut(&path) {
                 known.stamp = Some(stamp);
             }
         }
-        if let Some(lane) = self.lanes.get_mut(folder) {
-            lane.is_running = false;
-            if lane.is_empty() {
-                self.lanes.remove(folder);
+        if let Some(queue) = self.queues.get_mut(folder) {
+            queue.is_running = false;
+            if queue.is_empty() {
+                self.queues.remove(folder);
             }
         }
     }
@@ -364,30 +366,30 @@ fn folder_of<'a>(linked: &'a HashMap<TargetPath, PathBuf>, path: &'a TargetPath)
 fn by_folder<'a>(
     linked: &'a HashMap<TargetPath, PathBuf>,
     files: impl Iterator<Item = (&'a TargetPath, Stamp)>,
-) -> Vec<Folder> {
+) -> Vec<FolderLook> {
     let mut folders: HashMap<&Path, Vec<(TargetPath, Stamp)>> = HashMap::new();
     for (path, stamp) in files {
         folders.entry(folder_of(linked, path)).or_default().push((path.clone(), stamp));
     }
-    folders.into_iter().map(|(path, files)| Folder { path: path.to_path_buf(), files }).collect()
+    folders.into_iter().map(|(path, files)| FolderLook { path: path.to_path_buf(), files }).collect()
 }
 
 /// Does one batch in one folder. Its operations are of different files: the engine has one at a time for each.
-fn work(folder: &Path, places: &Places, batch: Vec<Work>) -> (Vec<Event>, Vec<(TargetPath, Stamp)>) {
+fn work(folder: &Path, places: &Places, batch: Vec<FolderWork>) -> (Vec<Event>, Vec<(TargetPath, Stamp)>) {
     let (mut events, mut landed) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     let (mut ops, mut jobs) = (Vec::new(), Vec::new());
     for work in batch {
         match work {
-            Work::Write { op, job } => {
+            FolderWork::Write { op, job } => {
                 ops.push(op);
                 jobs.push(job);
             }
-            Work::Sweep { names } => match deliver::sweep(folder, &names) {
+            FolderWork::Sweep { names } => match deliver::sweep(folder, &names) {
                 Ok(0) => {}
                 Ok(swept) => tracing::info!("{}: {swept} leftovers of a crash removed", folder.display()),
                 Err(error) => tracing::debug!("{error}"),
             },
-            Work::Remove { op, path, digests } => {
+            FolderWork::Remove { op, path, digests } => {
                 let file = path.file_name().map_or_else(|| path.to_path_buf(), |name| folder.join(name));
                 let removed = deliver::remove(&file, &digests);
                 if let Ok(deliver::Removed::Foreign) = removed {

@@ -28,7 +28,7 @@ enum What {
 }
 
 #[derive(Clone)]
-struct Entry {
+struct HistoryEntry {
     /// The newest time, by the wall clock of then.
     at: Wall,
     first: Wall,
@@ -37,7 +37,7 @@ struct Entry {
 }
 
 /// One line of `events`.
-pub(super) struct Told {
+pub(super) struct HistoryLine {
     pub at: Wall,
     pub what: String,
     pub ok: bool,
@@ -45,7 +45,7 @@ pub(super) struct Told {
 
 #[derive(Default)]
 pub(super) struct History {
-    of: HashMap<TokenName, Vec<Entry>>,
+    of: HashMap<TokenName, Vec<HistoryEntry>>,
 }
 
 impl History {
@@ -93,7 +93,7 @@ impl History {
         }
         // Most tokens have few: no room for more.
         entries.reserve_exact(1);
-        entries.push(Entry { at: now, first: now, times: 1, what });
+        entries.push(HistoryEntry { at: now, first: now, times: 1, what });
     }
 
     /// The token is gone.
@@ -102,13 +102,13 @@ impl History {
     }
 
     /// The oldest first. `shown`: a path as the config gives it.
-    pub fn of(&self, name: &TokenName, shown: impl Fn(&TargetPath) -> String) -> Vec<Told> {
-        let told = |entry: &Entry| {
+    pub fn of(&self, name: &TokenName, shown: impl Fn(&TargetPath) -> String) -> Vec<HistoryLine> {
+        let told = |entry: &HistoryEntry| {
             let mut what = entry.what.words(&shown);
             if entry.times > 1 {
                 what += &format!(" ({} times since {})", entry.times, entry.first.rfc3339());
             }
-            Told { at: entry.at, what, ok: entry.what.is_ok() }
+            HistoryLine { at: entry.at, what, ok: entry.what.is_ok() }
         };
         self.of.get(name).into_iter().flatten().map(told).collect()
     }
@@ -136,7 +136,7 @@ impl What {
             Self::Undelivered(message) => format!("not delivered: {message}"),
             Self::Unkept(message) => format!("not in the state: {message}"),
             Self::Restored(path, found) => restored_words(&shown(path), *found),
-            Self::Recovered => "well again".into(),
+            Self::Recovered => "recovered".into(),
             Self::Expired => "expired, and no new one was at hand".into(),
             Self::HookDone(kind) => format!("{} ran", kind.as_str()),
             Self::HookFailed(message) => message.to_string(),
@@ -147,7 +147,7 @@ impl What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::engine::Standing;
+    use crate::core::engine::Certainty;
 
     #[test]
     fn ten_are_kept_and_one_that_repeats_is_one() {
@@ -167,7 +167,7 @@ mod tests {
                 message,
                 failures,
                 retry_in,
-                standing: Standing::Valid,
+                standing: Certainty::Valid,
             };
             note(failed, at);
         }

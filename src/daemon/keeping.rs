@@ -36,7 +36,7 @@ impl Batch {
 }
 
 /// What became of a batch.
-pub(crate) struct Report {
+pub(crate) struct BatchReport {
     /// Tokens that are in the state now.
     pub kept: BTreeSet<TokenName>,
     /// Why not all of it is there.
@@ -49,7 +49,7 @@ pub(crate) struct Report {
     pub unkept: Vec<TokenName>,
 }
 
-impl Report {
+impl BatchReport {
     /// An error of ours: nothing is known of what was written.
     pub fn broken() -> Self {
         let message: Arc<str> = "an internal error, see the log; please report it".into();
@@ -59,7 +59,7 @@ impl Report {
 }
 
 /// The state, and what it lacks.
-pub(super) struct Keeper {
+pub(super) struct StateKeeper {
     store: Store,
     /// What a state that could not be written lacks.
     unsaved: Vec<Record>,
@@ -68,19 +68,19 @@ pub(super) struct Keeper {
     trouble: Option<Arc<str>>,
 }
 
-impl Keeper {
+impl StateKeeper {
     pub fn new(store: Store) -> Self {
         Self { store, unsaved: Vec::new(), flights: BTreeMap::new(), trouble: None }
     }
 
     /// Does a batch; one that holds nothing tries again what the state lacks.
-    pub fn carry_out(&mut self, batch: Batch) -> Report {
+    pub fn carry_out(&mut self, batch: Batch) -> BatchReport {
         let Batch { records, tokens, sync, landed, begun, flights } = batch;
         let is_idle = records.is_empty() && self.unsaved.is_empty();
         let kept = if is_idle { BTreeSet::new() } else { self.save(records, &tokens, sync) };
         landed.iter().chain(&kept).for_each(|name| self.landed(name));
         let may_send = self.begin(&begun, &flights).map_err(|error| error.to_string().into());
-        Report {
+        BatchReport {
             kept,
             failed: self.trouble.clone(),
             may_send,

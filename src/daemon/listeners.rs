@@ -14,7 +14,7 @@ use crate::core::time::Now;
 use crate::host::clock;
 use crate::host::control::{self, Accounts, Call, Connections};
 use crate::host::credentials;
-use crate::host::socket::{self, Bound, Handed, Listening, Place, Purpose, SocketError};
+use crate::host::socket::{self, Bound, Handed, Listening, SocketError, SocketInode, SocketPurpose};
 
 /// Requests that wait for the loop, of each socket.
 const WAITING: usize = 64;
@@ -24,13 +24,13 @@ const HANGS: Duration = Duration::from_secs(1);
 const LAST_ANSWERS: Duration = Duration::from_secs(20);
 
 /// What came in.
-pub(super) enum Asked {
+pub(super) enum ListenerEvent {
     Call(Call),
-    Credential(credentials::Request),
+    Credential(credentials::CredentialRequest),
 }
 
 /// What a look at a socket's file came to: bound anew, there as it was, or why not.
-type Looked = (Purpose, Result<Option<Bound>, SocketError>);
+type Looked = (SocketPurpose, Result<Option<Bound>, SocketError>);
 
 /// One of the sockets.
 #[derive(Default)]
@@ -39,7 +39,7 @@ struct Ear {
     is_handed_over: bool,
     listens: bool,
     /// The file that leads to it.
-    place: Option<Place>,
+    place: Option<SocketInode>,
     /// A look that is under way: where, and since when.
     looking: Option<(PathBuf, Now)>,
     /// It was told that the look hangs.
@@ -54,10 +54,10 @@ pub(super) struct Listeners {
     to_calls: mpsc::Sender<Call>,
     /// Who holds what of the control socket.
     accounts: Arc<Accounts>,
-    control: Option<control::Server>,
-    wishes: mpsc::Receiver<credentials::Request>,
-    to_wishes: mpsc::Sender<credentials::Request>,
-    credentials: Option<credentials::Server>,
+    control: Option<control::ControlServer>,
+    wishes: mpsc::Receiver<credentials::CredentialRequest>,
+    to_wishes: mpsc::Sender<credentials::CredentialRequest>,
+    credentials: Option<credentials::CredentialServer>,
     /// Of the control socket that was closed by the stop.
     unanswered: Option<Connections>,
     ears: [Ear; 2],
@@ -98,7 +98,7 @@ impl Listeners {
 
     /// Listens at what was handed over or what the config names; what hangs is not waited for.
     pub async fn start(&mut self, daemon: &DaemonPlan) {
-        for purpose in [Purpose::Control, Purpose::Credentials] {
+        for purpose in [SocketPurpose::Control, SocketPurpose::Credentials] {
             match self.handed.listening(purpose) {
                 Some(Ok(socket)) => {
                     self.ear(purpose).is_handed_over = true;
@@ -121,11 +121,11 @@ impl Listeners {
 
     /// Looks whether the sockets are found where the config names them, on a thread, and binds those that are not.
     pub fn look(&mut self, daemon: &DaemonPlan) {
-        self.look_at(Purpose::Control, daemon.control_socket.as_deref(), daemon.control_group);
-        self.look_at(Purpose::Credentials, daemon.credential_socket.as_deref(), None);
+        self.look_at(SocketPurpose::Control, daemon.control_socket.as_deref(), daemon.control_group);
+        self.look_at(SocketPurpose::Credentials, daemon.credential_socket.as_deref(), None);
     }
 
-    fn look_at(&mut self, purpose: Purpose, path: Option<&Path>, group: Option<u32>) {
+    fn look_at(&mut self, purpose: SocketPurpose, path: Option<&Path>, group: Option<u32>) {
         let (now, is_closed, answers) = (clock::now(), self.is_closed, self.to_looked.clone());
         let ear = self.ear(purpose);
         let Some(path) = path.filter(|_| !ear.is_handed_over && !is_closed) else { return };
@@ -169,24 +169,24 @@ impl Listeners {
         }
     }
 
-    fn complain(&mut self, purpose: Purpose, problem: String, known: Option<String>) {
+    fn complain(&mut self, purpose: SocketPurpose, problem: String, known: Option<String>) {
         if known.as_ref() != Some(&problem) {
             tracing::error!("{problem}");
         }
         self.ear(purpose).problem = Some(problem);
     }
 
-    fn serve(&mut self, purpose: Purpose, socket: Listening) {
+    fn serve(&mut self, purpose: SocketPurpose, socket: Listening) {
         let ear = self.ear(purpose);
         ear.place = socket.place();
         ear.listens = true;
         match purpose {
-            Purpose::Control => {
+            SocketPurpose::Control => {
                 let old = self.control.replace(control::serve(socket, self.accounts.clone(), self.to_calls.clone()));
                 // Who is connected there has his answer still.
-                drop(old.map(control::Server::close));
+                drop(old.map(control::ControlServer::close));
             }
-            Purpose::Credentials => {
+            SocketPurpose::Credentials => {
                 let old = self.credentials.replace(credentials::serve(socket, self.to_wishes.clone()));
                 if let Some(old) = old {
                     tokio::spawn(async move {
@@ -198,11 +198,11 @@ impl Listeners {
         }
     }
 
-    fn ear(&mut self, purpose: Purpose) -> &mut Ear {
+    fn ear(&mut self, purpose: SocketPurpose) -> &mut Ear {
         let [control, credentials] = &mut self.ears;
         match purpose {
-            Purpose::Control => control,
-            Purpose::Credentials => credentials,
+            SocketPurpose::Control => control,
+            SocketPurpose::Credentials => credentials,
         }
     }
 
@@ -222,11 +222,11 @@ impl Listeners {
     /// Why one of them does not listen.
     pub fn problems(&self) -> Vec<String> {
         let now = clock::now().boot;
-        let of_ear = |(ear, purpose): (&Ear, Purpose)| {
+        let of_ear = |(ear, purpose): (&Ear, SocketPurpose)| {
             let hanging = ear.looking.as_ref().filter(|(_, since)| since.boot.plus(HANGS) <= now);
             ear.problem.clone().or_else(|| hanging.map(|(path, since)| hangs(purpose, path, *since)))
         };
-        self.ears.iter().zip([Purpose::Control, Purpose::Credentials]).filter_map(of_ear).collect()
+        self.ears.iter().zip([SocketPurpose::Control, SocketPurpose::Credentials]).filter_map(of_ear).collect()
     }
 
     /// Whether one of them lacks something.
@@ -235,11 +235,11 @@ impl Listeners {
     }
 
     /// The next request; never, once it was closed.
-    pub async fn asked(&mut self) -> Asked {
+    pub async fn asked(&mut self) -> ListenerEvent {
         loop {
             tokio::select! {
-                Some(call) = self.calls.recv() => return Asked::Call(call),
-                Some(wish) = self.wishes.recv() => return Asked::Credential(wish),
+                Some(call) = self.calls.recv() => return ListenerEvent::Call(call),
+                Some(wish) = self.wishes.recv() => return ListenerEvent::Credential(wish),
                 Some(looked) = self.looked.recv() => self.take(looked),
                 else => std::future::pending().await,
             }
@@ -249,7 +249,7 @@ impl Listeners {
     /// Listens no more. Who is connected to the control socket already may have its answer still.
     pub fn close(&mut self) {
         self.is_closed = true;
-        self.unanswered = self.control.take().map(control::Server::close);
+        self.unanswered = self.control.take().map(control::ControlServer::close);
         self.credentials = None;
     }
 
@@ -266,7 +266,7 @@ impl Listeners {
     }
 }
 
-fn hangs(purpose: Purpose, path: &Path, since: Now) -> String {
+fn hangs(purpose: SocketPurpose, path: &Path, since: Now) -> String {
     let at = since.wall.rfc3339();
     format!("{} {}: its folder has not answered since {at}: is its file system there?", purpose.words(), path.display())
 }

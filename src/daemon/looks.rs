@@ -34,24 +34,24 @@ pub(crate) struct Seen {
 }
 
 /// The files of one folder, with how they were left.
-pub(super) struct Folder {
+pub(super) struct FolderLook {
     pub path: PathBuf,
     pub files: Vec<(TargetPath, Stamp)>,
 }
 
 /// One who waits for several folders.
-struct Asker {
+struct FolderWaiter {
     id: LookId,
     left: AtomicUsize,
 }
 
 struct Look {
-    folder: Folder,
-    asker: Option<Arc<Asker>>,
+    folder: FolderLook,
+    asker: Option<Arc<FolderWaiter>>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct LookQueue {
     waiting: VecDeque<Look>,
     /// Looks that are under way, with when the first of them began.
     under_way: HashMap<PathBuf, (usize, Boot)>,
@@ -61,21 +61,21 @@ struct Queue {
 }
 
 #[derive(Default)]
-struct Shared {
-    queue: Mutex<Queue>,
+struct SharedLooks {
+    queue: Mutex<LookQueue>,
     /// Nothing waits any more.
     emptied: Condvar,
 }
 
 pub(super) struct Looks {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLooks>,
     messages: Messages,
     last: LookId,
 }
 
-impl Shared {
+impl SharedLooks {
     /// Nothing that panics is done under this lock.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, LookQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,7 +86,7 @@ impl Looks {
     }
 
     /// Looks at all of these; what has changed comes as [`Message::Looked`].
-    pub fn begin(&self, folders: Vec<Folder>) {
+    pub fn begin(&self, folders: Vec<FolderLook>) {
         // What no thread has taken since the last time is in these again.
         self.shared.queue().waiting.retain(|look| look.asker.is_some());
         let folders = self.that_answer(folders);
@@ -94,23 +94,23 @@ impl Looks {
     }
 
     /// The same for somebody who waits: the last message bears this number. `None`: there is nothing to wait for.
-    pub fn ask(&mut self, folders: Vec<Folder>) -> Option<LookId> {
+    pub fn ask(&mut self, folders: Vec<FolderLook>) -> Option<LookId> {
         let folders = self.that_answer(folders);
         if folders.is_empty() {
             return None;
         }
         self.last += 1;
-        let asker = Arc::new(Asker { id: self.last, left: AtomicUsize::new(folders.len()) });
+        let asker = Arc::new(FolderWaiter { id: self.last, left: AtomicUsize::new(folders.len()) });
         self.queue(folders.into_iter().map(|folder| Look { folder, asker: Some(asker.clone()) }).collect());
         Some(self.last)
     }
 
     /// Those that do not hang by now.
-    fn that_answer(&self, folders: Vec<Folder>) -> Vec<Folder> {
+    fn that_answer(&self, folders: Vec<FolderLook>) -> Vec<FolderLook> {
         let now = clock::now().boot;
         let queue = self.shared.queue();
         let hangs =
-            |folder: &Folder| queue.under_way.get(&folder.path).is_some_and(|(_, since)| since.plus(HANGS) <= now);
+            |folder: &FolderLook| queue.under_way.get(&folder.path).is_some_and(|(_, since)| since.plus(HANGS) <= now);
         folders.into_iter().filter(|folder| !hangs(folder)).collect()
     }
 
@@ -142,7 +142,7 @@ impl Looks {
     }
 }
 
-impl Shared {
+impl SharedLooks {
     /// Where no thread can be had the looks wait for the next time.
     fn start_worker(self: Arc<Self>, messages: &Messages) {
         let messages = messages.clone();
@@ -217,7 +217,7 @@ impl Shared {
     }
 }
 
-impl Folder {
+impl FolderLook {
     fn look(&self) -> Vec<Seen> {
         let file_names = self.files.iter().map(|(path, _)| path.file_name().unwrap_or_default());
         let stamps = look(&self.path, file_names);

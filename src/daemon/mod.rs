@@ -32,7 +32,7 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use keeping::Report;
+use keeping::BatchReport;
 use looks::{LookId, Seen};
 pub(crate) use notes::span;
 pub(crate) use offline::status as offline_status;
@@ -51,7 +51,7 @@ use crate::host::watch::Mark;
 pub(super) enum Message {
     Event(Event),
     /// A folder's batch has ended.
-    LaneDone {
+    QueueDone {
         folder: PathBuf,
         events: Vec<Event>,
         /// How the files stand that are as they shall be.
@@ -64,7 +64,7 @@ pub(super) enum Message {
     },
     Obtained(Vec<Answered>),
     /// A batch for the state has ended.
-    Saved(Box<Report>),
+    Saved(Box<BatchReport>),
     /// The config was read again; `read_at` is from before.
     Loaded {
         number: u64,

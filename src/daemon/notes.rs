@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::reload::sizes;
-use crate::core::engine::{Counts, Found, Note, Reason, Rotated, Standing, State, TokenState};
+use crate::core::engine::{Certainty, Counts, Found, Note, Reason, Rotated, State, TokenState};
 use crate::core::settings::{Plan, TargetPath};
 use crate::core::time::{Now, Wall};
 
@@ -27,11 +27,11 @@ pub(super) fn until(at: Option<Wall>) -> String {
 }
 
 /// What is known of the token in place, and no more.
-fn standing_in_words(standing: Standing) -> String {
+fn standing_in_words(standing: Certainty) -> String {
     match standing {
-        Standing::Gone => "there is no valid one".into(),
-        Standing::Valid => "the one in place is still valid".into(),
-        Standing::Doubtful { until: end } => format!(
+        Certainty::Gone => "there is no valid one".into(),
+        Certainty::Valid => "the one in place is still valid".into(),
+        Certainty::Doubtful { until: end } => format!(
             "the one in place may have been revoked by the issuer with its family; by its time it would be good {}",
             until(end)
         ),
@@ -83,7 +83,7 @@ pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) 
             let path = shown(path);
             tracing::warn!(path, "{}", restored_words(&path, *found));
         }
-        Note::Recovered { name } => tracing::info!(token = %name, "token {name} is well again"),
+        Note::Recovered { name } => tracing::info!(token = %name, "token {name} has recovered"),
         Note::HookDone { name, kind } => tracing::debug!(token = %name, "token {name}, {}: done", kind.as_str()),
         Note::HookFailed { name, message, is_known: true, .. } => {
             tracing::debug!(token = %name, reason = "hook", "token {name}, {message}, as before");

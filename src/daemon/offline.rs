@@ -13,11 +13,11 @@ use super::files::{Unseen, rendered};
 use super::history::History;
 use super::index::Index;
 use super::start::{Remembered, remember};
-use crate::core::engine::{Action, Event, Mode, Wiring, step};
+use crate::core::engine::{Action, Event, RunMode, Wiring, step};
 use crate::core::settings::{FileSpec, Plan, TargetPath, TokenName};
 use crate::host::clock;
 use crate::host::control::Response;
-use crate::host::deliver::{self, Job, Stamp, Standing};
+use crate::host::deliver::{self, FileStanding, Job, Stamp};
 use crate::host::machine::Machine;
 use crate::host::names;
 use crate::host::store::Kept;
@@ -26,9 +26,9 @@ use crate::host::store::Kept;
 pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
     // Nobody listens: nothing that answers later is begun.
     let (messages, _inbox) = unbounded_channel();
-    let spells = kept.spells.clone();
+    let streaks = kept.streaks.clone();
     let Remembered { mut state, vault, mut files, .. } =
-        remember(kept, Mode::Daemon, Machine::here().as_ref(), &messages);
+        remember(kept, RunMode::Daemon, Machine::here().as_ref(), &messages);
     let plan = Arc::new(plan);
     files.set_plan(&plan);
     let mut events = VecDeque::from([Event::Plan(Arc::new(Wiring::of(&plan)))]);
@@ -64,13 +64,13 @@ pub(crate) fn status(plan: Plan, kept: Kept, names: &[TokenName]) -> Response {
         files: &files,
         index: &index,
         history: &history,
-        spells: Some(&spells),
+        streaks: Some(&streaks),
         network: None,
     };
     Gathered::of(view, None, &[], names, true).response()
 }
 
-type Found = (Option<String>, Result<Stamp, Unseen>);
+type FoundFiles = (Option<String>, Result<Stamp, Unseen>);
 
 /// What is wrong with a file, if anything, and how it stands.
 fn look(
@@ -78,15 +78,15 @@ fn look(
     path: &TargetPath,
     spec: FileSpec,
     bytes: crate::core::secret::Secret<Vec<u8>>,
-) -> Result<Found, String> {
+) -> Result<FoundFiles, String> {
     let shown = plan.targets.iter().find(|target| target.path == *path).map_or(path, |target| &target.shown);
     let folder = shown.parent().unwrap_or(Path::new("/"));
     let job = Job { path: path.clone(), spec, bytes, verify: true };
     let shown = shown.display();
     match deliver::standing(folder, &job).map_err(|error| error.to_string())? {
-        Standing::Exactly(stamp) => Ok((None, Ok(stamp))),
-        Standing::Gone => Ok((Some(format!("{shown} is not there")), Err(Unseen::Gone))),
-        Standing::Other(stamp) => Ok((
+        FileStanding::Exactly(stamp) => Ok((None, Ok(stamp))),
+        FileStanding::Gone => Ok((Some(format!("{shown} is not there")), Err(Unseen::Gone))),
+        FileStanding::Other(stamp) => Ok((
             Some(format!(
                 "{shown} is not as renewd would write it: the newest token is not in it, or its mode or owner is another"
             )),

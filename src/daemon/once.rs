@@ -11,7 +11,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::Message;
 use super::runner::{Held, Runner};
 use super::start::{StartError, start};
-use crate::core::engine::{Answer, Event, Mode, Want, Wiring};
+use crate::core::engine::{Answer, Event, RunMode, Want, Wiring};
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::Boot;
 use crate::host::store::Worker;
@@ -59,13 +59,13 @@ pub(crate) struct OnceEnd {
 }
 
 /// Who is told how many tokens are done, and of how many.
-pub(crate) type Told<'t> = &'t dyn Fn(usize, usize);
+pub(crate) type OnProgress<'t> = &'t dyn Fn(usize, usize);
 
 /// Does it.
 ///
 /// # Errors
 /// The state cannot be opened: a daemon has it, or the machine refuses.
-pub(crate) fn once(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartError> {
+pub(crate) fn once(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceEnd, StartError> {
     let runtime = threads::runtime()?;
     let end = runtime.block_on(all(plan, what, told));
     // A write that hangs is not waited for.
@@ -73,10 +73,10 @@ pub(crate) fn once(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, St
     end
 }
 
-async fn all(plan: Plan, what: Once, told: Told<'_>) -> Result<OnceEnd, StartError> {
+async fn all(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceEnd, StartError> {
     let (messages, mut inbox) = unbounded_channel();
     let quiet = longest(&plan).saturating_add(QUIET);
-    let mode = Mode::Once {
+    let mode = RunMode::Once {
         only: (!what.names.is_empty()).then(|| what.names.clone()),
         ahead: what.ahead,
         removes: what.names.is_empty(),
@@ -222,8 +222,8 @@ fn longest(plan: &Plan) -> Duration {
 pub(super) fn take(runner: &mut Runner, message: Message) {
     match message {
         Message::Event(event) => runner.push(event),
-        Message::LaneDone { folder, events, landed } => {
-            runner.files.lane_done(&folder, landed);
+        Message::QueueDone { folder, events, landed } => {
+            runner.files.queue_done(&folder, landed);
             events.iter().for_each(|event| runner.file_done(event));
             runner.extend(events);
         }

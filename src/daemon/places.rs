@@ -13,17 +13,17 @@ use crate::host::walk::{Folder, open_folder};
 
 /// Shared by the threads that deliver.
 #[derive(Default)]
-pub(super) struct Places(Mutex<Known>);
+pub(super) struct Places(Mutex<KnownFolders>);
 
 #[derive(Default)]
-struct Known {
+struct KnownFolders {
     plan: Option<Arc<Plan>>,
     ids: HashMap<PathBuf, FileId>,
     ways: HashMap<FileId, Vec<PathBuf>>,
 }
 
 /// The other ways to a folder: hardly ever is there one.
-pub(super) struct Ways {
+pub(super) struct FolderWays {
     others: Vec<PathBuf>,
     plan: Option<Arc<Plan>>,
 }
@@ -40,7 +40,7 @@ impl Places {
     }
 
     /// A folder was opened by this path: the other paths that lead to it.
-    pub fn opened(&self, path: &Path, folder: &Folder) -> Ways {
+    pub fn opened(&self, path: &Path, folder: &Folder) -> FolderWays {
         let id = id(folder);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.ids.get(path) != Some(&id) {
@@ -54,11 +54,11 @@ impl Places {
         drop(known);
         // What was true when they were opened may not be any more.
         let still = |other: &PathBuf| open_folder(other).is_ok_and(|other| self::id(&other) == id);
-        Ways { others: others.into_iter().filter(still).collect(), plan }
+        FolderWays { others: others.into_iter().filter(still).collect(), plan }
     }
 }
 
-impl Known {
+impl KnownFolders {
     fn forget(&mut self, path: &Path) {
         let Some(id) = self.ids.remove(path) else { return };
         if let Some(ways) = self.ways.get_mut(&id) {
@@ -70,7 +70,7 @@ impl Known {
     }
 }
 
-impl Ways {
+impl FolderWays {
     /// Another output that is the file of this name.
     pub fn rival(&self, name: &OsStr) -> Option<PathBuf> {
         if self.others.is_empty() {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Message, Messages};
+use crate::core::diagnostic::Severity;
 use crate::core::engine::Wiring;
 use crate::core::environment::Environment;
-use crate::core::finding::Severity;
 use crate::core::settings::{Fingerprint, Plan, TargetPlan};
 use crate::core::time::Now;
 use crate::host::clock;
@@ -46,7 +46,7 @@ pub(super) enum Verdict {
 }
 
 /// One who asked for a reload: the answer is what was taken, in a line, or all errors.
-pub(super) type Asker = oneshot::Sender<Result<Vec<String>, Errors>>;
+pub(super) type ReloadReply = oneshot::Sender<Result<Vec<String>, Errors>>;
 
 /// Why a config was not taken, a line each.
 #[derive(Clone)]
@@ -71,8 +71,8 @@ pub(super) struct Reload {
     /// Of what was read last and taken.
     content: Fingerprint,
     again: bool,
-    askers: Vec<Asker>,
-    next_askers: Vec<Asker>,
+    askers: Vec<ReloadReply>,
+    next_askers: Vec<ReloadReply>,
     /// The last refusal, so that the log does not repeat it each minute.
     last: Option<Arc<str>>,
 }
@@ -98,7 +98,7 @@ impl Reload {
     }
 
     /// Whoever asks is answered by a reading that begins after this.
-    pub fn ask(&mut self, asker: Asker) {
+    pub fn ask(&mut self, asker: ReloadReply) {
         self.next_askers.push(asker);
     }
 

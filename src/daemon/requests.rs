@@ -12,7 +12,7 @@ use super::runner::Runner;
 use crate::core::engine::{Answer, Rotated, Want};
 use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::Wall;
-use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, Share, TokenAnswer, Written};
+use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, ResponseLine, Share, TokenAnswer};
 
 /// sysexits.h.
 const FAILED: u8 = 1;
@@ -21,7 +21,7 @@ const NOT_NOW: u8 = 75;
 const WRONG_CONFIG: u8 = 78;
 
 /// `rotate` and `token` wait for a source this long: longer than any source's own default timeout.
-const PATIENCE: Duration = Duration::from_secs(90);
+const LONGEST_WAIT: Duration = Duration::from_secs(90);
 
 /// So many renewed tokens are named; more are counted.
 const NAMED: usize = 20;
@@ -33,7 +33,7 @@ const UNKNOWN: usize = 8;
 const SHORT: usize = 64;
 
 /// What the status tells besides the tokens.
-pub(super) struct About {
+pub(super) struct StatusHead {
     pub started_at: Wall,
     pub loaded_at: Wall,
     pub restart_needed: Vec<&'static str>,
@@ -41,7 +41,13 @@ pub(super) struct About {
 
 /// Takes a request up; true where it asks for a reload. `problems` says what is wrong beside the tokens: why a socket does not
 /// listen, why a change would be seen late, why the state cannot be written. Those that wait are answered by a task when the engine has answered.
-pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, problems: &[String], call: Call) -> bool {
+pub(super) fn take(
+    runner: &mut Runner,
+    reload: &mut Reload,
+    about: &StatusHead,
+    problems: &[String],
+    call: Call,
+) -> bool {
     // The config may be another one since it was asked.
     let Some(call) = refuse(runner, call) else { return false };
     let Call { request, is_owner, answer, share } = call;
@@ -57,7 +63,7 @@ pub(super) fn take(runner: &mut Runner, reload: &mut Reload, about: &About, prob
         }
         Request::Rotate { names, force } => {
             let want = Want::Rotate { names: parsed(&names), force };
-            wait(runner, want, PATIENCE, answer);
+            wait(runner, want, LONGEST_WAIT, answer);
             false
         }
         Request::Wait { names, min_valid, timeout } => {
@@ -106,8 +112,8 @@ pub(super) fn refuse(runner: &Runner, call: Call) -> Option<Call> {
     None
 }
 
-fn introduction(runner: &Runner) -> control::About {
-    control::About {
+fn introduction(runner: &Runner) -> control::DaemonInfo {
+    control::DaemonInfo {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
         config: runner.plan.path.clone(),
@@ -128,13 +134,13 @@ pub(super) fn files(runner: &Runner, request: &Request) -> Vec<TargetPath> {
     named.flat_map(|name| runner.state.files_of(&name).to_vec()).collect()
 }
 
-fn reply(answer: oneshot::Sender<Written>, response: Response) {
+fn reply(answer: oneshot::Sender<ResponseLine>, response: Response) {
     // A client that is gone needs no answer.
-    let _ = answer.send(Written::of(&response));
+    let _ = answer.send(ResponseLine::of(&response));
 }
 
 /// A long document is written down beside the loop, which goes on meanwhile.
-fn tell(answer: oneshot::Sender<Written>, status: Gathered, share: Share) {
+fn tell(answer: oneshot::Sender<ResponseLine>, status: Gathered, share: Share) {
     let is_short = status.len() <= SHORT;
     let write = move || {
         let written = status.written();
@@ -168,7 +174,7 @@ fn unknown_names(runner: &Runner, request: &Request) -> Option<Vec<String>> {
     (!lines.is_empty()).then_some(lines)
 }
 
-fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot::Sender<Written>) {
+fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot::Sender<ResponseLine>) {
     let receiver = runner.ask(want, timeout);
     tokio::spawn(async move {
         tokio::select! {
@@ -178,8 +184,8 @@ fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot:
     });
 }
 
-fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<Written>) {
-    let receiver = runner.ask_token(name.clone(), min_valid, PATIENCE);
+fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<ResponseLine>) {
+    let receiver = runner.ask_token(name.clone(), min_valid, LONGEST_WAIT);
     let variable = runner.plan.env_variable(name.as_str()).map(str::to_owned);
     let secret_variables = runner.plan.secret_variables.clone();
     tokio::spawn(async move {

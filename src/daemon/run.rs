@@ -12,18 +12,18 @@ use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::held::Held;
-use super::listeners::{Asked, Listeners};
+use super::listeners::{ListenerEvent, Listeners};
 use super::looks::LookId;
 use super::once::take;
 use super::reload::{Cause, Reload, Verdict, needs_restart, sizes};
-use super::requests::{self, About};
+use super::requests::{self, StatusHead};
 use super::runner::Runner;
 use super::start::start;
 use super::telling::Telling;
 use super::{Message, credentials, notes};
-use crate::core::engine::{Event, Mode, Wiring};
+use crate::core::diagnostic::Severity;
+use crate::core::engine::{Event, RunMode, Wiring};
 use crate::core::environment::Environment;
-use crate::core::finding::Severity;
 use crate::core::settings::Plan;
 use crate::core::time::{Boot, Now};
 use crate::host::clock::{self, Alarm, StepWatch, Woken};
@@ -109,7 +109,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     let env = Arc::new(env);
     let reload = Reload::new(config, env, content, &messages);
     let wiring = Arc::new(Wiring::of(&plan));
-    let started = start(plan, Mode::Daemon, Worker::Daemon, &messages).and_then(|runner| {
+    let started = start(plan, RunMode::Daemon, Worker::Daemon, &messages).and_then(|runner| {
         [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;
         inherited::ends_by_itself();
         Ok((runner, Alarm::new()?))
@@ -138,7 +138,7 @@ struct Daemon {
     telling: Telling,
     inbox: UnboundedReceiver<Message>,
     listeners: Listeners,
-    about: About,
+    about: StatusHead,
     /// Tokens that an earlier run left and that are good still.
     kept: usize,
     steps: StepWatch,
@@ -175,7 +175,7 @@ impl Daemon {
             telling: Telling::new(notifier, now),
             inbox,
             listeners,
-            about: About { started_at: now.wall, loaded_at: now.wall, restart_needed: Vec::new() },
+            about: StatusHead { started_at: now.wall, loaded_at: now.wall, restart_needed: Vec::new() },
             kept: 0,
             steps,
             compared: now.boot,
@@ -218,8 +218,8 @@ impl Daemon {
                     self.woken(woken);
                 }
                 asked = self.listeners.asked() => match asked {
-                    Asked::Call(call) => self.ask(call),
-                    Asked::Credential(wish) => credentials::take(&mut self.runner, wish),
+                    ListenerEvent::Call(call) => self.ask(call),
+                    ListenerEvent::Credential(wish) => credentials::take(&mut self.runner, wish),
                 },
                 is_sure = self.watcher.changed(), if self.stop_at.is_none() => {
                     self.read_config(if is_sure { Cause::Told } else { Cause::Doubt });

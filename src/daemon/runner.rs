@@ -28,7 +28,7 @@ use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
 use crate::host::store::{Record, Store};
 use crate::source::net::Network;
-use crate::source::{self, Cost, Given, Source, SourceError};
+use crate::source::{self, Execution, Given, Source, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
@@ -156,7 +156,7 @@ impl Runner {
     /// What the status is made from.
     pub fn view(&self) -> View<'_> {
         let Self { state, plan, vault, files, index, history, network, .. } = self;
-        View { state, plan, vault, files, index, history, spells: None, network: Some(network) }
+        View { state, plan, vault, files, index, history, streaks: None, network: Some(network) }
     }
 
     pub fn push(&mut self, event: Event) {
@@ -250,10 +250,10 @@ impl Runner {
                 }
                 self.saving.push_token(token, &self.vault);
             }
-            Action::KeepSpell { .. } if self.is_passing => {}
-            Action::KeepSpell { name, spell } => self.saving.push(match spell {
-                Some(spell) => Record::Spell(name, *spell),
-                None => Record::SpellGone(name),
+            Action::KeepStreak { .. } if self.is_passing => {}
+            Action::KeepStreak { name, streak } => self.saving.push(match streak {
+                Some(streak) => Record::Streak(name, *streak),
+                None => Record::StreakGone(name),
             }),
             Action::Settle { name, doubt } => {
                 self.vault.settle(&name, doubt).into_iter().for_each(|record| self.saving.push(record));
@@ -335,9 +335,9 @@ impl Runner {
         let (mut instant, mut computing, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
         for one in std::mem::take(&mut self.to_obtain) {
             match one.source.cost() {
-                Cost::Instant => instant.push(one),
-                Cost::Computing => computing.push(one),
-                Cost::Waiting => waiting.push(one),
+                Execution::Instant => instant.push(one),
+                Execution::Computing => computing.push(one),
+                Execution::Waiting => waiting.push(one),
             }
         }
         self.start_waiting(waiting);

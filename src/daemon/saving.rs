@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::keeping::{Batch, Keeper, Report, newest_of_each, successors};
+use super::keeping::{Batch, BatchReport, StateKeeper, newest_of_each, successors};
 use super::runner::ToObtain;
 use super::vault::{Stored, Vault};
 use super::{Message, Messages};
@@ -93,13 +93,13 @@ impl UnderWay {
 }
 
 /// What the thread of the state does.
-enum Job {
+enum StateJob {
     Write(Batch),
     Look,
 }
 
 pub(super) struct Saving {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<StateJob>,
     is_looking: Arc<AtomicBool>,
     under_way: Option<UnderWay>,
     /// The next batch, and what waits for it.
@@ -126,7 +126,7 @@ impl Saving {
     pub fn new(store: Store, messages: &Messages) -> io::Result<Self> {
         let (jobs, to_do) = mpsc::channel();
         let is_looking = Arc::default();
-        keep(Keeper::new(store), to_do, messages, &is_looking).map_err(threads::explained)?;
+        keep(StateKeeper::new(store), to_do, messages, &is_looking).map_err(threads::explained)?;
         Ok(Self {
             jobs,
             is_looking,
@@ -160,7 +160,7 @@ impl Saving {
         self.push(Record::Token(KeptToken {
             name: token.name.clone(),
             generation: token.generation,
-            made_from: token.made_from,
+            fingerprint: token.fingerprint,
             issued_at: token.issued.issued_at,
             expires_at: token.issued.expires_at,
             obtained_at: token.obtained_at,
@@ -228,7 +228,7 @@ impl Saving {
         self.look_again = now.boot.plus(LOOK);
         if !self.is_looking.swap(true, Ordering::AcqRel) {
             // It ends with this.
-            let _ = self.jobs.send(Job::Look);
+            let _ = self.jobs.send(StateJob::Look);
         }
     }
 
@@ -254,7 +254,7 @@ impl Saving {
         });
         self.number += 1;
         // It ends with this.
-        let _ = self.jobs.send(Job::Write(batch));
+        let _ = self.jobs.send(StateJob::Write(batch));
     }
 
     /// What a batch that takes long holds up no longer.
@@ -293,8 +293,8 @@ impl Saving {
     }
 
     /// A batch has ended: tells what follows.
-    pub fn done(&mut self, report: Report, now: Now) -> Outcome {
-        let Report { kept, failed: why, may_send, owes, unkept } = report;
+    pub fn done(&mut self, report: BatchReport, now: Now) -> Outcome {
+        let BatchReport { kept, failed: why, may_send, owes, unkept } = report;
         self.save_again = owes.then(|| now.boot.plus(SAVE_AGAIN));
         (self.trouble, self.unkept) = (why, unkept);
         let mut outcome = Outcome { number: 0, events: Vec::new(), send: None, refused: None, given_up: Vec::new() };
@@ -349,8 +349,8 @@ impl Saving {
 
 /// Starts the thread that has the state. It ends when nobody can give it anything to do any more.
 fn keep(
-    mut keeper: Keeper,
-    to_do: mpsc::Receiver<Job>,
+    mut keeper: StateKeeper,
+    to_do: mpsc::Receiver<StateJob>,
     messages: &Messages,
     is_looking: &Arc<AtomicBool>,
 ) -> io::Result<()> {
@@ -358,14 +358,14 @@ fn keep(
     let work = move || {
         for job in to_do {
             match job {
-                Job::Look => {
+                StateJob::Look => {
                     keeper.look();
                     is_looking.store(false, Ordering::Release);
                 }
-                Job::Write(batch) => {
+                StateJob::Write(batch) => {
                     // A fault of ours must not leave who waits for it waiting for ever.
                     let report = std::panic::catch_unwind(AssertUnwindSafe(|| keeper.carry_out(batch)));
-                    let report = report.unwrap_or_else(|_| Report::broken());
+                    let report = report.unwrap_or_else(|_| BatchReport::broken());
                     // The daemon is gone: nobody waits for the answer.
                     let _ = messages.send(Message::Saved(Box::new(report)));
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Message;
-use super::keeping::Report;
+use super::keeping::BatchReport;
 use super::runner::{Runner, ToObtain};
 use super::saving::{Beginning, Late, Outcome};
 use crate::core::credential::RefreshToken;
@@ -54,7 +54,7 @@ impl Runner {
     }
 
     /// A batch for the state has ended.
-    pub(super) fn saved(&mut self, report: Report) {
+    pub(super) fn saved(&mut self, report: BatchReport) {
         let Outcome { number, events, send, refused, given_up } = self.saving.done(report, clock::now());
         self.files.saved(number);
         self.extend(events);

@@ -9,7 +9,7 @@ use super::Messages;
 use super::files::Files;
 use super::runner::Runner;
 use super::vault::{Stored, Vault};
-use crate::core::engine::{Issued, Mode, Restored, State};
+use crate::core::engine::{Issued, Restored, RunMode, State};
 use crate::core::plan::default_state_dir;
 use crate::core::settings::{Fingerprint, Plan, TokenName};
 use crate::host::clock;
@@ -30,7 +30,7 @@ pub(crate) enum StartError {
 }
 
 /// Opens the state and makes the runner. The plan itself comes to it as its first event.
-pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages) -> Result<Runner, StartError> {
+pub(super) fn start(plan: Plan, mode: RunMode, worker: Worker, messages: &Messages) -> Result<Runner, StartError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(StartError::Random)?;
     let drawn = u64::from_le_bytes(seed);
@@ -46,12 +46,12 @@ pub(super) fn start(plan: Plan, mode: Mode, worker: Worker, messages: &Messages)
         tracing::error!("{damaged}");
     }
     if worker == Worker::Passing {
-        kept.spells.clear();
+        kept.streaks.clear();
         kept.owed_hooks.clear();
     }
     let owed_hooks = kept.owed_hooks.clone();
-    let Remembered { state, vault, files, made_from } = remember(kept, mode, machine.as_ref(), messages);
-    let told = told_before(&plan, &vault, &made_from);
+    let Remembered { state, vault, files, fingerprint } = remember(kept, mode, machine.as_ref(), messages);
+    let told = told_before(&plan, &vault, &fingerprint);
     let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages)?;
     runner.not_granted = told;
     if is_foreign {
@@ -81,20 +81,20 @@ pub(super) struct Remembered {
     pub state: State,
     pub vault: Vault,
     pub files: Files,
-    made_from: BTreeMap<TokenName, Fingerprint>,
+    fingerprint: BTreeMap<TokenName, Fingerprint>,
 }
 
-pub(super) fn remember(kept: Kept, mode: Mode, machine: Option<&Machine>, messages: &Messages) -> Remembered {
+pub(super) fn remember(kept: Kept, mode: RunMode, machine: Option<&Machine>, messages: &Messages) -> Remembered {
     let mut vault = Vault::default();
     kept.refreshes.into_values().for_each(|refresh| vault.restore_refresh(refresh));
     let mut restored = Vec::with_capacity(kept.tokens.len());
-    let made_from = kept.tokens.values().map(|token| (token.name.clone(), token.made_from)).collect();
+    let fingerprint = kept.tokens.values().map(|token| (token.name.clone(), token.fingerprint)).collect();
     for token in kept.tokens.into_values() {
         let sha256 = Fingerprint::of(token.token.expose().as_bytes());
         restored.push(Restored {
             name: token.name.clone(),
             generation: token.generation,
-            made_from: token.made_from,
+            fingerprint: token.fingerprint,
             issued: Issued { issued_at: token.issued_at, expires_at: token.expires_at, sha256 },
             obtained_at: token.obtained_at,
             unsettled: vault.is_unsettled(&token.name),
@@ -115,17 +115,17 @@ pub(super) fn remember(kept: Kept, mode: Mode, machine: Option<&Machine>, messag
     let now = clock::now();
     let seed = machine.map_or(kept.seed, |machine| machine.mix(kept.seed));
     let mut state = State::new(mode, seed, restored, targets, now);
-    state.restore_spells(kept.spells, now);
-    Remembered { state, vault, files, made_from }
+    state.restore_streaks(kept.streaks, now);
+    Remembered { state, vault, files, fingerprint }
 }
 
 /// Scopes that an earlier run has said to be missing: of tokens that were made from the settings of now.
 fn told_before(
     plan: &Plan,
     vault: &Vault,
-    made_from: &BTreeMap<TokenName, Fingerprint>,
+    fingerprint: &BTreeMap<TokenName, Fingerprint>,
 ) -> BTreeMap<TokenName, Vec<String>> {
-    let kept = plan.tokens.iter().filter(|token| made_from.get(&token.name) == Some(&token.made_from));
+    let kept = plan.tokens.iter().filter(|token| fingerprint.get(&token.name) == Some(&token.fingerprint));
     let missing = kept.map(|token| {
         let scope = vault.newest(&token.name).and_then(|stored| stored.scope.as_deref());
         (token.name.clone(), source::not_granted(&token.source, scope))

@@ -11,7 +11,7 @@ use crate::host::clock;
 use crate::host::systemd::Notifier;
 
 /// While READY waits, the service manager is asked for more time this often, for three times as much.
-const PATIENCE: Duration = Duration::from_secs(10);
+const EXTEND_EACH: Duration = Duration::from_secs(10);
 
 /// A service manager that is too busy to read is told again after this.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -60,7 +60,7 @@ impl Telling {
         tracing::info!("{told}");
         self.notifier.stopping(&told);
         // TimeoutStopSec= is not made for an endpoint that hangs.
-        self.notifier.extend_timeout(most.saturating_add(PATIENCE));
+        self.notifier.extend_timeout(most.saturating_add(EXTEND_EACH));
     }
 
     /// What there is to say after a round.
@@ -84,9 +84,9 @@ impl Telling {
             self.notifier.watchdog();
             self.watchdog_at = now.boot;
         }
-        let is_patient = self.patience_at.is_some_and(|at| now.boot < at.plus(PATIENCE));
+        let is_patient = self.patience_at.is_some_and(|at| now.boot < at.plus(EXTEND_EACH));
         if !runner.state.is_ready() && !is_patient {
-            self.notifier.extend_timeout(PATIENCE * 3);
+            self.notifier.extend_timeout(EXTEND_EACH * 3);
             self.patience_at = Some(now.boot);
         }
         self.notifier.catch_up();
@@ -105,7 +105,7 @@ impl Telling {
     /// When there is something to say by itself.
     pub fn next(&self, is_ready: bool) -> Option<Boot> {
         let watchdog = self.notifier.watchdog_interval().map(|interval| self.watchdog_at.plus(interval));
-        let patience = self.patience_at.filter(|_| !is_ready).map(|at| at.plus(PATIENCE));
+        let patience = self.patience_at.filter(|_| !is_ready).map(|at| at.plus(EXTEND_EACH));
         watchdog.into_iter().chain(patience).chain(self.again_at).min()
     }
 }

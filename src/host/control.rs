@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use accounts::Accounts;
 pub use client::{ClientError, Peer, call, call_with_peer};
-pub use server::{Call, Connections, Server, Share, Written, serve};
+pub use server::{Call, Connections, ControlServer, ResponseLine, Share, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
 pub const NO_PERMISSION: u8 = 77;
@@ -96,12 +96,12 @@ pub struct Response {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenAnswer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub about: Option<About>,
+    pub about: Option<DaemonInfo>,
 }
 
 /// Who a daemon is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct About {
+pub struct DaemonInfo {
     pub version: String,
     pub pid: u32,
     /// Absolute, as it was given.

@@ -25,18 +25,18 @@ const LONGEST_NAME: usize = 107;
 
 /// Which unit asks for which credential.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Wish {
+pub struct CredentialWish {
     pub unit: String,
     pub credential: String,
 }
 
 /// A wish, and where the token goes. Dropped without one, the client sees the end of the stream: it is refused.
-pub struct Request {
-    pub wish: Wish,
+pub struct CredentialRequest {
+    pub wish: CredentialWish,
     pub answer: oneshot::Sender<Secret<String>>,
 }
 
-impl Wish {
+impl CredentialWish {
     /// From the abstract address that the service manager connects from: it ends in `/unit/UNIT/CREDENTIAL`.
     fn parse(address: &[u8]) -> Option<Self> {
         let address = std::str::from_utf8(address).ok().filter(|address| address.len() <= LONGEST_NAME)?;
@@ -48,12 +48,12 @@ impl Wish {
 }
 
 /// What listens, for as long as it is kept.
-pub struct Server {
+pub struct CredentialServer {
     task: tokio::task::JoinHandle<()>,
     _file: Option<SocketFile>,
 }
 
-impl Drop for Server {
+impl Drop for CredentialServer {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -67,15 +67,15 @@ struct Door {
     strangers: Seldom,
     crowded: Seldom,
     unnamed: Arc<Seldom>,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<CredentialRequest>,
 }
 
 /// Serves a socket, and sends each wish to `requests`.
-pub fn serve(socket: Listening, requests: mpsc::Sender<Request>) -> Server {
-    Server { task: tokio::spawn(accept(socket.listener, requests)), _file: socket.file }
+pub fn serve(socket: Listening, requests: mpsc::Sender<CredentialRequest>) -> CredentialServer {
+    CredentialServer { task: tokio::spawn(accept(socket.listener, requests)), _file: socket.file }
 }
 
-async fn accept(listener: UnixListener, requests: mpsc::Sender<Request>) {
+async fn accept(listener: UnixListener, requests: mpsc::Sender<CredentialRequest>) {
     let door = Door {
         room: Arc::new(Semaphore::new(CONNECTIONS)),
         own_room: Arc::new(Semaphore::new(OWN_CONNECTIONS)),
@@ -134,9 +134,9 @@ impl Door {
 }
 
 /// One connection, from its address to its end. Whatever goes wrong with it is its own loss.
-async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<Request>, unnamed: &Seldom) {
+async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<CredentialRequest>, unnamed: &Seldom) {
     let address = stream.peer_addr().ok();
-    let Some(wish) = address.as_ref().and_then(|address| Wish::parse(address.as_abstract_name()?)) else {
+    let Some(wish) = address.as_ref().and_then(|address| CredentialWish::parse(address.as_abstract_name()?)) else {
         if let Some(often) = unnamed.happened() {
             tracing::warn!(
                 "credential socket: refused{often}: the client is not a service manager (its address names no unit); \
@@ -146,7 +146,7 @@ async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<Request>, unn
         return;
     };
     let (answer, mut token) = oneshot::channel();
-    if requests.send(Request { wish, answer }).await.is_err() {
+    if requests.send(CredentialRequest { wish, answer }).await.is_err() {
         return;
     }
     let (mut read, mut write) = stream.split();
@@ -177,14 +177,14 @@ mod tests {
 
     #[test]
     fn only_the_address_of_a_service_manager_names_a_unit() {
-        let wish = |address: &str| Wish::parse(address.as_bytes()).map(|wish| (wish.unit, wish.credential));
+        let wish = |address: &str| CredentialWish::parse(address.as_bytes()).map(|wish| (wish.unit, wish.credential));
         let told = |unit: &str, credential: &str| Some((unit.to_owned(), credential.to_owned()));
         assert_eq!(wish("9f4e/unit/job.service/sunbird"), told("job.service", "sunbird"));
         assert_eq!(wish("1/unit/batch@a\\x2db.service/a.b"), told("batch@a\\x2db.service", "a.b"));
         for other in ["", "sunbird", "unit/job.service/sunbird", "9f/unit//sunbird", "9f/unit/job.service/"] {
             assert_eq!(wish(other), None, "{other}");
         }
-        assert_eq!(Wish::parse(b"9f/unit/job.service/\xff"), None);
+        assert_eq!(CredentialWish::parse(b"9f/unit/job.service/\xff"), None);
         assert_eq!(wish(&format!("{}/unit/a.service/b", "x".repeat(107))), None);
     }
 }

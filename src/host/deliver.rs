@@ -85,7 +85,7 @@ pub fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
         }
     };
     let rival = rivals(&open);
-    let mut answers = spread(&Writer::new(&open), jobs, &rival);
+    let mut answers = spread(&FolderWriter::new(&open), jobs, &rival);
     let written = |answer: &Result<Landed, _>| matches!(answer, Ok(Landed { done: Done::Written, .. }));
     if answers.iter().any(written)
         && let Err(errno) = sync_folder(&open.fd)
@@ -99,7 +99,7 @@ pub fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
 
 /// How a file is found by who only looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum FileStanding {
     Gone,
     /// It has other bytes, another mode or another owner than it shall.
     Other(Stamp),
@@ -110,20 +110,20 @@ pub enum Standing {
 ///
 /// # Errors
 /// Its folder cannot be used, or something that is no file stands there.
-pub fn standing(folder: &Path, job: &Job) -> Result<Standing, DeliverError> {
+pub fn standing(folder: &Path, job: &Job) -> Result<FileStanding, DeliverError> {
     let open = open_folder(folder).map_err(|cause| DeliverError::folder(&job.path, cause))?;
     let name = job.path.file_name().ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
-    let writer = Writer::new(&open);
+    let writer = FolderWriter::new(&open);
     Ok(match writer.in_place(job, name)? {
-        None => Standing::Gone,
-        Some(stat) if writer.is_exactly(job, name, &stat) => Standing::Exactly(Stamp::of(&stat)),
-        Some(stat) => Standing::Other(Stamp::of(&stat)),
+        None => FileStanding::Gone,
+        Some(stat) if writer.is_exactly(job, name, &stat) => FileStanding::Exactly(Stamp::of(&stat)),
+        Some(stat) => FileStanding::Other(Stamp::of(&stat)),
     })
 }
 
 /// Threads that wait for the disk together share its journal commits. One that cannot be started is done without.
 fn spread(
-    writer: &Writer<'_>,
+    writer: &FolderWriter<'_>,
     jobs: &[Job],
     rival: &(impl Fn(&OsStr) -> Option<PathBuf> + Sync),
 ) -> Vec<Result<Landed, DeliverError>> {
@@ -161,14 +161,14 @@ fn spread(
 }
 
 /// Writes files into one folder, as one user.
-struct Writer<'a> {
+struct FolderWriter<'a> {
     folder: &'a Folder,
     /// Owner and group of a file that is just created there.
     uid: u32,
     gid: u32,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> FolderWriter<'a> {
     fn new(folder: &'a Folder) -> Self {
         let setgid = Mode::from_raw_mode(folder.stat.st_mode).contains(Mode::SGID);
         Self {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{self, Account};
-use super::control::{About, ClientError, Peer, Request, call, call_with_peer};
+use super::control::{ClientError, DaemonInfo, Peer, Request, call, call_with_peer};
 pub use super::unit::is_same;
 use super::unit::{self, Service};
 use super::{facts, load};
@@ -59,7 +59,7 @@ pub struct Keeper {
     /// Absolute, as it was given.
     pub config: PathBuf,
     /// The daemon of this config, where one answers.
-    pub daemon: Option<About>,
+    pub daemon: Option<DaemonInfo>,
     service: Option<Service>,
     /// `None`: nothing tells; whoever asks may be it.
     pub account: Option<(Account, ToldBy)>,
@@ -131,7 +131,7 @@ impl Keeper {
     }
 
     /// A daemon's own process tells its groups and rights best.
-    fn believe(&mut self, about: About) {
+    fn believe(&mut self, about: DaemonInfo) {
         let expected = self.expected();
         if let Some(process) = Account::of_process(about.pid).filter(|process| process.uid == expected) {
             self.account = Some((process, ToldBy::Daemon(about.pid)));
@@ -252,7 +252,7 @@ fn places(config: &Path, env: &Environment, service: Option<&Service>) -> Vec<Me
 }
 
 /// A daemon of this config, and the user who listens there.
-fn met(place: &Meeting, config: &Path) -> Option<(About, Peer)> {
+fn met(place: &Meeting, config: &Path) -> Option<(DaemonInfo, Peer)> {
     let (answer, peer) = call_with_peer(&place.socket, &Request::About, INTRODUCTION).ok()?;
     let about = answer.about.filter(|about| is_same(&about.config, config))?;
     Some((about, peer))
@@ -262,6 +262,6 @@ fn met(place: &Meeting, config: &Path) -> Option<(About, Peer)> {
 ///
 /// # Errors
 /// Nobody does, or the caller may not ask.
-pub fn introduce(socket: &Path) -> Result<Option<About>, ClientError> {
+pub fn introduce(socket: &Path) -> Result<Option<DaemonInfo>, ClientError> {
     Ok(call(socket, &Request::About, INTRODUCTION)?.about)
 }

@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 use super::facts::{self, Unread};
 use super::include;
 use super::patience;
-use crate::core::config::{self, FileRead, Raw, RawFormat, RawToken, Role, Wants};
+use crate::core::config::{self, FileRead, RawConfig, RawFormat, RawToken, Role, Wants};
+use crate::core::diagnostic::{Diagnostic, Report, SourceText, Span};
 use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts, FileFact};
-use crate::core::finding::{Finding, Place, Report, SourceText};
 use crate::core::plan::{self, Purpose};
 use crate::core::settings::{Fingerprint, Plan, TokenName};
 
@@ -106,14 +106,14 @@ pub fn load_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
 }
 
 fn read_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
-    let mut reading = Reading::default();
+    let mut reading = ConfigReading::default();
     let main = env.absolute_path(path);
     let shown = path.display().to_string();
     match reading.file(&main, shown, Role::Main, env) {
         Ok(Some(raw)) => reading.raw = raw,
         Ok(None) => {}
         Err(problem) => reading.unread(
-            Finding::error(format!("the config file {problem}")).about(path.display().to_string()),
+            Diagnostic::error(format!("the config file {problem}")).about(path.display().to_string()),
             &problem,
             "name it with -c, or put it where the daemon can read it",
         ),
@@ -140,7 +140,7 @@ pub(crate) struct Outlines {
 
 /// The tokens of a config, without a look at any secret, folder or user. `Err`: why the file cannot be used.
 pub(crate) fn outline(path: &Path, env: &Environment) -> Result<Outlines, String> {
-    let mut reading = Reading::default();
+    let mut reading = ConfigReading::default();
     let main = env.absolute_path(path);
     match reading.file(&main, String::new(), Role::Main, env).map_err(|unread| unread.what)? {
         Some(raw) => reading.raw = raw,
@@ -160,26 +160,26 @@ pub(crate) fn outline(path: &Path, env: &Environment) -> Result<Outlines, String
 
 /// What was read so far.
 #[derive(Default)]
-struct Reading {
-    raw: Raw,
-    texts: Vec<Text>,
+struct ConfigReading {
+    raw: RawConfig,
+    texts: Vec<ConfigText>,
     config_files: Vec<ConfigFile>,
-    findings: Vec<Finding>,
+    diagnostics: Vec<Diagnostic>,
     main_broken: bool,
     is_passing: bool,
 }
 
 /// A file's text, for as long as findings are drawn from it; wiped afterwards.
-struct Text {
+struct ConfigText {
     shown: String,
     text: Zeroizing<String>,
     hidden: Vec<std::ops::Range<usize>>,
     broken: bool,
 }
 
-impl Reading {
+impl ConfigReading {
     /// Reads one file; `None` where it does not parse, which is noted.
-    fn file(&mut self, path: &Path, shown: String, role: Role, env: &Environment) -> Result<Option<Raw>, Unread> {
+    fn file(&mut self, path: &Path, shown: String, role: Role, env: &Environment) -> Result<Option<RawConfig>, Unread> {
         let read = facts::read_config(path, LARGEST_CONFIG);
         // What is made of it takes as long as it takes.
         patience::rest();
@@ -193,20 +193,20 @@ impl Reading {
         });
         let (text, wrong) = utf8(read.bytes);
         let base = path.parent().unwrap_or(Path::new("/"));
-        let FileRead { raw, findings, hidden, broken } = match wrong {
+        let FileRead { raw, diagnostics, hidden, broken } = match wrong {
             Some(at) => not_utf8(number, at),
             None => config::read(&text, number, base, role, env),
         };
-        self.findings.extend(findings);
-        self.texts.push(Text { shown, text, hidden, broken });
+        self.diagnostics.extend(diagnostics);
+        self.texts.push(ConfigText { shown, text, hidden, broken });
         self.main_broken |= broken && role == Role::Main;
         Ok((!broken).then_some(raw))
     }
 
     /// Notes that a file could not be read.
-    fn unread(&mut self, finding: Finding, problem: &Unread, help: &str) {
+    fn unread(&mut self, diagnostic: Diagnostic, problem: &Unread, help: &str) {
         self.is_passing |= problem.is_passing;
-        self.findings.push(finding.help(mend(problem, help)));
+        self.diagnostics.push(diagnostic.help(mend(problem, help)));
     }
 
     fn includes(&mut self, main: &Path, env: &Environment) {
@@ -217,18 +217,18 @@ impl Reading {
             paths.retain(|path| path != main);
             for (path, error) in &unseen {
                 let problem = Unread::of(error);
-                let finding =
-                    Finding::error(format!("what `{}` includes is not known: it {problem}", glob.value.display()));
+                let diagnostic =
+                    Diagnostic::error(format!("what `{}` includes is not known: it {problem}", glob.value.display()));
                 self.unread(
-                    finding.about(path.display().to_string()),
+                    diagnostic.about(path.display().to_string()),
                     &problem,
                     "let the daemon read it, or change `include`",
                 );
             }
             if paths.is_empty() && unseen.is_empty() {
-                self.findings.push(
-                    Finding::warning(format!("no file matches `{}`", glob.value.display()))
-                        .at(glob.place)
+                self.diagnostics.push(
+                    Diagnostic::warning(format!("no file matches `{}`", glob.value.display()))
+                        .at(glob.span)
                         .help("put a file there, or remove the line"),
                 );
             }
@@ -240,7 +240,7 @@ impl Reading {
                     Ok(Some(raw)) => self.raw.tokens.extend(raw.tokens),
                     Ok(None) => {}
                     Err(problem) => self.unread(
-                        Finding::error(format!("the included file {problem}")).about(path.display().to_string()),
+                        Diagnostic::error(format!("the included file {problem}")).about(path.display().to_string()),
                         &problem,
                         "let the daemon read it, or change `include`",
                     ),
@@ -251,7 +251,7 @@ impl Reading {
     }
 
     fn finish(mut self, main: &Path, env: &Environment, purpose: Purpose) -> Loaded {
-        let findings = std::mem::take(&mut self.findings);
+        let diagnostics = std::mem::take(&mut self.diagnostics);
         let config_files = std::mem::take(&mut self.config_files);
         // Of a main file that cannot be read nothing is known: nothing further is asked.
         let readable = !self.main_broken && !config_files.is_empty();
@@ -264,11 +264,11 @@ impl Reading {
         };
         let facts = Facts { config_files, ..facts::gather(wants, env) };
         let content = self.content(&facts);
-        let (plan, findings) = if readable {
-            let planned = plan::plan(main, &self.raw, findings, &facts, env, purpose);
-            (planned.plan, planned.findings)
+        let (plan, diagnostics) = if readable {
+            let planned = plan::plan(main, &self.raw, diagnostics, &facts, env, purpose);
+            (planned.plan, planned.diagnostics)
         } else {
-            (None, findings)
+            (None, diagnostics)
         };
         let (mut watched_files, mut watched_folders) = Default::default();
         if plan.is_none() {
@@ -282,7 +282,7 @@ impl Reading {
             .map(|text| SourceText::new(text.shown.clone(), &text.text, text.hidden.clone(), text.broken))
             .collect();
         let is_passing = self.is_passing || facts.is_passing;
-        Loaded { plan, report: Report::new(findings, &sources), is_passing, content, watched_files, watched_folders }
+        Loaded { plan, report: Report::new(diagnostics, &sources), is_passing, content, watched_files, watched_folders }
     }
 
     fn content(&self, facts: &Facts) -> Fingerprint {
@@ -329,11 +329,11 @@ fn utf8(mut bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<usize>) {
 
 fn not_utf8(file: u32, at: usize) -> FileRead {
     let start = u32::try_from(at).unwrap_or(u32::MAX);
-    let place = Place { file, start, end: start.saturating_add(1) };
+    let place = Span { file, start, end: start.saturating_add(1) };
     FileRead {
-        raw: Raw::default(),
-        findings: vec![
-            Finding::error("the config file is not UTF-8")
+        raw: RawConfig::default(),
+        diagnostics: vec![
+            Diagnostic::error("the config file is not UTF-8")
                 .at(place)
                 .label("this byte is not UTF-8")
                 .help("save it as UTF-8; bytes of a secret are written as base64 or hex"),

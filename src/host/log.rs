@@ -106,23 +106,23 @@ where
         .with_max_level(options.level)
         .with_writer(writer)
         .log_internal_errors(false)
-        .event_format(Lines { style: options.style, journal })
+        .event_format(LineWriter { style: options.style, journal })
         .finish()
 }
 
 /// Writes an event as one or more whole lines, or sends it to the journal with its fields.
-struct Lines {
+struct LineWriter {
     style: Style,
     journal: Option<Journal>,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LineWriter
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut text = Text::default();
+        let mut text = LogText::default();
         event.record(&mut text);
         text.message.push_str(&text.fields);
         let level = *event.metadata().level();
@@ -144,7 +144,7 @@ fn shown(text: &str) -> String {
 }
 
 /// Sends one entry with its fields (systemd.journal-fields(7)); false where the journal does not take it.
-fn send(journal: &Journal, level: Level, message: &str, text: &Text) -> bool {
+fn send(journal: &Journal, level: Level, message: &str, text: &LogText) -> bool {
     let (priority, ..) = look_of(level);
     let fixed = [("PRIORITY", priority), ("SYSLOG_IDENTIFIER", "renewd"), ("MESSAGE", message)];
     let known: Vec<(&str, String)> = text.known.iter().map(|(name, value)| (*name, shown(value))).collect();
@@ -182,7 +182,7 @@ fn time() -> String {
 
 /// The message, the fields that the journal knows by a name of theirs, and the others behind the message as ` name=value`.
 #[derive(Default)]
-struct Text {
+struct LogText {
     message: String,
     fields: String,
     known: Vec<(&'static str, String)>,
@@ -198,7 +198,7 @@ fn journal_name(field: &str) -> Option<&'static str> {
     }
 }
 
-impl Text {
+impl LogText {
     fn put(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         use fmt::Write;
         if let Some(name) = journal_name(field.name()) {
@@ -213,7 +213,7 @@ impl Text {
     }
 }
 
-impl Visit for Text {
+impl Visit for LogText {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.put(field, format_args!("{value}"));
     }
@@ -253,7 +253,7 @@ struct Patient<F> {
 }
 
 impl<F: AsFd> Patient<F> {
-    const PATIENCE_NANOS: i64 = 100_000_000;
+    const STDERR_WAIT_NANOS: i64 = 100_000_000;
     /// A pipe or stream socket that is writable takes this much at once (PIPE_BUF, pipe(7)).
     const PIECE: usize = 4096;
 
@@ -268,7 +268,7 @@ impl<F: AsFd> Patient<F> {
 
     fn try_write_bare(&self, text: &[u8]) -> bool {
         let patience = match self.lost.load(Ordering::Relaxed) {
-            0 => Self::PATIENCE_NANOS,
+            0 => Self::STDERR_WAIT_NANOS,
             _ => 0,
         };
         text.chunks(Self::PIECE).all(|piece| {
@@ -320,9 +320,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct TestSink(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for TestSink {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(text);
             Ok(text.len())
@@ -334,7 +334,7 @@ mod tests {
     }
 
     fn logged(style: Style, level: LevelFilter, log: impl FnOnce()) -> String {
-        let kept = Kept::default();
+        let kept = TestSink::default();
         let writer = kept.clone();
         let options = Options { style, level, level_is_unknown: false };
         let subscriber = subscriber(options, None, move || writer.clone());
@@ -360,7 +360,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let server = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-        let kept = Kept::default();
+        let kept = TestSink::default();
         let writer = kept.clone();
         let options = Options { style: Style::Journal, level: LevelFilter::INFO, level_is_unknown: false };
         let subscriber = subscriber(options, Journal::connect(&path), move || writer.clone());

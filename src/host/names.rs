@@ -9,7 +9,7 @@ use super::deliver::Stamp;
 
 /// A name as far as it is known.
 #[derive(Clone)]
-enum Name {
+enum AccountName {
     /// Somebody asks for it, since then.
     Asked(Instant),
     Known(String),
@@ -17,20 +17,20 @@ enum Name {
 }
 
 /// Names by number.
-type Known = BTreeMap<u32, Name>;
+type NamesByNumber = BTreeMap<u32, AccountName>;
 
 /// One who needs a name for which another asks waits for so long; a name service that hangs has nobody else wait for it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const NAME_WAIT: Duration = Duration::from_secs(1);
 
 struct Names {
-    known: Mutex<Known>,
+    known: Mutex<NamesByNumber>,
     answered: Condvar,
 }
 
-static USERS: Names = Names { known: Mutex::new(Known::new()), answered: Condvar::new() };
-static GROUPS: Names = Names { known: Mutex::new(Known::new()), answered: Condvar::new() };
+static USERS: Names = Names { known: Mutex::new(NamesByNumber::new()), answered: Condvar::new() };
+static GROUPS: Names = Names { known: Mutex::new(NamesByNumber::new()), answered: Condvar::new() };
 
-fn known(names: &Names) -> MutexGuard<'_, Known> {
+fn known(names: &Names) -> MutexGuard<'_, NamesByNumber> {
     names.known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -45,19 +45,19 @@ fn learn_one(names: &Names, number: u32, ask: impl Fn(u32) -> Option<String>) {
     let mut known = known(names);
     match known.get(&number).cloned() {
         None => {}
-        Some(Name::Asked(since)) => {
-            let left = PATIENCE.saturating_sub(since.elapsed());
-            let is_asked = |known: &mut Known| matches!(known.get(&number), Some(Name::Asked(_)));
+        Some(AccountName::Asked(since)) => {
+            let left = NAME_WAIT.saturating_sub(since.elapsed());
+            let is_asked = |known: &mut NamesByNumber| matches!(known.get(&number), Some(AccountName::Asked(_)));
             // What came of it is seen by who shows the name.
             drop(names.answered.wait_timeout_while(known, left, is_asked));
             return;
         }
-        Some(Name::Known(_) | Name::None) => return,
+        Some(AccountName::Known(_) | AccountName::None) => return,
     }
-    known.insert(number, Name::Asked(Instant::now()));
+    known.insert(number, AccountName::Asked(Instant::now()));
     // Not under the lock: it may take long.
     drop(known);
-    let name = ask(number).map_or(Name::None, Name::Known);
+    let name = ask(number).map_or(AccountName::None, AccountName::Known);
     self::known(names).insert(number, name);
     names.answered.notify_all();
 }
@@ -75,13 +75,13 @@ pub fn group(gid: u32) -> String {
 /// Names may have changed: each is asked for again, but those that are being asked for.
 pub fn forget() {
     for names in [&USERS, &GROUPS] {
-        known(names).retain(|_, name| matches!(name, Name::Asked(_)));
+        known(names).retain(|_, name| matches!(name, AccountName::Asked(_)));
     }
 }
 
 fn shown(names: &Names, number: u32) -> String {
     match known(names).get(&number) {
-        Some(Name::Known(name)) => name.clone(),
+        Some(AccountName::Known(name)) => name.clone(),
         _ => number.to_string(),
     }
 }

@@ -20,21 +20,21 @@ const HANGS: Duration = Duration::from_secs(2);
 const PLACES: usize = 16;
 
 /// Places that readings of this process hang at, for as long as they do.
-static STUCK: Mutex<Vec<(PathBuf, Weak<Reading>)>> = Mutex::new(Vec::new());
+static STUCK: Mutex<Vec<(PathBuf, Weak<PatientReading>)>> = Mutex::new(Vec::new());
 
 thread_local! {
-    static MINE: RefCell<Option<Arc<Reading>>> = const { RefCell::new(None) };
+    static MINE: RefCell<Option<Arc<PatientReading>>> = const { RefCell::new(None) };
 }
 
 /// What one reading is at.
 #[derive(Default)]
-struct Reading {
+struct PatientReading {
     /// Not touched: they do not answer.
     left_out: Vec<PathBuf>,
     touching: Mutex<Option<(PathBuf, Instant)>>,
 }
 
-impl Reading {
+impl PatientReading {
     fn touching(&self) -> MutexGuard<'_, Option<(PathBuf, Instant)>> {
         self.touching.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +88,7 @@ pub(super) fn rest() {
 /// Where `work` does.
 pub(super) fn patiently<T: Send + 'static>(work: impl Fn() -> T + Clone + Send + 'static) -> T {
     loop {
-        let reading = Arc::new(Reading { left_out: stuck(), touching: Mutex::default() });
+        let reading = Arc::new(PatientReading { left_out: stuck(), touching: Mutex::default() });
         let (done, answer) = sync_channel(1);
         let (theirs, at) = (work.clone(), reading.clone());
         let run = move || {
@@ -131,7 +131,7 @@ pub(super) fn patiently<T: Send + 'static>(work: impl Fn() -> T + Clone + Send +
     }
 }
 
-fn places() -> MutexGuard<'static, Vec<(PathBuf, Weak<Reading>)>> {
+fn places() -> MutexGuard<'static, Vec<(PathBuf, Weak<PatientReading>)>> {
     STUCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub struct Seldom(Mutex<Told>);
+pub struct Seldom(Mutex<LastTold>);
 
 #[derive(Default)]
-struct Told {
+struct LastTold {
     at: Option<Instant>,
     /// Since then.
     more: usize,

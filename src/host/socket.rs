@@ -21,12 +21,12 @@ const BACKLOG: i32 = 128;
 
 /// A socket of the daemon, in the words of the config.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
+pub enum SocketPurpose {
     Control,
     Credentials,
 }
 
-impl Purpose {
+impl SocketPurpose {
     /// FileDescriptorName= (systemd.socket(5)).
     fn name(self) -> &'static str {
         match self {
@@ -62,16 +62,16 @@ impl Purpose {
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     #[error("{} {}: another process listens there; name another {}", .0.words(), .1.display(), .0.key())]
-    Taken(Purpose, PathBuf),
+    Taken(SocketPurpose, PathBuf),
     #[error("{} {}: a file that is no socket stands there; remove it or name another {}", .0.words(), .1.display(), .0.key())]
-    NoSocket(Purpose, PathBuf),
+    NoSocket(SocketPurpose, PathBuf),
     #[error("{} {}: {cause}", purpose.words(), path.display())]
-    Folder { purpose: Purpose, path: PathBuf, cause: Box<WalkError> },
+    Folder { purpose: SocketPurpose, path: PathBuf, cause: Box<WalkError> },
     #[error("{} {}: {cause}{}", purpose.words(), path.display(), advice(*purpose, cause))]
-    Io { purpose: Purpose, path: PathBuf, cause: io::Error },
+    Io { purpose: SocketPurpose, path: PathBuf, cause: io::Error },
 }
 
-fn advice(purpose: Purpose, cause: &io::Error) -> String {
+fn advice(purpose: SocketPurpose, cause: &io::Error) -> String {
     match cause.kind() {
         io::ErrorKind::NotFound => ": its folder is missing, and renewd creates none".into(),
         io::ErrorKind::PermissionDenied => format!(": this user may not create files there; set {}", purpose.key()),
@@ -106,19 +106,19 @@ pub struct Listening {
 
 impl Listening {
     /// Where it is found. `None`: the file is systemd's.
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<SocketInode> {
         self.file.as_ref().map(|file| file.place.clone())
     }
 }
 
 /// Which file a socket is: found again by device and inode.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct SocketInode {
     path: PathBuf,
     id: (u64, u64),
 }
 
-impl Place {
+impl SocketInode {
     /// Whether the path leads to that file still. It may hang where its file system does.
     pub fn is_kept(&self) -> bool {
         std::fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.id)
@@ -128,7 +128,7 @@ impl Place {
 /// A socket's file, removed when this is dropped if it is still the same.
 #[derive(Debug)]
 pub struct SocketFile {
-    place: Place,
+    place: SocketInode,
 }
 
 /// The removal of a socket's file is waited for so long.
@@ -153,7 +153,7 @@ impl Drop for SocketFile {
 
 /// Sockets that the service manager listens at for us (sd_listen_fds(3)).
 #[derive(Default)]
-pub struct Handed(Vec<(Purpose, std::os::unix::net::UnixListener)>);
+pub struct Handed(Vec<(SocketPurpose, std::os::unix::net::UnixListener)>);
 
 impl Handed {
     /// Takes what `LISTEN_FDS` and `LISTEN_PID` of this process pass, once. `names` is `LISTEN_FDNAMES`.
@@ -167,7 +167,8 @@ impl Handed {
         let (mut sockets, mut problems) = (Vec::new(), Vec::new());
         for number in 0..passed.len() {
             let name = names.get(number).copied().unwrap_or("unknown");
-            let purpose = [Purpose::Control, Purpose::Credentials].into_iter().find(|purpose| purpose.name() == name);
+            let purpose =
+                [SocketPurpose::Control, SocketPurpose::Credentials].into_iter().find(|purpose| purpose.name() == name);
             match (purpose, passed.take_unix_listener(number)) {
                 (Some(purpose), Ok(Some(listener))) => sockets.push((purpose, listener)),
                 (None, _) => problems.push(format!(
@@ -187,7 +188,7 @@ impl Handed {
     ///
     /// # Errors
     /// The runtime cannot take it.
-    pub fn listening(&mut self, purpose: Purpose) -> Option<io::Result<Listening>> {
+    pub fn listening(&mut self, purpose: SocketPurpose) -> Option<io::Result<Listening>> {
         let at = self.0.iter().position(|(of, _)| *of == purpose)?;
         let (_, listener) = self.0.remove(at);
         let taken = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
@@ -200,7 +201,7 @@ impl Handed {
 ///
 /// # Errors
 /// See [`SocketError`].
-pub fn bind(purpose: Purpose, path: &Path, group: Option<u32>) -> Result<Bound, SocketError> {
+pub fn bind(purpose: SocketPurpose, path: &Path, group: Option<u32>) -> Result<Bound, SocketError> {
     let failed = |cause: io::Error| SocketError::Io { purpose, path: path.to_path_buf(), cause };
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(failed(io::ErrorKind::InvalidInput.into()));
@@ -222,7 +223,7 @@ pub fn bind(purpose: Purpose, path: &Path, group: Option<u32>) -> Result<Bound, 
         let _ = unlinkat(&folder.fd, &draft, AtFlags::empty());
     }
     let id = placed.map_err(failed)?;
-    Ok(Bound { listener, file: SocketFile { place: Place { path: path.to_path_buf(), id } } })
+    Ok(Bound { listener, file: SocketFile { place: SocketInode { path: path.to_path_buf(), id } } })
 }
 
 /// Binds below the folder that was walked to.
@@ -240,7 +241,7 @@ fn bind_in(folder: &Folder, draft: &str, path: &Path, mode: u32) -> io::Result<s
 }
 
 /// A socket that nobody listens at any more is replaced; a live one, or another file, is not.
-fn make_way(purpose: Purpose, path: &Path) -> Result<(), SocketError> {
+fn make_way(purpose: SocketPurpose, path: &Path) -> Result<(), SocketError> {
     let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !meta.file_type().is_socket() {
         return Err(SocketError::NoSocket(purpose, path.to_path_buf()));

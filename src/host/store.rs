@@ -12,7 +12,7 @@ mod reader;
 mod record;
 mod room;
 mod scan;
-mod spell;
+mod streak;
 mod twin;
 mod upkeep;
 
@@ -28,9 +28,9 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use self::draft::{Aside, Draft, publish};
-use self::place::Place;
-use self::scan::{Newer, Scan, Span};
-use crate::core::engine::FailingSpell;
+use self::place::StateFolder;
+use self::scan::{Newer, RecordRange, Scan};
+use crate::core::engine::FailureStreak;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 pub use self::error::StoreError;
@@ -52,7 +52,7 @@ pub struct Kept {
     pub targets: BTreeMap<TargetPath, KeptTarget>,
     pub refreshes: BTreeMap<TokenName, KeptRefresh>,
     /// Tokens that failed when the state was written last.
-    pub spells: BTreeMap<TokenName, FailingSpell>,
+    pub streaks: BTreeMap<TokenName, FailureStreak>,
     /// Tokens that were obtained by who delivers nothing, and are not delivered yet.
     pub owed_hooks: BTreeSet<TokenName>,
     /// Set where the state was damaged, or is that of a newer renewd: one line that says so, and where it was put.
@@ -62,7 +62,7 @@ pub struct Kept {
 /// The open state of one config. Its lock is held until it is dropped.
 #[derive(Debug)]
 pub struct Store {
-    place: Place,
+    place: StateFolder,
     /// Whose state it is, and for what it is open: for the lock.
     config: PathBuf,
     worker: Worker,
@@ -70,7 +70,7 @@ pub struct Store {
     name: String,
     log: File,
     end: u64,
-    live: HashMap<Fingerprint, Span>,
+    live: HashMap<Fingerprint, RecordRange>,
     live_bytes: u64,
     /// The log is to be written anew before anything is appended: its header is that of an older version, whose program
     /// would take a record of ours for damage; it was damaged; a sync failed, and nobody knows what of it is on the disk; or
@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] where another process has it open. Nothing that is there is lost by any of the errors.
     pub fn open(state_dir: &Path, config: &Path, seed_if_new: u64, worker: Worker) -> Result<(Self, Kept), StoreError> {
-        let place = Place::open(state_dir)?;
+        let place = StateFolder::open(state_dir)?;
         let name = name_of(config);
         let lock = place.lock(&lock_name(&name), config, worker)?;
         // What a crash left of a log that was never used. It may be what fills the disk.
@@ -151,8 +151,8 @@ impl Store {
         };
         let damaged = store.begin_anew(&what);
         let seed = scan.seed.unwrap_or(seed_if_new);
-        let Scan { tokens, targets, refreshes, spells, owed_hooks, .. } = scan;
-        Ok((store, Kept { seed, tokens, targets, refreshes, spells, owed_hooks, damaged }))
+        let Scan { tokens, targets, refreshes, streaks, owed_hooks, .. } = scan;
+        Ok((store, Kept { seed, tokens, targets, refreshes, streaks, owed_hooks, damaged }))
     }
 
     /// Writes a log that cannot be gone on with anew; says what was wrong with it, and where it is.
@@ -302,7 +302,7 @@ impl Store {
             true => self.live.remove(&subject),
             false => {
                 self.live_bytes += u64::from(len);
-                self.live.insert(subject, Span { at, len })
+                self.live.insert(subject, RecordRange { at, len })
             }
         };
         self.live_bytes -= before.map_or(0, |span| u64::from(span.len));
@@ -318,7 +318,7 @@ impl Store {
 }
 
 /// A new state.
-fn begin(place: &Place, name: &str, seed: u64) -> io::Result<(File, Result<Scan, Newer>)> {
+fn begin(place: &StateFolder, name: &str, seed: u64) -> io::Result<(File, Result<Scan, Newer>)> {
     let draft = Draft::write(place, name, None, &HashMap::new(), &[Record::Seed(seed)], 0)?;
     publish(place, name, &draft)?;
     place.sync()?;

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::account::Account;
-use files::Files;
-use name::Name;
+use files::ServiceFiles;
+use name::UnitName;
 
 /// A unit file is never longer.
 const LARGEST: u64 = 256 * 1024;
@@ -60,10 +60,10 @@ fn group(name: &str) -> Option<u32> {
 
 /// The service that runs renewd for the config at this absolute path; one that stays (`run`) before one that does not.
 pub fn service_of(config: &Path) -> Option<Service> {
-    service_among(&Files::of_this_machine(), config)
+    service_among(&ServiceFiles::of_this_machine(), config)
 }
 
-fn service_among(files: &Files, config: &Path) -> Option<Service> {
+fn service_among(files: &ServiceFiles, config: &Path) -> Option<Service> {
     let mut found: Vec<Service> = files.iter().filter_map(|(name, file)| read(files, &name, file, config)).collect();
     found.sort_by_key(|service| !service.is_daemon);
     found.into_iter().next()
@@ -78,10 +78,10 @@ fn text_of(file: &Path) -> Option<String> {
 }
 
 /// The service that this file is, where it runs renewd for the config; of a template the instance that does.
-fn read(files: &Files, name: &Name, file: &Path, config: &Path) -> Option<Service> {
+fn read(files: &ServiceFiles, name: &UnitName, file: &Path, config: &Path) -> Option<Service> {
     // One that is masked is a link to /dev/null, or empty.
     let text = text_of(file).filter(|text| text.contains("renewd"))?;
-    let whole = |name: &Name| {
+    let whole = |name: &UnitName| {
         let mut settings = Settings::default();
         settings.read(&text);
         files.drop_ins(name).iter().for_each(|file| settings.read(&text_of(file).unwrap_or_default()));
@@ -149,7 +149,7 @@ impl Settings {
     }
 
     /// Instances of a template that may run for the config.
-    fn instances(&self, template: &Name, config: &Path) -> Vec<String> {
+    fn instances(&self, template: &UnitName, config: &Path) -> Vec<String> {
         let lines = self.0.get("ExecStart").into_iter().flatten();
         let usual = self.usual();
         let named: Vec<String> = lines.filter_map(|line| Some(command(line, &usual)?.config)).collect();
@@ -159,7 +159,7 @@ impl Settings {
         named.iter().flat_map(|named| paths.iter().flat_map(|path| template.instances(named, path))).collect()
     }
 
-    fn service(&self, name: &Name, config: &Path) -> Option<Service> {
+    fn service(&self, name: &UnitName, config: &Path) -> Option<Service> {
         let usual = self.usual();
         let commands = self.0.get("ExecStart")?.iter().filter_map(|line| command(line, &usual));
         let command = commands.into_iter().find(|command| is_same(Path::new(&name.fill(&command.config)), config))?;
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     /// A machine with these files below its places (`etc/x.service`); a text that begins with `->` is a link.
-    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Files) {
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, ServiceFiles) {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
@@ -240,7 +240,7 @@ mod tests {
             }
         }
         let places = ["control", "etc", "run", "lib"].map(|place| root.path().join(place)).to_vec();
-        let files = Files::below(places);
+        let files = ServiceFiles::below(places);
         (root, files)
     }
 

@@ -128,7 +128,7 @@ fn unsafe_step(from: u32, to: u32) -> bool {
     from != 0 && from != to
 }
 
-enum Step {
+enum WalkStep {
     Root,
     Up,
     Down(OsString),
@@ -146,7 +146,7 @@ struct Walk<'a> {
     stat: Stat,
     resolved: PathBuf,
     last: Last,
-    ahead: VecDeque<Step>,
+    ahead: VecDeque<WalkStep>,
     links: usize,
 }
 
@@ -172,19 +172,19 @@ impl<'a> Walk<'a> {
     fn put_ahead(&mut self, path: &Path, restart: bool) {
         for component in path.components().rev() {
             match component {
-                Component::Normal(name) => self.ahead.push_front(Step::Down(name.into())),
-                Component::ParentDir => self.ahead.push_front(Step::Up),
-                Component::RootDir if restart => self.ahead.push_front(Step::Root),
+                Component::Normal(name) => self.ahead.push_front(WalkStep::Down(name.into())),
+                Component::ParentDir => self.ahead.push_front(WalkStep::Up),
+                Component::RootDir if restart => self.ahead.push_front(WalkStep::Root),
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             }
         }
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), WalkError> {
+    fn step(&mut self, step: &WalkStep) -> Result<(), WalkError> {
         let (name, path) = match step {
-            Step::Root => (OsStr::new("/"), PathBuf::from("/")),
-            Step::Up => (OsStr::new(".."), parent_of(&self.resolved)),
-            Step::Down(name) => (name.as_os_str(), self.resolved.join(name)),
+            WalkStep::Root => (OsStr::new("/"), PathBuf::from("/")),
+            WalkStep::Up => (OsStr::new(".."), parent_of(&self.resolved)),
+            WalkStep::Down(name) => (name.as_os_str(), self.resolved.join(name)),
         };
         let (fd, stat) =
             open_path(self.at.as_fd(), name).map_err(|errno| told(self.folder, &path, "enter the folder of", errno))?;

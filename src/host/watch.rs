@@ -27,13 +27,13 @@ pub use route::Mark;
 
 /// Between the threads that read inotify, the task, and the one that waits.
 #[derive(Default)]
-struct Shared {
+struct SharedWatch {
     pending: Mutex<Pending>,
     wake: Notify,
     troubles: Mutex<Vec<String>>,
 }
 
-impl Shared {
+impl SharedWatch {
     /// Nothing that can hang is done under this lock.
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
@@ -51,7 +51,7 @@ impl Shared {
 
 /// A watch on a set of files, and on folders in which new ones may appear.
 pub struct Watcher {
-    shared: Arc<Shared>,
+    shared: Arc<SharedWatch>,
     orders: UnboundedSender<Order>,
     /// A change that is told once all was looked at, and whether it is one for sure.
     refreshing: Option<(bool, oneshot::Receiver<()>)>,
@@ -66,7 +66,7 @@ impl Default for Watcher {
 impl Watcher {
     /// Watches nothing yet. To be called within a runtime: a task of it does the work.
     pub fn new() -> Self {
-        let shared: Arc<Shared> = Arc::default();
+        let shared: Arc<SharedWatch> = Arc::default();
         let (orders, ordered) = unbounded_channel();
         tokio::spawn(Task::new(Arc::downgrade(&shared), ordered).run());
         Self { shared, orders, refreshing: None }

@@ -13,7 +13,7 @@ use crate::core::environment::Environment;
 
 /// What the files say of one token.
 #[derive(Debug)]
-pub struct Written {
+pub struct WrittenToken {
     /// The file that the token stands in, and its own settings there.
     pub file: PathBuf,
     pub token: Vec<Setting>,
@@ -25,7 +25,7 @@ pub struct Written {
     pub built_in: Vec<Setting>,
 }
 
-struct Text {
+struct FileText {
     path: PathBuf,
     text: Zeroizing<String>,
     hidden: Vec<std::ops::Range<usize>>,
@@ -36,7 +36,7 @@ struct Text {
 ///
 /// # Errors
 /// A sentence that says which file cannot be read, or that none names the token.
-pub fn written(main: &Path, name: &str, env: &Environment) -> Result<Written, String> {
+pub fn written(main: &Path, name: &str, env: &Environment) -> Result<WrittenToken, String> {
     let first = read(main, Role::Main, env)?;
     let all = written::of_defaults(&first.text, &first.hidden);
     let mut unread = Vec::new();
@@ -58,18 +58,18 @@ pub fn written(main: &Path, name: &str, env: &Environment) -> Result<Written, St
     let built_in = written::built_in(&token, &all);
     let changed = [main, &file].into_iter().filter_map(|path| Some((path.to_path_buf(), changed(path)?)));
     let changed = changed.max_by_key(|(_, at)| *at);
-    Ok(Written { file, changed, token, defaults, built_in })
+    Ok(WrittenToken { file, changed, token, defaults, built_in })
 }
 
 fn changed(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|meta| meta.modified()).ok()
 }
 
-fn find(text: &Text, name: &str) -> Option<(PathBuf, Vec<Setting>)> {
+fn find(text: &FileText, name: &str) -> Option<(PathBuf, Vec<Setting>)> {
     written::of_token(&text.text, &text.hidden, name).map(|settings| (text.path.clone(), settings))
 }
 
-fn read(path: &Path, role: Role, env: &Environment) -> Result<Text, String> {
+fn read(path: &Path, role: Role, env: &Environment) -> Result<FileText, String> {
     let mut read = facts::read_config(path, LARGEST_CONFIG).map_err(|why| format!("{} {why}", path.display()))?;
     let text = match String::from_utf8(std::mem::take(&mut *read.bytes)) {
         Ok(text) => Zeroizing::new(text),
@@ -84,5 +84,5 @@ fn read(path: &Path, role: Role, env: &Environment) -> Result<Text, String> {
         return Err(format!("{} is not TOML now: `renewd check` shows where it is broken", path.display()));
     }
     let include = raw.include.into_iter().map(|glob| glob.value).collect();
-    Ok(Text { path: path.to_path_buf(), text, hidden, include })
+    Ok(FileText { path: path.to_path_buf(), text, hidden, include })
 }

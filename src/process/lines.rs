@@ -11,7 +11,7 @@ const LINE_BYTES: usize = 1024;
 /// Hands each line of a stream to `log`, up to its end.
 pub async fn read(stream: Option<impl AsyncRead + Unpin>, mut log: impl FnMut(&str)) {
     let Some(mut stream) = stream else { return };
-    let mut lines = Lines::default();
+    let mut lines = LineCutter::default();
     let mut buffer = [0; 4096];
     loop {
         match stream.read(&mut buffer).await {
@@ -24,12 +24,12 @@ pub async fn read(stream: Option<impl AsyncRead + Unpin>, mut log: impl FnMut(&s
 
 /// Cuts a stream of bytes into lines, holding no more than one cut line.
 #[derive(Default)]
-struct Lines {
+struct LineCutter {
     line: Vec<u8>,
     is_cut: bool,
 }
 
-impl Lines {
+impl LineCutter {
     fn take(&mut self, bytes: &[u8], log: &mut impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
             let (text, ended) = match piece.split_last() {
@@ -74,7 +74,7 @@ mod tests {
     fn lines(pieces: &[&[u8]]) -> Vec<String> {
         let mut logged = Vec::new();
         let mut log = |line: &str| logged.push(line.to_owned());
-        let mut lines = Lines::default();
+        let mut lines = LineCutter::default();
         for piece in pieces {
             lines.take(piece, &mut log);
         }

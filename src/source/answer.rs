@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroize;
 
-use super::expiry::{self, ExpiryError, Told};
+use super::expiry::{self, ExpiryError, KnownExpiry};
 use super::net::cut;
 use super::{Obtained, SourceError};
 use crate::core::credential::RefreshToken;
@@ -58,7 +58,7 @@ pub enum TokenError {
 
 /// What an answer holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answered {
+pub struct TokenResponse {
     pub token: Secret<String>,
     pub expires_in: Option<Duration>,
     pub expires_at: Option<Wall>,
@@ -143,7 +143,7 @@ impl Document {
     }
 }
 
-impl Answered {
+impl TokenResponse {
     /// Reads an answer whose members stand where `pointers` say.
     pub fn read(body: &[u8], pointers: &Pointers) -> Result<Self, AnswerError> {
         Self::of(&Document::parse(body)?, pointers)
@@ -188,7 +188,7 @@ impl Answered {
         now: Wall,
         refresh_token: Option<RefreshToken>,
     ) -> Result<Obtained, ExpiryError> {
-        let told = Told { expires_in: self.expires_in, expires_at: self.expires_at, ttl };
+        let told = KnownExpiry { expires_in: self.expires_in, expires_at: self.expires_at, ttl };
         let expires_at = expiry::of(self.token.expose(), told, sent, now)?;
         Ok(Obtained {
             token: self.token,
@@ -272,8 +272,8 @@ mod tests {
         }
     }
 
-    fn read(body: &str) -> Result<Answered, AnswerError> {
-        Answered::read(body.as_bytes(), &pointers())
+    fn read(body: &str) -> Result<TokenResponse, AnswerError> {
+        TokenResponse::read(body.as_bytes(), &pointers())
     }
 
     fn problem(body: &str) -> String {
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn members_are_found_where_the_pointers_say() {
-        let wanted = Answered {
+        let wanted = TokenResponse {
             token: Secret::new("abc".into()),
             expires_in: None,
             expires_at: None,
@@ -295,10 +295,10 @@ mod tests {
         assert_eq!(read(SUNBIRD), Ok(wanted.clone()));
         assert_eq!(read(&format!("\u{feff} {SUNBIRD}\r\n")), Ok(wanted));
         let odd = Pointers { token: "/a~1b/~0/1".into(), expires_in: None, expires_at: None, refresh_token: None };
-        let answered = Answered::read(br#"{"a/b":{"~":["x","abc"]}}"#, &odd).unwrap();
+        let answered = TokenResponse::read(br#"{"a/b":{"~":["x","abc"]}}"#, &odd).unwrap();
         assert_eq!(answered.token.expose(), "abc");
         let whole = Pointers { token: String::new(), ..odd };
-        assert_eq!(Answered::read(br#""abc""#, &whole).unwrap().token.expose(), "abc");
+        assert_eq!(TokenResponse::read(br#""abc""#, &whole).unwrap().token.expose(), "abc");
     }
 
     #[test]
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_token_endpoints_answer_is_a_bearer_token() {
-        let read = |rest: &str| Answered::of_oauth2(format!(r#"{{"access_token":"abc"{rest}}}"#).as_bytes());
+        let read = |rest: &str| TokenResponse::of_oauth2(format!(r#"{{"access_token":"abc"{rest}}}"#).as_bytes());
         let answered = read(r#","token_type":"bearer","expires_in":"3600","refresh_token":"a b","scope":"x""#).unwrap();
         assert_eq!(answered.expires_in, Some(Duration::from_secs(3600)));
         assert_eq!(answered.refresh_token, Some(Secret::new("a b".into())));
@@ -363,7 +363,7 @@ mod tests {
     fn the_end_of_a_refresh_token_stands_beside_it_or_nowhere() {
         let oauth2 = |rest: &str| {
             let body = format!(r#"{{"access_token":"abc","refresh_token":"next"{rest}}}"#);
-            Answered::of_oauth2(body.as_bytes()).unwrap().refresh_expires_in
+            TokenResponse::of_oauth2(body.as_bytes()).unwrap().refresh_expires_in
         };
         let seconds = |n| Some(Duration::from_secs(n));
         assert_eq!(oauth2(r#","refresh_token_expires_in":15897600"#), seconds(15_897_600));
@@ -383,7 +383,7 @@ mod tests {
     fn a_scope_is_a_text_or_a_list_of_texts_and_never_an_error() {
         let scope = |scope: &str| {
             let body = format!(r#"{{"access_token":"abc","scope":{scope}}}"#);
-            Answered::of_oauth2(body.as_bytes()).unwrap().scope
+            TokenResponse::of_oauth2(body.as_bytes()).unwrap().scope
         };
         assert_eq!(scope(r#""read write""#).as_deref(), Some("read write"));
         assert_eq!(scope(r#"["read","write"]"#).as_deref(), Some("read write"));

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use zeroize::Zeroizing;
 
 use self::stderr::Said;
-use super::{Cost, Given, Obtained, Source, SourceError};
+use super::{Execution, Given, Obtained, Source, SourceError};
 use crate::core::engine::Reason;
 use crate::core::settings::CommandSettings;
 use crate::process::{End, Running};
@@ -28,8 +28,8 @@ const LARGEST_OUTPUT: usize = 1024 * 1024;
 static PLACES: Semaphore = Semaphore::const_new(64);
 
 impl Source for CommandSettings {
-    fn cost(&self) -> Cost {
-        Cost::Waiting
+    fn cost(&self) -> Execution {
+        Execution::Waiting
     }
 
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
@@ -68,14 +68,15 @@ fn command(settings: &CommandSettings, given: &Given) -> Result<(Command, Vec<Ze
     command.env("RENEWD_TOKEN_NAME", given.name.as_str());
     let mut secrets = Vec::new();
     for (name, pattern) in &settings.env {
-        let filled = pattern.fill(|hole| environment::filling(hole, settings, given)).map_err(|missing| {
-            SourceError::new(Reason::Machine, format!("env.{name}: {missing}; please report this"))
-        })?;
+        let filled =
+            pattern.fill(|placeholder| environment::filling(placeholder, settings, given)).map_err(|missing| {
+                SourceError::new(Reason::Machine, format!("env.{name}: {missing}; please report this"))
+            })?;
         command.env(name, filled.expose());
         secrets.extend(
             pattern
-                .holes()
-                .filter_map(|hole| environment::filling(hole, settings, given))
+                .placeholders()
+                .filter_map(|placeholder| environment::filling(placeholder, settings, given))
                 .map(|secret| Zeroizing::new(secret.to_owned())),
         );
     }

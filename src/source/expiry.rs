@@ -73,7 +73,7 @@ pub fn moment(value: &Value) -> Result<Option<Wall>, ExpiryError> {
 
 /// What is known of a token's end, beside the token itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Told {
+pub struct KnownExpiry {
     /// From when the request was sent.
     pub expires_in: Option<Duration>,
     pub expires_at: Option<Wall>,
@@ -86,7 +86,7 @@ pub struct Told {
 /// `sent` is when the request was sent: whatever the way took is on the safe side. It is the moment of issue as well,
 /// and a JWT's `iat` is not: it comes from another clock, and of a token out of somebody's cache it is long past,
 /// so that the time left would be counted from a moment that says nothing about it.
-pub fn of(token: &str, told: Told, sent: Wall, now: Wall) -> Result<Wall, ExpiryError> {
+pub fn of(token: &str, told: KnownExpiry, sent: Wall, now: Wall) -> Result<Wall, ExpiryError> {
     let all = [
         (told.expires_in.map(|span| sent.plus(span)), "expires_in"),
         (told.expires_at, "expires_at"),
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_earliest_of_all_that_is_there_counts() {
-        let told = |expires_in: Option<u64>, expires_at: Option<i64>, ttl: Option<u64>| Told {
+        let told = |expires_in: Option<u64>, expires_at: Option<i64>, ttl: Option<u64>| KnownExpiry {
             expires_in: expires_in.map(Duration::from_secs),
             expires_at: expires_at.map(Wall::from_secs),
             ttl: ttl.map(Duration::from_secs),
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn no_expiry_names_ttl() {
-        let nothing = Told::default();
+        let nothing = KnownExpiry::default();
         for token in ["opaque", "a.b.c", &jwt("{}"), &jwt(r#"{"exp":null}"#), &jwt("no JSON")] {
             assert_eq!(of(token, nothing, SENT, NOW), Err(ExpiryError::Untold), "{token}");
         }
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_exp_that_no_verifier_can_read_is_an_error() {
-        let ttl = Told { ttl: seconds(60), ..Told::default() };
+        let ttl = KnownExpiry { ttl: seconds(60), ..KnownExpiry::default() };
         for claims in [r#"{"exp":"1600000060"}"#, r#"{"exp":true}"#, r#"{"exp":1600000060000}"#, r#"{"exp":-1}"#] {
             assert!(matches!(of(&jwt(claims), ttl, SENT, NOW), Err(ExpiryError::Exp(_))), "{claims}");
         }
@@ -263,12 +263,12 @@ mod tests {
 
     #[test]
     fn what_has_expired_is_an_error_that_speaks_of_clocks() {
-        let told = Told { expires_at: Some(NOW), ttl: seconds(60), ..Told::default() };
+        let told = KnownExpiry { expires_at: Some(NOW), ttl: seconds(60), ..KnownExpiry::default() };
         let error = of("opaque", told, SENT, NOW).unwrap_err();
         assert_eq!(error, ExpiryError::Past { at: NOW, by: "expires_at", now: NOW });
         assert!(error.to_string().contains("clocks"), "{error}");
-        let short = Told { expires_in: Some(Duration::from_millis(750)), ..Told::default() };
+        let short = KnownExpiry { expires_in: Some(Duration::from_millis(750)), ..KnownExpiry::default() };
         assert!(matches!(of("opaque", short, SENT, NOW), Err(ExpiryError::Past { by: "expires_in", .. })));
-        assert!(of(&jwt(r#"{"exp":0}"#), Told::default(), SENT, NOW).is_err());
+        assert!(of(&jwt(r#"{"exp":0}"#), KnownExpiry::default(), SENT, NOW).is_err());
     }
 }

@@ -20,9 +20,9 @@ impl Form {
         if !self.0.is_empty() {
             self.0.push('&');
         }
-        encode(name, Place::Form, &mut self.0);
+        encode(name, ValuePlace::Form, &mut self.0);
         self.0.push('=');
-        encode(value, Place::Form, &mut self.0);
+        encode(value, ValuePlace::Form, &mut self.0);
     }
 
     pub fn body(mut self) -> Zeroizing<Vec<u8>> {
@@ -32,35 +32,35 @@ impl Form {
 
 /// One value as it stands in a form.
 pub fn encoded(value: &str) -> Zeroizing<String> {
-    escaped(value, Place::Form)
+    escaped(value, ValuePlace::Form)
 }
 
 /// One value as it stands in a path or a query: all but the unreserved characters is escaped, `~` is one of them (RFC 3986
 /// 2.1, 2.3).
 pub fn percent(value: &str) -> Zeroizing<String> {
-    escaped(value, Place::Url)
+    escaped(value, ValuePlace::Url)
 }
 
 /// Where a value stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValuePlace {
     /// A body: a space is `+`, and `~` is escaped (URL standard, application/x-www-form-urlencoded).
     Form,
     Url,
 }
 
-fn escaped(value: &str, place: Place) -> Zeroizing<String> {
+fn escaped(value: &str, place: ValuePlace) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(value.len() * 3));
     encode(value, place, &mut text);
     text
 }
 
-fn encode(value: &str, place: Place, into: &mut String) {
+fn encode(value: &str, place: ValuePlace, into: &mut String) {
     for byte in value.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => into.push(char::from(byte)),
-            b'~' if place == Place::Url => into.push('~'),
-            b' ' if place == Place::Form => into.push('+'),
+            b'~' if place == ValuePlace::Url => into.push('~'),
+            b' ' if place == ValuePlace::Form => into.push('+'),
             // Writing to a string can't fail.
             _ => drop(write!(into, "%{byte:02X}")),
         }

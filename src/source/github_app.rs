@@ -11,10 +11,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::answer::{AnswerError, Answered, Document};
+use super::answer::{AnswerError, Document, TokenResponse};
 use super::net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use super::net::{self, Answer, Method, NetError, Request, Url};
-use super::{Cost, Given, Obtained, Source, SourceError};
+use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
+use super::{Execution, Given, Obtained, Source, SourceError};
 use crate::core::engine::Reason;
 use crate::core::jose;
 use crate::core::key::Algorithm;
@@ -31,8 +31,8 @@ const BACKDATED: Duration = Duration::from_secs(60);
 const LIFETIME: Duration = Duration::from_secs(9 * 60);
 
 impl Source for GithubAppSettings {
-    fn cost(&self) -> Cost {
-        Cost::Waiting
+    fn cost(&self) -> Execution {
+        Execution::Waiting
     }
 
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
@@ -57,12 +57,12 @@ async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Obtained, 
         expires_at: Some("/expires_at".into()),
         refresh_token: None,
     };
-    let answered = Answered::read(&answer.body, &pointers).map_err(|problem| answer.unread(&problem))?;
+    let answered = TokenResponse::read(&answer.body, &pointers).map_err(|problem| answer.unread(&problem))?;
     let read = answered.obtained(settings.reach.ttl, answer.sent_at, (given.now)(), None);
     read.map_err(|problem| answer.failure(&problem.to_string()))
 }
 
-/// The JWT by which the app proves itself. An RSA signature takes as long as a thousand others: it is made beside the
+/// The JWT by which the app authenticates. An RSA signature takes as long as a thousand others: it is made beside the
 /// daemon's own thread.
 async fn app_jwt(settings: &GithubAppSettings, now: Wall) -> Result<Secret<String>, SourceError> {
     let (key, claims) = (settings.key.clone(), claims(&settings.app, now));
@@ -119,7 +119,7 @@ impl Hub<'_> {
         self.installation_in(&answer, &format!("an installation for repository {repository}"))
     }
 
-    fn installation_in(&self, answer: &Answer, what: &str) -> Result<String, SourceError> {
+    fn installation_in(&self, answer: &HttpResponse, what: &str) -> Result<String, SourceError> {
         if !answer.status.is_success() {
             return Err(refusal::of(answer, what, (self.given.now)()));
         }
@@ -130,8 +130,8 @@ impl Hub<'_> {
         }
     }
 
-    async fn ask(&self, method: Method, path: &[&str], body: Option<Value>) -> Result<Answer, SourceError> {
-        let mut request = Request::new(method, address(&self.settings.api_url, path)?);
+    async fn ask(&self, method: Method, path: &[&str], body: Option<Value>) -> Result<HttpResponse, SourceError> {
+        let mut request = HttpRequest::new(method, address(&self.settings.api_url, path)?);
         let bearer = net::secret_value(Secret::new(["Bearer ", self.jwt.expose()].concat()));
         // A JWT is always fit for a header.
         request.headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));

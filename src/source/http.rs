@@ -7,22 +7,22 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::answer::{Answered, wipe};
+use super::answer::{TokenResponse, wipe};
 use super::form::{Form, percent};
 use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use super::net::{self, Answer, Method, NetError, Request, Url};
+use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
-use super::{Cost, Given, Obtained, Source, SourceError, refresh};
+use super::{Execution, Given, Obtained, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
-use crate::core::pattern::{Hole, Missing, Pattern};
+use crate::core::pattern::{Missing, Pattern, Placeholder};
 use crate::core::secret::Secret;
 use crate::core::settings::{Body, HttpSettings, TokenName};
 
 impl Source for HttpSettings {
-    fn cost(&self) -> Cost {
-        Cost::Waiting
+    fn cost(&self) -> Execution {
+        Execution::Waiting
     }
 
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
@@ -63,7 +63,7 @@ fn read(
     used: Option<RefreshToken>,
 ) -> Result<Obtained, SourceError> {
     let answer = &exchanged.answer;
-    let mut answered = match Answered::read(&answer.body, &settings.response) {
+    let mut answered = match TokenResponse::read(&answer.body, &settings.response) {
         Ok(answered) if answer.status.is_success() => answered,
         read => {
             let refusal = match read {
@@ -85,7 +85,7 @@ fn read(
 
 /// A 401 answers to the token that was sent as bearer, or filled in. A server that asks to be left alone is not asked
 /// sooner with another one.
-fn refused(settings: &HttpSettings, answer: &Answer, refusal: Refusal) -> SourceError {
+fn refused(settings: &HttpSettings, answer: &HttpResponse, refusal: Refusal) -> SourceError {
     let blamed = answer.status.as_u16() == 401 && refusal.error.retry_after.is_none();
     let parent = settings.bearer.clone().or_else(|| first_parent(settings)).filter(|_| blamed);
     let refusal = match (&settings.refresh_token, &parent) {
@@ -105,9 +105,9 @@ fn first_parent(settings: &HttpSettings) -> Option<TokenName> {
         Body::Json(json) => patterns_in(json),
         _ => Vec::new(),
     };
-    let mut holes = patterns.flat_map(Pattern::holes).chain(json.iter().flat_map(Pattern::holes));
-    holes.find_map(|hole| match hole {
-        Hole::Token(name) => Some(name.clone()),
+    let mut placeholders = patterns.flat_map(Pattern::placeholders).chain(json.iter().flat_map(Pattern::placeholders));
+    placeholders.find_map(|placeholder| match placeholder {
+        Placeholder::Token(name) => Some(name.clone()),
         _ => None,
     })
 }
@@ -118,17 +118,17 @@ fn patterns_in(json: &Value) -> Vec<Pattern> {
 
 /// What stands for each placeholder.
 struct Filling<'a> {
-    values: BTreeMap<Hole, &'a str>,
+    values: BTreeMap<Placeholder, &'a str>,
     bearer: Option<&'a Secret<String>>,
 }
 
 impl<'a> Filling<'a> {
     fn of(settings: &'a HttpSettings, given: &'a Given, used: Option<&'a RefreshToken>) -> Self {
         let mut values = BTreeMap::new();
-        values.extend(settings.secret.as_ref().map(|secret| (Hole::Secret, secret.expose().as_str())));
-        values.extend(used.map(|used| (Hole::RefreshToken, used.token.expose().as_str())));
+        values.extend(settings.secret.as_ref().map(|secret| (Placeholder::Secret, secret.expose().as_str())));
+        values.extend(used.map(|used| (Placeholder::RefreshToken, used.token.expose().as_str())));
         let parents = given.parents.iter();
-        values.extend(parents.map(|(name, token)| (Hole::Token(name.clone()), token.expose().as_str())));
+        values.extend(parents.map(|(name, token)| (Placeholder::Token(name.clone()), token.expose().as_str())));
         let wanted = settings.bearer.as_ref();
         let bearer = wanted.and_then(|wanted| given.parents.iter().find(|(name, _)| name == wanted));
         Self { values, bearer: bearer.map(|(_, token)| token) }
@@ -139,14 +139,14 @@ impl<'a> Filling<'a> {
     }
 
     fn fill(&self, pattern: &Pattern) -> Result<Secret<String>, SourceError> {
-        pattern.fill(|hole| self.values.get(hole).copied()).map_err(missing)
+        pattern.fill(|placeholder| self.values.get(placeholder).copied()).map_err(missing)
     }
 
-    fn request(&self, settings: &HttpSettings) -> Result<Request, SourceError> {
+    fn request(&self, settings: &HttpSettings) -> Result<HttpRequest, SourceError> {
         let method = Method::from_bytes(settings.method.as_bytes());
         let method = method.map_err(|_| SourceError::new(Reason::Machine, "the method is none that HTTP has"))?;
-        let mut request = Request::new(method, self.url(&settings.url)?);
-        request.url_is_secret = settings.url.holes().next().is_some();
+        let mut request = HttpRequest::new(method, self.url(&settings.url)?);
+        request.url_is_secret = settings.url.placeholders().next().is_some();
         self.headers(settings, &mut request.headers)?;
         let (kind, body) = match &settings.body {
             Body::None => return Ok(request),
@@ -160,9 +160,10 @@ impl<'a> Filling<'a> {
 
     /// A placeholder's value is percent-encoded: it can add no path and no query of its own.
     fn url(&self, pattern: &Pattern) -> Result<Url, SourceError> {
-        let encoded: BTreeMap<&Hole, Zeroizing<String>> =
-            self.values.iter().map(|(hole, value)| (hole, percent(value))).collect();
-        let filled = pattern.fill(|hole| encoded.get(hole).map(|value| value.as_str())).map_err(missing)?;
+        let encoded: BTreeMap<&Placeholder, Zeroizing<String>> =
+            self.values.iter().map(|(placeholder, value)| (placeholder, percent(value))).collect();
+        let filled =
+            pattern.fill(|placeholder| encoded.get(placeholder).map(|value| value.as_str())).map_err(missing)?;
         net::url(filled.expose())
     }
 

@@ -12,15 +12,15 @@ use crate::core::key::Algorithm;
 use crate::core::settings::JwtSettings;
 use crate::core::time::Wall;
 
-use super::{Cost, Given, Obtained, Source, SourceError};
+use super::{Execution, Given, Obtained, Source, SourceError};
 
 impl Source for JwtSettings {
     /// An RSA signature takes a hundred times what the others take.
-    fn cost(&self) -> Cost {
+    fn cost(&self) -> Execution {
         match self.algorithm {
-            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Cost::Instant,
-            Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => Cost::Instant,
-            _ => Cost::Computing,
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Execution::Instant,
+            Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => Execution::Instant,
+            _ => Execution::Computing,
         }
     }
 

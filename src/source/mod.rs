@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use self::net::{Asker, Network};
+use self::net::{Network, Requester};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, Precedence, Reason};
 use crate::core::secret::Secret;
@@ -97,8 +97,8 @@ pub struct Given {
 
 impl Given {
     /// Who it is to a host.
-    fn asker(&self) -> Asker {
-        Asker { name: self.name.clone(), precedence: self.precedence }
+    fn asker(&self) -> Requester {
+        Requester { name: self.name.clone(), precedence: self.precedence }
     }
 }
 
@@ -117,7 +117,7 @@ pub fn not_granted(plan: &SourcePlan, scope: Option<&str>) -> Vec<String> {
 
 /// Where a source is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cost {
+pub enum Execution {
     /// Microseconds: where the batch is made.
     Instant,
     /// Up to milliseconds of computing: on a thread of its own.
@@ -128,7 +128,7 @@ pub enum Cost {
 
 /// A way to obtain tokens.
 pub trait Source: Send + Sync {
-    fn cost(&self) -> Cost;
+    fn cost(&self) -> Execution;
 
     /// Obtains one. Only where its cost is `Waiting` does it ever wait.
     ///

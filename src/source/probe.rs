@@ -12,7 +12,7 @@ use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenPlan};
 
 /// What a try showed.
-pub enum Shown {
+pub enum ProbeResult {
     /// A token came, and is good for so long; for ever where it says so.
     Obtained {
         token: Secret<String>,
@@ -30,13 +30,13 @@ pub enum Shown {
 ///
 /// # Errors
 /// It cannot be obtained, or its endpoint is not reached.
-pub async fn probe(token: &TokenPlan, given: Given) -> Result<Shown, SourceError> {
+pub async fn probe(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
     let missing = token.parents.iter().find(|wanted| !given.parents.iter().any(|(name, _)| name == *wanted)).cloned();
     match &token.source {
-        SourcePlan::Command(_) => return Ok(Shown::Left("a command is not run".into())),
+        SourcePlan::Command(_) => return Ok(ProbeResult::Left("a command is not run".into())),
         SourcePlan::Lacking(_) => {
             let lack = token.lack.as_ref().map_or("the machine lacks something", |lack| &lack.message);
-            return Ok(Shown::Left(lack.to_owned()));
+            return Ok(ProbeResult::Left(lack.to_owned()));
         }
         SourcePlan::Jwt(_) | SourcePlan::OAuth2(_) | SourcePlan::Http(_) | SourcePlan::GithubApp(_) => {}
     }
@@ -45,15 +45,15 @@ pub async fn probe(token: &TokenPlan, given: Given) -> Result<Shown, SourceError
         Some(parent) => format!("the token {parent}, which it takes, was not obtained"),
         None => return obtain(token, given).await,
     };
-    Ok(Shown::Reached(format!("{} is there; {why}", reach(token, &given).await?)))
+    Ok(ProbeResult::Reached(format!("{} is there; {why}", reach(token, &given).await?)))
 }
 
-async fn obtain(token: &TokenPlan, given: Given) -> Result<Shown, SourceError> {
+async fn obtain(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
     let now = given.now;
     let source = of(&token.source).ok_or_else(|| SourceError::new(Reason::Machine, "it has no source"))?;
     let Obtained { token, expires_at, scope: granted, not_granted, .. } = source.obtain(given).await?;
     let missing = (!not_granted.is_empty()).then(|| scope::told(&not_granted, granted.as_deref().unwrap_or_default()));
-    Ok(Shown::Obtained { token, left: expires_at.map(|at| at.since(now())), missing })
+    Ok(ProbeResult::Obtained { token, left: expires_at.map(|at| at.since(now())), missing })
 }
 
 async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {

@@ -4,7 +4,7 @@
 
 use super::answer::Document;
 use super::expiry::ExpiryError;
-use super::net::{Answer, Fate, NetError};
+use super::net::{Fate, HttpResponse, NetError};
 use super::{Given, SourceError};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Doubt;
@@ -29,7 +29,7 @@ pub fn next(used: RefreshToken, new: Option<Secret<String>>, ends: Option<Wall>)
 
 /// An answer, and the moment that its times count from.
 pub struct Exchanged {
-    pub answer: Answer,
+    pub answer: HttpResponse,
     /// When the request was sent; of a repeated exchange, when the refresh token was first sent: a server that takes it twice
     /// answers with what it made the first time, and some tell the full `expires_in` again (django-oauth-toolkit).
     pub counts_from: Wall,
@@ -39,7 +39,7 @@ pub struct Exchanged {
 /// spent, and some servers take it once more for a moment, and then only.
 pub async fn exchange<F>(given: &Given, spends: bool, send: impl Fn(u8) -> F) -> Result<Exchanged, SourceError>
 where
-    F: Future<Output = Result<Answer, NetError>>,
+    F: Future<Output = Result<HttpResponse, NetError>>,
 {
     let mut first_sent = given.first_sent.filter(|_| spends);
     let mut is_open = false;
@@ -93,7 +93,7 @@ impl Exchanged {
 
 /// What an answer of no use leaves. It spent what was sent, if it was a success of the server's: the successor, at the pointer
 /// `at`, must not be lost with the rest.
-pub fn salvage(error: SourceError, used: Option<RefreshToken>, answer: &Answer, at: Option<&str>) -> SourceError {
+pub fn salvage(error: SourceError, used: Option<RefreshToken>, answer: &HttpResponse, at: Option<&str>) -> SourceError {
     let Some(used) = used else { return error };
     if !answer.status.is_success() {
         // 408 is said by those who stand before the server too.

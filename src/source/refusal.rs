@@ -5,7 +5,7 @@
 use super::SourceError;
 use super::answer::Document;
 use super::form;
-use super::net::Answer;
+use super::net::HttpResponse;
 use crate::core::engine::{Doubt, Reason};
 use crate::core::printable::printable;
 use crate::core::redact::peer_words;
@@ -27,7 +27,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Reads an answer that is no success. `sent` are the secrets that went out.
-    pub fn of(answer: &Answer, sent: &[&str]) -> Self {
+    pub fn of(answer: &HttpResponse, sent: &[&str]) -> Self {
         let document = Document::parse(&answer.body).ok();
         let text = |at: &str| document.as_ref().and_then(|document| document.text(at).ok().flatten());
         // Masked again once nothing is left that would hide a secret between its letters.
@@ -48,7 +48,7 @@ impl Refusal {
     }
 
     /// Some endpoints answer 200 to a failure.
-    pub fn of_success(answer: &Answer, sent: &[&str]) -> Option<Self> {
+    pub fn of_success(answer: &HttpResponse, sent: &[&str]) -> Option<Self> {
         let document = Document::parse(&answer.body).ok()?;
         document.at("/error")?;
         drop(document);
@@ -57,7 +57,7 @@ impl Refusal {
 
     /// The same of an answer to a refresh token: what is refused without a code (glewlwyd), or by `invalid_request`
     /// (lemonldap-ng), is most likely the refresh token, and no retry makes it good.
-    pub fn of_a_refresh_token(mut self, answer: &Answer) -> Self {
+    pub fn of_a_refresh_token(mut self, answer: &HttpResponse) -> Self {
         let status = answer.status.as_u16();
         let says_no = answer.status.is_success() || NO.contains(&status);
         let unnamed = says_no && (self.code.is_none() || self.is(&["invalid_request"]));
@@ -86,7 +86,7 @@ impl Refusal {
     }
 }
 
-fn reason(answer: &Answer, code: Option<&str>) -> Reason {
+fn reason(answer: &HttpResponse, code: Option<&str>) -> Reason {
     match (answer.reason(), code) {
         (Reason::Unreachable, _) => Reason::Unreachable,
         (_, Some("invalid_grant" | "invalid_client" | "unauthorized_client")) => Reason::Rejected,

@@ -278,13 +278,13 @@ pub(super) fn base(source: &str) -> Base {
 }
 
 /// Of the first token of a config that lacks nothing there.
-fn made_from(home: &Home, config: &str) -> String {
+fn fingerprint(home: &Home, config: &str) -> String {
     home.file("config.toml", config);
     let loaded = home.load();
     let told = loaded.report.render(false);
     let plan = loaded.plan.unwrap_or_else(|| panic!("{config}\n{told}"));
     assert!(plan.tokens[0].lack.is_none(), "{config}\n{told}");
-    data_encoding::HEXLOWER.encode(&plan.tokens[0].made_from.0)
+    data_encoding::HEXLOWER.encode(&plan.tokens[0].fingerprint.0)
 }
 
 /// The keys by source that make another token, each shown to do so.
@@ -295,7 +295,7 @@ fn counting(home: &Home) -> BTreeSet<(String, String)> {
     of_oauth2(&mut changes);
     of_others(&mut changes);
     for Change { source, key, configs: [one, other] } in changes {
-        assert_ne!(made_from(home, &one), made_from(home, &other), "{source}: {key}\n{one}\n{other}");
+        assert_ne!(fingerprint(home, &one), fingerprint(home, &other), "{source}: {key}\n{one}\n{other}");
         counting.insert((source.to_owned(), key.to_owned()));
     }
     for credential in credentials() {
@@ -303,7 +303,7 @@ fn counting(home: &Home) -> BTreeSet<(String, String)> {
         for place in ["file", "value", "env", "credential"] {
             let mut home = self::home();
             let configs = [0, 1].map(|which| credential.config(place, which, &mut home));
-            let [one, other] = configs.map(|config| made_from(&home, &config));
+            let [one, other] = configs.map(|config| fingerprint(&home, &config));
             assert_ne!(one, other, "{}: {}.{place}", credential.source, credential.key);
             same.insert(one);
             counting.insert((credential.source.to_owned(), format!("{}.{place}", credential.key)));
@@ -315,7 +315,7 @@ fn counting(home: &Home) -> BTreeSet<(String, String)> {
         let readable =
             readable.replacen(&format!("{key}.file"), &format!("{key}.allow_readable = true\n{key}.file"), 1);
         assert!(readable.contains("allow_readable"), "{readable}");
-        same.insert(made_from(&home, &readable));
+        same.insert(fingerprint(&home, &readable));
         assert_eq!(same.len(), 1, "{}: {}", credential.source, credential.key);
     }
     counting
@@ -329,7 +329,7 @@ fn each_key_makes_another_token_or_does_not_count() {
     let mut bases = BTreeSet::new();
     for (source, keys) in table() {
         let (base, mut unused) = (base(&source), 0);
-        let before = made_from(&home, &base(&[], ""));
+        let before = fingerprint(&home, &base(&[], ""));
         assert!(bases.insert(before.clone()), "{source} is like another source");
         for key in keys.iter().filter(|key| *key != "source") {
             let covers = |kept: &str| key == kept || key.strip_prefix(kept).is_some_and(|rest| rest.starts_with('.'));
@@ -341,7 +341,7 @@ fn each_key_makes_another_token_or_does_not_count() {
             let counts = counting.remove(&(source.clone(), key.clone()));
             assert!(counts != kept.is_some(), "{source}: does a token follow from {key}? Decide it in this file");
             let Some((_, line, why)) = kept else { continue };
-            assert_eq!(made_from(&home, &base(&[], line)), before, "{source}: {key} ({why})");
+            assert_eq!(fingerprint(&home, &base(&[], line)), before, "{source}: {key} ({why})");
             unused += 1;
         }
         assert!(unused > 10, "{source}");
@@ -350,7 +350,7 @@ fn each_key_makes_another_token_or_does_not_count() {
 }
 
 fn digest(config: String) -> String {
-    data_encoding::HEXLOWER.encode(&planned(config)[0].made_from.0)
+    data_encoding::HEXLOWER.encode(&planned(config)[0].fingerprint.0)
 }
 
 /// The literals are of version 0.1.0: an upgrade obtains nothing anew.

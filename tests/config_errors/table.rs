@@ -8,7 +8,7 @@ use regex::Regex;
 use renewd::core::schema::schema;
 use serde_json::Value;
 
-use super::made_from::base;
+use super::fingerprint::base;
 use super::sources::home;
 use super::*;
 
@@ -162,7 +162,7 @@ fn a_default_is_what_is_taken() {
     };
     let mut count = 0;
     for leaf in every().iter().filter(|leaf| !leaf.schema["default"].is_null()) {
-        // Of the files of credentials (`made_from` has it), and of outputs, which take a token's.
+        // Of the files of credentials (`fingerprint` has it), and of outputs, which take a token's.
         if leaf.name() == "allow_readable" || leaf.key.starts_with("output.") {
             continue;
         }

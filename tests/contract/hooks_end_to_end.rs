@@ -1,6 +1,6 @@
 //! The promise: hooks run only after a rotation that reached all outputs, with the token on disk, and hold nobody up.
 //! One at a time for a token (a rotation meanwhile runs it once more), 8 at a time in all; one that hangs is killed
-//! with its children. on_failure: once a failing spell that has lasted `after`, and once when it is over.
+//! with its children. on_failure: once a failure streak that has lasted `after`, and once when it is over.
 
 use std::fs;
 use std::path::Path;
@@ -210,7 +210,7 @@ fn eight_at_a_time_in_all() {
 }
 
 #[test]
-fn a_failing_spell_is_told_once_and_its_end_once() {
+fn a_failing_streak_is_told_once_and_its_end_once() {
     let sandbox = Sandbox::new();
     telling(&sandbox, "$RENEWD_TOKEN_NAME/$RENEWD_REASON/$RENEWD_EXPIRES_AT");
     sandbox.mkdir("out/sub");
@@ -220,17 +220,17 @@ fn a_failing_spell_is_told_once_and_its_end_once() {
     let daemon = sandbox.start();
     let told = || lines(&sandbox.path("told"));
     let failures = || daemon.token("a")["failures"].as_u64().unwrap_or_default();
-    for spell in 1..=2 {
+    for streak in 1..=2 {
         fs::remove_dir_all(sandbox.out("sub")).expect("rm -r");
         let began = Instant::now();
         assert!(!sandbox.rotate(&["a"]));
-        until("the spell is told", || told().len() == 2 * spell - 1);
+        until("the streak is told", || told().len() == 2 * streak - 1);
         assert!(began.elapsed() >= Duration::from_secs(1), "before `after`: {:?}", began.elapsed());
         let now = failures();
         until("it goes on failing", || failures() >= now + 4);
-        assert_eq!(told().len(), 2 * spell - 1, "told twice: {:?}", told());
+        assert_eq!(told().len(), 2 * streak - 1, "told twice: {:?}", told());
         sandbox.mkdir("out/sub");
-        until("its end is told", || told().len() == 2 * spell);
+        until("its end is told", || told().len() == 2 * streak);
         assert_eq!(daemon.token("a")["state"], "valid");
     }
     for (index, line) in told().iter().enumerate() {
@@ -246,7 +246,7 @@ fn a_failing_spell_is_told_once_and_its_end_once() {
 }
 
 #[test]
-fn a_spell_that_is_over_before_after_is_nobodys_business() {
+fn a_streak_that_is_over_before_after_is_nobodys_business() {
     let sandbox = Sandbox::new();
     telling(&sandbox, "$RENEWD_TOKEN_NAME $RENEWD_REASON");
     let retry = "retry = { initial = \"100ms\", max = \"200ms\" }";
@@ -299,17 +299,17 @@ fn a_signal_reaches_the_process_of_the_pid_file() {
             events.last().is_some_and(|last| last["what"].as_str().is_some_and(|what| what.contains("is not there")))
         })
     };
-    for spell in 1..=2 {
+    for streak in 1..=2 {
         fs::remove_file(&pid_file).expect("rm");
         for _ in 0..3 {
             assert!(sandbox.rotate(&["a"]));
             until("the hook has failed", &failed);
         }
-        assert_eq!(warned(), spell, "{}", daemon.log());
+        assert_eq!(warned(), streak, "{}", daemon.log());
         assert_eq!(daemon.token("a")["reason"], "hook");
         sandbox.put("pid", &kept);
         assert!(sandbox.rotate(&["a"]));
-        until("it is well again", || daemon.token("a")["last_hook"]["ok"] == true);
+        until("it has recovered", || daemon.token("a")["last_hook"]["ok"] == true);
     }
     // A pid file that is gone, or holds no number, is logged and no more.
     for content in [None, Some("no number"), Some("0"), Some("-1")] {
@@ -363,7 +363,7 @@ fn a_hook_that_fails_is_its_tokens_trouble_until_a_later_run_goes_well() {
     fs::remove_file(sandbox.path("broken")).expect("rm");
     assert_eq!(lines(&sandbox.path("runs")).len(), 1, "it was run again by itself");
     sandbox.ours(&["rotate", "--force", "a"]).expect(0);
-    until("well again", || daemon.token("a")["state"] == "valid");
+    until("recovered", || daemon.token("a")["state"] == "valid");
     until("its end is told", || lines(&sandbox.path("told")).last().is_some_and(|line| line == "a/recovered"));
     assert!(daemon.token("a")["reason"].is_null());
     daemon.stop();
@@ -384,7 +384,7 @@ fn one_that_could_not_be_started_is_tried_again() {
     until("it is tried again", || daemon.token("a")["failures"].as_u64() >= Some(3));
     telling(&sandbox, "$RENEWD_TOKEN_NAME");
     until("it ran", || lines(&sandbox.path("told")) == ["a"]);
-    until("well again", || daemon.token("a")["state"] == "valid");
+    until("recovered", || daemon.token("a")["state"] == "valid");
     daemon.stop();
 }
 

@@ -149,8 +149,8 @@ fn a_token_that_fails_tells_since_when_and_what_comes_next() {
     assert!(lacking["reason"] == "machine" && is_time(&lacking["next_try_at"]), "{lacking:#}");
     assert!(lacking["claims"].is_null() && lacking["last_try_at"].is_null(), "{lacking:#}");
     sandbox.mkdir("out/sub");
-    until("well again", || daemon.token("a")["failing_since"].is_null());
-    assert!(what(&daemon.token("a")).last().is_some_and(|what| what == "well again"));
+    until("recovered", || daemon.token("a")["failing_since"].is_null());
+    assert!(what(&daemon.token("a")).last().is_some_and(|what| what == "recovered"));
     daemon.stop();
 }
 

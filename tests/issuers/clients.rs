@@ -1,4 +1,4 @@
-//! Each way in which a client proves itself, at each issuer that knows it, and ids and secrets with characters that break what
+//! Each way in which a client authenticates, at each issuer that knows it, and ids and secrets with characters that break what
 //! is built carelessly.
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! An issuer with a private CA, and a client that proves itself by its certificate (RFC 8705).
+//! An issuer with a private CA, and a client that authenticates by its certificate (RFC 8705).
 
 use serde_json::json;
 

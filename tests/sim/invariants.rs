@@ -289,7 +289,7 @@ impl Invariants {
             };
             let is_due = schedule::due(&wire.schedule, life, 1.0).is_past(now.wall);
             let of_now = issued.issued_at <= now.wall;
-            if !is_due && of_now && !stored.restored.unsettled && stored.restored.made_from == wire.made_from {
+            if !is_due && of_now && !stored.restored.unsettled && stored.restored.fingerprint == wire.fingerprint {
                 return Err(format!("{name} is obtained again after a restart, {old:?} old"));
             }
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::core::engine::{
-    Action, Answer, Event, Found, HookEnd, HookKind, Issued, Mode, Note, Persist, Reason, Restored, State, TokenState,
-    TokenWire, Want, Wiring, step,
+    Action, Answer, Event, Found, HookEnd, HookKind, Issued, Note, Persist, Reason, Restored, RunMode, State,
+    TokenState, TokenWire, Want, Wiring, step,
 };
 use renewd::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Schedule, TargetPath, TargetPlan, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
@@ -37,7 +37,7 @@ fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
     let line = Arc::new(LinePlan { token: name(), format: Format::Token });
     let wire = TokenWire {
         name: name(),
-        made_from: Fingerprint([secret; 16]),
+        fingerprint: Fingerprint([secret; 16]),
         schedule: Schedule::default().into(),
         required: true,
         parents: Vec::new(),
@@ -54,7 +54,7 @@ fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
 
 impl Script {
     fn new() -> Self {
-        let state = State::new(Mode::Daemon, 1, Vec::new(), Vec::new(), Self::at(0));
+        let state = State::new(RunMode::Daemon, 1, Vec::new(), Vec::new(), Self::at(0));
         Self {
             state,
             seconds: 0,
@@ -133,7 +133,7 @@ impl Script {
 }
 
 #[test]
-fn a_spell_is_over_only_when_the_token_is_on_disk() {
+fn a_streak_is_over_only_when_the_token_is_on_disk() {
     let mut script = Script::new();
     script.give(wiring(true, 1, Some("no secret")));
     assert_eq!(script.hooks, [HookKind::Failing(Reason::Machine)]);
@@ -142,7 +142,7 @@ fn a_spell_is_over_only_when_the_token_is_on_disk() {
     assert_eq!(script.hooks.len(), 1, "nothing has been delivered: {:?}", script.hooks);
     script.obtained(asked);
     script.pass(5);
-    assert_eq!(script.hooks.len(), 1, "told twice in one spell: {:?}", script.hooks);
+    assert_eq!(script.hooks.len(), 1, "told twice in one streak: {:?}", script.hooks);
     script.fails = false;
     script.pass(60);
     assert_eq!(script.hooks[1..], [HookKind::AfterRotate, HookKind::Recovered]);
@@ -169,7 +169,7 @@ fn a_hook_that_fails_troubles_its_token_until_it_goes_well_after_the_next_rotati
 }
 
 #[test]
-fn a_hook_that_cannot_be_started_is_tried_again_and_one_of_on_failure_makes_no_spell() {
+fn a_hook_that_cannot_be_started_is_tried_again_and_one_of_on_failure_makes_no_streak() {
     let mut script = Script::new();
     let not_started = |hook: &str| HookEnd::NotStarted(format!("{hook}: not found").into());
     // From the last: after_rotate, on_failure, after_rotate again.
@@ -306,7 +306,7 @@ fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
     let restored = Restored {
         name: name(),
         generation: 1,
-        made_from: Fingerprint([1; 16]),
+        fingerprint: Fingerprint([1; 16]),
         issued,
         obtained_at: was,
         unsettled: false,
@@ -314,7 +314,7 @@ fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
         owes_hook: false,
     };
     let now = Script::at(3600);
-    let mut state = State::new(Mode::Daemon, 1, vec![restored], Vec::new(), now);
+    let mut state = State::new(RunMode::Daemon, 1, vec![restored], Vec::new(), now);
     let actions = step(&mut state, wiring(true, 1, None), now);
     assert!(actions.iter().any(|action| matches!(action, Action::Obtain { .. })), "{actions:?}");
     let complaints = actions.iter().filter(|action| matches!(action, Action::Note(Note::Expired { .. })));

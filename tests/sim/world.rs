@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Doubt, Event, Found, HookEnd, Issued, LineAt, Mode, Persist, Reason, Restored, RestoredTarget, State,
+    Action, Doubt, Event, Found, HookEnd, Issued, LineAt, Persist, Reason, Restored, RestoredTarget, RunMode, State,
     TokenWire, Want, Wiring, step,
 };
 use renewd::core::settings::{
@@ -88,7 +88,7 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let now = Now { wall: Wall::from_secs(1_700_000_000 + rng.i64(0..1000)), boot: Boot(rng.u64(0..100_000)) };
         let plan = Arc::new(random_plan(&mut rng));
-        let state = State::new(Mode::Daemon, seed, Vec::new(), Vec::new(), now);
+        let state = State::new(RunMode::Daemon, seed, Vec::new(), Vec::new(), now);
         Self {
             seed,
             prints: false,
@@ -244,7 +244,7 @@ impl World {
         let mut plan = (*self.plan).clone();
         if let Some(i) = self.index(plan.tokens.len()) {
             match self.rng.u32(0..4) {
-                0 => plan.tokens[i].made_from = Fingerprint([self.rng.u8(..); 16]),
+                0 => plan.tokens[i].fingerprint = Fingerprint([self.rng.u8(..); 16]),
                 1 => plan.tokens[i].schedule = random_schedule(&mut self.rng).into(),
                 2 => {
                     let gone = plan.tokens.remove(i).name;
@@ -311,7 +311,7 @@ impl World {
         self.wake = None;
         self.now.boot.0 += 50;
         self.now.wall.0 += 50;
-        self.state = State::new(Mode::Daemon, self.seed, tokens, targets, self.now);
+        self.state = State::new(RunMode::Daemon, self.seed, tokens, targets, self.now);
         self.seen.restarted(&self.log, &self.disk, self.now);
         if self.rng.u32(0..3) == 0 {
             let plan = self.edited();
@@ -435,14 +435,14 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Obtain { name, generation, parents } => self.obtain(name, generation, parents),
-            Action::Persist(Persist { name, generation, made_from, issued, obtained_at, .. }) => {
+            Action::Persist(Persist { name, generation, fingerprint, issued, obtained_at, .. }) => {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
                 let restored = Restored {
                     name: name.clone(),
                     generation,
-                    made_from,
+                    fingerprint,
                     issued,
                     obtained_at,
                     unsettled: false,
@@ -452,7 +452,7 @@ impl World {
                 self.log.insert(name.clone(), Stored { restored });
                 self.later(20, Event::Persisted { name, generation });
             }
-            Action::KeepSpell { .. } => {}
+            Action::KeepStreak { .. } => {}
             Action::Settle { name, doubt } => {
                 if let Some(stored) = self.log.get_mut(&name).filter(|_| !self.faults.no_state) {
                     stored.restored.unsettled &= doubt.is_some();
@@ -566,7 +566,7 @@ fn random_plan(rng: &mut Rng) -> Wiring {
     let chosen: Vec<usize> = (0..6).filter(|_| rng.u32(0..4) > 0).collect();
     let tokens = chosen.iter().map(|i| TokenWire {
         name: name(*i),
-        made_from: Fingerprint([rng.u8(0..3); 16]),
+        fingerprint: Fingerprint([rng.u8(0..3); 16]),
         schedule: random_schedule(rng).into(),
         required: rng.u32(0..4) > 0,
         parents: chosen.iter().filter(|j| **j < *i && rng.u32(0..6) == 0).map(|j| name(*j)).collect(),

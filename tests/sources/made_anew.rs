@@ -1,5 +1,5 @@
 //! Owns: that a changed setting of each source obtains another token, and that what does not count leaves the token in place.
-//! Does not: walk all keys (`made_from` of `tests/config_errors` does, by the plan).
+//! Does not: walk all keys (`fingerprint` of `tests/config_errors` does, by the plan).
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -68,7 +68,7 @@ fn a_bad_certificate_is_told_in_words() {
 }
 
 #[test]
-fn a_client_proves_itself_by_its_certificate() {
+fn a_client_authenticates_itself_by_its_certificate() {
     let pki = Pki::new();
     pki.issue("here", "2", HERE);
     pki.issue("client", "2", CLIENT);

@@ -13,7 +13,7 @@ use renewd::core::secret::Secret;
 use renewd::core::settings::*;
 use renewd::core::time::Wall;
 use renewd::source::net::Network;
-use renewd::source::{Cost, Given, Obtained, SourceError, of};
+use renewd::source::{Execution, Given, Obtained, SourceError, of};
 
 pub fn now() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
@@ -100,7 +100,7 @@ impl Try {
 
     pub async fn of(&self, plan: SourcePlan) -> Result<Obtained, SourceError> {
         let source = of(&plan).expect("a source");
-        assert_eq!(source.cost(), Cost::Waiting);
+        assert_eq!(source.cost(), Execution::Waiting);
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).expect("random numbers");
         let given = Given {

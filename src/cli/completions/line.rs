@@ -7,8 +7,8 @@ use crate::cli::man;
 use crate::core::key::Algorithm;
 
 /// What a shell is to offer.
-pub(super) struct Answer {
-    pub kind: Kind,
+pub(super) struct Suggestions {
+    pub kind: SuggestionKind,
     /// `--option=`, where the value of one is completed in the same word.
     pub prefix: String,
     pub candidates: Vec<Candidate>,
@@ -16,14 +16,14 @@ pub(super) struct Answer {
 
 /// Words alone, or also what the shell itself knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum SuggestionKind {
     Words,
     Files,
     Folders,
     Commands,
 }
 
-impl Kind {
+impl SuggestionKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Words => "words",
@@ -42,9 +42,13 @@ pub(super) struct Candidate {
 
 /// What fits in the place of the last of `words`; the first is the program. `names` gives the tokens of the config that was
 /// named on the line, or of the usual one.
-pub(super) fn complete(mut root: Command, words: &[String], names: impl Fn(Option<&str>) -> Vec<String>) -> Answer {
+pub(super) fn complete(
+    mut root: Command,
+    words: &[String],
+    names: impl Fn(Option<&str>) -> Vec<String>,
+) -> Suggestions {
     root.build();
-    let mut line = Line::new(&root);
+    let mut line = CommandLine::new(&root);
     let mut words = joined(words).into_iter().skip(1);
     let last = words.next_back().unwrap_or_default();
     words.for_each(|word| line.take(&word));
@@ -75,7 +79,7 @@ fn joined(words: &[String]) -> Vec<String> {
 }
 
 /// A line as far as it was read.
-struct Line<'c> {
+struct CommandLine<'c> {
     command: &'c Command,
     /// The option whose value comes next.
     open: Option<&'c Arg>,
@@ -86,7 +90,7 @@ struct Line<'c> {
     config: Option<String>,
 }
 
-impl<'c> Line<'c> {
+impl<'c> CommandLine<'c> {
     fn new(command: &'c Command) -> Self {
         Self { command, open: None, given: Vec::new(), behind: None, config: None }
     }
@@ -137,34 +141,37 @@ impl<'c> Line<'c> {
         }
     }
 
-    fn complete(&self, last: &str, names: impl Fn(Option<&str>) -> Vec<String>) -> Answer {
+    fn complete(&self, last: &str, names: impl Fn(Option<&str>) -> Vec<String>) -> Suggestions {
         if let Some(option) = self.open {
             return self.values(option, String::new(), names);
         }
         if let Some(behind) = self.behind {
             // The shell knows commands, and what their arguments are likely to be.
-            let kind = if behind == 0 { Kind::Commands } else { Kind::Files };
+            let kind = if behind == 0 { SuggestionKind::Commands } else { SuggestionKind::Files };
             let runs = self.command.get_arguments().any(Arg::is_last_set);
-            return Answer::new(if runs { kind } else { Kind::Words }, Vec::new());
+            return Suggestions::new(if runs { kind } else { SuggestionKind::Words }, Vec::new());
         }
         if let Some((name, _)) = last.strip_prefix("--").and_then(|option| option.split_once('=')) {
             let found = self.command.get_arguments().find(|arg| arg.get_long() == Some(name) && takes_value(arg));
             let answer = found.map(|option| self.values(option, format!("--{name}="), names));
-            return answer.unwrap_or_else(|| Answer::new(Kind::Words, Vec::new()));
+            return answer.unwrap_or_else(|| Suggestions::new(SuggestionKind::Words, Vec::new()));
         }
         if last.starts_with('-') {
-            return Answer::new(Kind::Words, self.options());
+            return Suggestions::new(SuggestionKind::Words, self.options());
         }
         if self.command.has_subcommands() {
             let commands = self.command.get_subcommands().filter(|command| !command.is_hide_set());
             let about = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
-            return Answer::new(Kind::Words, commands.map(|c| candidate(c.get_name(), &about(c))).collect());
+            return Suggestions::new(
+                SuggestionKind::Words,
+                commands.map(|c| candidate(c.get_name(), &about(c))).collect(),
+            );
         }
         let mut places = self.command.get_positionals().filter(|arg| !arg.is_last_set());
         let many = |arg: &&Arg| arg.get_num_args().is_some_and(|range| range.max_values() > 1);
         match places.nth(self.given.len()).or_else(|| self.command.get_positionals().last().filter(many)) {
             Some(place) => self.values(place, String::new(), names),
-            None => Answer::new(Kind::Words, Vec::new()),
+            None => Suggestions::new(SuggestionKind::Words, Vec::new()),
         }
     }
 
@@ -174,7 +181,7 @@ impl<'c> Line<'c> {
     }
 
     /// What may be the value of an option or stand at a place: by the words it takes, else by the name that --help gives it.
-    fn values(&self, arg: &Arg, prefix: String, names: impl Fn(Option<&str>) -> Vec<String>) -> Answer {
+    fn values(&self, arg: &Arg, prefix: String, names: impl Fn(Option<&str>) -> Vec<String>) -> Suggestions {
         let words = |words: &[&str]| words.iter().map(|word| candidate(word, "")).collect::<Vec<_>>();
         let possible = arg.get_possible_values();
         if !possible.is_empty() {
@@ -182,7 +189,7 @@ impl<'c> Line<'c> {
                 |value: &clap::builder::PossibleValue| value.get_help().map(ToString::to_string).unwrap_or_default();
             let shown = possible.iter().filter(|value| !value.is_hide_set());
             let candidates = shown.map(|value| candidate(value.get_name(), &about(value))).collect();
-            return Answer { prefix, ..Answer::new(Kind::Words, candidates) };
+            return Suggestions { prefix, ..Suggestions::new(SuggestionKind::Words, candidates) };
         }
         let tokens = || {
             let names = names(self.config.as_deref()).into_iter().filter(|name| !self.given.contains(name));
@@ -190,23 +197,23 @@ impl<'c> Line<'c> {
         };
         let shown = arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
         let (kind, candidates) = match shown {
-            "NAME" => (Kind::Words, tokens()),
+            "NAME" => (SuggestionKind::Words, tokens()),
             // A token, a file, or a NAME.
-            "TOKEN" => (Kind::Files, tokens()),
-            "ALG" => (Kind::Words, words(Algorithm::WORDS)),
-            "ENCODING" => (Kind::Words, words(&["utf8", "base64", "base64url", "hex"])),
-            "CLAIM" => (Kind::Words, words(&["iss", "kid"])),
-            "PAGE" => (Kind::Words, man::names().iter().map(|page| candidate(page, "")).collect()),
-            "FILE" | "PATH" | "SOCKET" => (Kind::Files, Vec::new()),
-            "DIR" => (Kind::Folders, Vec::new()),
-            _ => (Kind::Words, Vec::new()),
+            "TOKEN" => (SuggestionKind::Files, tokens()),
+            "ALG" => (SuggestionKind::Words, words(Algorithm::WORDS)),
+            "ENCODING" => (SuggestionKind::Words, words(&["utf8", "base64", "base64url", "hex"])),
+            "CLAIM" => (SuggestionKind::Words, words(&["iss", "kid"])),
+            "PAGE" => (SuggestionKind::Words, man::names().iter().map(|page| candidate(page, "")).collect()),
+            "FILE" | "PATH" | "SOCKET" => (SuggestionKind::Files, Vec::new()),
+            "DIR" => (SuggestionKind::Folders, Vec::new()),
+            _ => (SuggestionKind::Words, Vec::new()),
         };
-        Answer { prefix, ..Answer::new(kind, candidates) }
+        Suggestions { prefix, ..Suggestions::new(kind, candidates) }
     }
 }
 
-impl Answer {
-    fn new(kind: Kind, candidates: Vec<Candidate>) -> Self {
+impl Suggestions {
+    fn new(kind: SuggestionKind, candidates: Vec<Candidate>) -> Self {
         Self { kind, prefix: String::new(), candidates }
     }
 }
@@ -231,7 +238,7 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    fn asked(line: &str) -> (Kind, Vec<String>) {
+    fn asked(line: &str) -> (SuggestionKind, Vec<String>) {
         let words: Vec<String> = line.split(' ').map(String::from).collect();
         let names = |config: Option<&str>| match config {
             None => vec!["sunbird".into(), "kong".into()],
@@ -244,7 +251,7 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         let (kind, words) = asked(line);
-        assert_eq!(kind, Kind::Words, "{line}");
+        assert_eq!(kind, SuggestionKind::Words, "{line}");
         words
     }
 
@@ -260,7 +267,7 @@ mod tests {
         }
         assert_eq!(words("renewd status sunbird "), ["kong"], "each once");
         assert_eq!(words("renewd token sunbird "), Vec::<String>::new(), "there is but one");
-        assert_eq!(asked("renewd inspect s"), (Kind::Files, vec!["sunbird".into()]));
+        assert_eq!(asked("renewd inspect s"), (SuggestionKind::Files, vec!["sunbird".into()]));
     }
 
     #[test]
@@ -280,11 +287,11 @@ mod tests {
 
     #[test]
     fn files_and_commands_are_left_to_the_shell() {
-        assert_eq!(asked("renewd -c ").0, Kind::Files);
-        assert_eq!(asked("renewd generate --secret-file ").0, Kind::Files);
-        assert_eq!(asked("renewd man --dir ").0, Kind::Folders);
-        assert_eq!(asked("renewd exec sunbird -- cu").0, Kind::Commands);
-        assert_eq!(asked("renewd exec sunbird -- curl ").0, Kind::Files);
+        assert_eq!(asked("renewd -c ").0, SuggestionKind::Files);
+        assert_eq!(asked("renewd generate --secret-file ").0, SuggestionKind::Files);
+        assert_eq!(asked("renewd man --dir ").0, SuggestionKind::Folders);
+        assert_eq!(asked("renewd exec sunbird -- cu").0, SuggestionKind::Commands);
+        assert_eq!(asked("renewd exec sunbird -- curl ").0, SuggestionKind::Files);
         for odd in ["", "renewd", "renewd --", "renewd nonsense x ", "renewd token --x=", "renewd -", "renewd = ="] {
             asked(odd);
         }

@@ -5,24 +5,24 @@ use std::io::{self, BufRead, Write};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use super::kind::{Field, Kind};
+use super::kind::{Field, InitKind};
 use crate::cli::input::Failure;
 use crate::core::secret::Secret;
 
 /// Somebody at a terminal, from which stdin reads.
-pub(super) struct Asker;
+pub(super) struct Prompt;
 
-impl Asker {
+impl Prompt {
     pub fn new() -> Self {
         Self
     }
 
     /// Until it is one.
-    pub fn kind(&self) -> Result<Kind, Failure> {
-        let words = Kind::words();
+    pub fn kind(&self) -> Result<InitKind, Failure> {
+        let words = InitKind::words();
         loop {
             let word = self.line(&format!("What is the token for ({})? ", words.join(", ")))?;
-            match <Kind as clap::ValueEnum>::from_str(&word, true) {
+            match <InitKind as clap::ValueEnum>::from_str(&word, true) {
                 Ok(kind) => return Ok(kind),
                 Err(_) => eprintln!("it is one of these words"),
             }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::core::config::keys::toml_text;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum InitKind {
     /// A token signed with the key and secret of the Sunbird portal
     Sunbird,
     /// A token signed for Kong's jwt plugin
@@ -41,7 +41,7 @@ pub(super) struct Field {
 
 /// The secret that goes into a file of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Secret {
+pub(super) enum SecretFile {
     /// One line.
     Text(&'static str),
     /// A key file, of several lines.
@@ -102,7 +102,7 @@ const APNS: &[Field] = &[needed("key", "The Key ID, 10 characters"), needed("tea
 const HTTP: &[Field] = &[needed("url", "The address that is asked")];
 const COMMAND: &[Field] = &[needed("program", "The program that prints the token")];
 
-impl Kind {
+impl InitKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Sunbird => "sunbird",
@@ -143,15 +143,17 @@ impl Kind {
         }
     }
 
-    pub fn secret(self) -> Secret {
+    pub fn secret(self) -> SecretFile {
         match self {
-            Self::Sunbird | Self::Kong => Secret::Text("The secret of that key"),
-            Self::Oauth2 | Self::Entra => Secret::Text("The client secret"),
-            Self::Http => Secret::Text("The secret that is sent"),
-            Self::GithubApp => Secret::File("the app's private key (PEM, as GitHub hands it out)"),
-            Self::Google => Secret::File("the service account's key (JSON, as Google hands it out)"),
-            Self::Apns => Secret::File("the key AuthKey_....p8, as Apple hands it out"),
-            Self::Command => Secret::Optional("A secret that the program needs in its environment (Return for none)"),
+            Self::Sunbird | Self::Kong => SecretFile::Text("The secret of that key"),
+            Self::Oauth2 | Self::Entra => SecretFile::Text("The client secret"),
+            Self::Http => SecretFile::Text("The secret that is sent"),
+            Self::GithubApp => SecretFile::File("the app's private key (PEM, as GitHub hands it out)"),
+            Self::Google => SecretFile::File("the service account's key (JSON, as Google hands it out)"),
+            Self::Apns => SecretFile::File("the key AuthKey_....p8, as Apple hands it out"),
+            Self::Command => {
+                SecretFile::Optional("A secret that the program needs in its environment (Return for none)")
+            }
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kind::{Answers, Kind};
-use super::write::Made;
+use super::kind::{Answers, InitKind};
+use super::write::WrittenFiles;
 use crate::cli::Surroundings;
 use crate::cli::input::Failure;
 use crate::core::config::keys::toml_text;
@@ -13,7 +13,7 @@ use crate::core::settings::TokenName;
 use crate::host::{account, load};
 
 /// Where it all goes.
-pub(super) struct Place {
+pub(super) struct Destination {
     /// The config that the commands are to read.
     pub main: PathBuf,
     /// The file that is written: the main one, or one that it includes.
@@ -34,9 +34,9 @@ fn other_user(file: &Path) -> Option<String> {
     }
 }
 
-impl Place {
+impl Destination {
     /// Refuses what would be overwritten.
-    pub fn find(around: &Surroundings, name: &TokenName, kind: Kind) -> Result<Self, Failure> {
+    pub fn find(around: &Surroundings, name: &TokenName, kind: InitKind) -> Result<Self, Failure> {
         let main = main(around)?;
         let folder = main.parent().unwrap_or(Path::new("/")).to_path_buf();
         let system = folder.starts_with("/etc");
@@ -64,7 +64,7 @@ impl Place {
     /// The config's text, commented.
     pub fn text(
         &self,
-        kind: Kind,
+        kind: InitKind,
         name: &TokenName,
         answers: &Answers,
         output: Option<&str>,
@@ -121,7 +121,7 @@ impl Place {
     }
 
     /// What was done, and what comes next.
-    pub fn told(&self, made: &Made, around: &Surroundings) -> String {
+    pub fn told(&self, made: &WrittenFiles, around: &Surroundings) -> String {
         let mut told = format!("wrote {}\n", self.file.display());
         if let Some(secret) = &made.secret {
             told.push_str(&format!("wrote {}, {secret}\n", self.secret.display()));

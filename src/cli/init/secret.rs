@@ -3,13 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ask::Asker;
-use super::kind::{Kind, Secret as Wanted};
+use super::ask::Prompt;
+use super::kind::{InitKind, SecretFile as Wanted};
 use crate::cli::input::{self, Failure};
 use crate::core::secret::Secret;
 
 /// The bytes of the secret's file; `None`: the kind goes without.
-pub(super) fn read(kind: Kind, file: Option<&Path>, asker: Option<&Asker>) -> Result<Option<Secret<Vec<u8>>>, Failure> {
+pub(super) fn read(
+    kind: InitKind,
+    file: Option<&Path>,
+    asker: Option<&Prompt>,
+) -> Result<Option<Secret<Vec<u8>>>, Failure> {
     let wanted = kind.secret();
     let bytes = match (file, asker, wanted) {
         (Some(file), _, _) => input::read_key(file, "secret", true)?,
@@ -42,7 +46,7 @@ fn one_line(bytes: &Secret<Vec<u8>>) -> Secret<Vec<u8>> {
 }
 
 /// By its path, or pasted.
-fn key_file(asker: &Asker, what: &str) -> Result<Secret<Vec<u8>>, Failure> {
+fn key_file(asker: &Prompt, what: &str) -> Result<Secret<Vec<u8>>, Failure> {
     let answer = asker.line(&format!("File with {what} (Return to paste it): "))?;
     if answer.starts_with("-----") || answer.starts_with('{') {
         // The terminal has shown some of it by now; the rest must not go on to the shell.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, fchown};
 
-use super::place::{Place, exists};
+use super::place::{Destination, exists};
 use crate::cli::input::{self, Failure};
 use crate::cli::{Surroundings, check};
 use crate::core::secret::Secret;
@@ -19,7 +19,7 @@ use crate::host::load::{Loaded, load};
 const DAEMON: &str = "renewd";
 
 /// What was written, for whoever asked.
-pub(super) struct Made {
+pub(super) struct WrittenFiles {
     /// Mode and owner of the secret's file, where there is one.
     pub secret: Option<String>,
     pub notes: Vec<String>,
@@ -27,11 +27,11 @@ pub(super) struct Made {
 
 /// Writes the secret and then the config that names it.
 pub(super) fn both(
-    place: &Place,
+    place: &Destination,
     text: &str,
     secret: Option<&Secret<Vec<u8>>>,
     around: &Surroundings,
-) -> Result<Made, Failure> {
+) -> Result<WrittenFiles, Failure> {
     let group = if place.system { uzers::get_group_by_name(DAEMON).map(|group| group.gid()) } else { None };
     let access = Access { mode: if group.is_some() { 0o640 } else { 0o600 }, group };
     let mut undo = Undo::default();
@@ -42,10 +42,10 @@ pub(super) fn both(
         folder(tokens, Access { mode: 0o600, group: None }, &mut undo)?;
     }
     if let Some(bytes) = secret {
-        let draft = Draft::write(&place.secret, bytes.expose(), access)?;
+        let draft = NewFile::write(&place.secret, bytes.expose(), access)?;
         draft.publish(&place.secret, &mut undo)?;
     }
-    let draft = Draft::write(&place.file, text.as_bytes(), access)?;
+    let draft = NewFile::write(&place.file, text.as_bytes(), access)?;
     let loaded = load(&draft.path, &around.env);
     let notes = judge(&loaded, &draft.path, &place.file, around)?;
     draft.publish(&place.file, &mut undo)?;
@@ -59,7 +59,7 @@ pub(super) fn both(
         Some(_) => format!("mode 0640, group {DAEMON}"),
         None => "mode 0600".into(),
     };
-    Ok(Made { secret: secret.map(|_| shown), notes: lone.into_iter().chain(notes).collect() })
+    Ok(WrittenFiles { secret: secret.map(|_| shown), notes: lone.into_iter().chain(notes).collect() })
 }
 
 /// Refuses a secret or key that does not fit; what else is missing on this machine is told.
@@ -75,7 +75,7 @@ fn judge(loaded: &Loaded, draft: &Path, file: &Path, around: &Surroundings) -> R
 }
 
 /// The config with the new file in it.
-fn whole(place: &Place, around: &Surroundings) -> Result<(), Failure> {
+fn whole(place: &Destination, around: &Surroundings) -> Result<(), Failure> {
     let loaded = load(&place.main, &around.env);
     if loaded.plan.is_some() {
         return Ok(());
@@ -125,11 +125,11 @@ fn folder(path: &Path, access: Access, undo: &mut Undo) -> Result<(), Failure> {
 }
 
 /// A file that is whole and on disk, under a name that nobody knows yet; gone with this value.
-struct Draft {
+struct NewFile {
     path: PathBuf,
 }
 
-impl Draft {
+impl NewFile {
     fn write(target: &Path, bytes: &[u8], access: Access) -> Result<Self, Failure> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let mut random = [0; 4];
@@ -158,7 +158,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for NewFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }

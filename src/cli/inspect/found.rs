@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::cli::Surroundings;
 use crate::cli::input::Failure;
 use crate::core::config::RawFormat;
-use crate::core::finding::looks_opaque;
+use crate::core::diagnostic::looks_opaque;
 use crate::core::jose::Jws;
 use crate::core::secret::Secret;
 use crate::host::load;
@@ -32,7 +32,7 @@ pub(super) fn token(asked: Option<&str>, variable: Option<&str>, around: &Surrou
     if Jws::parse(text).is_ok() {
         return Ok(Secret::new(text.to_owned()));
     }
-    if let Some(written) = Written::of(text).filter(|written| !matches!(written, Written::Json(None))) {
+    if let Some(written) = WrittenForm::of(text).filter(|written| !matches!(written, WrittenForm::Json(None))) {
         return written.token(variable);
     }
     if text.contains('/') {
@@ -156,14 +156,14 @@ fn of_content(text: &Secret<String>, variable: Option<&str>) -> Result<Token, Fa
     if Jws::parse(bare).is_ok() {
         return Ok(Secret::new(bare.to_owned()));
     }
-    match Written::of(text) {
+    match WrittenForm::of(text) {
         Some(written) => written.token(variable),
         None => Ok(Secret::new(bare.to_owned())),
     }
 }
 
 /// A form in which renewd writes a token, found by what stands there.
-enum Written<'t> {
+enum WrittenForm<'t> {
     /// `{"token": "..."}`, as the format json has it; `None`: an object without such a member.
     Json(Option<String>),
     /// `Authorization: Bearer X`, or the value alone.
@@ -172,7 +172,7 @@ enum Written<'t> {
     Variables(Vec<(&'t str, &'t str)>),
 }
 
-impl<'t> Written<'t> {
+impl<'t> WrittenForm<'t> {
     fn of(text: &'t str) -> Option<Self> {
         let text = text.trim();
         if text.starts_with('{') {

@@ -3,9 +3,9 @@
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use super::{Page, pages};
+use super::{ManPage, pages};
 use crate::core::config::ROOT;
-use crate::core::config::keys::{self, Key, Keys, Kind};
+use crate::core::config::keys::{self, KeyEntries, KeyEntry, ValueKind};
 
 const ABOUT: &str = "the config of renewd";
 
@@ -28,41 +28,41 @@ path = "/run/renewd/sunbird.header"
 mode = "0640"
 group = "jobs""#;
 
-pub(super) fn page() -> Page {
+pub(super) fn page() -> ManPage {
     let tables = tables();
-    Page { name: "renewd.toml".into(), section: "5", roff: roff(&tables), text: text(&tables) }
+    ManPage { name: "renewd.toml".into(), section: "5", roff: roff(&tables), text: text(&tables) }
 }
 
 /// A table of the config with its keys.
-struct Table {
+struct ManTable {
     /// `[token.NAME]`, and for which source.
     header: String,
-    keys: Vec<Key>,
+    keys: Vec<KeyEntry>,
 }
 
 /// Every table, in order; one that stands in several places with the same keys has all its headers in one.
-fn tables() -> Vec<Table> {
+fn tables() -> Vec<ManTable> {
     let mut tables = Vec::new();
     collect(&mut tables, "", ROOT);
     tables
 }
 
-fn collect(tables: &mut Vec<Table>, path: &str, keys: Keys) {
+fn collect(tables: &mut Vec<ManTable>, path: &str, keys: KeyEntries) {
     let header = if path.is_empty() { "The file itself".into() } else { format!("[{path}]") };
     add(tables, header, keys.iter().copied().flatten().copied());
     below(tables, path, keys);
 }
 
-fn below(tables: &mut Vec<Table>, path: &str, keys: Keys) {
+fn below(tables: &mut Vec<ManTable>, path: &str, keys: KeyEntries) {
     for key in keys.iter().copied().flatten().filter(|key| key.built) {
         let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
         match key.kind {
-            Kind::Table(inner) => collect(tables, &path, inner),
-            Kind::Tables(inner) => {
+            ValueKind::Table(inner) => collect(tables, &path, inner),
+            ValueKind::Tables(inner) => {
                 add(tables, format!("[[{path}]]"), inner.iter().copied().flatten().copied());
                 below(tables, &path, inner);
             }
-            Kind::Tokens { common, sources } => {
+            ValueKind::Tokens { common, sources } => {
                 let path = format!("{path}.NAME");
                 collect(tables, &path, common);
                 for source in sources {
@@ -77,41 +77,41 @@ fn below(tables: &mut Vec<Table>, path: &str, keys: Keys) {
     }
 }
 
-fn add(tables: &mut Vec<Table>, header: String, keys: impl Iterator<Item = Key>) {
-    let keys: Vec<Key> = keys.filter(|key| key.built).collect();
+fn add(tables: &mut Vec<ManTable>, header: String, keys: impl Iterator<Item = KeyEntry>) {
+    let keys: Vec<KeyEntry> = keys.filter(|key| key.built).collect();
     match tables.iter_mut().find(|table| table.keys == keys) {
         Some(table) if table.header.split(", ").any(|known| known == header) => {}
         Some(table) => table.header = format!("{}, {header}", table.header),
-        None => tables.push(Table { header, keys }),
+        None => tables.push(ManTable { header, keys }),
     }
 }
 
 /// What a key's value is.
-fn kind(key: &Key) -> String {
+fn kind(key: &KeyEntry) -> String {
     match key.kind {
-        Kind::Text => "a text".into(),
-        Kind::Path => "a path".into(),
-        Kind::Bool => "true or false".into(),
-        Kind::Fraction | Kind::Part => "a fraction".into(),
-        Kind::Duration | Kind::Span | Kind::Seconds => "a duration".into(),
-        Kind::Lifetime => "a duration, or \"never\"".into(),
-        Kind::Mode => "octal, as a string".into(),
-        Kind::Account => "a name or a number".into(),
-        Kind::Id => "a number, in quotes or not".into(),
-        Kind::Texts => "a list of texts".into(),
-        Kind::Choice(words) => {
+        ValueKind::Text => "a text".into(),
+        ValueKind::Path => "a path".into(),
+        ValueKind::Bool => "true or false".into(),
+        ValueKind::Fraction | ValueKind::Part => "a fraction".into(),
+        ValueKind::Duration | ValueKind::Span | ValueKind::Seconds => "a duration".into(),
+        ValueKind::Lifetime => "a duration, or \"never\"".into(),
+        ValueKind::Mode => "octal, as a string".into(),
+        ValueKind::Account => "a name or a number".into(),
+        ValueKind::Id => "a number, in quotes or not".into(),
+        ValueKind::Texts => "a list of texts".into(),
+        ValueKind::Choice(words) => {
             let words: Vec<_> = words.iter().map(|word| keys::toml_text(word)).collect();
             format!("one of {}", words.join(", "))
         }
-        Kind::Table(_) => "a table, see below".into(),
-        Kind::Tables(_) => "tables, see below".into(),
-        Kind::Tokens { .. } => "tables by name, see below".into(),
-        Kind::Free => "a table".into(),
+        ValueKind::Table(_) => "a table, see below".into(),
+        ValueKind::Tables(_) => "tables, see below".into(),
+        ValueKind::Tokens { .. } => "tables by name, see below".into(),
+        ValueKind::Free => "a table".into(),
     }
 }
 
 /// "needed", or its default.
-fn default(key: &Key) -> String {
+fn default(key: &KeyEntry) -> String {
     match key.default {
         _ if key.required => "; needed".into(),
         "" => String::new(),
@@ -119,7 +119,7 @@ fn default(key: &Key) -> String {
     }
 }
 
-fn roff(tables: &[Table]) -> String {
+fn roff(tables: &[ManTable]) -> String {
     let mut roff = Roff::new();
     roff.control("SH", ["NAME"]);
     roff.text([roman(format!("renewd.toml - {ABOUT}"))]);
@@ -148,7 +148,7 @@ fn roff(tables: &[Table]) -> String {
     pages::title("renewd.toml", "5") + &roff.to_roff()
 }
 
-fn text(tables: &[Table]) -> String {
+fn text(tables: &[ManTable]) -> String {
     let mut text = format!("renewd.toml(5): {ABOUT}\n\n{}\n", INTRODUCTION.join("\n\n"));
     for table in tables {
         text.push_str(&format!("\n{}\n", table.header));

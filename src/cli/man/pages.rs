@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::{Page, config};
+use super::{ManPage, config};
 use crate::cli::Cli;
 
 const FILES: &[(&str, &str)] = &[
@@ -27,7 +27,7 @@ const EXITS: &[(&str, &str)] = &[
 ];
 
 /// All pages: renewd, renewd.toml, and one for each command in the order of --help.
-pub(super) fn all() -> Vec<Page> {
+pub(super) fn all() -> Vec<ManPage> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
     let commands: Vec<Command> = root.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
@@ -36,7 +36,7 @@ pub(super) fn all() -> Vec<Page> {
     pages
 }
 
-fn of_program(root: &Command, commands: &[Command]) -> Page {
+fn of_program(root: &Command, commands: &[Command]) -> ManPage {
     let mut roff = head(&Man::new(root.clone()), "renewd");
     let mut more = Roff::new();
     more.control("SH", ["COMMANDS"]);
@@ -50,16 +50,16 @@ fn of_program(root: &Command, commands: &[Command]) -> Page {
     others.extend(commands.iter().map(|command| format!("renewd-{}(1)", command.get_name())));
     see_also(&mut more, &others);
     roff.push_str(&more.to_roff());
-    Page { name: "renewd".into(), section: "1", roff, text: root.clone().render_long_help().to_string() }
+    ManPage { name: "renewd".into(), section: "1", roff, text: root.clone().render_long_help().to_string() }
 }
 
-fn of_command(command: Command) -> Page {
+fn of_command(command: Command) -> ManPage {
     let name = format!("renewd-{}", command.get_name());
     let mut roff = head(&Man::new(command.clone()), &name);
     let mut more = Roff::new();
     see_also(&mut more, &["renewd(1)".into(), "renewd.toml(5)".into()]);
     roff.push_str(&more.to_roff());
-    Page { name, section: "1", roff, text: command.clone().render_long_help().to_string() }
+    ManPage { name, section: "1", roff, text: command.clone().render_long_help().to_string() }
 }
 
 /// Title, NAME, SYNOPSIS, DESCRIPTION and OPTIONS. Without a date: the same program gives the same page.

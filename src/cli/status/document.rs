@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::line::clean;
 
 /// What was answered.
-pub(super) struct Document<'d> {
+pub(super) struct StatusDocument<'d> {
     pub json: &'d Value,
-    pub tokens: Vec<Token<'d>>,
+    pub tokens: Vec<StatusToken<'d>>,
 }
 
 /// One token. `None` is what the document has no word about, or null.
-pub(super) struct Token<'d> {
+pub(super) struct StatusToken<'d> {
     json: &'d Value,
     pub name: String,
     pub source: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Token<'d> {
     /// Its issuer may have revoked it: why.
     pub uncertain: Option<String>,
     pub hook: Option<Hook>,
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<StatusOutput>,
 }
 
 /// When a failing token is tried again.
@@ -54,7 +54,7 @@ pub(super) struct Hook {
     pub error: Option<String>,
 }
 
-pub(super) struct Output {
+pub(super) struct StatusOutput {
     pub path: String,
     pub format: String,
     pub mode: Option<String>,
@@ -66,22 +66,22 @@ pub(super) struct Output {
     pub unseen: Option<String>,
 }
 
-pub(super) struct Claims {
+pub(super) struct StatusClaims {
     /// Those of RFC 7519 and its kin, each with its value.
     pub registered: Vec<(String, String)>,
     /// The names of the others.
     pub others: Vec<String>,
 }
 
-pub(super) struct Event {
+pub(super) struct StatusEvent {
     pub at: Option<Timestamp>,
     pub what: String,
     pub ok: bool,
 }
 
-impl<'d> Document<'d> {
+impl<'d> StatusDocument<'d> {
     pub fn read(json: &'d Value) -> Self {
-        Self { json, tokens: list(json, "tokens").map(Token::read).collect() }
+        Self { json, tokens: list(json, "tokens").map(StatusToken::read).collect() }
     }
 
     /// When it was made.
@@ -116,7 +116,7 @@ impl<'d> Document<'d> {
     }
 }
 
-impl<'d> Token<'d> {
+impl<'d> StatusToken<'d> {
     fn read(json: &'d Value) -> Self {
         let uncertain = json["certain"] == Value::Bool(false);
         Self {
@@ -163,8 +163,8 @@ impl<'d> Token<'d> {
         Some((text(turn, "host")?, time(turn, "since")))
     }
 
-    pub fn events(&self) -> Vec<Event> {
-        let event = |one: &Value| Event {
+    pub fn events(&self) -> Vec<StatusEvent> {
+        let event = |one: &Value| StatusEvent {
             at: time(one, "at"),
             what: text(one, "what").unwrap_or_default(),
             ok: one["ok"] != Value::Bool(false),
@@ -173,12 +173,12 @@ impl<'d> Token<'d> {
     }
 
     /// `None` for an opaque token.
-    pub fn claims(&self) -> Option<Claims> {
+    pub fn claims(&self) -> Option<StatusClaims> {
         let claims = self.json.get("claims").filter(|claims| claims.is_object())?;
         let registered = claims["registered"].as_object().into_iter().flatten();
         let registered = registered.map(|(name, value)| (clean(name), clean(&value.to_string()))).collect();
         let others = list(claims, "others").filter_map(Value::as_str).map(clean).collect();
-        Some(Claims { registered, others })
+        Some(StatusClaims { registered, others })
     }
 }
 
@@ -192,8 +192,8 @@ fn hook(json: &Value) -> Option<Hook> {
     })
 }
 
-fn output(json: &Value) -> Output {
-    Output {
+fn output(json: &Value) -> StatusOutput {
+    StatusOutput {
         path: text(json, "path").unwrap_or_else(|| "?".into()),
         format: text(json, "format").unwrap_or_else(|| "?".into()),
         mode: text(json, "mode"),

@@ -2,7 +2,7 @@
 //! Does not: write to a screen.
 
 use super::line::{Line, Tint};
-use super::table::{Block, Table, more};
+use super::table::{Table, TokenRows, more};
 
 /// The first lines, and how many more there are.
 pub(super) fn cut_off(mut lines: Vec<Line>, height: usize) -> Vec<Line> {
@@ -53,7 +53,7 @@ pub(super) fn fit(table: Table<'_>, height: usize) -> Vec<Line> {
 
 /// How much of what is wrong with each token is shown: the rows of all that need attention go before sentences, the first
 /// sentence of each before the others, and the worst before the rest.
-fn sentences(blocks: &[Block<'_>], room: usize) -> Vec<usize> {
+fn sentences(blocks: &[TokenRows<'_>], room: usize) -> Vec<usize> {
     let mut shown = vec![0; blocks.len()];
     let needy = || blocks.iter().enumerate().filter(|(_, block)| block.token.needs_attention());
     let mut used: usize = needy().map(|(_, block)| block.lines(0).count()).sum();

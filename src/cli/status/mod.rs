@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use self::document::Document;
+use self::document::StatusDocument;
 use self::line::{Line, paint};
 use self::table::Sheet;
 use self::when::Clock;
@@ -105,16 +105,16 @@ impl<'a> Printer<'a> {
 
     /// The whole drawing of a document that arrived at that time.
     fn text(&self, status: &Value, arrived: Timestamp) -> String {
-        let lines = self.lines(&Document::read(status), screen::width(self.env), arrived);
+        let lines = self.lines(&StatusDocument::read(status), screen::width(self.env), arrived);
         paint(&lines, self.coloured)
     }
 
     /// Times are told from when the document was made; an older daemon does not say when that was.
-    fn clock(&self, document: &Document<'_>, arrived: Timestamp) -> Clock {
+    fn clock(&self, document: &StatusDocument<'_>, arrived: Timestamp) -> Clock {
         Clock { now: document.now().unwrap_or(arrived), zone: self.zone.clone() }
     }
 
-    fn lines(&self, document: &Document<'_>, width: Option<usize>, arrived: Timestamp) -> Vec<Line> {
+    fn lines(&self, document: &StatusDocument<'_>, width: Option<usize>, arrived: Timestamp) -> Vec<Line> {
         let clock = self.clock(document, arrived);
         let sheet = Sheet { width, clock: &clock };
         match (self.args.names.as_slice(), document.tokens.as_slice()) {

@@ -4,28 +4,28 @@
 
 use jiff::Timestamp;
 
-use super::document::{Claims, Document, NextTry, Output, Token};
+use super::document::{NextTry, StatusClaims, StatusDocument, StatusOutput, StatusToken};
 use super::line::{Line, Tint, columns, wrap};
 use super::table::{Sheet, config_notes, origin};
 use super::trouble::counted;
-use crate::host::written::Written;
+use crate::host::written::WrittenToken;
 
 /// Labels stand in a column of this width.
 const LABEL: usize = 15;
 
 pub(super) struct Page<'p> {
-    pub document: &'p Document<'p>,
-    token: &'p Token<'p>,
+    pub document: &'p StatusDocument<'p>,
+    token: &'p StatusToken<'p>,
     pub sheet: &'p Sheet<'p>,
     pub lines: Vec<Line>,
 }
 
 /// The page as lines. `written`: what the config's files say now, or why that is not known.
 pub(super) fn page(
-    document: &Document<'_>,
-    token: &Token<'_>,
+    document: &StatusDocument<'_>,
+    token: &StatusToken<'_>,
     sheet: &Sheet<'_>,
-    written: &Result<Written, String>,
+    written: &Result<WrittenToken, String>,
 ) -> Vec<Line> {
     let mut page = Page { document, token, sheet, lines: Vec::new() };
     page.head();
@@ -115,7 +115,7 @@ impl Page<'_> {
             self.row("refresh token", &format!("ends {}", self.sheet.clock.both(end)));
         }
         match self.token.claims() {
-            Some(Claims { registered, others }) => {
+            Some(StatusClaims { registered, others }) => {
                 for (number, (name, value)) in registered.iter().enumerate() {
                     let label = if number == 0 { "claims" } else { "" };
                     self.row(label, &format!("{name} = {}", self.claim(name, value)));
@@ -153,7 +153,7 @@ impl Page<'_> {
         }
     }
 
-    fn file(&self, output: &Output) -> String {
+    fn file(&self, output: &StatusOutput) -> String {
         let mut parts = vec![output.format.clone()];
         match (&output.mode, &output.owner, &output.group) {
             (Some(mode), owner, group) => {

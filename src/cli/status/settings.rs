@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use super::line::{Line, Tint, clean, columns};
 use super::page::Page;
 use crate::core::config::Setting;
-use crate::host::written::Written;
+use crate::host::written::WrittenToken;
 
 /// Longer settings do not decide where the places stand.
 const WIDEST: usize = 60;
 
 impl Page<'_> {
-    pub fn settings(&mut self, written: &Result<Written, String>) {
+    pub fn settings(&mut self, written: &Result<WrittenToken, String>) {
         let main = self.document.config_path().unwrap_or_else(|| "the config".into());
         let written = match written {
             Ok(written) => written,

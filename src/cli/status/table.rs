@@ -2,7 +2,7 @@
 //! token.
 //! Does not: judge, or know of screens.
 
-use super::document::{Document, NextTry, Token};
+use super::document::{NextTry, StatusDocument, StatusToken};
 use super::line::{Line, Tint, columns, cut, wrap};
 use super::trouble::sums;
 use super::when::Clock;
@@ -32,17 +32,17 @@ pub(super) struct Table<'d> {
     /// The summary, and what is wrong with the whole.
     pub head: Vec<Line>,
     pub titles: Line,
-    pub blocks: Vec<Block<'d>>,
+    pub blocks: Vec<TokenRows<'d>>,
 }
 
 /// A token's row, and what is wrong with it, sentence by sentence.
-pub(super) struct Block<'d> {
-    pub token: &'d Token<'d>,
+pub(super) struct TokenRows<'d> {
+    pub token: &'d StatusToken<'d>,
     pub row: Vec<Line>,
     pub troubles: Vec<Vec<Line>>,
 }
 
-impl Block<'_> {
+impl TokenRows<'_> {
     /// With as many sentences below it.
     pub fn lines(&self, sentences: usize) -> impl Iterator<Item = &Line> {
         self.row.iter().chain(self.troubles.iter().take(sentences).flatten())
@@ -64,14 +64,14 @@ impl Table<'_> {
 }
 
 /// Where what is shown comes from, where no daemon said it.
-pub(super) fn origin(document: &Document<'_>) -> Option<String> {
+pub(super) fn origin(document: &StatusDocument<'_>) -> Option<String> {
     let folder = document.state_dir().map(|folder| format!(" in {folder}")).unwrap_or_default();
     let said = format!("no daemon answers: what follows is read from the state{folder} and from the files");
     document.is_from_state().then_some(said)
 }
 
 /// What is wrong with the config as a whole.
-pub(super) fn config_notes(document: &Document<'_>) -> Vec<String> {
+pub(super) fn config_notes(document: &StatusDocument<'_>) -> Vec<String> {
     let mut notes: Vec<String> = document.config_error().into_iter().map(|error| format!("config: {error}")).collect();
     let restart = document.restart_needed();
     if !restart.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn config_notes(document: &Document<'_>) -> Vec<String> {
 }
 
 /// What stands before the table.
-fn head(document: &Document<'_>, sheet: &Sheet<'_>) -> Vec<Line> {
+fn head(document: &StatusDocument<'_>, sheet: &Sheet<'_>) -> Vec<Line> {
     let mut said: Vec<(Tint, String)> = origin(document).map(|origin| (Tint::Warn, origin)).into_iter().collect();
     said.push((Tint::Strong, document.summary()));
     said.extend(config_notes(document).into_iter().map(|note| (Tint::Warn, note)));
@@ -91,7 +91,7 @@ fn head(document: &Document<'_>, sheet: &Sheet<'_>) -> Vec<Line> {
     said.into_iter().flat_map(folded).collect()
 }
 
-pub(super) fn table<'d>(document: &'d Document<'d>, sheet: &Sheet<'_>) -> Table<'d> {
+pub(super) fn table<'d>(document: &'d StatusDocument<'d>, sheet: &Sheet<'_>) -> Table<'d> {
     let tokens = document.by_need();
     let rows: Vec<Vec<String>> = tokens.iter().map(|token| cells(token, sheet.clock)).collect();
     let layout = Layout::of(&rows, sheet.width);
@@ -103,24 +103,24 @@ pub(super) fn table<'d>(document: &'d Document<'d>, sheet: &Sheet<'_>) -> Table<
     Table { head, titles: layout.titles(), blocks }
 }
 
-fn block<'d>(token: &'d Token<'d>, cells: &[String], layout: &Layout, sheet: &Sheet<'_>) -> Block<'d> {
+fn block<'d>(token: &'d StatusToken<'d>, cells: &[String], layout: &Layout, sheet: &Sheet<'_>) -> TokenRows<'d> {
     let troubles = token.troubles(sheet.clock);
     let mut row = layout.row(cells, token.tint());
     if sheet.width.is_none() {
         if let Some(line) = row.last_mut() {
             line.push(Tint::Plain, format!("  {}", troubles.join("; ")));
         }
-        return Block { token, row, troubles: Vec::new() };
+        return TokenRows { token, row, troubles: Vec::new() };
     }
     let folded = |sentence: &String| wrap(sentence, sheet.indent(), sheet.width).into_iter().map(Line::plain).collect();
-    Block { token, row, troubles: troubles.iter().map(folded).collect() }
+    TokenRows { token, row, troubles: troubles.iter().map(folded).collect() }
 }
 
 const TITLES: [&str; 6] = ["NAME", "STATE", "AGE", "LEFT", "NEXT", "SHA256"];
 /// Where room is scarce these go, one after another.
 const SPARE: [usize; 4] = [5, 2, 4, 3];
 
-fn cells(token: &Token<'_>, clock: &Clock) -> Vec<String> {
+fn cells(token: &StatusToken<'_>, clock: &Clock) -> Vec<String> {
     let dash = || "-".to_owned();
     let left = match token.expires_at {
         Some(end) if clock.is_past(end) => clock.away(end),
@@ -221,7 +221,7 @@ fn set_name(shown: &mut [(usize, usize)], width: usize) {
 }
 
 /// What did not find room: `... and 12 more, all valid`.
-pub(super) fn more(tokens: &[&Token<'_>]) -> String {
+pub(super) fn more(tokens: &[&StatusToken<'_>]) -> String {
     let sums = sums(tokens);
     let joint = if sums.starts_with("all ") { "," } else { ":" };
     format!("... and {} more{joint} {sums}", tokens.len())

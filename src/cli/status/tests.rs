@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::fit::fit;
 use super::line::columns;
 use super::table::table;
-use super::watch::Known;
+use super::watch::LastHeard;
 use super::*;
 use crate::core::config::Setting;
 use crate::core::printable::is_unseen;
 use crate::host::control::ClientError;
-use crate::host::written::Written;
+use crate::host::written::WrittenToken;
 
 fn night() -> Value {
     serde_json::from_str(include_str!("../../../tests/contract/status_drawn/night.json")).expect("JSON")
@@ -25,7 +25,7 @@ fn clock() -> Clock {
 
 fn drawn(status: &Value, width: Option<usize>) -> String {
     let clock = clock();
-    paint(&table(&Document::read(status), &Sheet { width, clock: &clock }).lines(), false)
+    paint(&table(&StatusDocument::read(status), &Sheet { width, clock: &clock }).lines(), false)
 }
 
 fn snapshot(name: &str, text: &str) {
@@ -53,7 +53,7 @@ fn a_night_fits_its_terminal() {
 fn no_word_is_broken_at_any_width() {
     let clock = clock();
     let night = night();
-    let document = Document::read(&night);
+    let document = StatusDocument::read(&night);
     for width in 24..=200 {
         let text = drawn(&night, Some(width));
         assert!(text.lines().all(|line| columns(line) <= width), "{width}:\n{text}");
@@ -80,7 +80,7 @@ fn into_a_pipe_it_is_one_line_a_token_in_the_usual_columns() {
 #[test]
 fn the_worst_comes_first_and_what_has_failed_longest() {
     let night = night();
-    let document = Document::read(&night);
+    let document = StatusDocument::read(&night);
     let names: Vec<&str> = document.by_need().iter().map(|token| token.name.as_str()).collect();
     assert_eq!(
         names[..11],
@@ -191,11 +191,11 @@ fn an_older_daemon_is_drawn_with_what_it_says() {
     assert!(drawn(&json!({"tokens": [{}, 3]}), Some(80)).contains('?'));
 }
 
-fn paged(status: &Value, name: &str, width: Option<usize>, written: &Result<Written, String>) -> String {
+fn paged(status: &Value, name: &str, width: Option<usize>, written: &Result<WrittenToken, String>) -> String {
     let clock = clock();
     let mut status = status.clone();
     status["tokens"].as_array_mut().expect("tokens").retain(|token| token["name"] == name);
-    let document = Document::read(&status);
+    let document = StatusDocument::read(&status);
     let sheet = Sheet { width, clock: &clock };
     paint(&page::page(&document, &document.tokens[0], &sheet, written), false)
 }
@@ -224,9 +224,9 @@ fn rich() -> Value {
     status
 }
 
-fn settings() -> Written {
+fn settings() -> WrittenToken {
     let setting = |key: &str, value: &str, line| Setting { key: key.into(), value: value.into(), line };
-    Written {
+    WrittenToken {
         file: PathBuf::from("/etc/renewd/config.d/portal.toml"),
         changed: Some((
             PathBuf::from("/etc/renewd/config.d/portal.toml"),
@@ -265,7 +265,7 @@ fn the_page_about_one_token() {
 
 fn fitted(status: &Value, width: usize, height: usize) -> Vec<String> {
     let clock = clock();
-    let document = Document::read(status);
+    let document = StatusDocument::read(status);
     let lines = fit(table(&document, &Sheet { width: Some(width), clock: &clock }), height);
     lines.iter().map(|line| line.paint(false)).collect()
 }
@@ -292,13 +292,13 @@ fn a_watch_fits_its_screen() {
     );
 }
 
-fn told(known: &Known, waits: Option<std::time::Duration>) -> Vec<String> {
+fn told(known: &LastHeard, waits: Option<std::time::Duration>) -> Vec<String> {
     known.notice(&clock(), waits).into_iter().map(|text| Line::plain(text).paint(false)).collect()
 }
 
 #[test]
 fn what_is_no_longer_current_says_so() {
-    let mut known = Known::default();
+    let mut known = LastHeard::default();
     let answer = |status: Value| Response { status: Some(status), ..Response::done() };
     let at = |text: &str| text.parse::<Timestamp>().expect("a time");
     let not_there = || ClientError::NotThere { path: "/run/r.sock".into(), cause: std::io::ErrorKind::NotFound.into() };
@@ -315,7 +315,7 @@ fn what_is_no_longer_current_says_so() {
     known.hear(Ok(answer(of_state)), at("2026-11-27T03:03:00Z"));
     assert_eq!(told(&known, None), ["no daemon since 03:01:01 UTC (1m 59s ago)"]);
     // A timer's tokens never had one.
-    let mut of_timer = Known::default();
+    let mut of_timer = LastHeard::default();
     let mut of_state = night();
     of_state["from"] = "state".into();
     of_timer.hear(Ok(answer(of_state)), at("2026-11-27T03:03:00Z"));

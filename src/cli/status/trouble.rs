@@ -1,11 +1,11 @@
 //! Owns: what is wrong with a token, in sentences; who comes first; the sums of the first line.
 //! Does not: draw.
 
-use super::document::{Document, NextTry, Token};
+use super::document::{NextTry, StatusDocument, StatusToken};
 use super::line::Tint;
 use super::when::Clock;
 
-impl Token<'_> {
+impl StatusToken<'_> {
     fn is_failing(&self) -> bool {
         self.reason.is_some() || self.failing_since.is_some() || self.last_error.is_some() || self.state == "retrying"
     }
@@ -121,10 +121,10 @@ impl Token<'_> {
     }
 }
 
-impl<'d> Document<'d> {
+impl<'d> StatusDocument<'d> {
     /// The worst first, and of those that are alike the one that has failed longest; else in the order of the config.
-    pub fn by_need(&self) -> Vec<&Token<'d>> {
-        let mut tokens: Vec<&Token<'_>> = self.tokens.iter().collect();
+    pub fn by_need(&self) -> Vec<&StatusToken<'d>> {
+        let mut tokens: Vec<&StatusToken<'_>> = self.tokens.iter().collect();
         tokens.sort_by_key(|token| (token.rank(), token.failing_since.is_none(), token.failing_since));
         tokens
     }
@@ -147,7 +147,7 @@ impl<'d> Document<'d> {
 }
 
 /// `5 valid, 4 expired`; `all valid` where there is one state only.
-pub(super) fn sums(tokens: &[&Token<'_>]) -> String {
+pub(super) fn sums(tokens: &[&StatusToken<'_>]) -> String {
     let mut sums: Vec<(&str, usize)> = ["valid", "expired", "pending", "retrying"].map(|state| (state, 0)).into();
     for token in tokens {
         match sums.iter_mut().find(|(state, _)| *state == token.state) {

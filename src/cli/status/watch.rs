@@ -17,7 +17,7 @@ use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::low_level::{emulate_default_handler, pipe};
 
-use super::document::Document;
+use super::document::StatusDocument;
 use super::fit::{cut_off, fit};
 use super::line::{Line, Tint, paint, wrap};
 use super::screen::{self, Screen};
@@ -30,11 +30,11 @@ use crate::host::inherited;
 
 const EACH: Duration = Duration::from_secs(1);
 /// A daemon that hangs is asked anew after this long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// An answer that takes longer is said to be missing.
 const SLOW: Duration = Duration::from_secs(3);
 
-type Answer = Result<Response, ClientError>;
+type Polled = Result<Response, ClientError>;
 
 /// Goes on until a signal, or until nobody reads what it prints.
 pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCode {
@@ -42,14 +42,14 @@ pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCo
     let Ok((wake, waker)) = UnixStream::pair() else { return code };
     let (orders, to_ask) = mpsc::channel();
     let (answer, answers) = mpsc::channel();
-    let watch = Watch {
+    let watch = StatusWatch {
         printer: Printer::new(args, around),
         orders,
         answers,
         asked: None,
         ask_at: Instant::now() + EACH,
-        known: Known::default(),
-        printed: Printed::default(),
+        known: LastHeard::default(),
+        printed: PipeText::default(),
     };
     // A timer keeps these tokens: there is no daemon to wait for.
     let is_read = first.status.as_ref().is_some_and(|status| status["from"] == "state");
@@ -78,28 +78,28 @@ pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCo
     }
 }
 
-fn ask(args: &Args, around: &Surroundings, is_read: bool) -> Answer {
+fn ask(args: &Args, around: &Surroundings, is_read: bool) -> Polled {
     if !is_read {
-        return args.socket.ask(around, &args.request(), PATIENCE);
+        return args.socket.ask(around, &args.request(), ANSWER_TIMEOUT);
     }
     let read = args.socket.ask_or_read(around, &args.request(), &args.names);
     read.unwrap_or_else(|exit| Ok(Response::failed(exit as u8, vec!["the state cannot be read any more".into()])))
 }
 
-struct Watch<'a> {
+struct StatusWatch<'a> {
     printer: Printer<'a>,
     orders: Sender<()>,
-    answers: Receiver<Answer>,
+    answers: Receiver<Polled>,
     /// An answer is awaited since then.
     asked: Option<Instant>,
     ask_at: Instant,
-    known: Known,
-    printed: Printed,
+    known: LastHeard,
+    printed: PipeText,
 }
 
 /// What was said last, and since when nobody says anything.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct LastHeard {
     status: Option<Value>,
     at: Timestamp,
     /// The daemon is away since then, and how that was seen.
@@ -111,12 +111,12 @@ pub(super) struct Known {
 
 /// What stands in the pipe.
 #[derive(Default)]
-struct Printed {
+struct PipeText {
     about: Option<Value>,
     notice: Vec<String>,
 }
 
-impl Watch<'_> {
+impl StatusWatch<'_> {
     /// The signal that ended it; `None` where the reader went away.
     fn go(mut self, first: Response, wake: &UnixStream, waker: &UnixStream) -> io::Result<Option<i32>> {
         wake.set_nonblocking(true)?;
@@ -180,7 +180,7 @@ impl Watch<'_> {
         Ok(true)
     }
 
-    fn hear(&mut self, answer: Answer) -> io::Result<()> {
+    fn hear(&mut self, answer: Polled) -> io::Result<()> {
         let silent = self.known.gone.is_some();
         self.known.hear(answer, now());
         if !self.printer.args.json {
@@ -205,7 +205,7 @@ impl Watch<'_> {
         let clock = Clock { now: now(), zone: self.printer.zone.clone() };
         let mut lines = folded(&self.notice(&clock), width);
         let Some(status) = &self.known.status else { return lines };
-        let document = Document::read(status);
+        let document = StatusDocument::read(status);
         if self.printer.args.names.len() == 1 {
             lines.extend(self.printer.lines(&document, width, self.known.at));
             return cut_off(lines, height);
@@ -250,8 +250,8 @@ impl Watch<'_> {
     }
 }
 
-impl Known {
-    pub fn hear(&mut self, answer: Answer, at: Timestamp) {
+impl LastHeard {
+    pub fn hear(&mut self, answer: Polled, at: Timestamp) {
         match answer {
             Ok(response) => {
                 self.errors = errors(&response);

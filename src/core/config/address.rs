@@ -1,9 +1,9 @@
 //! Owns: addresses as written: token_url, issuer, url, api_url. What may be a password in one is not shown.
 //! Does not: say what an address is (`core::address`).
 
-use super::section::{Reader, Section};
+use super::section::{Section, SectionReader};
 use crate::core::address::{AddressError, parse};
-use crate::core::finding::{At, Finding, looks_opaque};
+use crate::core::diagnostic::{Diagnostic, Located, looks_opaque};
 use crate::core::pattern::Pattern;
 
 /// What an address may hold besides host and path.
@@ -15,7 +15,7 @@ pub(super) enum Query {
 
 /// The address under `name`.
 pub(super) fn read(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     section: &Section<'_, '_>,
     name: &str,
     query: Query,
@@ -33,7 +33,13 @@ pub(super) fn read(
 }
 
 /// An address with placeholders, checked with something in their stead.
-pub(super) fn check_pattern(cx: &mut Reader<'_>, name: &str, text: &At<String>, pattern: &Pattern, allow_http: bool) {
+pub(super) fn check_pattern(
+    cx: &mut SectionReader<'_>,
+    name: &str,
+    text: &Located<String>,
+    pattern: &Pattern,
+    allow_http: bool,
+) {
     let parsed = |stub: &'static str| {
         // Each placeholder has something: it cannot be missing.
         let filled = pattern.fill(|_| Some(stub)).unwrap_or_default();
@@ -41,23 +47,23 @@ pub(super) fn check_pattern(cx: &mut Reader<'_>, name: &str, text: &At<String>, 
     };
     match (parsed("a"), parsed("1")) {
         (Ok(one), Ok(other)) if one.origin() == other.origin() => {}
-        (Err(wrong), _) if pattern.holes().next().is_none() => tell(cx, name, text, wrong),
+        (Err(wrong), _) if pattern.placeholders().next().is_none() => tell(cx, name, text, wrong),
         (Err(wrong), Err(other)) if wrong == other && wrong != AddressError::NotAUrl => tell(cx, name, text, wrong),
-        _ => cx.findings.push(
-            Finding::error(format!("`{name}` {}, or a placeholder stands in its host", AddressError::NotAUrl))
-                .at(text.place)
+        _ => cx.diagnostics.push(
+            Diagnostic::error(format!("`{name}` {}, or a placeholder stands in its host", AddressError::NotAUrl))
+                .at(text.span)
                 .help("write scheme and host out: who gets the credential is not to be decided by a token"),
         ),
     }
 }
 
 /// Hides an address that may hold a secret.
-pub(super) fn hide(cx: &mut Reader<'_>, section: &Section<'_, '_>, name: &str, text: &str) {
+pub(super) fn hide(cx: &mut SectionReader<'_>, section: &Section<'_, '_>, name: &str, text: &str) {
     if text.contains('@') || looks_opaque(text) || !text.contains("://") {
         section.hide(cx, name);
     }
 }
 
-fn tell(cx: &mut Reader<'_>, name: &str, text: &At<String>, wrong: AddressError) {
-    cx.error(text.place, format!("`{name}` {wrong}"), wrong.help());
+fn tell(cx: &mut SectionReader<'_>, name: &str, text: &Located<String>, wrong: AddressError) {
+    cx.error(text.span, format!("`{name}` {wrong}"), wrong.help());
 }

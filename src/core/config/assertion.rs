@@ -5,45 +5,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
-use super::keys::{self, Key, Keys, Kind};
-use super::section::{Reader, Section};
+use super::keys::{self, KeyEntries, KeyEntry, ValueKind};
+use super::section::{Section, SectionReader};
 use super::stage::{RawCredential, RawKey, Written};
 use super::value::parse_duration;
 use super::{claims, credential, jwt};
-use crate::core::finding::{At, Finding};
+use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::key::Algorithm;
 use crate::core::settings::{AssertionSettings, AuthKind, GrantKind};
 
-pub(super) const KEYS: Keys = &[&[
-    Key::new(
+pub(super) const KEYS: KeyEntries = &[&[
+    KeyEntry::new(
         "algorithm",
-        Kind::Choice(Algorithm::WORDS),
+        ValueKind::Choice(Algorithm::WORDS),
         r#""RS256""#,
         "The signature's algorithm. Needed but for client_secret_jwt, where it is HS256.",
     ),
     PRIVATE_KEY,
-    Key::new(
+    KeyEntry::new(
         "secret",
-        Kind::Table(&[PLACES, ENCODING]),
+        ValueKind::Table(&[PLACES, ENCODING]),
         r#"{ file = "assertion.secret" }"#,
         "Instead of a private key, for HS256, HS384 and HS512.",
     ),
-    Key::new(
+    KeyEntry::new(
         "claims",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ sub = "robot@idp.example" }"#,
         "Claims with any value JSON has. Default: iss and sub are the client_id, aud is the token endpoint. exp, iat and jti are filled in for each.",
     ),
-    Key::new("header", Kind::Free, r#"{ kid = "k1" }"#, "Header members; any but alg."),
-    Key::new("lifetime", Kind::Seconds, r#""5m""#, "From issue to expiry, in whole seconds.").default(r#""5m""#),
+    KeyEntry::new("header", ValueKind::Free, r#"{ kid = "k1" }"#, "Header members; any but alg."),
+    KeyEntry::new("lifetime", ValueKind::Seconds, r#""5m""#, "From issue to expiry, in whole seconds.")
+        .default(r#""5m""#),
 ]];
 
 /// `assertion`, which belongs to the grant or to the client; told where it is missing, or nobody's.
 pub(super) fn read(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     token: &Section<'_, '_>,
-    grant: Option<At<GrantKind>>,
-    auth: Option<At<AuthKind>>,
+    grant: Option<Located<GrantKind>>,
+    auth: Option<Located<AuthKind>>,
     allow_weak: bool,
 ) -> Option<AssertionSettings<Written>> {
     let (Some(grant), Some(auth)) = (grant, auth) else {
@@ -59,20 +60,20 @@ pub(super) fn read(
         _ if is_grants => by_algorithm(cx, &section, algorithm),
         AuthKind::KeyJwt => by_algorithm(cx, &section, algorithm),
         AuthKind::SecretJwt => by_client_secret(cx, &section, algorithm),
-        _ => cx.findings.push(
-            Finding::error(format!("`assertion` with grant \"{}\" and client_auth \"{}\"", grant.value.word(), auth.value.word()))
-                .at(token.key_place(cx, "assertion").unwrap_or(section.header))
-                .note(grant.place, "the grant")
+        _ => cx.diagnostics.push(
+            Diagnostic::error(format!("`assertion` with grant \"{}\" and client_auth \"{}\"", grant.value.word(), auth.value.word()))
+                .at(token.key_span(cx, "assertion").unwrap_or(section.header))
+                .note(grant.span, "the grant")
                 .help("it belongs to grant = \"jwt_bearer\", or to client_auth = \"private_key_jwt\" or \"client_secret_jwt\""),
         ),
     }
     if let Some(algorithm) = algorithm.filter(|algorithm| is_symmetric(algorithm.value))
         && auth.value == AuthKind::KeyJwt
     {
-        cx.findings.push(
-            Finding::error(format!("client_auth \"private_key_jwt\" with algorithm {}", algorithm.value.word()))
-                .at(algorithm.place)
-                .note(auth.place, "decides how the client proves itself")
+        cx.diagnostics.push(
+            Diagnostic::error(format!("client_auth \"private_key_jwt\" with algorithm {}", algorithm.value.word()))
+                .at(algorithm.span)
+                .note(auth.span, "decides how the client authenticates")
                 .help("use an algorithm with a private key, or client_auth = \"client_secret_jwt\" with client_secret"),
         );
     }
@@ -85,10 +86,10 @@ fn is_symmetric(algorithm: Algorithm) -> bool {
 
 /// What `assertion` holds, and where its algorithm stands. A key that does not fit the algorithm is told elsewhere, and left out.
 pub(super) fn members(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     section: &Section<'_, '_>,
     allow_weak: bool,
-) -> (AssertionSettings<Written>, Option<At<Algorithm>>) {
+) -> (AssertionSettings<Written>, Option<Located<Algorithm>>) {
     let algorithm = section.choice(cx, "algorithm", Algorithm::parse);
     let private_key = credential::read(cx, section, "private_key", "assertion's private key");
     let secret = credential::read(cx, section, "secret", "assertion's secret");
@@ -127,12 +128,12 @@ pub(super) fn of_client_secret(
 
 /// Of an assertion of which the config says nothing.
 pub(super) fn default_lifetime() -> Duration {
-    let default = keys::find(KEYS, "lifetime").map_or("", Key::default_text);
+    let default = keys::find(KEYS, "lifetime").map_or("", KeyEntry::default_text);
     parse_duration(default).unwrap_or_default()
 }
 
 /// A key of its own, of the algorithm's kind.
-fn by_algorithm(cx: &mut Reader<'_>, section: &Section<'_, '_>, algorithm: Option<At<Algorithm>>) {
+fn by_algorithm(cx: &mut SectionReader<'_>, section: &Section<'_, '_>, algorithm: Option<Located<Algorithm>>) {
     if section.has("algorithm") {
         jwt::check_credential(cx, section, algorithm);
         return;
@@ -141,15 +142,15 @@ fn by_algorithm(cx: &mut Reader<'_>, section: &Section<'_, '_>, algorithm: Optio
 }
 
 /// The client secret is its key (OpenID Connect Core 9).
-fn by_client_secret(cx: &mut Reader<'_>, section: &Section<'_, '_>, algorithm: Option<At<Algorithm>>) {
+fn by_client_secret(cx: &mut SectionReader<'_>, section: &Section<'_, '_>, algorithm: Option<Located<Algorithm>>) {
     for key in ["private_key", "secret"] {
-        if let Some(place) = section.key_place(cx, key) {
+        if let Some(span) = section.key_span(cx, key) {
             let help = "remove it, or use client_auth = \"private_key_jwt\"";
-            cx.error(place, format!("`assertion.{key}` with client_auth \"client_secret_jwt\""), help);
+            cx.error(span, format!("`assertion.{key}` with client_auth \"client_secret_jwt\""), help);
         }
     }
     if let Some(algorithm) = algorithm.filter(|algorithm| !is_symmetric(algorithm.value)) {
         let title = format!("client_auth \"client_secret_jwt\" with algorithm {}", algorithm.value.word());
-        cx.error(algorithm.place, title, "the client secret signs with HS256, HS384 or HS512");
+        cx.error(algorithm.span, title, "the client secret signs with HS256, HS384 or HS512");
     }
 }

@@ -12,7 +12,7 @@ use crate::core::settings::{
 };
 
 /// What of a client and its token is given: grant, client_auth and preset decide what is made of it.
-pub(super) struct Given {
+pub(super) struct GivenClient {
     pub reach: Reach<Written>,
     pub client_secret: Option<Arc<RawCredential>>,
     pub client: RawIdentity,
@@ -36,7 +36,7 @@ pub(super) fn grant(
     grant: GrantKind,
     assertion: Option<AssertionSettings<Written>>,
     subject: Option<(SubjectToken, String)>,
-    given: &Given,
+    given: &GivenClient,
 ) -> Option<Grant<Written>> {
     Some(match grant {
         GrantKind::ClientCredentials => Grant::ClientCredentials,
@@ -53,7 +53,7 @@ pub(super) fn auth(
     auth: AuthKind,
     grant: Option<GrantKind>,
     assertion: Option<&AssertionSettings<Written>>,
-    given: &Given,
+    given: &GivenClient,
 ) -> Option<ClientAuth<Written>> {
     let is_grants = grant == Some(GrantKind::JwtBearer);
     Some(match auth {

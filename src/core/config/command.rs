@@ -1,34 +1,34 @@
 //! Owns: the keys of `source = "command"`.
 //! Does not: look whether the program is there, or run it.
 
-use super::holes::{Holes, pairs, shown};
 use super::keys::common::TEXT_SECRET;
-use super::keys::{Key, Kind};
-use super::section::{Reader, Section};
+use super::keys::{KeyEntry, ValueKind};
+use super::placeholders::{Placeholders, pairs, shown};
+use super::section::{Section, SectionReader};
 use super::stage::Written;
 use super::{credential, hook, reach};
-use crate::core::finding::{At, quote};
+use crate::core::diagnostic::{Located, quote};
 use crate::core::settings::{CommandSettings, TokenName};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[Key] = &[
-    Key::new(
+pub(super) const KEYS: &[KeyEntry] = &[
+    KeyEntry::new(
         "command",
-        Kind::Texts,
+        ValueKind::Texts,
         r#"["/usr/local/bin/get-token"]"#,
         "A program and its arguments, run without a shell. It prints the token, or JSON that response reads, or an ExecCredential.",
     )
     .required(),
-    Key::new(
+    KeyEntry::new(
         "env",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ API_SECRET = "{{ secret }}" }"#,
         "Its environment beside PATH, HOME and the like. {{ secret }} and {{ token.NAME }} are filled in.",
     ),
     TEXT_SECRET,
-    Key::new(
+    KeyEntry::new(
         "response",
-        Kind::Table(&[reach::RESPONSE]),
+        ValueKind::Table(&[reach::RESPONSE]),
         r#"{ token = "/token", expires_at = "/expiry" }"#,
         "Where the members stand in what it prints, as JSON pointers (RFC 6901). Without it: the bare token, or an ExecCredential.",
     ),
@@ -36,8 +36,11 @@ pub(super) const KEYS: &[Key] = &[
     reach::TTL,
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (CommandSettings<Written>, Vec<At<TokenName>>) {
-    let mut holes = Holes::of(cx, token);
+pub(super) fn read(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+) -> (CommandSettings<Written>, Vec<Located<TokenName>>) {
+    let mut placeholders = Placeholders::of(cx, token);
     let argv = hook::argv(cx, token);
     let mut env = Vec::new();
     let secret = credential::read(cx, token, "secret", "secret");
@@ -46,10 +49,10 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (CommandSett
         let odd = |c: char| c == '=' || c == '\0' || c.is_whitespace();
         if name.value.is_empty() || name.value.contains(odd) {
             let title = format!("no variable can be called {}", quote(&name.value));
-            cx.error(name.place, title, "letters, digits and _: API_SECRET");
+            cx.error(name.span, title, "letters, digits and _: API_SECRET");
         } else if value.value.contains('\0') {
-            cx.error(value.place, format!("`env.{}` holds a NUL byte", shown(&name.value)), "a variable cannot");
-        } else if let Some(pattern) = holes.pattern(cx, &format!("env.{}", shown(&name.value)), &value) {
+            cx.error(value.span, format!("`env.{}` holds a NUL byte", shown(&name.value)), "a variable cannot");
+        } else if let Some(pattern) = placeholders.pattern(cx, &format!("env.{}", shown(&name.value)), &value) {
             env.push((name.value, pattern));
         }
     }
@@ -61,5 +64,5 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (CommandSett
         timeout: token.duration_or_default(cx, "timeout"),
         ttl: token.duration(cx, "ttl"),
     };
-    (command, holes.finish(cx, "env"))
+    (command, placeholders.finish(cx, "env"))
 }

@@ -3,38 +3,37 @@
 
 use std::sync::Arc;
 
-use super::section::{Reader, Section};
+use super::section::{Section, SectionReader};
 use super::stage::{CredentialFrom, RawCredential};
-use crate::core::finding::{At, Finding};
+use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
 
 /// `secret`, `private_key`, `client_secret` and the like. `what` is how messages call it.
 pub(super) fn read(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     token: &Section<'_, '_>,
     name: &str,
     what: &'static str,
 ) -> Option<Arc<RawCredential>> {
     let section = token.table(cx, name)?;
-    let places: Vec<_> =
-        ["file", "value", "env", "credential"].into_iter().filter(|place| section.has(place)).collect();
+    let spans: Vec<_> = ["file", "value", "env", "credential"].into_iter().filter(|span| section.has(span)).collect();
     if let Some(value) = section.value("value") {
         cx.hide(value);
     }
-    match places.as_slice() {
+    match spans.as_slice() {
         [] => cx.error(
             section.header,
-            format!("`{name}` says not where it is"),
+            format!("`{name}` does not say where it is"),
             format!("add {name}.file, {name}.value, {name}.env or {name}.credential"),
         ),
         [_] => {}
         [first, second, ..] => {
-            let place = section.key_place(cx, second).unwrap_or(section.header);
-            let before = section.key_place(cx, first).unwrap_or(section.header);
-            cx.findings.push(
-                Finding::error(format!("`{name}.{second}` beside `{name}.{first}`"))
-                    .at(place)
+            let span = section.key_span(cx, second).unwrap_or(section.header);
+            let before = section.key_span(cx, first).unwrap_or(section.header);
+            cx.diagnostics.push(
+                Diagnostic::error(format!("`{name}.{second}` beside `{name}.{first}`"))
+                    .at(span)
                     .note(before, "also here")
                     .help("keep one of the two"),
             );
@@ -51,7 +50,11 @@ pub(super) fn read(
 }
 
 /// Certificates that are trusted, named by their file's path alone.
-pub(super) fn certificates(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<Arc<RawCredential>> {
+pub(super) fn certificates(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    name: &str,
+) -> Option<Arc<RawCredential>> {
     let from = token.path(cx, name)?.map(CredentialFrom::File);
     Some(keep(
         cx,
@@ -59,13 +62,13 @@ pub(super) fn certificates(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &
     ))
 }
 
-fn keep(cx: &mut Reader<'_>, credential: RawCredential) -> Arc<RawCredential> {
+fn keep(cx: &mut SectionReader<'_>, credential: RawCredential) -> Arc<RawCredential> {
     let credential = Arc::new(credential);
     cx.credentials.push(Arc::clone(&credential));
     credential
 }
 
-fn credential_from(cx: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<CredentialFrom>> {
+fn credential_from(cx: &mut SectionReader<'_>, section: &Section<'_, '_>) -> Option<Located<CredentialFrom>> {
     let file = section.path(cx, "file").map(|path| path.map(CredentialFrom::File));
     let value = section.text(cx, "value").map(|text| text.map(|text| CredentialFrom::Value(Secret::new(text))));
     let variable = name_of(cx, section, "env", |name| {
@@ -84,11 +87,11 @@ fn credential_name(name: &str) -> bool {
 
 /// A name, and not the secret itself put there by mistake: what is not a name is not shown either.
 fn name_of(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     section: &Section<'_, '_>,
     key: &str,
     good: impl Fn(&str) -> bool,
-) -> Option<At<String>> {
+) -> Option<Located<String>> {
     let text = section.text(cx, key)?;
     if good(&text.value) {
         return Some(text);
@@ -100,7 +103,7 @@ fn name_of(
         "env" => "the name of an environment variable, not its value",
         _ => "the name under which LoadCredential= passes it, not its value",
     };
-    cx.error(text.place, format!("`{key}` holds no name"), help);
+    cx.error(text.span, format!("`{key}` holds no name"), help);
     None
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::keys::{self, Key, Keys};
+use super::keys::{self, KeyEntries, KeyEntry};
 use super::raw::RawDefaults;
 use super::{ROOT, Role, parse_duration, read};
 use crate::core::environment::Environment;
@@ -19,7 +19,7 @@ static DEFAULTS: LazyLock<RawDefaults> = LazyLock::new(|| {
     read(&text, 0, Path::new("/"), Role::Main, &env).raw.defaults
 });
 
-fn write(text: &mut String, before: &str, keys: Keys) {
+fn write(text: &mut String, before: &str, keys: KeyEntries) {
     for key in keys.iter().copied().flatten() {
         if !key.default.is_empty() {
             text.push_str(&format!("{before}{} = {}\n", key.name, key.default));
@@ -34,14 +34,14 @@ pub(crate) fn lifetime() -> Lifetime {
 
 /// Of a key of `[daemon]`.
 pub(crate) fn of_daemon(name: &str) -> Duration {
-    let default = keys::find(super::inner(ROOT, "daemon"), name).map_or("", Key::default_text);
+    let default = keys::find(super::inner(ROOT, "daemon"), name).map_or("", KeyEntry::default_text);
     parse_duration(default).unwrap_or_default()
 }
 
 impl Default for Schedule {
     fn default() -> Self {
         let of = &DEFAULTS.schedule;
-        let span = |at: Option<crate::core::finding::At<Duration>>| at.map_or(Duration::ZERO, |at| at.value);
+        let span = |at: Option<crate::core::diagnostic::Located<Duration>>| at.map_or(Duration::ZERO, |at| at.value);
         Self {
             rule: of.rule.map_or(RotateRule::At(0.5), |rule| rule.value),
             jitter: of.jitter.map_or(0.0, |jitter| jitter.value),

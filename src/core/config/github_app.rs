@@ -4,66 +4,66 @@
 use std::collections::BTreeMap;
 
 use super::address::{self, Query};
-use super::holes::{pairs, shown};
 use super::keys::common::PLACES;
-use super::keys::{Key, Kind};
-use super::section::{Reader, Section};
+use super::keys::{KeyEntry, ValueKind};
+use super::placeholders::{pairs, shown};
+use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
 use super::{credential, reach};
-use crate::core::finding::quote;
+use crate::core::diagnostic::quote;
 use crate::core::settings::{GithubAppSettings, Installation};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[Key] = &[
-    Key::new("app_id", Kind::Id, r#""12345""#, "The app's id. This, or client_id."),
-    Key::new("client_id", Kind::Text, r#""Iv23liAbCdEfGhIjKlMn""#, "The app's client id. This, or app_id."),
-    Key::new(
+pub(super) const KEYS: &[KeyEntry] = &[
+    KeyEntry::new("app_id", ValueKind::Id, r#""12345""#, "The app's id. This, or client_id."),
+    KeyEntry::new("client_id", ValueKind::Text, r#""Iv23liAbCdEfGhIjKlMn""#, "The app's client id. This, or app_id."),
+    KeyEntry::new(
         "private_key",
-        Kind::Table(&[PLACES]),
+        ValueKind::Table(&[PLACES]),
         r#"{ file = "app.pem" }"#,
         "The app's private key (RSA), as GitHub hands it out, in one of four places.",
     )
     .required(),
-    Key::new(
+    KeyEntry::new(
         "installation_id",
-        Kind::Id,
+        ValueKind::Id,
         r#""67890""#,
         "The installation's id. This, or installation_owner, or repository.",
     ),
-    Key::new(
+    KeyEntry::new(
         "installation_owner",
-        Kind::Text,
+        ValueKind::Text,
         r#""acme""#,
         "The user or organization whose installation is looked up. (`owner` is the owner of the token's files.)",
     ),
-    Key::new(
+    KeyEntry::new(
         "repository",
-        Kind::Text,
+        ValueKind::Text,
         r#""acme/jobs""#,
         "A repository, as OWNER/NAME, whose installation is looked up.",
     ),
-    Key::new(
+    KeyEntry::new(
         "permissions",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ contents = "read" }"#,
         "What the token may do: read, write or admin by name. Default: all that the installation may.",
     ),
-    Key::new(
+    KeyEntry::new(
         "repositories",
-        Kind::Texts,
+        ValueKind::Texts,
         r#"["jobs"]"#,
         "The repositories it is good for, without their owner. Default: all of the installation.",
     ),
-    Key::new(
+    KeyEntry::new(
         "api_url",
-        Kind::Text,
+        ValueKind::Text,
         r#""https://api.github.com""#,
         "The API; of GitHub Enterprise: https://HOST/api/v3.",
     )
     .default(r#""https://api.github.com""#),
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> GithubAppSettings<Written> {
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> GithubAppSettings<Written> {
     let reach = reach::read(cx, token);
     let app = one_of(cx, token, &["app_id", "client_id"]).and_then(|key| match key {
         "app_id" => token.id(cx, key),
@@ -85,12 +85,12 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> GithubAppSet
 }
 
 /// The one key of several that is there; told where there is none, or a second one.
-fn one_of<'k>(cx: &mut Reader<'_>, token: &Section<'_, '_>, keys: &[&'k str]) -> Option<&'k str> {
-    let mut there = keys.iter().filter_map(|key| Some((*key, token.key_place(cx, key)?)));
+fn one_of<'k>(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, keys: &[&'k str]) -> Option<&'k str> {
+    let mut there = keys.iter().filter_map(|key| Some((*key, token.key_span(cx, key)?)));
     match (there.next(), there.next()) {
         (Some((key, _)), None) => Some(key),
-        (Some((first, before)), Some((second, place))) => {
-            cx.beside(first, before, second, place);
+        (Some((first, before)), Some((second, span))) => {
+            cx.beside(first, before, second, span);
             None
         }
         (None, _) => {
@@ -104,7 +104,7 @@ fn one_of<'k>(cx: &mut Reader<'_>, token: &Section<'_, '_>, keys: &[&'k str]) ->
     }
 }
 
-fn installation(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Installation> {
+fn installation(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<Installation> {
     let key = one_of(cx, token, &["installation_id", "installation_owner", "repository"])?;
     if key == "installation_id" {
         return token.id(cx, key).map(Installation::Id);
@@ -120,7 +120,7 @@ fn installation(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Installa
     }
     let help =
         if key == "repository" { "OWNER/NAME: \"acme/jobs\"" } else { "the name of a user or organization: \"acme\"" };
-    cx.error(text.place, format!("`{key}` cannot be {}", quote(&text.value)), help);
+    cx.error(text.span, format!("`{key}` cannot be {}", quote(&text.value)), help);
     None
 }
 
@@ -129,15 +129,15 @@ fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-fn permissions(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> BTreeMap<String, String> {
+fn permissions(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> BTreeMap<String, String> {
     let mut permissions = BTreeMap::new();
     for (name, level) in pairs(cx, token, "permissions", false) {
         if !["read", "write", "admin"].contains(&level.value.as_str()) {
             let title = format!("`permissions.{}` cannot be {}", shown(&name.value), quote(&level.value));
-            cx.error(level.place, title, "one of read, write, admin");
+            cx.error(level.span, title, "one of read, write, admin");
         } else if name.value.is_empty() || !name.value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
             let help = "GitHub's name of it: contents, pull_requests";
-            cx.error(name.place, format!("no permission is called {}", quote(&name.value)), help);
+            cx.error(name.span, format!("no permission is called {}", quote(&name.value)), help);
         } else {
             permissions.insert(name.value, level.value);
         }
@@ -145,7 +145,7 @@ fn permissions(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> BTreeMap<String,
     permissions
 }
 
-fn repositories(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<String> {
+fn repositories(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<String> {
     let mut names = Vec::new();
     for name in token.texts(cx, "repositories") {
         if !name.value.is_empty() && name.value.bytes().all(in_name) {
@@ -153,7 +153,7 @@ fn repositories(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<String> {
             continue;
         }
         let help = "the name alone, without its owner: \"jobs\"";
-        cx.error(name.place, format!("{} names no repository", quote(&name.value)), help);
+        cx.error(name.span, format!("{} names no repository", quote(&name.value)), help);
     }
     names
 }

@@ -3,8 +3,8 @@
 
 use toml::de::{DeInteger, DeValue};
 
-use crate::core::config::keys::{self, Keys, Kind};
-use crate::core::finding::looks_opaque;
+use crate::core::config::keys::{self, KeyEntries, ValueKind};
+use crate::core::diagnostic::looks_opaque;
 use crate::core::printable::is_unseen;
 
 /// A mode as octal digits in a string: of an integer, of digits without quotes, of `rw-r-----` and of `u=rw,g=r`.
@@ -126,9 +126,9 @@ pub(super) fn list(name: &str, text: &str) -> String {
 }
 
 /// `secret.file` for `secret_file`: a key of a table of these, whose name was run together.
-pub(super) fn dotted(keys: Keys, name: &str) -> Option<String> {
+pub(super) fn dotted(keys: KeyEntries, name: &str) -> Option<String> {
     keys.iter().copied().flatten().find_map(|key| {
-        let Kind::Table(inner) = key.kind else { return None };
+        let ValueKind::Table(inner) = key.kind else { return None };
         let rest = name.strip_prefix(key.name)?.strip_prefix(['_', '-', '.'])?;
         let found = keys::find(inner, rest).map(|found| found.name).or_else(|| keys::nearest(inner, rest))?;
         Some(format!("{}.{found}", key.name))

@@ -4,22 +4,22 @@
 use std::time::Duration;
 
 use super::raw::{RawAction, RawHook};
-use super::section::{Reader, Section};
-use crate::core::finding::{At, Finding};
+use super::section::{Section, SectionReader};
+use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::settings::HookSignal;
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawHook> {
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawHook> {
     let hook = token.table(cx, name)?;
     let timeout = hook.duration_or_default(cx, "timeout");
     let after = match name {
         "on_failure" => hook.duration_or_default(cx, "after"),
         _ => Duration::ZERO,
     };
-    let places = (hook.key_place(cx, "command"), hook.key_place(cx, "signal"));
-    let action = match places {
+    let spans = (hook.key_span(cx, "command"), hook.key_span(cx, "signal"));
+    let action = match spans {
         (Some(command), Some(signal)) => {
-            cx.findings.push(
-                Finding::error("`signal` beside `command`")
+            cx.diagnostics.push(
+                Diagnostic::error("`signal` beside `command`")
                     .at(signal)
                     .note(command, "also here")
                     .help("keep one of the two"),
@@ -41,19 +41,19 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, name: &str) -> 
 }
 
 /// `command`: a program and its arguments. A first word with a slash is made absolute.
-pub(super) fn argv(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<At<Vec<String>>> {
+pub(super) fn argv(cx: &mut SectionReader<'_>, hook: &Section<'_, '_>) -> Option<Located<Vec<String>>> {
     let value = hook.asked(cx, "command")?;
-    let place = cx.place(value.span());
-    let before = cx.findings.len();
+    let span = cx.span(value.span());
+    let before = cx.diagnostics.len();
     let words = hook.texts(cx, "command");
-    if cx.findings.len() > before {
+    if cx.diagnostics.len() > before {
         return None;
     }
     let nul = words.iter().any(|word| word.value.contains('\0'));
     let mut argv: Vec<String> = words.into_iter().map(|word| word.value).collect();
     let Some(program) = argv.first_mut().filter(|program| !program.is_empty() && !nul) else {
         cx.error(
-            place,
+            span,
             "`command` names no program",
             "the program, then its arguments: [\"systemctl\", \"reload\", \"job.service\"]",
         );
@@ -61,18 +61,18 @@ pub(super) fn argv(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<At<Vec
     };
     // Without a slash it is looked up in $PATH.
     if program.contains('/') {
-        let text = At { value: std::mem::take(program), place };
+        let text = Located { value: std::mem::take(program), span };
         let path = cx.path(text)?.value.into_os_string();
         let Ok(path) = path.into_string() else {
-            cx.error(place, "the program's folder is not UTF-8", "name it by an absolute path");
+            cx.error(span, "the program's folder is not UTF-8", "name it by an absolute path");
             return None;
         };
         *program = path;
     }
-    Some(At { value: argv, place })
+    Some(Located { value: argv, span })
 }
 
-fn signal(cx: &mut Reader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
+fn signal(cx: &mut SectionReader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
     let table = hook.table(cx, "signal")?;
     let pid_file = table.path(cx, "pid_file");
     let signal = table.choice(cx, "signal", parse_signal);

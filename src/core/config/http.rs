@@ -2,77 +2,77 @@
 //! Does not: fill placeholders in, or send anything.
 
 use super::address;
-use super::holes::{Holes, pairs, shown};
 use super::keys::common::{PLACES, TEXT_SECRET};
-use super::keys::{Key, Keys, Kind};
-use super::section::{Reader, Section};
+use super::keys::{KeyEntries, KeyEntry, ValueKind};
+use super::placeholders::{Placeholders, pairs, shown};
+use super::section::{Section, SectionReader};
 use super::stage::Written;
 use super::{credential, reach};
-use crate::core::finding::{At, Finding, quote};
+use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::pattern::Pattern;
 use crate::core::settings::{Body, HttpSettings, TokenName};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[Key] = &[
-    Key::new(
+pub(super) const KEYS: &[KeyEntry] = &[
+    KeyEntry::new(
         "url",
-        Kind::Text,
+        ValueKind::Text,
         r#""https://api.example/auth/token""#,
         "The endpoint. Placeholders may stand behind the host.",
     )
     .required(),
-    Key::new(
+    KeyEntry::new(
         "method",
-        Kind::Choice(&["GET", "POST", "PUT", "PATCH"]),
+        ValueKind::Choice(&["GET", "POST", "PUT", "PATCH"]),
         r#""POST""#,
         "The method. Default: POST with form or json, else GET.",
     ),
-    Key::new(
+    KeyEntry::new(
         "headers",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ accept = "application/json" }"#,
         "Header fields. {{ secret }}, {{ refresh_token }} and {{ token.NAME }} are filled in, in url, form and json too.",
     ),
-    Key::new(
+    KeyEntry::new(
         "bearer",
-        Kind::Table(BEARER),
+        ValueKind::Table(BEARER),
         r#"{ token = "sunbird" }"#,
         "Another token of this config, obtained first and sent as Authorization: Bearer.",
     ),
-    Key::new(
+    KeyEntry::new(
         "form",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ refresh_token = "{{ refresh_token }}" }"#,
         "The body as form fields: strings, or lists of strings.",
     ),
-    Key::new(
+    KeyEntry::new(
         "json",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ key = "jobs", secret = "{{ secret }}" }"#,
         "Instead of form: the body as JSON; placeholders in its strings are filled in at any depth.",
     ),
     TEXT_SECRET,
-    Key::new(
+    KeyEntry::new(
         "refresh_token",
-        Kind::Table(&[PLACES]),
+        ValueKind::Table(&[PLACES]),
         r#"{ file = "portal.refresh" }"#,
         "What {{ refresh_token }} stands for: the first one; later ones live in state_dir. Another one put here wins over them.",
     ),
-    Key::new(
+    KeyEntry::new(
         "response",
-        Kind::Table(&[reach::RESPONSE, RESPONSE_REFRESH]),
+        ValueKind::Table(&[reach::RESPONSE, RESPONSE_REFRESH]),
         r#"{ token = "/access_token", expires_in = "/expires_in" }"#,
         "Where the answer's members stand, as JSON pointers (RFC 6901).",
     )
     .required(),
 ];
 
-const BEARER: Keys =
-    &[&[Key::new("token", Kind::Text, r#""sunbird""#, "The name of a token of this config.").required()]];
+const BEARER: KeyEntries =
+    &[&[KeyEntry::new("token", ValueKind::Text, r#""sunbird""#, "The name of a token of this config.").required()]];
 
-const RESPONSE_REFRESH: &[Key] = &[Key::new(
+const RESPONSE_REFRESH: &[KeyEntry] = &[KeyEntry::new(
     "refresh_token",
-    Kind::Text,
+    ValueKind::Text,
     r#""/result/refresh_token""#,
     "Where the next refresh token stands; without it the one at hand stays.",
 )];
@@ -94,17 +94,20 @@ const OWN_HEADERS: [&str; 13] = [
     "user-agent",
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (HttpSettings<Written>, Vec<At<TokenName>>) {
+pub(super) fn read(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+) -> (HttpSettings<Written>, Vec<Located<TokenName>>) {
     let reach = reach::read(cx, token);
-    let mut holes = Holes::of(cx, token);
+    let mut placeholders = Placeholders::of(cx, token);
     let secret = credential::read(cx, token, "secret", "secret");
     let refresh_token = credential::read(cx, token, "refresh_token", "refresh token");
-    let url = url(cx, token, &mut holes, reach.allow_http);
+    let url = url(cx, token, &mut placeholders, reach.allow_http);
     let bearer = bearer(cx, token);
     let http = HttpSettings {
         url,
-        headers: headers(cx, token, &mut holes),
-        body: body(cx, token, &mut holes),
+        headers: headers(cx, token, &mut placeholders),
+        body: body(cx, token, &mut placeholders),
         method: method(cx, token),
         bearer: bearer.as_ref().map(|bearer| bearer.value.clone()),
         secret,
@@ -114,50 +117,59 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (HttpSetting
     };
     check_refresh(cx, token);
     let mut parents: Vec<_> = bearer.into_iter().collect();
-    parents.extend(holes.finish(cx, "url, headers, form or json"));
+    parents.extend(placeholders.finish(cx, "url, headers, form or json"));
     (http, parents)
 }
 
-fn url(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes, allow_http: bool) -> Option<Pattern> {
+fn url(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    placeholders: &mut Placeholders,
+    allow_http: bool,
+) -> Option<Pattern> {
     let text = token.text(cx, "url")?;
     address::hide(cx, token, "url", &text.value);
-    let pattern = holes.pattern(cx, "url", &text)?;
+    let pattern = placeholders.pattern(cx, "url", &text)?;
     address::check_pattern(cx, "url", &text, &pattern, allow_http);
     Some(pattern)
 }
 
-fn bearer(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<At<TokenName>> {
+fn bearer(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<Located<TokenName>> {
     let bearer = token.table(cx, "bearer")?;
     reach::token_name(cx, &bearer, "token")
 }
 
-fn headers(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Vec<(String, Pattern)> {
-    let mut seen: Vec<At<String>> = Vec::new();
+fn headers(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    placeholders: &mut Placeholders,
+) -> Vec<(String, Pattern)> {
+    let mut seen: Vec<Located<String>> = Vec::new();
     let mut headers = Vec::new();
     token.hide(cx, "headers");
     for (name, value) in pairs(cx, token, "headers", false) {
         let called = format!("headers.{}", shown(&name.value));
         let lower = name.value.to_ascii_lowercase();
         if let Some(problem) = refused(cx, token, &name, &lower) {
-            cx.findings.push(problem);
+            cx.diagnostics.push(problem);
             continue;
         }
         if let Some(before) = seen.iter().find(|before| before.value == lower) {
-            let finding = Finding::error(format!("the header field {} stands twice", quote(&name.value)));
-            let finding = finding.at(name.place).note(before.place, "also here");
-            cx.findings.push(finding.help("keep one of the two: upper and lower case are the same"));
+            let diagnostic = Diagnostic::error(format!("the header field {} stands twice", quote(&name.value)));
+            let diagnostic = diagnostic.at(name.span).note(before.span, "also here");
+            cx.diagnostics.push(diagnostic.help("keep one of the two: upper and lower case are the same"));
         }
-        seen.push(At { value: lower, place: name.place });
+        seen.push(Located { value: lower, span: name.span });
         // RFC 9110 5.5; what a placeholder brings is looked at when it is filled in.
         if !value.value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
             cx.error(
-                value.place,
+                value.span,
                 format!("`{called}` holds what a header field cannot"),
                 "visible ASCII characters and spaces",
             );
             continue;
         }
-        if let Some(pattern) = holes.pattern(cx, &called, &value) {
+        if let Some(pattern) = placeholders.pattern(cx, &called, &value) {
             headers.push((name.value, pattern));
         }
     }
@@ -165,14 +177,15 @@ fn headers(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> V
 }
 
 /// Why a header field of that name cannot be there.
-fn refused(cx: &Reader<'_>, token: &Section<'_, '_>, name: &At<String>, lower: &str) -> Option<Finding> {
+fn refused(cx: &SectionReader<'_>, token: &Section<'_, '_>, name: &Located<String>, lower: &str) -> Option<Diagnostic> {
     let tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if lower.is_empty() || !lower.bytes().all(tchar) {
-        let finding = Finding::error(format!("no header field can be called {}", quote(&name.value))).at(name.place);
-        return Some(finding.help("letters, digits and -, for instance: \"x-api-key\" (RFC 9110 5.1)"));
+        let diagnostic =
+            Diagnostic::error(format!("no header field can be called {}", quote(&name.value))).at(name.span);
+        return Some(diagnostic.help("letters, digits and -, for instance: \"x-api-key\" (RFC 9110 5.1)"));
     }
-    let own = Finding::error(format!("`headers.{}` is set by renewd itself", shown(&name.value))).at(name.place);
-    let beside = |key: &str, help: &str| Some(own.clone().note(token.key_place(cx, key)?, "sets it").help(help));
+    let own = Diagnostic::error(format!("`headers.{}` is set by renewd itself", shown(&name.value))).at(name.span);
+    let beside = |key: &str, help: &str| Some(own.clone().note(token.key_span(cx, key)?, "sets it").help(help));
     match lower {
         "authorization" => beside("bearer", "keep one of the two"),
         "content-type" => beside("form", "remove it: it is application/x-www-form-urlencoded"),
@@ -181,15 +194,15 @@ fn refused(cx: &Reader<'_>, token: &Section<'_, '_>, name: &At<String>, lower: &
     }
 }
 
-fn body(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Option<Body> {
-    if let (Some(form), Some(json)) = (token.key_place(cx, "form"), token.key_place(cx, "json")) {
+fn body(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, placeholders: &mut Placeholders) -> Option<Body> {
+    if let (Some(form), Some(json)) = (token.key_span(cx, "form"), token.key_span(cx, "json")) {
         cx.beside("form", form, "json", json);
     }
     let mut fields = Vec::new();
     token.hide(cx, "form");
     for (name, value) in pairs(cx, token, "form", true) {
         let called = format!("form.{}", shown(&name.value));
-        fields.extend(holes.pattern(cx, &called, &value).map(|pattern| (name.value, pattern)));
+        fields.extend(placeholders.pattern(cx, &called, &value).map(|pattern| (name.value, pattern)));
     }
     if let Some(value) = token.value("json") {
         cx.hide(value);
@@ -197,29 +210,29 @@ fn body(cx: &mut Reader<'_>, token: &Section<'_, '_>, holes: &mut Holes) -> Opti
             cx.wrong_type("json", "a table", value, "for instance: json = { secret = \"{{ secret }}\" }");
             return None;
         }
-        return holes.json(cx, "json", value).map(Body::Json);
+        return placeholders.json(cx, "json", value).map(Body::Json);
     }
     Some(if token.has("form") { Body::Form(fields) } else { Body::None })
 }
 
-fn method(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> String {
-    let body = token.key_place(cx, "form").or_else(|| token.key_place(cx, "json"));
+fn method(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> String {
+    let body = token.key_span(cx, "form").or_else(|| token.key_span(cx, "json"));
     let Some(method) = token.word(cx, "method") else {
         return if body.is_some() { "POST" } else { "GET" }.into();
     };
     if let Some(body) = body.filter(|_| method.value == "GET") {
-        let finding = Finding::error("a body with method \"GET\"").at(body).note(method.place, "the method");
-        cx.findings.push(finding.help("use \"POST\", or put placeholders into the url"));
+        let diagnostic = Diagnostic::error("a body with method \"GET\"").at(body).note(method.span, "the method");
+        cx.diagnostics.push(diagnostic.help("use \"POST\", or put placeholders into the url"));
     }
     method.value.into()
 }
 
 /// The next refresh token is read only where there is a first one.
-fn check_refresh(cx: &mut Reader<'_>, token: &Section<'_, '_>) {
+fn check_refresh(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) {
     let response = token.value("response").and_then(|value| value.get_ref().as_table());
     let pointer = response.and_then(|response| response.get_key_value("refresh_token"));
     if let Some((key, _)) = pointer.filter(|_| !token.has("refresh_token")) {
-        let place = cx.place(key.span());
-        cx.error(place, "`response.refresh_token` without `refresh_token`", "add refresh_token.file, or remove it");
+        let span = cx.span(key.span());
+        cx.error(span, "`response.refresh_token` without `refresh_token`", "add refresh_token.file, or remove it");
     }
 }

@@ -2,55 +2,60 @@
 //! Does not: read claims and header (`claims`), or compare its lifetime with the schedule.
 
 use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
-use super::keys::{Key, Kind};
-use super::section::{Reader, Section};
+use super::keys::{KeyEntry, ValueKind};
+use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
 use super::{claims, credential};
-use crate::core::finding::{At, Finding, Place};
+use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::key::Algorithm;
 use crate::core::settings::{JwtSettings, KeyClaim};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[Key] = &[
-    Key::new(
+pub(super) const KEYS: &[KeyEntry] = &[
+    KeyEntry::new(
         "algorithm",
-        Kind::Choice(Algorithm::WORDS),
+        ValueKind::Choice(Algorithm::WORDS),
         r#""HS256""#,
         "The signature's algorithm (RFC 7518 3.1, RFC 8037 3.1).",
     )
     .required(),
-    Key::new(
+    KeyEntry::new(
         "key",
-        Kind::Text,
+        ValueKind::Text,
         r#""398e54e888da42f8d089""#,
         "The public name of the credential; becomes the claim iss, or the header's kid.",
     ),
-    Key::new(
+    KeyEntry::new(
         "key_claim",
-        Kind::Choice(KeyClaim::WORDS),
+        ValueKind::Choice(KeyClaim::WORDS),
         r#""iss""#,
         "Where `key` goes: the claim iss, or the header member kid.",
     )
     .default(r#""iss""#),
-    Key::new(
+    KeyEntry::new(
         "secret",
-        Kind::Table(&[PLACES, ENCODING]),
+        ValueKind::Table(&[PLACES, ENCODING]),
         r#"{ file = "sunbird.secret" }"#,
         "The secret of HS256, HS384 and HS512, in one of four places.",
     ),
     PRIVATE_KEY,
-    Key::new("allow_weak_secret", Kind::Bool, "true", "Allows a secret that is shorter than the hash (RFC 7518 3.2).")
-        .default("false"),
-    Key::new(
+    KeyEntry::new(
+        "allow_weak_secret",
+        ValueKind::Bool,
+        "true",
+        "Allows a secret that is shorter than the hash (RFC 7518 3.2).",
+    )
+    .default("false"),
+    KeyEntry::new(
         "claims",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ aud = "api", sub = "" }"#,
         "Claims with any value JSON has. iat, exp, nbf and jti are switches: true or false (default: iat, exp, jti on; nbf off).",
     ),
-    Key::new("header", Kind::Free, r#"{ kid = "k1", typ = "JWT" }"#, "Header members; any but alg."),
+    KeyEntry::new("header", ValueKind::Free, r#"{ kid = "k1", typ = "JWT" }"#, "Header members; any but alg."),
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> JwtSettings<Written> {
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> JwtSettings<Written> {
     let algorithm = token.choice(cx, "algorithm", Algorithm::parse);
     let key = token.text(cx, "key");
     let key_claim = token.choice(cx, "key_claim", KeyClaim::parse).map(|claim| claim.value);
@@ -89,13 +94,17 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> JwtSettings<
 }
 
 /// HS takes a secret, the others a private key: one of the two, and the right one.
-pub(super) fn check_credential(cx: &mut Reader<'_>, token: &Section<'_, '_>, algorithm: Option<At<Algorithm>>) {
-    let secret = token.key_place(cx, "secret");
-    let private_key = token.key_place(cx, "private_key");
+pub(super) fn check_credential(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    algorithm: Option<Located<Algorithm>>,
+) {
+    let secret = token.key_span(cx, "secret");
+    let private_key = token.key_span(cx, "private_key");
     let symmetric = algorithm.map(|algorithm| (algorithm, algorithm.value.min_secret_bytes().is_some()));
     match (secret, private_key, symmetric) {
-        (Some(secret), Some(key), _) => cx.findings.push(
-            Finding::error("`private_key` beside `secret`")
+        (Some(secret), Some(key), _) => cx.diagnostics.push(
+            Diagnostic::error("`private_key` beside `secret`")
                 .at(key)
                 .note(secret, "also here")
                 .help("HS algorithms take `secret`, the others `private_key`"),
@@ -106,27 +115,27 @@ pub(super) fn check_credential(cx: &mut Reader<'_>, token: &Section<'_, '_>, alg
         (None, None, _) => {
             token.require(cx, "secret");
         }
-        (Some(place), None, Some((algorithm, false))) => mismatch(cx, place, algorithm, "secret", "private_key"),
-        (None, Some(place), Some((algorithm, true))) => mismatch(cx, place, algorithm, "private_key", "secret"),
+        (Some(span), None, Some((algorithm, false))) => mismatch(cx, span, algorithm, "secret", "private_key"),
+        (None, Some(span), Some((algorithm, true))) => mismatch(cx, span, algorithm, "private_key", "secret"),
         _ => {}
     }
 }
 
-fn mismatch(cx: &mut Reader<'_>, place: Place, algorithm: At<Algorithm>, there: &str, wanted: &str) {
-    cx.findings.push(
-        Finding::error(format!("`{there}` with algorithm {}", algorithm.value.word()))
-            .at(place)
-            .note(algorithm.place, "the algorithm")
+fn mismatch(cx: &mut SectionReader<'_>, span: Span, algorithm: Located<Algorithm>, there: &str, wanted: &str) {
+    cx.diagnostics.push(
+        Diagnostic::error(format!("`{there}` with algorithm {}", algorithm.value.word()))
+            .at(span)
+            .note(algorithm.span, "the algorithm")
             .help(format!("{} signs with `{wanted}`", algorithm.value.word())),
     );
 }
 
-fn check_key(cx: &mut Reader<'_>, key: &At<String>, name: &str, other: Option<Place>) {
+fn check_key(cx: &mut SectionReader<'_>, key: &Located<String>, name: &str, other: Option<Span>) {
     if let Some(other) = other {
-        cx.findings.push(
-            Finding::error(format!("`{name}` beside `key`"))
+        cx.diagnostics.push(
+            Diagnostic::error(format!("`{name}` beside `key`"))
                 .at(other)
-                .note(key.place, "`key` becomes it")
+                .note(key.span, "`key` becomes it")
                 .help("keep one of the two"),
         );
     }

@@ -11,7 +11,6 @@ mod credential;
 pub(crate) mod defaults;
 mod github_app;
 mod hint;
-mod holes;
 mod hook;
 mod http;
 mod jwt;
@@ -19,6 +18,7 @@ pub(crate) mod keys;
 mod oauth2;
 mod output;
 mod pieces;
+mod placeholders;
 mod preset;
 mod raw;
 mod reach;
@@ -38,10 +38,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use self::keys::Key;
-use self::section::{Reader, Section};
+use self::keys::KeyEntry;
+use self::section::{Section, SectionReader};
+use super::diagnostic::{Diagnostic, Located, Span, quote};
 use super::environment::Environment;
-use super::finding::{At, Finding, Place, quote};
 pub(crate) use raw::*;
 pub(crate) use stage::*;
 pub(crate) use table::ROOT;
@@ -59,8 +59,8 @@ pub(crate) enum Role {
 
 /// What one file says.
 pub(crate) struct FileRead {
-    pub raw: Raw,
-    pub findings: Vec<Finding>,
+    pub raw: RawConfig,
+    pub diagnostics: Vec<Diagnostic>,
     /// Byte ranges of its secrets.
     pub hidden: Vec<Range<usize>>,
     /// It is not TOML.
@@ -69,34 +69,35 @@ pub(crate) struct FileRead {
 
 /// Reads one file's text. `base` is the folder its relative paths start from; `file` its number in places.
 pub(crate) fn read(text: &str, file: u32, base: &Path, role: Role, env: &Environment) -> FileRead {
-    let in_pieces = pieces::cut(text).and_then(|cut| read_pieces(text, &cut, Reader::new(file, ROOT, base, env), role));
-    in_pieces.unwrap_or_else(|| read_whole(text, Reader::new(file, ROOT, base, env), role))
+    let in_pieces =
+        pieces::cut(text).and_then(|cut| read_pieces(text, &cut, SectionReader::new(file, ROOT, base, env), role));
+    in_pieces.unwrap_or_else(|| read_whole(text, SectionReader::new(file, ROOT, base, env), role))
 }
 
-fn read_whole(text: &str, mut reader: Reader<'_>, role: Role) -> FileRead {
-    let mut raw = Raw::default();
+fn read_whole(text: &str, mut reader: SectionReader<'_>, role: Role) -> FileRead {
+    let mut raw = RawConfig::default();
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
         Err(first) => {
-            let findings = syntax::findings(text, reader.file, &first);
-            return FileRead { raw, findings, hidden: Vec::new(), broken: true };
+            let diagnostics = syntax::diagnostics(text, reader.file, &first);
+            return FileRead { raw, diagnostics, hidden: Vec::new(), broken: true };
         }
     };
     if table.is_empty() {
-        reader.findings.push(
-            Finding::error("the config file is empty")
-                .at(reader.place(0..0))
+        reader.diagnostics.push(
+            Diagnostic::error("the config file is empty")
+                .at(reader.span(0..0))
                 .label("nothing but space and comments")
                 .help("a file without tokens must hold something, `[daemon]` for instance: an empty one is more likely cut off"),
         );
     }
     read_root(&mut reader, &table, role, &mut raw);
-    FileRead { raw, findings: reader.findings, hidden: reader.hidden, broken: false }
+    FileRead { raw, diagnostics: reader.diagnostics, hidden: reader.hidden, broken: false }
 }
 
 /// The same piece by piece. `None` where a piece cannot stand alone: it does not parse, or has a token of another one.
-fn read_pieces(text: &str, cut: &[Range<usize>], mut reader: Reader<'_>, role: Role) -> Option<FileRead> {
-    let mut raw = Raw::default();
+fn read_pieces(text: &str, cut: &[Range<usize>], mut reader: SectionReader<'_>, role: Role) -> Option<FileRead> {
+    let mut raw = RawConfig::default();
     let mut names = HashSet::new();
     for piece in cut {
         let table = DeTable::parse(text.get(piece.clone())?).ok()?.into_inner();
@@ -117,22 +118,22 @@ fn read_pieces(text: &str, cut: &[Range<usize>], mut reader: Reader<'_>, role: R
             // Each piece has about as many: the list is not copied as it grows.
             raw.tokens.reserve_exact((tokens.len() + 1) * cut.len());
         }
-        let header = reader.place(0..0);
+        let header = reader.span(0..0);
         let root = Section::open(&mut reader, &table, header, ROOT);
         raw.tokens.extend(token::read_all(&mut reader, &root));
     }
-    Some(FileRead { raw, findings: reader.findings, hidden: reader.hidden, broken: false })
+    Some(FileRead { raw, diagnostics: reader.diagnostics, hidden: reader.hidden, broken: false })
 }
 
-fn read_root(cx: &mut Reader<'_>, table: &DeTable<'_>, role: Role, raw: &mut Raw) {
-    let root = Section::open(cx, table, cx.place(0..0), ROOT);
+fn read_root(cx: &mut SectionReader<'_>, table: &DeTable<'_>, role: Role, raw: &mut RawConfig) {
+    let root = Section::open(cx, table, cx.span(0..0), ROOT);
     if role == Role::Included {
         for name in ["include", "daemon", "defaults"] {
-            if let Some(place) = root.key_place(cx, name) {
-                let finding = Finding::error(format!("`{name}` in an included file"))
-                    .at(place)
+            if let Some(span) = root.key_span(cx, name) {
+                let diagnostic = Diagnostic::error(format!("`{name}` in an included file"))
+                    .at(span)
                     .help(format!("an included file holds [token.NAME] only; move `{name}` to the main file"));
-                cx.findings.push(finding);
+                cx.diagnostics.push(diagnostic);
             }
         }
     } else {
@@ -140,22 +141,22 @@ fn read_root(cx: &mut Reader<'_>, table: &DeTable<'_>, role: Role, raw: &mut Raw
         if let Some(daemon) = root.table(cx, "daemon") {
             raw.daemon = read_daemon(cx, &daemon);
         }
-        let before = cx.findings.len();
+        let before = cx.diagnostics.len();
         if let Some(defaults) = root.table(cx, "defaults") {
             raw.defaults.lifetime = defaults.lifetime(cx);
             raw.defaults.schedule = defaults.schedule(cx);
             raw.defaults.file = defaults.file(cx);
         }
-        raw.defaults.flawed = cx.findings.len() > before;
+        raw.defaults.flawed = cx.diagnostics.len() > before;
     }
     raw.tokens = token::read_all(cx, &root);
 }
 
-fn include(cx: &mut Reader<'_>, glob: At<String>) -> Option<At<PathBuf>> {
+fn include(cx: &mut SectionReader<'_>, glob: Located<String>) -> Option<Located<PathBuf>> {
     if let Err(wrong) = glob::Pattern::new(&glob.value) {
-        cx.findings.push(
-            Finding::error(format!("{} is not a glob: {}", quote(&glob.value), wrong.msg))
-                .at(glob.place)
+        cx.diagnostics.push(
+            Diagnostic::error(format!("{} is not a glob: {}", quote(&glob.value), wrong.msg))
+                .at(glob.span)
                 .help("`*`, `?` and `[...]` are known; write `[[]` for a bracket"),
         );
         return None;
@@ -166,13 +167,13 @@ fn include(cx: &mut Reader<'_>, glob: At<String>) -> Option<At<PathBuf>> {
     match cx.env.resolve(&glob.value, Path::new(&base)) {
         Ok(path) => Some(glob.map(|_| path)),
         Err(problem) => {
-            cx.error(glob.place, problem.to_string(), problem.help());
+            cx.error(glob.span, problem.to_string(), problem.help());
             None
         }
     }
 }
 
-fn read_daemon(cx: &mut Reader<'_>, daemon: &Section<'_, '_>) -> RawDaemon {
+fn read_daemon(cx: &mut SectionReader<'_>, daemon: &Section<'_, '_>) -> RawDaemon {
     RawDaemon {
         control_socket: daemon.path(cx, "control_socket"),
         control_group: daemon.account(cx, "control_group"),
@@ -204,42 +205,43 @@ fn daemon_path(text: &str, key: &str, base: &Path, env: &Environment) -> Option<
 }
 
 impl Section<'_, '_> {
-    fn lifetime(&self, cx: &mut Reader<'_>) -> RawLifetime {
+    fn lifetime(&self, cx: &mut SectionReader<'_>) -> RawLifetime {
         RawLifetime { lifetime: self.lifetime_value(cx, "lifetime"), skew: self.duration(cx, "skew") }
     }
 
-    fn file(&self, cx: &mut Reader<'_>) -> RawFile {
+    fn file(&self, cx: &mut SectionReader<'_>) -> RawFile {
         RawFile { mode: self.mode(cx, "mode"), owner: self.account(cx, "owner"), group: self.account(cx, "group") }
     }
 }
 
 /// An unknown key, with what it may have been meant to be.
-fn unknown(name: &str, place: Place, keys: keys::Keys) -> Finding {
+fn unknown(name: &str, span: Span, keys: keys::KeyEntries) -> Diagnostic {
     if keys == ROOT && name == "tokens" {
-        let finding = Finding::error("unknown key `tokens`").at(place).label("not a key of this table");
-        return finding.help("without the s: [token.NAME]");
+        let diagnostic = Diagnostic::error("unknown key `tokens`").at(span).label("not a key of this table");
+        return diagnostic.help("without the s: [token.NAME]");
     }
-    let finding = Finding::error(format!("unknown key {}", quote(name))).at(place);
+    let diagnostic = Diagnostic::error(format!("unknown key {}", quote(name))).at(span);
     if let Some(dotted) = hint::dotted(keys, name) {
-        return finding
+        return diagnostic
             .label("not a key of this table")
             .help(format!("did you mean `{dotted}`, with a dot and no quotes?"));
     }
     if let Some(near) = keys::nearest(keys, name) {
-        return finding.label("not a key of this table").help(format!("did you mean `{near}`?"));
+        return diagnostic.label("not a key of this table").help(format!("did you mean `{near}`?"));
     }
     let homes = keys::homes(ROOT, name);
     if homes.is_empty() {
-        let known: Vec<_> = keys.iter().copied().flatten().filter(|key: &&Key| key.built).map(|key| key.name).collect();
-        finding.label("not a key of this table").help(format!("known here: {}", known.join(", ")))
+        let known: Vec<_> =
+            keys.iter().copied().flatten().filter(|key: &&KeyEntry| key.built).map(|key| key.name).collect();
+        diagnostic.label("not a key of this table").help(format!("known here: {}", known.join(", ")))
     } else {
-        finding.label("not a key of this table").help(format!("`{name}` belongs in {}", homes.join(" or ")))
+        diagnostic.label("not a key of this table").help(format!("`{name}` belongs in {}", homes.join(" or ")))
     }
 }
 
 /// The keys of the table that stands under `name`.
-fn inner(keys: keys::Keys, name: &str) -> keys::Keys {
-    keys::find(keys, name).map_or(&[], Key::inner)
+fn inner(keys: keys::KeyEntries, name: &str) -> keys::KeyEntries {
+    keys::find(keys, name).map_or(&[], KeyEntry::inner)
 }
 
 #[cfg(test)]
@@ -253,14 +255,14 @@ mod tests {
 
     /// All that can be told of what was read.
     fn told(read: &FileRead) -> String {
-        let tokens: Vec<_> = read.raw.tokens.iter().map(|t| (&t.name.value, t.name.place, t.header)).collect();
-        let findings: Vec<_> = read.findings.iter().map(|finding| format!("{finding:?}")).collect();
-        format!("{} {:?} {tokens:?} {findings:#?} {:?}", read.broken, read.raw.defaults.flawed, read.hidden)
+        let tokens: Vec<_> = read.raw.tokens.iter().map(|t| (&t.name.value, t.name.span, t.header)).collect();
+        let diagnostics: Vec<_> = read.diagnostics.iter().map(|diagnostic| format!("{diagnostic:?}")).collect();
+        format!("{} {:?} {tokens:?} {diagnostics:#?} {:?}", read.broken, read.raw.defaults.flawed, read.hidden)
     }
 
     fn both(text: &str) -> (Option<String>, String) {
         let env = Environment::new([], "/".into(), None);
-        let reader = || Reader::new(0, ROOT, Path::new("/etc"), &env);
+        let reader = || SectionReader::new(0, ROOT, Path::new("/etc"), &env);
         let in_pieces = read_pieces(text, &pieces::cut(text).unwrap(), reader(), Role::Main);
         (in_pieces.map(|read| told(&read)), told(&read_whole(text, reader(), Role::Main)))
     }

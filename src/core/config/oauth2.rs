@@ -1,102 +1,102 @@
-//! Owns: the keys of `source = "oauth2"` without a preset: which belong to its grant, and which to how its client proves itself.
+//! Owns: the keys of `source = "oauth2"` without a preset: which belong to its grant, and which to how its client authenticates.
 //! Does not: know presets (`preset`), or read credentials.
 
 use super::address::{self, Query};
-use super::client::{self, Decided, Given};
+use super::client::{self, Decided, GivenClient};
 use super::keys::common::PLACES;
-use super::keys::{Key, Kind};
-use super::section::{Reader, Section};
+use super::keys::{KeyEntry, ValueKind};
+use super::section::{Section, SectionReader};
 use super::stage::{RawIdentity, Written};
 use super::value::is_visible;
-use super::{assertion, credential, holes, preset, reach, subject};
-use crate::core::finding::{At, Finding};
+use super::{assertion, credential, placeholders, preset, reach, subject};
+use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::settings::{AuthKind, ClientAuth, GrantKind, OAuth2Settings, Preset, TokenEndpoint, TokenName};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[Key] = &[
-    Key::new(
+pub(super) const KEYS: &[KeyEntry] = &[
+    KeyEntry::new(
         "token_url",
-        Kind::Text,
+        ValueKind::Text,
         r#""https://idp.example/token""#,
         "The token endpoint. This, or issuer, or what a preset knows.",
     ),
-    Key::new(
+    KeyEntry::new(
         "issuer",
-        Kind::Text,
+        ValueKind::Text,
         r#""https://idp.example""#,
         "Instead of token_url: the issuer, which is asked where its token endpoint is (RFC 8414, OpenID Connect Discovery).",
     ),
-    Key::new(
+    KeyEntry::new(
         "grant",
-        Kind::Choice(GrantKind::WORDS),
+        ValueKind::Choice(GrantKind::WORDS),
         r#""client_credentials""#,
         "How the token is asked for: RFC 6749 4.4, RFC 6749 6, RFC 7523 or RFC 8693. Needed unless a preset decides it.",
     ),
-    Key::new(
+    KeyEntry::new(
         "client_id",
-        Kind::Text,
+        ValueKind::Text,
         r#""jobs""#,
         "The client's name. Needed but for client_auth = \"none\" with another grant than client_credentials.",
     ),
-    Key::new(
+    KeyEntry::new(
         "client_auth",
-        Kind::Choice(AuthKind::WORDS),
+        ValueKind::Choice(AuthKind::WORDS),
         r#""client_secret_post""#,
-        "How the client proves itself. Default: client_secret_basic with a client_secret, tls_client_auth with a client_cert, private_key_jwt with an assertion that is not the grant's, else none.",
+        "How the client authenticates. Default: client_secret_basic with a client_secret, tls_client_auth with a client_cert, private_key_jwt with an assertion that is not the grant's, else none.",
     ),
-    Key::new(
+    KeyEntry::new(
         "client_id_in_body",
-        Kind::Bool,
+        ValueKind::Bool,
         "true",
         "With client_secret_basic: sends client_id in the body too, beside the header, where a server asks for both.",
     )
     .default("false"),
-    Key::new(
+    KeyEntry::new(
         "client_secret",
-        Kind::Table(&[PLACES]),
+        ValueKind::Table(&[PLACES]),
         r#"{ file = "jobs.secret" }"#,
         "The client's secret, in one of four places.",
     ),
-    Key::new(
+    KeyEntry::new(
         "client_cert",
-        Kind::Table(&[PLACES]),
+        ValueKind::Table(&[PLACES]),
         r#"{ file = "client.pem" }"#,
         "tls_client_auth, and preset \"entra\": the client's certificate, its chain behind it, as PEM.",
     ),
-    Key::new(
+    KeyEntry::new(
         "client_key",
-        Kind::Table(&[PLACES]),
+        ValueKind::Table(&[PLACES]),
         r#"{ file = "client.key" }"#,
         "The private key of client_cert, as PEM.",
     ),
-    Key::new(
+    KeyEntry::new(
         "refresh_token",
-        Kind::Table(&[PLACES]),
+        ValueKind::Table(&[PLACES]),
         r#"{ file = "first.refresh" }"#,
         "Of grant \"refresh_token\": the first one; later ones live in state_dir. Another one put here wins over them.",
     ),
-    Key::new(
+    KeyEntry::new(
         "assertion",
-        Kind::Table(assertion::KEYS),
+        ValueKind::Table(assertion::KEYS),
         r#"{ algorithm = "RS256", private_key = { file = "key.pem" } }"#,
         "The JWT of grant \"jwt_bearer\", or of private_key_jwt and client_secret_jwt. With both, its claims are the grant's.",
     ),
-    Key::new(
+    KeyEntry::new(
         "subject_token",
-        Kind::Table(subject::KEYS),
+        ValueKind::Table(subject::KEYS),
         r#"{ file = "/run/id.jwt" }"#,
         "Of grant \"token_exchange\": the token that is exchanged.",
     ),
-    Key::new("scope", Kind::Text, r#""read write""#, "The scopes, with a space between."),
-    Key::new(
+    KeyEntry::new("scope", ValueKind::Text, r#""read write""#, "The scopes, with a space between."),
+    KeyEntry::new(
         "params",
-        Kind::Free,
+        ValueKind::Free,
         r#"{ audience = "api" }"#,
         "Further form fields: strings, or lists of strings for one that stands more than once (resource).",
     ),
-    Key::new(
+    KeyEntry::new(
         "allow_weak_secret",
-        Kind::Bool,
+        ValueKind::Bool,
         "true",
         "Allows an assertion signed with a secret that is shorter than the hash (RFC 7518 3.2).",
     )
@@ -118,11 +118,14 @@ const OWN_FIELDS: [(&str, &str); 11] = [
     ("code", "there is nobody who could log in"),
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (OAuth2Settings<Written>, Vec<At<TokenName>>) {
+pub(super) fn read(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+) -> (OAuth2Settings<Written>, Vec<Located<TokenName>>) {
     let reach = reach::read(cx, token);
     let preset = token.choice(cx, "preset", Preset::parse).map(|preset| preset.value);
     let client_id = token.visible(cx, "client_id");
-    let given = Given {
+    let given = GivenClient {
         reach,
         client_secret: credential::read(cx, token, "client_secret", "client secret"),
         client: RawIdentity {
@@ -153,7 +156,12 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> (OAuth2Setti
     (OAuth2Settings { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach }, parents)
 }
 
-fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given, parents: &mut Vec<At<TokenName>>) -> Decided {
+fn plain(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    given: &GivenClient,
+    parents: &mut Vec<Located<TokenName>>,
+) -> Decided {
     preset::refuse_its_keys(cx, token);
     let endpoint = endpoint(cx, token, given.reach.allow_http);
     let grant = if token.require(cx, "grant") { token.choice(cx, "grant", GrantKind::parse) } else { None };
@@ -186,26 +194,31 @@ fn plain(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given, parents: &
 }
 
 /// `client_id_in_body`: Basic alone keeps the client's name out of the body (RFC 6749 2.3.1).
-fn in_body(cx: &mut Reader<'_>, token: &Section<'_, '_>, auth: Option<&ClientAuth<Written>>) -> bool {
+fn in_body(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, auth: Option<&ClientAuth<Written>>) -> bool {
     let on = token.bool_or_default(cx, "client_id_in_body");
-    let place = token.key_place(cx, "client_id_in_body");
-    if let (Some(place), Some(auth)) = (place.filter(|_| on), auth)
+    let span = token.key_span(cx, "client_id_in_body");
+    if let (Some(span), Some(auth)) = (span.filter(|_| on), auth)
         && !matches!(auth, ClientAuth::Basic(_))
     {
         let help = "remove it: it belongs to client_auth = \"client_secret_basic\"";
-        cx.error(place, "`client_id_in_body` without client_auth \"client_secret_basic\"", help);
+        cx.error(span, "`client_id_in_body` without client_auth \"client_secret_basic\"", help);
     }
     on
 }
 
-/// What proves itself has a name, and client_credentials is nothing without a proof (RFC 6749 4.4).
-fn check_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, grant: At<GrantKind>, auth: At<AuthKind>) {
+/// What authenticates has a name, and client_credentials is nothing without a proof (RFC 6749 4.4).
+fn check_client(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    grant: Located<GrantKind>,
+    auth: Located<AuthKind>,
+) {
     let credentials = grant.value == GrantKind::ClientCredentials;
     if auth.value == AuthKind::None && credentials {
-        cx.findings.push(
-            Finding::error("grant \"client_credentials\" with a client that proves itself by nothing")
-                .at(token.key_place(cx, "client_auth").unwrap_or(token.header))
-                .note(grant.place, "the grant")
+        cx.diagnostics.push(
+            Diagnostic::error("grant \"client_credentials\" with a client that does not authenticate")
+                .at(token.key_span(cx, "client_auth").unwrap_or(token.header))
+                .note(grant.span, "the grant")
                 .help("add client_secret.file, or client_cert.file and client_key.file, or assertion (RFC 6749 4.4)"),
         );
     }
@@ -216,24 +229,24 @@ fn check_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, grant: At<GrantKin
 
 /// A key that is needed with some words of another one, and cannot stand beside the rest.
 fn belongs<T: Copy + PartialEq>(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     token: &Section<'_, '_>,
     key: &str,
     other: &str,
-    is: &At<T>,
+    is: &Located<T>,
     wanted: &[T],
     word: impl Fn(T) -> &'static str,
 ) {
-    match token.key_place(cx, key) {
+    match token.key_span(cx, key) {
         None if wanted.contains(&is.value) => {
             token.require(cx, key);
         }
-        Some(place) if !wanted.contains(&is.value) => {
+        Some(span) if !wanted.contains(&is.value) => {
             let words: Vec<_> = wanted.iter().map(|wanted| format!("\"{}\"", word(*wanted))).collect();
-            cx.findings.push(
-                Finding::error(format!("`{key}` with {other} \"{}\"", word(is.value)))
-                    .at(place)
-                    .note(is.place, if other == "grant" { "the grant" } else { "decides how the client proves itself" })
+            cx.diagnostics.push(
+                Diagnostic::error(format!("`{key}` with {other} \"{}\"", word(is.value)))
+                    .at(span)
+                    .note(is.span, if other == "grant" { "the grant" } else { "decides how the client authenticates" })
                     .help(format!("it belongs to {other} = {}", words.join(" or "))),
             );
         }
@@ -241,8 +254,8 @@ fn belongs<T: Copy + PartialEq>(
     }
 }
 
-fn endpoint(cx: &mut Reader<'_>, token: &Section<'_, '_>, allow_http: bool) -> Option<TokenEndpoint> {
-    match (token.key_place(cx, "token_url"), token.key_place(cx, "issuer")) {
+fn endpoint(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, allow_http: bool) -> Option<TokenEndpoint> {
+    match (token.key_span(cx, "token_url"), token.key_span(cx, "issuer")) {
         (Some(url), Some(issuer)) => {
             cx.beside("token_url", url, "issuer", issuer);
             None
@@ -256,8 +269,12 @@ fn endpoint(cx: &mut Reader<'_>, token: &Section<'_, '_>, allow_http: bool) -> O
     }
 }
 
-/// How the client proves itself: as `client_auth` says, else by what was given. At the place that decides it.
-fn auth(cx: &mut Reader<'_>, token: &Section<'_, '_>, grant: Option<At<GrantKind>>) -> Option<At<AuthKind>> {
+/// How the client authenticates: as `client_auth` says, else by what was given. At the place that decides it.
+fn auth(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    grant: Option<Located<GrantKind>>,
+) -> Option<Located<AuthKind>> {
     if token.has("client_auth") {
         return token.choice(cx, "client_auth", AuthKind::parse);
     }
@@ -269,16 +286,16 @@ fn auth(cx: &mut Reader<'_>, token: &Section<'_, '_>, grant: Option<At<GrantKind
         ("assertion", AuthKind::KeyJwt),
     ];
     let mut given = by.into_iter().filter(|(key, _)| *key != "assertion" || !is_grants);
-    let found = given.find_map(|(key, value)| Some(At { value, place: token.key_place(cx, key)? }));
-    Some(found.unwrap_or(At { value: AuthKind::None, place: token.header }))
+    let found = given.find_map(|(key, value)| Some(Located { value, span: token.key_span(cx, key)? }));
+    Some(found.unwrap_or(Located { value: AuthKind::None, span: token.header }))
 }
 
-fn params(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {
+fn params(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {
     let mut params = Vec::new();
     token.hide(cx, "params");
-    for (key, value) in holes::pairs(cx, token, "params", true) {
+    for (key, value) in placeholders::pairs(cx, token, "params", true) {
         match OWN_FIELDS.iter().find(|(name, _)| *name == key.value) {
-            Some((name, help)) => cx.error(key.place, format!("`params.{name}` is a field of renewd's own"), help),
+            Some((name, help)) => cx.error(key.span, format!("`params.{name}` is a field of renewd's own"), help),
             None => params.push((key.value, value.value)),
         }
     }
@@ -286,15 +303,11 @@ fn params(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)>
 }
 
 /// RFC 6749 3.3.
-fn scope(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<String> {
+fn scope(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<String> {
     let scope = token.text(cx, "scope")?;
     let good = |word: &str| !word.is_empty() && is_visible(word) && !word.contains(['"', '\\']);
     if !scope.value.split(' ').all(good) {
-        cx.error(
-            scope.place,
-            "`scope` is not a list of scopes (RFC 6749 3.3)",
-            "one space between two: \"read write\"",
-        );
+        cx.error(scope.span, "`scope` is not a list of scopes (RFC 6749 3.3)", "one space between two: \"read write\"");
         return None;
     }
     Some(scope.value)

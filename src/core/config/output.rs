@@ -2,10 +2,10 @@
 //! Does not: compare outputs with each other, or look at their folders.
 
 use super::raw::{RawFormat, RawOutput};
-use super::section::{Reader, Section};
-use crate::core::finding::{At, quote};
+use super::section::{Section, SectionReader};
+use crate::core::diagnostic::{Located, quote};
 
-pub(super) fn read_all(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<RawOutput> {
+pub(super) fn read_all(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<RawOutput> {
     let sections = token.tables(cx, "output");
     // Exactly so many: 10,000 tokens with room for three more each are noticed.
     let mut outputs = Vec::with_capacity(sections.len());
@@ -13,14 +13,14 @@ pub(super) fn read_all(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<RawO
     outputs
 }
 
-fn read(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<RawOutput> {
+fn read(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<RawOutput> {
     let path = output_path(cx, output);
     let file = output.file(cx);
     let word = output.word(cx, "format");
     let word = word?.value;
     for (key, of) in [("variable", "env"), ("expires_variable", "env"), ("template", "template")] {
-        if let Some(place) = output.key_place(cx, key).filter(|_| of != word) {
-            cx.error(place, format!("`{key}` with format \"{word}\""), format!("it belongs to format = \"{of}\""));
+        if let Some(span) = output.key_span(cx, key).filter(|_| of != word) {
+            cx.error(span, format!("`{key}` with format \"{word}\""), format!("it belongs to format = \"{of}\""));
         }
     }
     let format = match word {
@@ -38,26 +38,26 @@ fn read(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<RawOutput> {
 }
 
 /// A path that can name a file.
-fn output_path(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<At<std::path::PathBuf>> {
+fn output_path(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<Located<std::path::PathBuf>> {
     let text = output.text(cx, "path")?;
     let last = text.value.rsplit('/').next().unwrap_or("");
     let names_folder = matches!(last, "" | "." | "..") && !text.value.is_empty();
     let path = cx.path(text)?;
     if names_folder || path.value.file_name().is_none() {
-        cx.error(path.place, "`path` names a folder", "write the file's name too");
+        cx.error(path.span, "`path` names a folder", "write the file's name too");
         return None;
     }
     Some(path)
 }
 
-fn env(cx: &mut Reader<'_>, output: &Section<'_, '_>) -> Option<RawFormat> {
+fn env(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<RawFormat> {
     let expires_variable = name(cx, output, "expires_variable");
     let variable = if output.require(cx, "variable") { name(cx, output, "variable") } else { None };
     Some(RawFormat::Env { variable: variable?, expires_variable })
 }
 
 /// A name that sh accepts (POSIX 2.10.2, NAME).
-fn name(cx: &mut Reader<'_>, output: &Section<'_, '_>, key: &str) -> Option<At<String>> {
+fn name(cx: &mut SectionReader<'_>, output: &Section<'_, '_>, key: &str) -> Option<Located<String>> {
     let name = output.text(cx, key)?;
     let mut bytes = name.value.bytes();
     let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
@@ -65,7 +65,7 @@ fn name(cx: &mut Reader<'_>, output: &Section<'_, '_>, key: &str) -> Option<At<S
         return Some(name);
     }
     cx.error(
-        name.place,
+        name.span,
         format!("sh takes no variable called {}", quote(&name.value)),
         "letters, digits and _, no digit first: SUNBIRD_TOKEN",
     );

@@ -7,38 +7,38 @@ use serde_json::Map;
 
 use super::address::{self, Query};
 use super::assertion;
-use super::client::{Decided, Given};
+use super::client::{Decided, GivenClient};
 use super::keys::common::PLACES;
-use super::keys::{Key, Kind};
-use super::section::{Reader, Section};
+use super::keys::{KeyEntry, ValueKind};
+use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
-use crate::core::finding::{Finding, quote};
+use crate::core::diagnostic::{Diagnostic, quote};
 use crate::core::key::Algorithm;
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, Preset, TokenEndpoint};
 
 /// The keys of presets.
-pub(super) const KEYS: &[Key] = &[
-    Key::new(
+pub(super) const KEYS: &[KeyEntry] = &[
+    KeyEntry::new(
         "preset",
-        Kind::Choice(Preset::WORDS),
+        ValueKind::Choice(Preset::WORDS),
         r#""entra""#,
-        "Fills in what is known of an issuer: endpoint, grant and how the client proves itself.",
+        "Fills in what is known of an issuer: endpoint, grant and how the client authenticates.",
     ),
-    Key::new(
+    KeyEntry::new(
         "service_account",
-        Kind::Table(&[PLACES]),
+        ValueKind::Table(&[PLACES]),
         r#"{ file = "service-account.json" }"#,
         "Of preset \"google-service-account\": the JSON key file as Google hands it out. With scope, or target_audience.",
     ),
-    Key::new(
+    KeyEntry::new(
         "target_audience",
-        Kind::Text,
+        ValueKind::Text,
         r#""https://job.example""#,
         "Of preset \"google-service-account\", instead of scope: an ID token for this audience is asked for.",
     ),
-    Key::new(
+    KeyEntry::new(
         "tenant",
-        Kind::Text,
+        ValueKind::Text,
         r#""contoso.onmicrosoft.com""#,
         "Of preset \"entra\": the tenant's id or domain. In a national cloud, token_url instead.",
     ),
@@ -66,7 +66,12 @@ const ENTRA_KNOWS: [&str; 6] = ["issuer", "grant", "client_auth", "refresh_token
 /// Where nobody says what the token is for.
 const ENTRA_SCOPE: &str = "https://graph.microsoft.com/.default";
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, preset: Preset, given: &Given) -> Decided {
+pub(super) fn read(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    preset: Preset,
+    given: &GivenClient,
+) -> Decided {
     let known: &[&str] = if preset == Preset::Google { &GOOGLE_KNOWS } else { &ENTRA_KNOWS };
     for key in known {
         contradiction(cx, token, key, preset, "remove it: the preset decides it");
@@ -83,27 +88,27 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>, preset: Preset,
 }
 
 /// Without a preset.
-pub(super) fn refuse_its_keys(cx: &mut Reader<'_>, token: &Section<'_, '_>) {
+pub(super) fn refuse_its_keys(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) {
     for (key, of) in OWN {
-        if let Some(place) = token.key_place(cx, key) {
+        if let Some(span) = token.key_span(cx, key) {
             let help = format!("it belongs to preset = \"{}\"", of.word());
-            cx.error(place, format!("`{key}` without its preset"), help);
+            cx.error(span, format!("`{key}` without its preset"), help);
         }
     }
 }
 
-fn contradiction(cx: &mut Reader<'_>, token: &Section<'_, '_>, key: &str, preset: Preset, help: &str) {
-    if let Some(place) = token.key_place(cx, key) {
-        let finding = Finding::error(format!("`{key}` with preset \"{}\"", preset.word())).at(place).help(help);
-        let preset = token.key_place(cx, "preset").unwrap_or(token.header);
-        cx.findings.push(finding.note(preset, "the preset"));
+fn contradiction(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, key: &str, preset: Preset, help: &str) {
+    if let Some(span) = token.key_span(cx, key) {
+        let diagnostic = Diagnostic::error(format!("`{key}` with preset \"{}\"", preset.word())).at(span).help(help);
+        let preset = token.key_span(cx, "preset").unwrap_or(token.header);
+        cx.diagnostics.push(diagnostic.note(preset, "the preset"));
     }
 }
 
 /// A service account's key file signs for itself (RFC 7523 2.1).
-fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Decided {
+fn google(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClient) -> Decided {
     token.require(cx, "service_account");
-    match (token.key_place(cx, "scope"), token.key_place(cx, "target_audience")) {
+    match (token.key_span(cx, "scope"), token.key_span(cx, "target_audience")) {
         (Some(scope), Some(audience)) => cx.beside("scope", scope, "target_audience", audience),
         (None, None) => cx.error(
             token.header,
@@ -135,31 +140,31 @@ fn google(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Decide
 }
 
 fn google_assertion(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     token: &Section<'_, '_>,
     section: &Section<'_, '_>,
 ) -> AssertionSettings<Written> {
     for key in ["algorithm", "private_key", "secret"] {
-        if let Some(place) = section.key_place(cx, key) {
+        if let Some(span) = section.key_span(cx, key) {
             let title = format!("`assertion.{key}` with preset \"{}\"", Preset::Google.word());
-            cx.error(place, title, "remove it: the key file says it");
+            cx.error(span, title, "remove it: the key file says it");
         }
     }
     let (raw, _) = assertion::members(cx, section, false);
     for claim in ["iss", "scope", "target_audience"] {
         if raw.claims.contains_key(claim) {
-            let place = token.key_place(cx, "assertion").unwrap_or(section.header);
+            let span = token.key_span(cx, "assertion").unwrap_or(section.header);
             let help = "remove it: the key file says iss, and the keys `scope` and `target_audience` the others";
-            cx.error(place, format!("`assertion.claims.{claim}` with preset \"{}\"", Preset::Google.word()), help);
+            cx.error(span, format!("`assertion.claims.{claim}` with preset \"{}\"", Preset::Google.word()), help);
         }
     }
     raw
 }
 
 /// Client credentials at a tenant's endpoint, by a secret or a certificate.
-fn entra(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Decided {
+fn entra(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClient) -> Decided {
     token.require(cx, "client_id");
-    let endpoint = match (token.key_place(cx, "tenant"), token.key_place(cx, "token_url")) {
+    let endpoint = match (token.key_span(cx, "tenant"), token.key_span(cx, "token_url")) {
         (Some(tenant), Some(url)) => {
             cx.beside("tenant", tenant, "token_url", url);
             None
@@ -180,9 +185,13 @@ fn entra(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Decided
     }
 }
 
-fn entra_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> Option<ClientAuth<Written>> {
-    let secret = token.key_place(cx, "client_secret");
-    let certificate = token.key_place(cx, "client_cert").or_else(|| token.key_place(cx, "client_key"));
+fn entra_client(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    given: &GivenClient,
+) -> Option<ClientAuth<Written>> {
+    let secret = token.key_span(cx, "client_secret");
+    let certificate = token.key_span(cx, "client_cert").or_else(|| token.key_span(cx, "client_key"));
     match (secret, certificate) {
         (Some(secret), Some(certificate)) => {
             cx.beside("client_secret", secret, "client_cert", certificate);
@@ -203,7 +212,7 @@ fn entra_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> 
         (None, None) => {
             cx.error(
                 token.header,
-                "the client proves itself by nothing",
+                "the client does not authenticate",
                 "add client_secret.file, or client_cert.file and client_key.file",
             );
             None
@@ -211,12 +220,12 @@ fn entra_client(cx: &mut Reader<'_>, token: &Section<'_, '_>, given: &Given) -> 
     }
 }
 
-fn tenant(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<String> {
+fn tenant(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<String> {
     let tenant = token.text(cx, "tenant")?;
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     if tenant.value.is_empty() || !tenant.value.bytes().all(good) {
         let help = "the directory's id, or its domain: \"contoso.onmicrosoft.com\"";
-        cx.error(tenant.place, format!("`tenant` cannot be {}", quote(&tenant.value)), help);
+        cx.error(tenant.span, format!("`tenant` cannot be {}", quote(&tenant.value)), help);
         return None;
     }
     Some(format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", tenant.value))

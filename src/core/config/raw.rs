@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stage::{RawCredential, RawSource};
-use crate::core::finding::{At, Place};
+use crate::core::diagnostic::{Located, Span};
 use crate::core::settings::{HookSignal, Lifetime, Mode, RotateRule, TokenName};
 
 /// All files of a config, in the order they were read.
 #[derive(Default)]
-pub(crate) struct Raw {
+pub(crate) struct RawConfig {
     /// Globs, absolute.
-    pub include: Vec<At<PathBuf>>,
+    pub include: Vec<Located<PathBuf>>,
     pub daemon: RawDaemon,
     pub defaults: RawDefaults,
     pub tokens: Vec<RawToken>,
@@ -21,12 +21,12 @@ pub(crate) struct Raw {
 
 #[derive(Default)]
 pub(crate) struct RawDaemon {
-    pub control_socket: Option<At<PathBuf>>,
-    pub control_group: Option<At<Account>>,
-    pub state_dir: Option<At<PathBuf>>,
-    pub ready_timeout: Option<At<Duration>>,
-    pub credential_socket: Option<At<PathBuf>>,
-    pub credential_timeout: Option<At<Duration>>,
+    pub control_socket: Option<Located<PathBuf>>,
+    pub control_group: Option<Located<UserOrGroup>>,
+    pub state_dir: Option<Located<PathBuf>>,
+    pub ready_timeout: Option<Located<Duration>>,
+    pub credential_socket: Option<Located<PathBuf>>,
+    pub credential_timeout: Option<Located<Duration>>,
 }
 
 #[derive(Default)]
@@ -40,38 +40,38 @@ pub(crate) struct RawDefaults {
 
 #[derive(Default)]
 pub(crate) struct RawLifetime {
-    pub lifetime: Option<At<Lifetime>>,
-    pub skew: Option<At<Duration>>,
+    pub lifetime: Option<Located<Lifetime>>,
+    pub skew: Option<Located<Duration>>,
 }
 
 #[derive(Default)]
 pub(crate) struct RawSchedule {
-    pub rule: Option<At<RotateRule>>,
-    pub jitter: Option<At<f64>>,
-    pub min_interval: Option<At<Duration>>,
-    pub retry_initial: Option<At<Duration>>,
-    pub retry_max: Option<At<Duration>>,
-    pub retry_rejected: Option<At<Duration>>,
+    pub rule: Option<Located<RotateRule>>,
+    pub jitter: Option<Located<f64>>,
+    pub min_interval: Option<Located<Duration>>,
+    pub retry_initial: Option<Located<Duration>>,
+    pub retry_max: Option<Located<Duration>>,
+    pub retry_rejected: Option<Located<Duration>>,
 }
 
 #[derive(Default)]
 pub(crate) struct RawFile {
-    pub mode: Option<At<Mode>>,
-    pub owner: Option<At<Account>>,
-    pub group: Option<At<Account>>,
+    pub mode: Option<Located<Mode>>,
+    pub owner: Option<Located<UserOrGroup>>,
+    pub group: Option<Located<UserOrGroup>>,
 }
 
 /// A user or group as it is written.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Account {
+pub(crate) enum UserOrGroup {
     Name(String),
     Number(u32),
 }
 
 pub(crate) struct RawToken {
-    pub name: At<TokenName>,
+    pub name: Located<TokenName>,
     /// Where what is absent is reported.
-    pub header: Place,
+    pub header: Span,
     /// A value in it was wrong: what follows from it is not told as well.
     pub flawed: bool,
     pub source: RawSource,
@@ -82,25 +82,25 @@ pub(crate) struct RawToken {
     pub required: bool,
     pub units: Vec<glob::Pattern>,
     /// Tokens of this config it is made from.
-    pub parents: Vec<At<TokenName>>,
+    pub parents: Vec<Located<TokenName>>,
     pub outputs: Vec<RawOutput>,
     pub after_rotate: Option<Box<RawHook>>,
     pub on_failure: Option<Box<RawHook>>,
 }
 
 pub(crate) struct RawOutput {
-    pub header: Place,
-    pub path: At<PathBuf>,
+    pub header: Span,
+    pub path: Located<PathBuf>,
     pub format: RawFormat,
     pub file: RawFile,
 }
 
 pub(crate) enum RawFormat {
     Token,
-    Env { variable: At<String>, expires_variable: Option<At<String>> },
+    Env { variable: Located<String>, expires_variable: Option<Located<String>> },
     Json,
     Header,
-    Template(At<PathBuf>),
+    Template(Located<PathBuf>),
 }
 
 pub(crate) struct RawHook {
@@ -111,7 +111,7 @@ pub(crate) struct RawHook {
 
 pub(crate) enum RawAction {
     /// argv; a first word with a slash is an absolute path.
-    Command(At<Vec<String>>),
+    Command(Located<Vec<String>>),
     Signal {
         pid_file: PathBuf,
         signal: HookSignal,

@@ -2,39 +2,53 @@
 //! Does not: read certificates, or know what an answer means.
 
 use super::credential;
-use super::keys::{Key, Kind};
-use super::section::{Reader, Section};
+use super::keys::{KeyEntry, ValueKind};
+use super::section::{Section, SectionReader};
 use super::stage::Written;
-use crate::core::finding::{At, quote};
+use crate::core::diagnostic::{Located, quote};
 use crate::core::settings::{Pointers, Reach, TokenName};
 
 /// The keys of a token that is asked of an endpoint.
-pub(super) const KEYS: &[Key] = &[
-    Key::new("ca_file", Kind::Path, r#""ca.pem""#, "Certificates (PEM) that are trusted beside those of the system."),
+pub(super) const KEYS: &[KeyEntry] = &[
+    KeyEntry::new(
+        "ca_file",
+        ValueKind::Path,
+        r#""ca.pem""#,
+        "Certificates (PEM) that are trusted beside those of the system.",
+    ),
     TIMEOUT,
     TTL,
-    Key::new("allow_http", Kind::Bool, "true", "Allows plain http beyond loopback (127.0.0.0/8, ::1, localhost).")
-        .default("false"),
+    KeyEntry::new(
+        "allow_http",
+        ValueKind::Bool,
+        "true",
+        "Allows plain http beyond loopback (127.0.0.0/8, ::1, localhost).",
+    )
+    .default("false"),
 ];
 
-pub(super) const TIMEOUT: Key =
-    Key::new("timeout", Kind::Span, r#""30s""#, "How long one try may take.").default(r#""30s""#);
+pub(super) const TIMEOUT: KeyEntry =
+    KeyEntry::new("timeout", ValueKind::Span, r#""30s""#, "How long one try may take.").default(r#""30s""#);
 
-pub(super) const TTL: Key =
-    Key::new("ttl", Kind::Span, r#""1h""#, "The lifetime at most, and the one of a token whose answer tells none.");
+pub(super) const TTL: KeyEntry = KeyEntry::new(
+    "ttl",
+    ValueKind::Span,
+    r#""1h""#,
+    "The lifetime at most, and the one of a token whose answer tells none.",
+);
 
-pub(super) const RESPONSE: &[Key] = &[
-    Key::new("token", Kind::Text, r#""/result/access_token""#, "Where the token stands.").required(),
-    Key::new("expires_in", Kind::Text, r#""/result/expires_in""#, "Where its lifetime in seconds stands."),
-    Key::new(
+pub(super) const RESPONSE: &[KeyEntry] = &[
+    KeyEntry::new("token", ValueKind::Text, r#""/result/access_token""#, "Where the token stands.").required(),
+    KeyEntry::new("expires_in", ValueKind::Text, r#""/result/expires_in""#, "Where its lifetime in seconds stands."),
+    KeyEntry::new(
         "expires_at",
-        Kind::Text,
+        ValueKind::Text,
         r#""/result/expires_at""#,
         "Where its expiry stands: RFC 3339, or Unix seconds.",
     ),
 ];
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Reach<Written> {
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Reach<Written> {
     Reach {
         ca: credential::certificates(cx, token, "ca_file"),
         timeout: token.duration_or_default(cx, "timeout"),
@@ -44,7 +58,7 @@ pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Reach<Writte
 }
 
 /// `response`: one pointer each.
-pub(super) fn response(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Pointers> {
+pub(super) fn response(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<Pointers> {
     let response = token.table(cx, "response")?;
     let mut pointer = |name: &str| {
         if !response.knows(name) {
@@ -55,7 +69,7 @@ pub(super) fn response(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<P
             return Some(text.value);
         }
         cx.error(
-            text.place,
+            text.span,
             format!("{} is not a JSON pointer", quote(&text.value)),
             "a slash before each member's name: \"/result/access_token\" (RFC 6901); ~0 is a tilde, ~1 a slash in a name",
         );
@@ -73,18 +87,22 @@ fn is_pointer(text: &str) -> bool {
 }
 
 /// The name of another token. A token put there by mistake is not shown.
-pub(super) fn token_name(cx: &mut Reader<'_>, section: &Section<'_, '_>, key: &str) -> Option<At<TokenName>> {
+pub(super) fn token_name(
+    cx: &mut SectionReader<'_>,
+    section: &Section<'_, '_>,
+    key: &str,
+) -> Option<Located<TokenName>> {
     let text = section.text(cx, key)?;
     let name = TokenName::new(&text.value);
-    if (name.is_none() || crate::core::finding::looks_opaque(&text.value))
+    if (name.is_none() || crate::core::diagnostic::looks_opaque(&text.value))
         && let Some(value) = section.value(key)
     {
         cx.hide(value);
     }
     if name.is_none() {
-        cx.error(text.place, format!("`{key}` is not a token's name"), "the NAME of a [token.NAME] of this config");
+        cx.error(text.span, format!("`{key}` is not a token's name"), "the NAME of a [token.NAME] of this config");
     }
-    name.map(|name| At { value: name, place: text.place })
+    name.map(|name| Located { value: name, span: text.span })
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
 use crate::core::environment::Environment;
-use crate::core::finding::{At, Finding, Place, quote};
 
-use super::keys::{self, Key, Keys, Kind};
+use super::keys::{self, KeyEntries, KeyEntry, ValueKind};
 use super::stage::RawCredential;
 
 /// What a value is, for messages.
@@ -29,46 +29,46 @@ fn describe(value: &DeValue<'_>) -> &'static str {
 }
 
 /// What is carried along while one file is read.
-pub(super) struct Reader<'e> {
+pub(super) struct SectionReader<'e> {
     pub file: u32,
     /// Where the piece of the text begins that is read now: places are told from the file's beginning.
     pub piece: usize,
     /// All that a config may hold.
-    pub root: Keys,
+    pub root: KeyEntries,
     pub base: &'e Path,
     pub env: &'e Environment,
-    pub findings: Vec<Finding>,
+    pub diagnostics: Vec<Diagnostic>,
     pub hidden: Vec<Range<usize>>,
     /// Those of the token that is read now.
     pub credentials: Vec<Arc<RawCredential>>,
 }
 
-impl<'e> Reader<'e> {
-    pub fn new(file: u32, root: Keys, base: &'e Path, env: &'e Environment) -> Self {
-        Self { file, piece: 0, root, base, env, findings: Vec::new(), hidden: Vec::new(), credentials: Vec::new() }
+impl<'e> SectionReader<'e> {
+    pub fn new(file: u32, root: KeyEntries, base: &'e Path, env: &'e Environment) -> Self {
+        Self { file, piece: 0, root, base, env, diagnostics: Vec::new(), hidden: Vec::new(), credentials: Vec::new() }
     }
 
-    pub fn place(&self, span: Range<usize>) -> Place {
-        Place {
+    pub fn span(&self, span: Range<usize>) -> Span {
+        Span {
             file: self.file,
             start: u32::try_from(self.piece + span.start).unwrap_or(u32::MAX),
             end: u32::try_from(self.piece + span.end).unwrap_or(u32::MAX),
         }
     }
 
-    pub fn at<T>(&self, value: T, span: Range<usize>) -> At<T> {
-        At { value, place: self.place(span) }
+    pub fn at<T>(&self, value: T, span: Range<usize>) -> Located<T> {
+        Located { value, span: self.span(span) }
     }
 
-    pub fn error(&mut self, place: Place, title: impl AsRef<str>, help: impl AsRef<str>) {
-        self.findings.push(Finding::error(title).at(place).help(help));
+    pub fn error(&mut self, span: Span, title: impl AsRef<str>, help: impl AsRef<str>) {
+        self.diagnostics.push(Diagnostic::error(title).at(span).help(help));
     }
 
     /// Two keys of which one may stand.
-    pub fn beside(&mut self, first: &str, before: Place, second: &str, place: Place) {
-        self.findings.push(
-            Finding::error(format!("`{second}` beside `{first}`"))
-                .at(place)
+    pub fn beside(&mut self, first: &str, before: Span, second: &str, span: Span) {
+        self.diagnostics.push(
+            Diagnostic::error(format!("`{second}` beside `{first}`"))
+                .at(span)
                 .note(before, "also here")
                 .help("keep one of the two"),
         );
@@ -76,12 +76,12 @@ impl<'e> Reader<'e> {
 
     /// A value of the wrong type.
     pub fn wrong_type(&mut self, name: &str, wanted: &str, value: &Spanned<DeValue<'_>>, help: impl AsRef<str>) {
-        let place = self.place(value.span());
-        let finding = Finding::error(format!("`{name}` is {wanted}, not {}", describe(value.get_ref())))
-            .at(place)
+        let span = self.span(value.span());
+        let diagnostic = Diagnostic::error(format!("`{name}` is {wanted}, not {}", describe(value.get_ref())))
+            .at(span)
             .label(format!("expected {wanted}"));
         let help = help.as_ref();
-        self.findings.push(if help.is_empty() { finding } else { finding.help(help) });
+        self.diagnostics.push(if help.is_empty() { diagnostic } else { diagnostic.help(help) });
     }
 
     /// Nothing in `value` will be shown.
@@ -98,26 +98,26 @@ impl<'e> Reader<'e> {
 pub(super) struct Section<'t, 'i> {
     table: &'t DeTable<'i>,
     /// Where an absent key is reported.
-    pub header: Place,
-    keys: Keys,
+    pub header: Span,
+    keys: KeyEntries,
 }
 
 impl<'t, 'i> Section<'t, 'i> {
     /// Tells every key that cannot stand here, in order.
-    pub fn open(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, keys: Keys) -> Self {
+    pub fn open(cx: &mut SectionReader<'_>, table: &'t DeTable<'i>, header: Span, keys: KeyEntries) -> Self {
         Self::open_telling(cx, table, header, keys, super::unknown)
     }
 
     /// The same with other words for a key that is not one of `keys`.
     pub fn open_telling(
-        cx: &mut Reader<'_>,
+        cx: &mut SectionReader<'_>,
         table: &'t DeTable<'i>,
-        header: Place,
-        keys: Keys,
-        unknown: impl Fn(&str, Place, Keys) -> Finding,
+        header: Span,
+        keys: KeyEntries,
+        unknown: impl Fn(&str, Span, KeyEntries) -> Diagnostic,
     ) -> Self {
         for (name, value) in table {
-            let place = cx.place(name.span());
+            let span = cx.span(name.span());
             match keys::find(keys, name.get_ref()) {
                 Some(key) if key.built => {
                     if holds_secret(key) && !value.get_ref().is_table() {
@@ -125,17 +125,17 @@ impl<'t, 'i> Section<'t, 'i> {
                     }
                 }
                 Some(key) => {
-                    if matches!(key.kind, Kind::Table(_) | Kind::Free) {
+                    if matches!(key.kind, ValueKind::Table(_) | ValueKind::Free) {
                         cx.hide(value);
                     }
-                    cx.findings
-                        .push(Finding::error(format!("`{}` is not built yet", key.name)).at(place).help("remove it"));
+                    cx.diagnostics
+                        .push(Diagnostic::error(format!("`{}` is not built yet", key.name)).at(span).help("remove it"));
                 }
                 None => {
                     if !plain(cx.root, keys, name.get_ref()) {
                         cx.hide(value);
                     }
-                    cx.findings.push(unknown(name.get_ref(), place, keys));
+                    cx.diagnostics.push(unknown(name.get_ref(), span, keys));
                 }
             }
         }
@@ -149,7 +149,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The same, which is about to be read: told where it is absent and the table of keys requires it.
-    pub fn asked(&self, cx: &mut Reader<'_>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+    pub fn asked(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
         let value = self.value(name);
         if value.is_none() && keys::find(self.keys, name).is_some_and(|key| key.required) {
             self.require(cx, name);
@@ -157,7 +157,7 @@ impl<'t, 'i> Section<'t, 'i> {
         value
     }
 
-    pub fn kind(&self, name: &str) -> Option<Kind> {
+    pub fn kind(&self, name: &str) -> Option<ValueKind> {
         keys::find(self.keys, name).map(|key| key.kind)
     }
 
@@ -168,11 +168,11 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The default of a text, as the table of keys has it.
     pub fn default(&self, name: &str) -> &'static str {
-        keys::find(self.keys, name).map_or("", Key::default_text)
+        keys::find(self.keys, name).map_or("", KeyEntry::default_text)
     }
 
     /// Nothing of the value under `name` will be shown.
-    pub fn hide(&self, cx: &mut Reader<'_>, name: &str) {
+    pub fn hide(&self, cx: &mut SectionReader<'_>, name: &str) {
         if let Some(value) = self.value(name) {
             cx.hide(value);
         }
@@ -183,18 +183,18 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// Where the key itself stands.
-    pub fn key_place(&self, cx: &Reader<'_>, name: &str) -> Option<Place> {
-        self.table.get_key_value(name).map(|(key, _)| cx.place(key.span()))
+    pub fn key_span(&self, cx: &SectionReader<'_>, name: &str) -> Option<Span> {
+        self.table.get_key_value(name).map(|(key, _)| cx.span(key.span()))
     }
 
     /// Tells that `name` is absent, at the table's header; false where it is.
-    pub fn require(&self, cx: &mut Reader<'_>, name: &str) -> bool {
+    pub fn require(&self, cx: &mut SectionReader<'_>, name: &str) -> bool {
         if self.has(name) {
             return true;
         }
         let example = keys::find(self.keys, name).map_or("", |key| key.example);
-        cx.findings.push(
-            Finding::error(format!("`{name}` is missing"))
+        cx.diagnostics.push(
+            Diagnostic::error(format!("`{name}` is missing"))
                 .at(self.header)
                 .label("in this table")
                 .help(format!("add: {name} = {example}")),
@@ -203,7 +203,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The table under `name`.
-    pub fn table(&self, cx: &mut Reader<'_>, name: &str) -> Option<Section<'t, 'i>> {
+    pub fn table(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Section<'t, 'i>> {
         let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::Table(table) => {
@@ -219,7 +219,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The members of a table that may hold anything, in order.
-    pub fn members(&self, cx: &mut Reader<'_>, name: &str) -> Vec<Member<'t, 'i>> {
+    pub fn members(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Member<'t, 'i>> {
         let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
@@ -233,7 +233,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The tables of `[[name]]`, in order.
-    pub fn tables(&self, cx: &mut Reader<'_>, name: &str) -> Vec<Section<'t, 'i>> {
+    pub fn tables(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Section<'t, 'i>> {
         let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
@@ -253,7 +253,7 @@ impl<'t, 'i> Section<'t, 'i> {
         for element in array.iter() {
             match element.get_ref() {
                 DeValue::Table(table) => {
-                    let header = cx.place(element.span());
+                    let header = cx.span(element.span());
                     sections.push(Section::open(cx, table, header, keys));
                 }
                 _ => cx.wrong_type(name, "an array of tables", element, ""),
@@ -263,27 +263,32 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// Implicit tables have no header of their own: the key stands for it.
-    fn header_of(&self, cx: &Reader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Place {
+    fn header_of(&self, cx: &SectionReader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Span {
         match value.span() {
-            span if span.is_empty() => self.key_place(cx, name).unwrap_or(self.header),
-            span => cx.place(span),
+            span if span.is_empty() => self.key_span(cx, name).unwrap_or(self.header),
+            span => cx.span(span),
         }
     }
 
     /// One of the words that the table of keys has for it.
-    pub fn word(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<&'static str>> {
-        let Some(Kind::Choice(words)) = self.kind(name) else { return None };
+    pub fn word(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<&'static str>> {
+        let Some(ValueKind::Choice(words)) = self.kind(name) else { return None };
         self.choice(cx, name, |word| words.iter().copied().find(|known| *known == word))
     }
 
     /// One of a list of words.
-    pub fn choice<T>(&self, cx: &mut Reader<'_>, name: &str, parse: impl Fn(&str) -> Option<T>) -> Option<At<T>> {
+    pub fn choice<T>(
+        &self,
+        cx: &mut SectionReader<'_>,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Located<T>> {
         let word = self.text(cx, name)?;
         if let Some(value) = parse(&word.value) {
             return Some(word.map(|_| value));
         }
         let words = match self.kind(name) {
-            Some(Kind::Choice(words)) => words,
+            Some(ValueKind::Choice(words)) => words,
             _ => &[],
         };
         let near = words
@@ -295,16 +300,16 @@ impl<'t, 'i> Section<'t, 'i> {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("one of {}", words.join(", ")),
         };
-        cx.error(word.place, format!("`{name}` cannot be {}", quote(&word.value)), help);
+        cx.error(word.span, format!("`{name}` cannot be {}", quote(&word.value)), help);
         None
     }
 }
 
 /// A table in which a credential or another token's name stands; what is written in its stead is likely the credential
 /// or token itself. A table of the user's own may hold one anywhere.
-fn holds_secret(key: &Key) -> bool {
+fn holds_secret(key: &KeyEntry) -> bool {
     match key.kind {
-        Kind::Table(inner) => {
+        ValueKind::Table(inner) => {
             let below = inner.iter().copied().flatten().any(holds_secret);
             below || ["value", "token"].iter().any(|name| keys::find(inner, name).is_some())
         }
@@ -313,10 +318,10 @@ fn holds_secret(key: &Key) -> bool {
 }
 
 /// A slip for a key whose value is never a secret, or such a key of another source: what stands there may be shown.
-fn plain(root: Keys, keys: Keys, name: &str) -> bool {
+fn plain(root: KeyEntries, keys: KeyEntries, name: &str) -> bool {
     let meant = keys::nearest(keys, name).and_then(|near| keys::find(keys, near));
     let meant = meant.or_else(|| keys::sources(root).iter().find_map(|source| keys::find(source.keys, name)));
-    meant.is_some_and(|key| !matches!(key.kind, Kind::Text | Kind::Table(_) | Kind::Free))
+    meant.is_some_and(|key| !matches!(key.kind, ValueKind::Text | ValueKind::Table(_) | ValueKind::Free))
 }
 
 /// A key and its value.

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::core::finding::At;
+use crate::core::diagnostic::Located;
 use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
 use crate::core::settings::{SourceKind, SourcePlan, Stage};
@@ -23,7 +23,7 @@ pub(crate) struct Written;
 pub(crate) struct RawCredential {
     /// As messages call it: "client secret".
     pub what: &'static str,
-    pub from: Option<At<CredentialFrom>>,
+    pub from: Option<Located<CredentialFrom>>,
     pub encoding: SecretEncoding,
     /// That anybody may read it is meant so.
     pub allow_readable: bool,
@@ -65,15 +65,15 @@ impl Stage for Written {
     type Certificates = Arc<RawCredential>;
     type Identity = RawIdentity;
     type Must<T: Clone + Debug> = Option<T>;
-    type At<T: Clone + Debug> = At<T>;
-    type OrDefault<T: Clone + Debug> = Option<At<T>>;
+    type At<T: Clone + Debug> = Located<T>;
+    type OrDefault<T: Clone + Debug> = Option<Located<T>>;
     type Lacking = Infallible;
 
     fn known<T: Clone + Debug>(must: &Option<T>) -> Option<&T> {
         must.as_ref()
     }
 
-    fn value<T: Clone + Debug>(at: &At<T>) -> &T {
+    fn value<T: Clone + Debug>(at: &Located<T>) -> &T {
         &at.value
     }
 }

@@ -1,41 +1,41 @@
 //! Owns: `subject_token` of `source = "oauth2"` as written (RFC 8693 2.1).
 //! Does not: read its file.
 
-use super::keys::{Key, Keys, Kind};
+use super::keys::{KeyEntries, KeyEntry, ValueKind};
 use super::reach;
-use super::section::{Reader, Section};
+use super::section::{Section, SectionReader};
 use super::value::is_visible;
-use crate::core::finding::At;
+use crate::core::diagnostic::Located;
 use crate::core::settings::{SubjectToken, TokenName};
 
-pub(super) const KEYS: Keys = &[&[
-    Key::new(
+pub(super) const KEYS: KeyEntries = &[&[
+    KeyEntry::new(
         "file",
-        Kind::Path,
+        ValueKind::Path,
         r#""/run/id.jwt""#,
         "A file, read each time it is needed. Its change triggers nothing.",
     ),
-    Key::new("token", Kind::Text, r#""sunbird""#, "Instead of a file: another token of this config."),
-    Key::new("type", Kind::Text, r#""urn:ietf:params:oauth:token-type:jwt""#, "What it is (RFC 8693 3).")
+    KeyEntry::new("token", ValueKind::Text, r#""sunbird""#, "Instead of a file: another token of this config."),
+    KeyEntry::new("type", ValueKind::Text, r#""urn:ietf:params:oauth:token-type:jwt""#, "What it is (RFC 8693 3).")
         .default(r#""urn:ietf:params:oauth:token-type:jwt""#),
 ]];
 
 /// What is exchanged, its type, and the token of the config that it is.
-pub(super) type Subject = ((SubjectToken, String), Option<At<TokenName>>);
+pub(super) type Subject = ((SubjectToken, String), Option<Located<TokenName>>);
 
-pub(super) fn read(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
     let subject = token.table(cx, "subject_token")?;
     let (file, parent) = (subject.path(cx, "file"), reach::token_name(cx, &subject, "token"));
     let of_type = subject.text(cx, "type");
     if let Some(of_type) = of_type.as_ref().filter(|text| !text.value.contains(':') || !is_visible(&text.value)) {
         let help = format!("a URI: \"{}\"", subject.default("type"));
-        cx.error(of_type.place, "`subject_token.type` is not the URI of a token's type (RFC 8693 3)", help);
+        cx.error(of_type.span, "`subject_token.type` is not the URI of a token's type (RFC 8693 3)", help);
     }
-    match (subject.key_place(cx, "file"), subject.key_place(cx, "token")) {
+    match (subject.key_span(cx, "file"), subject.key_span(cx, "token")) {
         (Some(first), Some(second)) => cx.beside("subject_token.file", first, "subject_token.token", second),
         (None, None) => cx.error(
             subject.header,
-            "`subject_token` says not where it is",
+            "`subject_token` does not say where it is",
             "add subject_token.file, or subject_token.token = \"NAME\"",
         ),
         _ => {}

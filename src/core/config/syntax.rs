@@ -4,8 +4,8 @@
 use toml::de::{DeTable, Error};
 
 use super::{hint, value};
-use crate::core::config::keys::{self, Kind};
-use crate::core::finding::{Finding, Place, quote};
+use crate::core::config::keys::{self, ValueKind};
+use crate::core::diagnostic::{Diagnostic, Span, quote};
 
 /// Further mistakes are looked for in files of this size at most: each costs memory.
 const RECOVERABLE_BYTES: usize = 256 * 1024;
@@ -15,9 +15,9 @@ const DOUBLED: &str = "duplicate key";
 const SHOWN: usize = 10;
 
 /// The mistakes in a file's syntax, one a line; `first` is the one that a plain parse stops at.
-pub(super) fn findings(text: &str, file: u32, first: &Error) -> Vec<Finding> {
+pub(super) fn diagnostics(text: &str, file: u32, first: &Error) -> Vec<Diagnostic> {
     if text.len() > RECOVERABLE_BYTES {
-        return vec![finding(text, file, first)];
+        return vec![diagnostic(text, file, first)];
     }
     let (_, mut errors) = DeTable::parse_recoverable(text);
     errors.sort_by_key(|error| start(text, error));
@@ -34,13 +34,13 @@ pub(super) fn findings(text: &str, file: u32, first: &Error) -> Vec<Finding> {
         if doubled && in_header(text, at) {
             table_end = next(text, at, "\n[");
         }
-        found.push(finding(text, file, error));
+        found.push(diagnostic(text, file, error));
         if found.len() == SHOWN {
             break;
         }
     }
     if found.is_empty() {
-        found.push(finding(text, file, first));
+        found.push(diagnostic(text, file, first));
     }
     found
 }
@@ -61,14 +61,14 @@ fn in_header(text: &str, at: usize) -> bool {
     before.get(from..).is_some_and(|line| line.trim_start().starts_with('['))
 }
 
-fn finding(text: &str, file: u32, error: &Error) -> Finding {
-    let span = error.span().unwrap_or(text.len()..text.len());
-    let place = Place {
+fn diagnostic(text: &str, file: u32, error: &Error) -> Diagnostic {
+    let range = error.span().unwrap_or(text.len()..text.len());
+    let span = Span {
         file,
-        start: u32::try_from(span.start).unwrap_or(u32::MAX),
-        end: u32::try_from(span.end).unwrap_or(u32::MAX),
+        start: u32::try_from(range.start).unwrap_or(u32::MAX),
+        end: u32::try_from(range.end).unwrap_or(u32::MAX),
     };
-    let marked = text.get(span.clone()).unwrap_or("");
+    let marked = text.get(range.clone()).unwrap_or("");
     let (message, expected) = match error.message().split_once(", expected ") {
         Some((message, expected)) => (message, Some(expected)),
         None => (error.message(), None),
@@ -78,13 +78,13 @@ fn finding(text: &str, file: u32, error: &Error) -> Finding {
         "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply".into(),
         other => format!("not TOML: {other}"),
     };
-    let finding = Finding::error(title).at(place).label(match expected {
+    let diagnostic = Diagnostic::error(title).at(span).label(match expected {
         Some(expected) if expected != "nothing" => format!("expected {expected}"),
         _ => String::new(),
     });
-    match help(text, span.start, message) {
-        Some(help) => finding.help(help),
-        None => finding,
+    match help(text, range.start, message) {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
     }
 }
 
@@ -98,17 +98,17 @@ fn help(text: &str, at: usize, message: &str) -> Option<String> {
     // In an inline table the next key follows.
     let first = value.split(',').next()?.trim();
     match keys::anywhere(super::ROOT, name).map(|key| key.kind) {
-        Some(Kind::Mode) => {
+        Some(ValueKind::Mode) => {
             let meant = hint::mode(value).or_else(|| hint::mode(first)).unwrap_or_else(|| "0640".into());
             Some(format!("a mode is a string: {name} = \"{meant}\""))
         }
-        Some(Kind::Duration | Kind::Span | Kind::Seconds | Kind::Lifetime) => {
+        Some(ValueKind::Duration | ValueKind::Span | ValueKind::Seconds | ValueKind::Lifetime) => {
             Some(match value::parse_duration(first) {
                 Ok(_) => format!("a duration is a string: {name} = \"{first}\""),
                 Err(_) => "a duration is a string with a unit: \"90s\", \"1h 30m\"".into(),
             })
         }
-        Some(Kind::Bool) if !value.starts_with(['"', '\'']) => {
+        Some(ValueKind::Bool) if !value.starts_with(['"', '\'']) => {
             Some(format!("{name} = true, or false: in small letters"))
         }
         _ if message == "string values must be quoted" => Some("put the value in quotes".into()),

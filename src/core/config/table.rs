@@ -2,75 +2,80 @@
 //! Does not: parse or check anything.
 
 use super::keys::common::{AFTER, FILE, HOOK, LIFETIME, OUTPUT, SCHEDULE};
-use super::keys::{Key, Keys, Kind, Source};
+use super::keys::{KeyEntries, KeyEntry, SourceKeys, ValueKind};
 use super::{command, github_app, http, jwt, oauth2, preset, reach};
 use crate::core::settings::SourceKind;
 
 /// The config as a whole.
-pub(crate) const ROOT: Keys = &[&[
-    Key::new(
+pub(crate) const ROOT: KeyEntries = &[&[
+    KeyEntry::new(
         "include",
-        Kind::Texts,
+        ValueKind::Texts,
         r#"["config.d/*.toml"]"#,
         "Further files, by globs; each adds [token.NAME] tables. Relative ones are looked up beside this file. A name defined twice is an error.",
     ),
-    Key::new(
+    KeyEntry::new(
         "daemon",
-        Kind::Table(DAEMON),
+        ValueKind::Table(DAEMON),
         r#"{ state_dir = "/var/lib/renewd" }"#,
         "The daemon itself. A changed path needs a restart.",
     ),
-    Key::new(
+    KeyEntry::new(
         "defaults",
-        Kind::Table(&[LIFETIME, SCHEDULE, FILE]),
+        ValueKind::Table(&[LIFETIME, SCHEDULE, FILE]),
         r#"{ lifetime = "1h", rotate_at = 0.67 }"#,
         "What a token or output takes where it does not say otherwise.",
     ),
-    Key::new(
+    KeyEntry::new(
         "token",
-        Kind::Tokens { common: EVERY_TOKEN, sources: SOURCES },
+        ValueKind::Tokens { common: EVERY_TOKEN, sources: SOURCES },
         r#"{ sunbird = { source = "jwt", algorithm = "HS256", secret.file = "sunbird.secret" } }"#,
         "The tokens, by name: 1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first.",
     ),
 ]];
 
-const DAEMON: Keys = &[&[
-    Key::new(
+const DAEMON: KeyEntries = &[&[
+    KeyEntry::new(
         "control_socket",
-        Kind::Path,
+        ValueKind::Path,
         r#""/run/renewd/control.sock""#,
         "Where status, rotate, reload and the like find the daemon. Default: $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock, else none.",
     ),
-    Key::new(
+    KeyEntry::new(
         "control_group",
-        Kind::Account,
+        ValueKind::Account,
         r#""ops""#,
         "A group whose members may read the status; only root and the daemon's own user may rotate. Default: nobody else.",
     ),
-    Key::new(
+    KeyEntry::new(
         "state_dir",
-        Kind::Path,
+        ValueKind::Path,
         r#""/var/lib/renewd""#,
         "Where the state is kept, tokens included (0700). Default: $STATE_DIRECTORY; else /var/lib/renewd for a config under /etc or /usr; else $XDG_STATE_HOME/renewd, else ~/.local/state/renewd.",
     ),
-    Key::new("ready_timeout", Kind::Duration, r#""1m""#, "READY=1 waits this long at most for the required tokens.")
-        .default(r#""1m""#),
-    Key::new(
+    KeyEntry::new(
+        "ready_timeout",
+        ValueKind::Duration,
+        r#""1m""#,
+        "READY=1 waits this long at most for the required tokens.",
+    )
+    .default(r#""1m""#),
+    KeyEntry::new(
         "metrics_listen",
-        Kind::Text,
+        ValueKind::Text,
         r#""127.0.0.1:9464""#,
         "Where Prometheus may ask for metrics. Off unless set.",
     )
     .later(),
-    Key::new(
+    KeyEntry::new(
         "credential_socket",
-        Kind::Path,
+        ValueKind::Path,
         r#""/run/renewd/credentials.sock""#,
         "Where systemd units read tokens by LoadCredential=NAME:PATH. Off unless set.",
     ),
-    Key::new(
+    KeyEntry::new(
         "credential_timeout",
-        Kind::Duration,
+        ValueKind::Duration,
         r#""10s""#,
         "A connection to the credential socket waits this long at most for a token that is valid.",
     )
@@ -78,52 +83,52 @@ const DAEMON: Keys = &[&[
 ]];
 
 /// Each source with all that its token's table may hold: first what every token has.
-const SOURCES: &[Source] = &[
-    Source { word: SourceKind::Jwt.word(), keys: &[COMMON, SCHEDULE, FILE, LIFETIME, jwt::KEYS] },
-    Source {
+const SOURCES: &[SourceKeys] = &[
+    SourceKeys { word: SourceKind::Jwt.word(), keys: &[COMMON, SCHEDULE, FILE, LIFETIME, jwt::KEYS] },
+    SourceKeys {
         word: SourceKind::OAuth2.word(),
         keys: &[COMMON, SCHEDULE, FILE, oauth2::KEYS, preset::KEYS, reach::KEYS],
     },
-    Source { word: SourceKind::Http.word(), keys: &[COMMON, SCHEDULE, FILE, http::KEYS, reach::KEYS] },
-    Source { word: SourceKind::GithubApp.word(), keys: &[COMMON, SCHEDULE, FILE, github_app::KEYS, reach::KEYS] },
-    Source { word: SourceKind::Command.word(), keys: &[COMMON, SCHEDULE, FILE, command::KEYS] },
+    SourceKeys { word: SourceKind::Http.word(), keys: &[COMMON, SCHEDULE, FILE, http::KEYS, reach::KEYS] },
+    SourceKeys { word: SourceKind::GithubApp.word(), keys: &[COMMON, SCHEDULE, FILE, github_app::KEYS, reach::KEYS] },
+    SourceKeys { word: SourceKind::Command.word(), keys: &[COMMON, SCHEDULE, FILE, command::KEYS] },
 ];
 
 /// What every token has.
-const EVERY_TOKEN: Keys = &[COMMON, SCHEDULE, FILE];
+const EVERY_TOKEN: KeyEntries = &[COMMON, SCHEDULE, FILE];
 
-const COMMON: &[Key] = &[
-    Key::new(
+const COMMON: &[KeyEntry] = &[
+    KeyEntry::new(
         "source",
-        Kind::Choice(SourceKind::WORDS),
+        ValueKind::Choice(SourceKind::WORDS),
         r#""jwt""#,
         "How the token is obtained: signed here, asked of an OAuth 2.0 server or any HTTP endpoint or GitHub, or printed by a command.",
     )
     .required(),
-    Key::new("required", Kind::Bool, "true", "Whether READY=1 and the exit code of `status` depend on it.")
+    KeyEntry::new("required", ValueKind::Bool, "true", "Whether READY=1 and the exit code of `status` depend on it.")
         .default("true"),
-    Key::new(
+    KeyEntry::new(
         "units",
-        Kind::Texts,
+        ValueKind::Texts,
         r#"["job.service"]"#,
         "The units that may read it from the credential socket; globs are allowed. Default: nobody.",
     ),
-    Key::new(
+    KeyEntry::new(
         "output",
-        Kind::Tables(&[OUTPUT, FILE]),
+        ValueKind::Tables(&[OUTPUT, FILE]),
         r#"[{ format = "token", path = "/run/renewd/sunbird.token" }]"#,
         "The files it is delivered to.",
     ),
-    Key::new(
+    KeyEntry::new(
         "after_rotate",
-        Kind::Table(&[HOOK]),
+        ValueKind::Table(&[HOOK]),
         r#"{ command = ["systemctl", "try-reload-or-restart", "job.service"] }"#,
         "What is done when a new token is on disk. It never holds up another token.",
     ),
-    Key::new(
+    KeyEntry::new(
         "on_failure",
-        Kind::Table(&[HOOK, AFTER]),
+        ValueKind::Table(&[HOOK, AFTER]),
         r#"{ command = ["/usr/local/bin/page", "token"], after = "2m" }"#,
-        "What is done once in a failing spell, and once when it is over.",
+        "What is done once in a failure streak, and once when it is over.",
     ),
 ];

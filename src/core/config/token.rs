@@ -7,15 +7,15 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::raw::RawToken;
-use super::section::{Member, Reader, Section};
+use super::section::{Member, Section, SectionReader};
 use super::stage::RawSource;
 use super::{command, github_app, hook, http, jwt, oauth2, output};
-use crate::core::config::keys::{self, Keys};
-use crate::core::finding::{At, Finding, Place, quote};
+use crate::core::config::keys::{self, KeyEntries};
+use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
 use crate::core::settings::{SourceKind, TokenName};
 
 /// All `[token.NAME]`, in order of the file.
-pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawToken> {
+pub(super) fn read_all(cx: &mut SectionReader<'_>, root: &Section<'_, '_>) -> Vec<RawToken> {
     let (known_keys, mut tokens) = (cx.root, Vec::new());
     if list_of_tokens(cx, root) {
         return tokens;
@@ -28,7 +28,7 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
         tell_nameless(cx, &members);
     }
     for (name, value) in members {
-        let place = cx.place(name.span());
+        let span = cx.span(name.span());
         if nameless && is_key(known_keys, name.get_ref()) {
             continue;
         }
@@ -45,24 +45,24 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
         };
         if let Some(whole) = name_with_dots(known_keys, name.get_ref(), table) {
             cx.hide(value);
-            let finding = Finding::error(format!("a token's name with a dot, without quotes: {}", quote(&whole)));
-            cx.findings.push(finding.at(place).help(format!("[token.{}]", keys::toml_text(&whole))));
+            let diagnostic = Diagnostic::error(format!("a token's name with a dot, without quotes: {}", quote(&whole)));
+            cx.diagnostics.push(diagnostic.at(span).help(format!("[token.{}]", keys::toml_text(&whole))));
             continue;
         }
         let known = TokenName::new(name.get_ref());
         if known.is_none() {
             cx.error(
-                place,
+                span,
                 format!("a token cannot be called {}", quote(name.get_ref())),
                 "1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first; quote a name with a dot: [token.\"a.b\"]",
             );
         }
-        let header = if value.span().is_empty() { place } else { cx.place(value.span()) };
-        let before = cx.findings.len();
+        let header = if value.span().is_empty() { span } else { cx.span(value.span()) };
+        let before = cx.diagnostics.len();
         let kind = kind_of(known_keys, table);
         let section = open(cx, table, header, kind);
-        if let Some(mut token) = read(cx, &section, kind, known.map(|value| At { value, place })) {
-            token.flawed = cx.findings.len() > before;
+        if let Some(mut token) = read(cx, &section, kind, known.map(|value| Located { value, span })) {
+            token.flawed = cx.diagnostics.len() > before;
             tokens.push(token);
         }
     }
@@ -70,12 +70,12 @@ pub(super) fn read_all(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> Vec<RawTo
 }
 
 /// A key that a token's table may hold, whatever its source.
-fn is_key(root: Keys, name: &str) -> bool {
+fn is_key(root: KeyEntries, name: &str) -> bool {
     keys::sources_with(root, name).next().is_some()
 }
 
 /// `[token]` with a token's keys in it, or `[[token.output]]`: one mistake, told once.
-fn tell_nameless(cx: &mut Reader<'_>, members: &[Member<'_, '_>]) {
+fn tell_nameless(cx: &mut SectionReader<'_>, members: &[Member<'_, '_>]) {
     let root = cx.root;
     let tables = members.iter().filter(|(name, value)| value.get_ref().is_table() && !is_key(root, name.get_ref()));
     let mut named = tables.map(|(name, _)| name.get_ref().as_ref()).filter(|name| TokenName::new(name).is_some());
@@ -88,13 +88,13 @@ fn tell_nameless(cx: &mut Reader<'_>, members: &[Member<'_, '_>]) {
         "output" => format!("name it: [[token.{name}.output]]"),
         key => format!("its table has one: [token.NAME], [token.sunbird] for instance, above `{key}`"),
     };
-    let finding = Finding::error(format!("`{}` of a token without a name", key.get_ref()));
-    let finding = finding.at(cx.place(key.span())).label("directly in `token`").help(help);
-    cx.findings.push(finding);
+    let diagnostic = Diagnostic::error(format!("`{}` of a token without a name", key.get_ref()));
+    let diagnostic = diagnostic.at(cx.span(key.span())).label("directly in `token`").help(help);
+    cx.diagnostics.push(diagnostic);
 }
 
 /// `[[token]]`, which is told.
-fn list_of_tokens(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> bool {
+fn list_of_tokens(cx: &mut SectionReader<'_>, root: &Section<'_, '_>) -> bool {
     let Some(value) = root.value("token").filter(|value| value.get_ref().is_array()) else { return false };
     cx.hide(value);
     cx.wrong_type("token", "a table", value, "single brackets, and a name: [token.NAME]");
@@ -102,9 +102,9 @@ fn list_of_tokens(cx: &mut Reader<'_>, root: &Section<'_, '_>) -> bool {
 }
 
 /// The source that a table is read by: the one it names, else the one that has all of its keys, else "jwt".
-fn kind_of(root: Keys, table: &DeTable<'_>) -> SourceKind {
+fn kind_of(root: KeyEntries, table: &DeTable<'_>) -> SourceKind {
     let named = table.get("source").and_then(|source| SourceKind::parse(source.get_ref().as_str()?));
-    let has_all = |source: &&keys::Source| {
+    let has_all = |source: &&keys::SourceKeys| {
         let known =
             |name: &str| keys::find(source.keys, name).is_some() || keys::sources_with(root, name).next().is_none();
         table.keys().all(|name| known(name.get_ref()))
@@ -114,25 +114,27 @@ fn kind_of(root: Keys, table: &DeTable<'_>) -> SourceKind {
 }
 
 /// Opens the table of a token: a key of another source is told as one.
-fn open<'t, 'i>(cx: &mut Reader<'_>, table: &'t DeTable<'i>, header: Place, kind: SourceKind) -> Section<'t, 'i> {
+fn open<'t, 'i>(cx: &mut SectionReader<'_>, table: &'t DeTable<'i>, header: Span, kind: SourceKind) -> Section<'t, 'i> {
     let root = cx.root;
-    let keys =
-        keys::sources(root).iter().find(|source| source.word == kind.word()).map_or(&[] as Keys, |source| source.keys);
-    let source = table.get("source").map_or(header, |source| cx.place(source.span()));
-    Section::open_telling(cx, table, header, keys, |name, place, keys| {
+    let keys = keys::sources(root)
+        .iter()
+        .find(|source| source.word == kind.word())
+        .map_or(&[] as KeyEntries, |source| source.keys);
+    let source = table.get("source").map_or(header, |source| cx.span(source.span()));
+    Section::open_telling(cx, table, header, keys, |name, span, keys| {
         let of: Vec<_> = keys::sources_with(root, name).map(|word| format!("\"{word}\"")).collect();
         if of.is_empty() {
-            return super::unknown(name, place, keys);
+            return super::unknown(name, span, keys);
         }
-        Finding::error(format!("`{name}` in a token of source \"{}\"", kind.word()))
-            .at(place)
+        Diagnostic::error(format!("`{name}` in a token of source \"{}\"", kind.word()))
+            .at(span)
             .note(source, "the source")
             .help(format!("it belongs to source = {}", of.join(" or ")))
     })
 }
 
 /// The whole name of `[token.a.b]`, where only the last table has a source: TOML takes the dot for a step.
-fn name_with_dots(root: Keys, name: &str, table: &DeTable<'_>) -> Option<String> {
+fn name_with_dots(root: KeyEntries, name: &str, table: &DeTable<'_>) -> Option<String> {
     if table.contains_key("source") {
         return None;
     }
@@ -146,16 +148,16 @@ fn name_with_dots(root: Keys, name: &str, table: &DeTable<'_>) -> Option<String>
 }
 
 fn read(
-    cx: &mut Reader<'_>,
+    cx: &mut SectionReader<'_>,
     token: &Section<'_, '_>,
     kind: SourceKind,
-    name: Option<At<TokenName>>,
+    name: Option<Located<TokenName>>,
 ) -> Option<RawToken> {
     if token.has("source") {
         token.choice(cx, "source", SourceKind::parse);
     } else {
-        let finding = Finding::error("`source` is missing").at(token.header).label("in this table");
-        cx.findings.push(finding.help(format!("add: source = \"{}\"", kind.word())));
+        let diagnostic = Diagnostic::error("`source` is missing").at(token.header).label("in this table");
+        cx.diagnostics.push(diagnostic.help(format!("add: source = \"{}\"", kind.word())));
     }
     let (source, parents) = read_source(cx, token, kind);
     let credentials = std::mem::take(&mut cx.credentials);
@@ -183,7 +185,11 @@ fn read(
     })
 }
 
-fn read_source(cx: &mut Reader<'_>, token: &Section<'_, '_>, kind: SourceKind) -> (RawSource, Vec<At<TokenName>>) {
+fn read_source(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    kind: SourceKind,
+) -> (RawSource, Vec<Located<TokenName>>) {
     match kind {
         SourceKind::Jwt => (RawSource::Jwt(Arc::new(jwt::read(cx, token))), Vec::new()),
         SourceKind::OAuth2 => {
@@ -203,13 +209,13 @@ fn read_source(cx: &mut Reader<'_>, token: &Section<'_, '_>, kind: SourceKind) -
 }
 
 /// A token may be named in several placeholders: the first counts.
-fn once_each(mut parents: Vec<At<TokenName>>) -> Vec<At<TokenName>> {
+fn once_each(mut parents: Vec<Located<TokenName>>) -> Vec<Located<TokenName>> {
     let mut seen = HashSet::new();
     parents.retain(|parent| seen.insert(parent.value.clone()));
     parents
 }
 
-fn units(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<glob::Pattern> {
+fn units(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<glob::Pattern> {
     let mut units = Vec::new();
     for unit in token.texts(cx, "units") {
         let named = !unit.value.is_empty() && !unit.value.contains('/');
@@ -217,7 +223,7 @@ fn units(cx: &mut Reader<'_>, token: &Section<'_, '_>) -> Vec<glob::Pattern> {
             units.push(pattern);
         } else {
             cx.error(
-                unit.place,
+                unit.span,
                 format!("{} names no unit", quote(&unit.value)),
                 "for instance: units = [\"job.service\", \"batch-*.service\"]",
             );

@@ -8,33 +8,33 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::hint;
-use super::raw::{Account, RawSchedule};
-use super::section::{Reader, Section};
-use crate::core::config::keys::Kind;
-use crate::core::finding::{At, Finding, quote};
+use super::raw::{RawSchedule, UserOrGroup};
+use super::section::{Section, SectionReader};
+use crate::core::config::keys::ValueKind;
+use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::settings::{Lifetime, Mode, RotateRule};
 
 /// A thousand years: longer is a slip, and would leave the calendar.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
-impl Reader<'_> {
+impl SectionReader<'_> {
     /// A path, made absolute.
-    pub fn path(&mut self, text: At<String>) -> Option<At<PathBuf>> {
+    pub fn path(&mut self, text: Located<String>) -> Option<Located<PathBuf>> {
         match self.env.resolve(&text.value, self.base) {
             Ok(path) => Some(text.map(|_| path)),
             Err(problem) => {
-                self.error(text.place, problem.to_string(), problem.help());
+                self.error(text.span, problem.to_string(), problem.help());
                 None
             }
         }
     }
 
     /// An account by name, or by a number written as string or integer.
-    fn account(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Account> {
+    fn account(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<UserOrGroup> {
         let number = match value.get_ref() {
             DeValue::String(text) if text.is_empty() => None,
             DeValue::String(text) if !text.bytes().all(|b| b.is_ascii_digit()) => {
-                return Some(Account::Name(text.to_string()));
+                return Some(UserOrGroup::Name(text.to_string()));
             }
             DeValue::String(text) => text.parse::<u32>().ok(),
             DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -45,10 +45,10 @@ impl Reader<'_> {
         };
         // (uid_t)-1 means "leave it as it is" to chown(2).
         match number.filter(|number| *number != u32::MAX) {
-            Some(number) => Some(Account::Number(number)),
+            Some(number) => Some(UserOrGroup::Number(number)),
             None => {
-                let place = self.place(value.span());
-                self.error(place, format!("`{name}` names nobody"), "write a name, or a number below 4294967295");
+                let span = self.span(value.span());
+                self.error(span, format!("`{name}` names nobody"), "write a name, or a number below 4294967295");
                 None
             }
         }
@@ -88,7 +88,7 @@ pub(super) fn is_visible(text: &str) -> bool {
 }
 
 impl Section<'_, '_> {
-    pub fn text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
+    pub fn text(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<String>> {
         let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
@@ -100,11 +100,11 @@ impl Section<'_, '_> {
     }
 
     /// A text of visible ASCII characters and spaces, not empty (RFC 6749 A: VSCHAR).
-    pub fn visible(&self, cx: &mut Reader<'_>, key: &str) -> Option<String> {
+    pub fn visible(&self, cx: &mut SectionReader<'_>, key: &str) -> Option<String> {
         let text = self.text(cx, key)?;
         if text.value.trim().is_empty() || !is_visible(&text.value) {
             cx.error(
-                text.place,
+                text.span,
                 format!("`{key}` is empty, or holds what is no visible ASCII character"),
                 "write it as it was handed out",
             );
@@ -113,12 +113,12 @@ impl Section<'_, '_> {
         Some(text.value)
     }
 
-    pub fn path(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<PathBuf>> {
+    pub fn path(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<PathBuf>> {
         let text = self.text(cx, name)?;
         cx.path(text)
     }
 
-    pub fn texts(&self, cx: &mut Reader<'_>, name: &str) -> Vec<At<String>> {
+    pub fn texts(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Located<String>> {
         let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
@@ -137,7 +137,7 @@ impl Section<'_, '_> {
         texts
     }
 
-    pub fn bool(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<bool>> {
+    pub fn bool(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<bool>> {
         let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::Boolean(on) => Some(cx.at(*on, value.span())),
@@ -153,54 +153,54 @@ impl Section<'_, '_> {
     }
 
     /// The same, else the default.
-    pub fn bool_or_default(&self, cx: &mut Reader<'_>, name: &str) -> bool {
+    pub fn bool_or_default(&self, cx: &mut SectionReader<'_>, name: &str) -> bool {
         self.bool(cx, name).map_or_else(|| self.default(name) == "true", |on| on.value)
     }
 
-    pub fn account(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Account>> {
+    pub fn account(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<UserOrGroup>> {
         let value = self.asked(cx, name)?;
         let account = cx.account(name, value)?;
         Some(cx.at(account, value.span()))
     }
 
     /// A duration of the kind that the table of keys says.
-    pub fn duration(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Duration>> {
+    pub fn duration(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Duration>> {
         let text = self.duration_text(cx, name)?;
         let span = match parse_duration(&text.value) {
             Ok(span) => text.map(|_| span),
             Err(help) => {
-                cx.error(text.place, format!("`{name}` cannot be {}", quote(&text.value)), help);
+                cx.error(text.span, format!("`{name}` cannot be {}", quote(&text.value)), help);
                 return None;
             }
         };
-        let whole = matches!(self.kind(name), Some(Kind::Seconds | Kind::Lifetime));
+        let whole = matches!(self.kind(name), Some(ValueKind::Seconds | ValueKind::Lifetime));
         if whole && (span.value.is_zero() || span.value.subsec_nanos() != 0) {
             cx.error(
-                span.place,
+                span.span,
                 format!("`{name}` is not a whole number of seconds, one at least"),
                 format!("exp is written in seconds (RFC 7519 2): write \"1s\" or more{}", self.or_never(name)),
             );
             return None;
         }
-        if self.kind(name) == Some(Kind::Span) && span.value.is_zero() {
-            cx.error(span.place, format!("`{name}` cannot be zero"), "write a duration such as \"10s\"");
+        if self.kind(name) == Some(ValueKind::Span) && span.value.is_zero() {
+            cx.error(span.span, format!("`{name}` cannot be zero"), "write a duration such as \"10s\"");
             return None;
         }
         Some(span)
     }
 
     /// The same, else the default.
-    pub fn duration_or_default(&self, cx: &mut Reader<'_>, name: &str) -> Duration {
+    pub fn duration_or_default(&self, cx: &mut SectionReader<'_>, name: &str) -> Duration {
         let default = || parse_duration(self.default(name)).unwrap_or_default();
         self.duration(cx, name).map_or_else(default, |span| span.value)
     }
 
     fn or_never(&self, name: &str) -> &'static str {
-        if self.kind(name) == Some(Kind::Lifetime) { ", or \"never\"" } else { "" }
+        if self.kind(name) == Some(ValueKind::Lifetime) { ", or \"never\"" } else { "" }
     }
 
     /// A number that somebody else gave, as text.
-    pub fn id(&self, cx: &mut Reader<'_>, name: &str) -> Option<String> {
+    pub fn id(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<String> {
         let value = self.asked(cx, name)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
@@ -211,14 +211,14 @@ impl Section<'_, '_> {
             }
         };
         if text.is_empty() || text.len() > 20 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let place = cx.place(value.span());
-            cx.error(place, format!("`{name}` is not a number: {}", quote(&text)), "digits alone, as GitHub shows it");
+            let span = cx.span(value.span());
+            cx.error(span, format!("`{name}` is not a number: {}", quote(&text)), "digits alone, as GitHub shows it");
             return None;
         }
         Some(text)
     }
 
-    fn duration_text(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<String>> {
+    fn duration_text(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<String>> {
         let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
@@ -230,14 +230,14 @@ impl Section<'_, '_> {
         }
     }
 
-    pub fn lifetime_value(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Lifetime>> {
+    pub fn lifetime_value(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Lifetime>> {
         if self.asked(cx, name)?.get_ref().as_str() == Some("never") {
             return Some(self.text(cx, name)?.map(|_| Lifetime::Never));
         }
         self.duration(cx, name).map(|span| span.map(Lifetime::For))
     }
 
-    pub fn mode(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<Mode>> {
+    pub fn mode(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Mode>> {
         let value = self.asked(cx, name)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text,
@@ -253,19 +253,19 @@ impl Section<'_, '_> {
         };
         let octal = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
         let bits = u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o7777);
-        let place = cx.place(value.span());
+        let span = cx.span(value.span());
         let Some(bits) = bits else {
             let help = match hint::mode(text) {
                 Some(meant) => format!("octal digits: {name} = \"{meant}\""),
                 None => "octal digits, at most \"7777\": \"0640\" lets its group read the file".into(),
             };
-            cx.error(place, format!("`{name}` cannot be {}", quote(text)), help);
+            cx.error(span, format!("`{name}` cannot be {}", quote(text)), help);
             return None;
         };
         if bits & 0o002 != 0 {
-            cx.findings.push(
-                Finding::warning(format!("with `{name}` = \"{text}\" anybody may write the file"))
-                    .at(place)
+            cx.diagnostics.push(
+                Diagnostic::warning(format!("with `{name}` = \"{text}\" anybody may write the file"))
+                    .at(span)
                     .help("\"0640\" lets its group read it, \"0644\" everybody"),
             );
         }
@@ -273,16 +273,16 @@ impl Section<'_, '_> {
     }
 
     /// A fraction from 0 (allowed where its kind is `Fraction`) to below 1.
-    fn fraction(&self, cx: &mut Reader<'_>, name: &str) -> Option<At<f64>> {
+    fn fraction(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<f64>> {
         let value = self.asked(cx, name)?;
-        let zero = self.kind(name) == Some(Kind::Fraction);
+        let zero = self.kind(name) == Some(ValueKind::Fraction);
         let number = cx.fraction(name, value)?;
         let good = number < 1.0 && if zero { number >= 0.0 } else { number > 0.0 };
         if !good {
-            let place = cx.place(value.span());
+            let span = cx.span(value.span());
             let range = if zero { "0 or more, and below 1" } else { "above 0 and below 1" };
             cx.error(
-                place,
+                span,
                 format!("`{name}` is {range}"),
                 format!("for instance: {name} = {}", if zero { "0.05" } else { "0.67" }),
             );
@@ -291,7 +291,7 @@ impl Section<'_, '_> {
         Some(cx.at(number, value.span()))
     }
 
-    pub fn schedule(&self, cx: &mut Reader<'_>) -> RawSchedule {
+    pub fn schedule(&self, cx: &mut SectionReader<'_>) -> RawSchedule {
         let mut schedule = RawSchedule {
             rule: self.rule(cx),
             jitter: self.fraction(cx, "jitter"),
@@ -306,13 +306,13 @@ impl Section<'_, '_> {
         schedule
     }
 
-    fn rule(&self, cx: &mut Reader<'_>) -> Option<At<RotateRule>> {
+    fn rule(&self, cx: &mut SectionReader<'_>) -> Option<Located<RotateRule>> {
         let names = ["rotate_at", "rotate_before", "rotate_every"];
-        let mut there = names.into_iter().filter_map(|name| Some((name, self.key_place(cx, name)?)));
-        if let (Some((first, before)), Some((second, place))) = (there.next(), there.next()) {
-            cx.findings.push(
-                Finding::error(format!("`{second}` beside `{first}`"))
-                    .at(place)
+        let mut there = names.into_iter().filter_map(|name| Some((name, self.key_span(cx, name)?)));
+        if let (Some((first, before)), Some((second, span))) = (there.next(), there.next()) {
+            cx.diagnostics.push(
+                Diagnostic::error(format!("`{second}` beside `{first}`"))
+                    .at(span)
                     .note(before, "also here")
                     .help("keep one of rotate_at, rotate_before and rotate_every"),
             );

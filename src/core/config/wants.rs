@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::raw::{Account, Raw, RawAction, RawFile, RawFormat, RawHook, RawToken};
+use super::raw::{RawAction, RawConfig, RawFile, RawFormat, RawHook, RawToken, UserOrGroup};
 use super::stage::{CredentialFrom, RawCredential, RawSource};
+use crate::core::diagnostic::Located;
 use crate::core::environment::{Environment, PathProblem};
-use crate::core::finding::At;
 
 /// Questions to the machine.
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl RawCredential {
 }
 
 impl<'r> Wants<'r> {
-    pub(crate) fn of(raw: &'r Raw, env: &Environment) -> Self {
+    pub(crate) fn of(raw: &'r RawConfig, env: &Environment) -> Self {
         let mut wants = Self::default();
         wants.account(raw.daemon.control_group.as_ref(), false);
         for socket in raw.daemon.control_socket.iter().chain(&raw.daemon.credential_socket) {
@@ -91,8 +91,8 @@ impl<'r> Wants<'r> {
         self.account(file.group.as_ref(), false);
     }
 
-    fn account(&mut self, account: Option<&'r At<Account>>, user: bool) {
-        if let Some(At { value: Account::Name(name), .. }) = account {
+    fn account(&mut self, account: Option<&'r Located<UserOrGroup>>, user: bool) {
+        if let Some(Located { value: UserOrGroup::Name(name), .. }) = account {
             let names = if user { &mut self.users } else { &mut self.groups };
             names.insert(name);
         }

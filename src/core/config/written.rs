@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::ROOT;
-use super::keys::{self, Key, Keys, Kind};
+use super::keys::{self, KeyEntries, KeyEntry, ValueKind};
 use super::section::in_order;
 use crate::core::redact;
 
@@ -33,14 +33,14 @@ pub(crate) fn of_token(text: &str, hidden: &[Range<usize>], name: &str) -> Optio
     let root = DeTable::parse(text).ok()?.into_inner();
     let token = root.get("token")?.get_ref().as_table()?.get(name)?.get_ref().as_table()?;
     let source = token.get("source").and_then(|source| source.get_ref().as_str()).unwrap_or_default();
-    let mut walk = Walk { text, hidden, settings: Vec::new() };
+    let mut walk = ClaimsWalk { text, hidden, settings: Vec::new() };
     walk.table("", token, keys_of(source));
     Some(walk.settings)
 }
 
 /// What `[defaults]` says, in the order of the file.
 pub(crate) fn of_defaults(text: &str, hidden: &[Range<usize>]) -> Vec<Setting> {
-    let mut walk = Walk { text, hidden, settings: Vec::new() };
+    let mut walk = ClaimsWalk { text, hidden, settings: Vec::new() };
     if let Ok(root) = DeTable::parse(text)
         && let Some(DeValue::Table(defaults)) = root.get_ref().get("defaults").map(Spanned::get_ref)
     {
@@ -59,7 +59,7 @@ pub(crate) fn applying(defaults: Vec<Setting>, token: &[Setting]) -> Vec<Setting
 pub(crate) fn built_in(token: &[Setting], defaults: &[Setting]) -> Vec<Setting> {
     let keys = keys_of(&source_of(token));
     let mut settings = Vec::new();
-    let mut add = |name: String, key: &Key| {
+    let mut add = |name: String, key: &KeyEntry| {
         let free = applies(&name, keys, token) && applies(&name, keys, defaults);
         if free && !key.default.is_empty() {
             settings.push(Setting { key: name, value: key.default.to_owned(), line: 0 });
@@ -67,7 +67,7 @@ pub(crate) fn built_in(token: &[Setting], defaults: &[Setting]) -> Vec<Setting> 
     };
     for key in super::inner(ROOT, "defaults").iter().copied().flatten() {
         match key.kind {
-            Kind::Table(inner) => {
+            ValueKind::Table(inner) => {
                 inner.iter().copied().flatten().for_each(|one| add(format!("{}.{}", key.name, one.name), one));
             }
             _ => add(key.name.to_owned(), key),
@@ -82,16 +82,16 @@ fn source_of(token: &[Setting]) -> String {
 }
 
 /// What a token's table may hold; of an unknown source what every token has.
-fn keys_of(source: &str) -> Keys {
+fn keys_of(source: &str) -> KeyEntries {
     let known = keys::sources(ROOT).iter().find(|known| known.word == source).map(|known| known.keys);
     known.unwrap_or(match keys::find(ROOT, "token").map(|key| key.kind) {
-        Some(Kind::Tokens { common, .. }) => common,
+        Some(ValueKind::Tokens { common, .. }) => common,
         _ => &[],
     })
 }
 
 /// Whether a default named `key` has a say where `settings` stand before it.
-fn applies(key: &str, keys: Keys, settings: &[Setting]) -> bool {
+fn applies(key: &str, keys: KeyEntries, settings: &[Setting]) -> bool {
     let first = key.split('.').next().unwrap_or(key);
     let says = |name: &str| settings.iter().any(|setting| setting.key == name);
     let count = |end: &str| settings.iter().filter(|s| s.key.starts_with("output") && s.key.ends_with(end)).count();
@@ -107,21 +107,21 @@ fn applies(key: &str, keys: Keys, settings: &[Setting]) -> bool {
     true
 }
 
-struct Walk<'t> {
+struct ClaimsWalk<'t> {
     text: &'t str,
     hidden: &'t [Range<usize>],
     settings: Vec<Setting>,
 }
 
-impl Walk<'_> {
-    fn table(&mut self, before: &str, table: &DeTable<'_>, keys: Keys) {
+impl ClaimsWalk<'_> {
+    fn table(&mut self, before: &str, table: &DeTable<'_>, keys: KeyEntries) {
         for (name, value) in in_order(table) {
             let at = name.span().start;
             let path =
                 if before.is_empty() { name.get_ref().to_string() } else { format!("{before}.{}", name.get_ref()) };
             match (keys::find(keys, name.get_ref()).map(|key| key.kind), value.get_ref()) {
-                (Some(Kind::Table(inner)), DeValue::Table(table)) => self.table(&path, table, inner),
-                (Some(Kind::Tables(inner)), DeValue::Array(tables)) => {
+                (Some(ValueKind::Table(inner)), DeValue::Table(table)) => self.table(&path, table, inner),
+                (Some(ValueKind::Tables(inner)), DeValue::Array(tables)) => {
                     for (number, one) in tables.iter().enumerate() {
                         let path = if tables.len() > 1 { format!("{path}[{}]", number + 1) } else { path.clone() };
                         match one.get_ref() {
@@ -143,9 +143,9 @@ impl Walk<'_> {
         self.settings.push(Setting { key, value, line });
     }
 
-    fn shown(&self, name: &str, kind: Option<Kind>, value: &Spanned<DeValue<'_>>) -> String {
+    fn shown(&self, name: &str, kind: Option<ValueKind>, value: &Spanned<DeValue<'_>>) -> String {
         // Any member may hold a secret: a form field, a header, a claim.
-        if let (Some(Kind::Free), DeValue::Table(table)) = (kind, value.get_ref()) {
+        if let (Some(ValueKind::Free), DeValue::Table(table)) = (kind, value.get_ref()) {
             let names: Vec<&str> = in_order(table).iter().map(|(name, _)| name.get_ref().as_ref()).collect();
             return format!("{} (values not shown)", names.join(", "));
         }
@@ -155,9 +155,9 @@ impl Walk<'_> {
             return NOT_SHOWN.into();
         }
         match (kind, value.get_ref()) {
-            (Some(Kind::Free) | None, _) => NOT_SHOWN.into(),
+            (Some(ValueKind::Free) | None, _) => NOT_SHOWN.into(),
             // An argument may be one too.
-            (Some(Kind::Texts), DeValue::Array(words)) if name == "command" => {
+            (Some(ValueKind::Texts), DeValue::Array(words)) if name == "command" => {
                 let program = words.first().and_then(|word| word.get_ref().as_str()).unwrap_or_default();
                 match words.len().saturating_sub(1) {
                     0 => format!("[{}]", quoted(program)),
@@ -190,13 +190,13 @@ fn quoted(text: &str) -> String {
 /// A URL without what may be a password or a key in it: the user before the host, the query, long opaque segments.
 fn address(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let (place, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
-    let host = place.find('/').unwrap_or(place.len());
-    let user = place.get(..host).and_then(|host| host.rfind('@')).map_or(0, |at| at + 1);
-    let place = redact::mask_opaque(place.get(user..).unwrap_or_default());
+    let (shown, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let host = shown.find('/').unwrap_or(shown.len());
+    let user = shown.get(..host).and_then(|host| host.rfind('@')).map_or(0, |at| at + 1);
+    let shown = redact::mask_opaque(shown.get(user..).unwrap_or_default());
     let tail = if query.is_empty() { "" } else { "?..." };
     let user = if user > 0 { "...@" } else { "" };
-    format!("{scheme}://{user}{place}{tail}")
+    format!("{scheme}://{user}{shown}{tail}")
 }
 
 #[cfg(test)]
@@ -277,7 +277,7 @@ timeout = "5s"
     }
 
     #[test]
-    fn a_secret_written_in_the_wrong_place_is_not_shown() {
+    fn a_secret_written_in_the_wrong_span_is_not_shown() {
         let text = "[token.a]\nsource = \"jwt\"\nalgorithm = \"HS256\"\nsecret = \"hunter2\"\nsecrte = \"hunter2\"\nunits = [\"a\"]\n";
         let shown = lines(&read(text, "a")).join("\n");
         assert!(!shown.contains("hunter2") && shown.contains("units = [\"a\"]"), "{shown}");

@@ -66,7 +66,7 @@ impl Doubt {
 
 /// What is known of the token in place after a failed try.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum Certainty {
     /// There is none, or it has expired.
     Gone,
     Valid,

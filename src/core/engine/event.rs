@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::doubt::{Doubt, Standing};
+use super::doubt::{Certainty, Doubt};
 use super::wiring::Wiring;
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TokenName};
 use crate::core::time::Wall;
@@ -49,7 +49,7 @@ pub struct Issued {
 pub struct Restored {
     pub name: TokenName,
     pub generation: u64,
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
     pub issued: Issued,
     pub obtained_at: Wall,
     /// An exchange for the next one was begun, and how it ended is not known: the server may take what was sent once more,
@@ -61,9 +61,9 @@ pub struct Restored {
     pub owes_hook: bool,
 }
 
-/// A spell in which a token fails, as it is kept over a restart.
+/// A streak in which a token fails, as it is kept over a restart.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FailingSpell {
+pub struct FailureStreak {
     pub since: Wall,
     /// Tries that failed in it.
     pub tries: u32,
@@ -116,9 +116,9 @@ pub enum Want {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HookKind {
     AfterRotate,
-    /// `on_failure` at a spell's start.
+    /// `on_failure` at a streak's start.
     Failing(Reason),
-    /// `on_failure` when the spell is over.
+    /// `on_failure` when the streak is over.
     Recovered,
 }
 
@@ -288,7 +288,7 @@ pub struct Rotated {
 pub struct Persist {
     pub name: TokenName,
     pub generation: u64,
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
     pub issued: Issued,
     pub obtained_at: Wall,
     /// The bytes are those of the one before.
@@ -313,9 +313,9 @@ pub enum Action {
         doubt: Option<Doubt>,
     },
     /// The state keeps how the token fails; `None`: that it does not.
-    KeepSpell {
+    KeepStreak {
         name: TokenName,
-        spell: Option<Box<FailingSpell>>,
+        streak: Option<Box<FailureStreak>>,
     },
     /// The token's entry is gone: nothing of it is kept.
     Forget {
@@ -383,7 +383,7 @@ pub enum Note {
         message: Arc<str>,
         failures: u32,
         retry_in: Duration,
-        standing: Standing,
+        standing: Certainty,
     },
     DeliverFailed {
         path: TargetPath,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Found, Note, Reason};
-use super::record::{Meddling, Target, Trouble};
+use super::record::{Meddling, TargetRecord, Trouble};
 use crate::core::settings::TargetPath;
 use crate::core::time::{Boot, Now};
 
@@ -21,7 +21,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_sec
 impl State {
     /// A look found the file otherwise than it was left. What is under way there overtakes it.
     pub(super) fn found(&mut self, path: &TargetPath, found: Found, now: Now, out: &mut Vec<Action>) {
-        let is_settled = |target: &&mut Box<Target>| target.op.is_none() && target.written.is_some();
+        let is_settled = |target: &&mut Box<TargetRecord>| target.op.is_none() && target.written.is_some();
         let Some(target) = self.targets.get_mut(path).filter(is_settled).filter(|_| !self.stopping) else { return };
         let lost = target.written.take();
         target.verify = true;
@@ -61,7 +61,7 @@ impl State {
     }
 }
 
-impl Target {
+impl TargetRecord {
     /// A write has landed; `is_new`: the file was not exactly so already. Tells how it was found before, where that is news.
     pub(super) fn mended(&mut self, is_new: bool, now: Boot) -> Option<Found> {
         let meddling = self.meddling.as_mut().filter(|meddling| meddling.found.is_some());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookEnd, HookKind, Note, Reason};
-use super::record::{HookRun, Target, Token, Trouble, Untold};
+use super::record::{HookRun, TargetRecord, TokenRecord, Trouble, Untold};
 use crate::core::schedule;
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now, Wall};
@@ -48,10 +48,10 @@ impl State {
 
     /// The end that a hook is told: of what stands in the token's files, as far as is known, the first to end. A newer one
     /// may be at hand that no file holds yet.
-    fn told_end(&self, token: &Token) -> Option<Wall> {
+    fn told_end(&self, token: &TokenRecord) -> Option<Wall> {
         let name = &token.wire.name;
         let stands =
-            |target: &Target| target.line_of(name).or_else(|| target.lost_line_of(name)).map(|at| at.expires_at);
+            |target: &TargetRecord| target.line_of(name).or_else(|| target.lost_line_of(name)).map(|at| at.expires_at);
         let ends: Vec<Option<Wall>> = self.targets_of(token).filter_map(stands).collect();
         if ends.is_empty() {
             return token.held.as_ref().and_then(|held| held.issued.expires_at);

@@ -1,20 +1,20 @@
-//! Owns: what of a failing spell outlives a run: what is kept, and how a later run goes on with it.
-//! Does not: begin or end a spell; see `settle`.
+//! Owns: what of a failure streak outlives a run: what is kept, and how a later run goes on with it.
+//! Does not: begin or end a streak; see `settle`.
 
 use std::sync::Arc;
 
 use super::State;
-use super::event::{Action, FailedHook, FailingSpell, Reason};
-use super::record::{Spell, Token, Trouble};
+use super::event::{Action, FailedHook, FailureStreak, Reason};
+use super::record::{Streak, TokenRecord, Trouble};
 use super::wiring::TokenWire;
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
 
 impl State {
-    /// Goes on with the spells that an earlier run left. To be called before the first plan.
-    pub fn restore_spells(&mut self, spells: impl IntoIterator<Item = (TokenName, FailingSpell)>, now: Now) {
-        for (name, kept) in spells {
-            let wire = || Box::new(Token::new(Arc::new(TokenWire::unknown(name.clone()))));
+    /// Goes on with the streaks that an earlier run left. To be called before the first plan.
+    pub fn restore_streaks(&mut self, streaks: impl IntoIterator<Item = (TokenName, FailureStreak)>, now: Now) {
+        for (name, kept) in streaks {
+            let wire = || Box::new(TokenRecord::new(Arc::new(TokenWire::unknown(name.clone()))));
             let token = self.tokens.entry(name.clone()).or_insert_with(wire);
             if let Some(hook) = &kept.hook {
                 token.hooks.get_or_insert_default().trouble = Some(Trouble {
@@ -26,41 +26,41 @@ impl State {
                     not_before: Boot(0),
                 });
             }
-            token.spell = Some(Box::new(Spell {
+            token.streak = Some(Box::new(Streak {
                 since: now.boot,
                 before: now.wall.since(kept.since),
                 told: kept.is_told,
                 tries: kept.tries,
                 last: (kept.reason != Reason::Hook).then(|| (kept.reason, kept.message.clone())),
             }));
-            token.kept_spell = Some(Box::new(kept));
+            token.kept_streak = Some(Box::new(kept));
         }
     }
 
     /// What failed in an earlier run is over once all is well in this one. True where it was not before.
     pub(super) fn forget_earlier_failure(&mut self, name: &TokenName, now: Now) -> bool {
-        let is_earlier = |token: &Token| token.spell.as_ref().is_some_and(|spell| spell.last.is_some());
+        let is_earlier = |token: &TokenRecord| token.streak.as_ref().is_some_and(|streak| streak.last.is_some());
         if !self.tokens.get(name).is_some_and(|token| is_earlier(token)) || !self.is_settled(name, now) {
             return false;
         }
-        let spell = self.tokens.get_mut(name).and_then(|token| token.spell.as_mut());
-        spell.and_then(|spell| spell.last.take()).is_some()
+        let streak = self.tokens.get_mut(name).and_then(|token| token.streak.as_mut());
+        streak.and_then(|streak| streak.last.take()).is_some()
     }
 
     /// Has the state say how the token fails, where it says something else.
-    pub(super) fn keep_spell(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn keep_streak(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get(name) else { return };
-        let spell = match (&token.spell, &token.kept_spell) {
+        let streak = match (&token.streak, &token.kept_streak) {
             (None, None) => return,
             (None, Some(_)) => None,
-            (Some(spell), kept) => {
+            (Some(streak), kept) => {
                 // One that is being mended is told of when it is.
                 let Some((reason, message, _)) = self.failing(token) else { return };
                 let hook = token.hooks.as_ref().and_then(|hooks| hooks.trouble.as_ref());
-                Some(Box::new(FailingSpell {
-                    since: kept.as_ref().map_or_else(|| spell.began(now), |kept| kept.since),
-                    tries: spell.tries,
-                    is_told: spell.told,
+                Some(Box::new(FailureStreak {
+                    since: kept.as_ref().map_or_else(|| streak.began(now), |kept| kept.since),
+                    tries: streak.tries,
+                    is_told: streak.told,
                     reason,
                     message,
                     hook: hook.map(|hook| FailedHook {
@@ -72,9 +72,9 @@ impl State {
             }
         };
         let Some(token) = self.tokens.get_mut(name) else { return };
-        if token.kept_spell != spell {
-            token.kept_spell.clone_from(&spell);
-            out.push(Action::KeepSpell { name: name.clone(), spell });
+        if token.kept_streak != streak {
+            token.kept_streak.clone_from(&streak);
+            out.push(Action::KeepStreak { name: name.clone(), streak });
         }
     }
 }

@@ -25,11 +25,11 @@ mod wiring;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use doubt::{Doubt, Standing};
+pub use doubt::{Certainty, Doubt};
 pub use event::*;
 pub use precedence::{LastTry, Precedence};
 pub use record::TokenState;
-pub use state::{Mode, State};
+pub use state::{RunMode, State};
 pub use status::{Counts, LastHook, TokenStatus};
 pub use wiring::{TokenWire, Wiring};
 
@@ -198,7 +198,7 @@ impl State {
     }
 
     /// Whether a token is due, and min_interval will soon allow it.
-    fn is_held_back_briefly(&self, token: &record::Token, now: Now) -> bool {
-        self.obtain_timer(token, now).is_some_and(|at| at <= now.boot.plus(wanted::PATIENCE))
+    fn is_held_back_briefly(&self, token: &record::TokenRecord, now: Now) -> bool {
+        self.obtain_timer(token, now).is_some_and(|at| at <= now.boot.plus(wanted::MIN_INTERVAL_WAIT))
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Action, Note};
-use super::record::{Leaving, Target, Token};
+use super::record::{Leaving, TargetRecord, TokenRecord};
 use super::state::{Readiness, Reread};
 use super::wiring::{TokenWire, Wiring};
 use super::{GRACE, REREAD, State};
@@ -41,7 +41,8 @@ impl State {
     }
 
     fn touch_changed(&mut self) {
-        let is_changed = |token: &Token| token.held.as_ref().is_some_and(|held| held.made_from != token.wire.made_from);
+        let is_changed =
+            |token: &TokenRecord| token.held.as_ref().is_some_and(|held| held.fingerprint != token.wire.fingerprint);
         for (name, token) in self.tokens.iter().filter(|(_, token)| is_changed(token)) {
             self.dirty_tokens.insert(name.clone());
             self.dirty_targets.extend(token.targets.iter().cloned());
@@ -78,7 +79,7 @@ impl State {
             self.set_token(wire, first, hurry, now);
             let token = self.tokens.get(&wire.name);
             if let Some(held) = token.filter(|_| first).and_then(|token| token.held.as_ref())
-                && held.made_from == wire.made_from
+                && held.fingerprint == wire.fingerprint
             {
                 let doubt = token.and_then(|token| token.uncertain(now.wall));
                 let (name, expires_at) = (wire.name.clone(), held.issued.expires_at);
@@ -91,9 +92,9 @@ impl State {
         let seed_due = |state: &Self, held: &super::record::Held| state.due(wire, held.life(), held.generation);
         let due = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref()).map(|held| seed_due(self, held));
         let token =
-            self.tokens.entry(wire.name.clone()).or_insert_with(|| Box::new(Token::new(Arc::new(wire.clone()))));
+            self.tokens.entry(wire.name.clone()).or_insert_with(|| Box::new(TokenRecord::new(Arc::new(wire.clone()))));
         token.leaving = None;
-        let changed = token.wire.made_from != wire.made_from;
+        let changed = token.wire.fingerprint != wire.fingerprint;
         let spends = token.wire.single_use;
         if *token.wire != *wire {
             token.wire = Arc::new(wire.clone());
@@ -140,7 +141,7 @@ impl State {
         }
         for plan in plans {
             if !self.targets.contains_key(&plan.path) {
-                let mut target = Target::new();
+                let mut target = TargetRecord::new();
                 target.set(plan);
                 self.targets.insert(plan.path.clone(), Box::new(target));
             }

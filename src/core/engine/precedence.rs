@@ -3,7 +3,7 @@
 
 use super::State;
 use super::event::Reason;
-use super::record::Token;
+use super::record::TokenRecord;
 use crate::core::settings::TokenName;
 
 /// How the last try of a token went, from the best to the worst.
@@ -37,15 +37,15 @@ impl State {
     }
 }
 
-fn of(token: &Token) -> Precedence {
+fn of(token: &TokenRecord) -> Precedence {
     let now = token.trouble.as_ref().map(|trouble| (trouble.reason, trouble.failures));
-    let earlier = || token.spell.as_ref()?.last.as_ref().map(|(reason, _)| (*reason, 1));
+    let earlier = || token.streak.as_ref()?.last.as_ref().map(|(reason, _)| (*reason, 1));
     // A parent's failure and the machine's are none of the host's.
     let of_host = |(reason, _): &(Reason, u32)| !matches!(reason, Reason::Machine | Reason::Delivery | Reason::Hook);
     if let Some((reason, failures)) = now.or_else(earlier).filter(of_host) {
         let last = if reason == Reason::Unreachable { LastTry::Silent } else { LastTry::Refused };
         return Precedence { last, failures };
     }
-    let is_proven = token.held.as_ref().is_some_and(|held| held.made_from == token.wire.made_from);
-    Precedence { last: if is_proven { LastTry::Good } else { LastTry::None }, failures: 0 }
+    let is_authenticated = token.held.as_ref().is_some_and(|held| held.fingerprint == token.wire.fingerprint);
+    Precedence { last: if is_authenticated { LastTry::Good } else { LastTry::None }, failures: 0 }
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::doubt::{Doubt, Standing};
-use super::event::{FailingSpell, Found, HookKind, Issued, LineAt, OpId, Reason};
+use super::doubt::{Certainty, Doubt};
+use super::event::{FailureStreak, Found, HookKind, Issued, LineAt, OpId, Reason};
 use super::wiring::TokenWire;
 use crate::core::schedule::{Due, Life};
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
@@ -15,7 +15,7 @@ use crate::core::time::{Boot, Now, Wall};
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Held {
     pub generation: u64,
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
     pub issued: Issued,
     pub obtained_at: Wall,
     pub due: Due,
@@ -70,9 +70,9 @@ impl Trouble {
     }
 }
 
-/// A spell in which a token fails somehow, from its first failure to its last.
+/// A streak in which a token fails somehow, from its first failure to its last.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Spell {
+pub(super) struct Streak {
     pub since: Boot,
     /// How long it had lasted when this run took it over from an earlier one.
     pub before: Duration,
@@ -84,7 +84,7 @@ pub(super) struct Spell {
     pub last: Option<(Reason, Arc<str>)>,
 }
 
-impl Spell {
+impl Streak {
     pub fn new(since: Boot) -> Self {
         Self { since, before: Duration::ZERO, told: false, tries: 0, last: None }
     }
@@ -118,7 +118,7 @@ pub(super) struct Untold {
 
 /// What became of a token's hooks.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Hooks {
+pub(super) struct HookRecord {
     pub last: Option<HookRun>,
     /// `after_rotate` failed, and has not gone well since.
     pub trouble: Option<Trouble>,
@@ -128,7 +128,7 @@ pub(super) struct Hooks {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Flight {
     pub generation: u64,
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
 }
 
 /// A token that was obtained and waits to be persisted.
@@ -141,7 +141,7 @@ pub(super) struct Incoming {
 }
 
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Token {
+pub(super) struct TokenRecord {
     pub wire: Arc<TokenWire>,
     pub held: Option<Held>,
     pub incoming: Option<Box<Incoming>>,
@@ -163,9 +163,9 @@ pub(super) struct Token {
     pub trouble: Option<Box<Trouble>>,
     /// Why the issuer may have ended the token at hand; until another one takes its place.
     pub doubt: Option<Doubt>,
-    pub spell: Option<Box<Spell>>,
+    pub streak: Option<Box<Streak>>,
     /// What the state has of it.
-    pub kept_spell: Option<Box<FailingSpell>>,
+    pub kept_streak: Option<Box<FailureStreak>>,
     /// Obtained in this run and not yet on disk everywhere: that it is renewed is told then.
     pub is_landing: bool,
     /// No hook was told of these bytes yet.
@@ -173,16 +173,16 @@ pub(super) struct Token {
     /// `after_rotate` stands in the queue already.
     pub hook_queued: bool,
     /// `None`: none has run.
-    pub hooks: Option<Box<Hooks>>,
+    pub hooks: Option<Box<HookRecord>>,
     /// Its entry is gone; forgotten at this moment.
     pub leaving: Option<Boot>,
     pub targets: Vec<TargetPath>,
-    pub view: View,
+    pub view: TokenView,
     pub boot_timer: Option<Boot>,
     pub wall_timer: Option<Wall>,
 }
 
-impl Token {
+impl TokenRecord {
     pub fn new(wire: Arc<TokenWire>) -> Self {
         Self {
             wire,
@@ -198,15 +198,15 @@ impl Token {
             blamed: false,
             trouble: None,
             doubt: None,
-            spell: None,
-            kept_spell: None,
+            streak: None,
+            kept_streak: None,
             is_landing: false,
             owes_hook: false,
             hook_queued: false,
             hooks: None,
             leaving: None,
             targets: Vec::new(),
-            view: View::default(),
+            view: TokenView::default(),
             boot_timer: None,
             wall_timer: None,
         }
@@ -226,7 +226,7 @@ impl Token {
 
     /// At hand, not expired, and made from the settings and credential of now.
     pub fn is_usable(&self, now: Wall) -> bool {
-        self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.made_from == self.wire.made_from)
+        self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.fingerprint == self.wire.fingerprint)
     }
 
     /// The doubt about the token at hand, as long as it would be good by its time.
@@ -234,13 +234,13 @@ impl Token {
         self.doubt.filter(|_| self.held.as_ref().is_some_and(|held| !held.is_expired(now)))
     }
 
-    pub fn standing(&self, now: Wall) -> Standing {
+    pub fn standing(&self, now: Wall) -> Certainty {
         match &self.held {
             Some(held) if !held.is_expired(now) && self.doubt.is_some() => {
-                Standing::Doubtful { until: held.issued.expires_at }
+                Certainty::Doubtful { until: held.issued.expires_at }
             }
-            Some(held) if !held.is_expired(now) => Standing::Valid,
-            _ => Standing::Gone,
+            Some(held) if !held.is_expired(now) => Certainty::Valid,
+            _ => Certainty::Gone,
         }
     }
 
@@ -273,7 +273,7 @@ impl TokenState {
 
 /// What others see of a token; kept so that sums need no walk over all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct View {
+pub(super) struct TokenView {
     pub state: TokenState,
     /// All its outputs hold one that is valid, be it the old one.
     pub on_disk: bool,
@@ -339,7 +339,7 @@ pub(super) struct Meddling {
 }
 
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Target {
+pub(super) struct TargetRecord {
     pub lines: Vec<Arc<LinePlan>>,
     pub spec: FileSpec,
     pub lack: Option<Arc<str>>,
@@ -358,7 +358,7 @@ pub(super) struct Target {
     pub boot_timer: Option<Boot>,
 }
 
-impl Target {
+impl TargetRecord {
     pub fn new() -> Self {
         Self {
             lines: Vec::new(),

@@ -1,13 +1,13 @@
 //! Owns: the loop that settles what an event touched, and what follows from how a token then stands: its view, its
-//! timers, its spell, its hooks, its end.
+//! timers, its streak, its hooks, its end.
 //! Does not: know what happened; it looks at what is.
 
 use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookKind, LineAt, Note, Reason, Rotated};
-use super::record::{Spell, Token, TokenState, View};
-use super::state::{Mode, TimerOf};
+use super::record::{Streak, TokenRecord, TokenState, TokenView};
+use super::state::{RunMode, TimerOf};
 use crate::core::schedule::Due;
 use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
@@ -33,7 +33,7 @@ impl State {
     }
 
     /// What troubles a token: its own failure, a lack, one of its files, or its hook.
-    pub(super) fn failing(&self, token: &Token) -> Option<(Reason, Arc<str>, u32)> {
+    pub(super) fn failing(&self, token: &TokenRecord) -> Option<(Reason, Arc<str>, u32)> {
         if let Some(trouble) = &token.trouble {
             return Some((trouble.reason, trouble.message.clone(), trouble.failures));
         }
@@ -49,18 +49,21 @@ impl State {
         }
         let hook = || token.hooks.as_ref()?.trouble.as_ref();
         let of_hook = || hook().map(|trouble| (trouble.reason, trouble.message.clone(), trouble.failures));
-        let earlier = || token.spell.as_ref()?.last.clone();
+        let earlier = || token.streak.as_ref()?.last.clone();
         let of_earlier = || earlier().map(|(reason, message)| (reason, message, 1));
         lacking.map(|lack| (Reason::Machine, lack, 1)).or_else(of_hook).or_else(of_earlier)
     }
 
     /// The files that the config gives to a token.
-    pub(super) fn targets_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a super::record::Target> {
+    pub(super) fn targets_of<'a>(
+        &'a self,
+        token: &'a TokenRecord,
+    ) -> impl Iterator<Item = &'a super::record::TargetRecord> {
         let named = token.targets.iter().filter_map(|path| self.targets.get(path).map(Box::as_ref));
         named.filter(|target| target.names(&token.wire.name))
     }
 
-    fn view(&self, token: &Token, is_failing: bool, now: Wall) -> View {
+    fn view(&self, token: &TokenRecord, is_failing: bool, now: Wall) -> TokenView {
         let generation = token.generation();
         let name = &token.wire.name;
         let held_ends = token.held.as_ref().and_then(|held| held.issued.expires_at);
@@ -87,7 +90,7 @@ impl State {
             Some(_) => TokenState::Valid,
         };
         let is_valid = matches!(state, TokenState::Valid | TokenState::Retrying);
-        View {
+        TokenView {
             state,
             on_disk: is_valid && on_disk,
             is_lost,
@@ -99,7 +102,7 @@ impl State {
     }
 
     /// When the older ones end that stand in files still, or did before somebody else took them away.
-    fn ends_on_disk<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = Wall> {
+    fn ends_on_disk<'a>(&'a self, token: &'a TokenRecord) -> impl Iterator<Item = Wall> {
         let name = &token.wire.name;
         let lines = self.targets_of(token).filter_map(|t| t.line_of(name).or_else(|| t.lost_line_of(name)));
         lines.filter(|at| at.generation != token.generation()).filter_map(|at| at.expires_at)
@@ -127,14 +130,14 @@ impl State {
             return self.touch(name);
         }
         match failing {
-            Some((reason, _, _)) => self.spell(name, reason, now),
-            None if self.is_settled(name, now) => self.end_spell(name, out),
+            Some((reason, _, _)) => self.streak(name, reason, now),
+            None if self.is_settled(name, now) => self.end_streak(name, out),
             None => {}
         }
-        self.keep_spell(name, now, out);
+        self.keep_streak(name, now, out);
     }
 
-    fn count(&mut self, old: View, new: View) {
+    fn count(&mut self, old: TokenView, new: TokenView) {
         self.changed = true;
         if old.counted {
             self.counts[old.state as usize] -= 1;
@@ -163,30 +166,30 @@ impl State {
         }
     }
 
-    /// A failing spell begins or goes on; `on_failure` is told once in it.
-    fn spell(&mut self, name: &TokenName, reason: Reason, now: Now) {
+    /// A failure streak begins or goes on; `on_failure` is told once in it.
+    fn streak(&mut self, name: &TokenName, reason: Reason, now: Now) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         let on_failure = token.wire.on_failure;
-        let spell = token.spell.get_or_insert_with(|| Box::new(Spell::new(now.boot)));
+        let streak = token.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
         let Some(after) = on_failure else { return };
-        if !spell.told && (reason == Reason::Rejected || spell.lasts(after) <= now.boot) {
-            spell.told = true;
+        if !streak.told && (reason == Reason::Rejected || streak.lasts(after) <= now.boot) {
+            streak.told = true;
             self.queue_hook(name, HookKind::Failing(reason));
         }
     }
 
-    /// A try under way, or a file still to be written, may fail as the one before: only when all is well a spell is over.
+    /// A try under way, or a file still to be written, may fail as the one before: only when all is well a streak is over.
     pub(super) fn is_settled(&self, name: &TokenName, now: Now) -> bool {
         let Some(token) = self.tokens.get(name) else { return true };
         let is_idle = token.flight.is_none() && token.incoming.is_none();
         token.leaving.is_some() || (is_idle && token.view.delivered && !self.is_needed(token, now))
     }
 
-    fn end_spell(&mut self, name: &TokenName, out: &mut Vec<Action>) {
+    fn end_streak(&mut self, name: &TokenName, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(name) else { return };
-        let Some(spell) = token.spell.take() else { return };
+        let Some(streak) = token.streak.take() else { return };
         out.push(Action::Note(Note::Recovered { name: name.clone() }));
-        if spell.told && token.wire.on_failure.is_some() {
+        if streak.told && token.wire.on_failure.is_some() {
             self.queue_hook(name, HookKind::Recovered);
         }
     }
@@ -194,18 +197,18 @@ impl State {
     /// One more failed try, of whatever kind.
     pub(super) fn count_try(&mut self, name: &TokenName, now: Now) {
         if let Some(token) = self.tokens.get_mut(name) {
-            let spell = token.spell.get_or_insert_with(|| Box::new(Spell::new(now.boot)));
-            spell.tries = spell.tries.saturating_add(1);
-            spell.last = None;
+            let streak = token.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
+            streak.tries = streak.tries.saturating_add(1);
+            streak.last = None;
         }
     }
 
     fn time_token(&mut self, name: &TokenName, now: Now) {
         let Some(token) = self.tokens.get(name) else { return };
-        let spell_told = token.spell.as_ref().filter(|spell| !spell.told);
-        let spell = spell_told.and_then(|spell| Some(spell.lasts(token.wire.on_failure?)));
+        let streak_told = token.streak.as_ref().filter(|streak| !streak.told);
+        let streak = streak_told.and_then(|streak| Some(streak.lasts(token.wire.on_failure?)));
         let leaving = token.leaving.filter(|until| *until < Boot(u64::MAX));
-        let boot = [self.obtain_timer(token, now), spell, leaving, token.next_hook()].into_iter().flatten();
+        let boot = [self.obtain_timer(token, now), streak, leaving, token.next_hook()].into_iter().flatten();
         let boot = boot.filter(|at| *at > now.boot).min();
         let held = token.held.as_ref();
         let due = held.and_then(|held| match held.due {
@@ -248,16 +251,16 @@ impl State {
         let in_use = |path: &TargetPath| {
             self.targets.get(path).is_some_and(|target| target.leaving.iter().any(|l| l.line.token == *name))
         };
-        if token.targets.iter().any(in_use) || matches!(self.mode, Mode::Once { removes: false, .. }) {
+        if token.targets.iter().any(in_use) || matches!(self.mode, RunMode::Once { removes: false, .. }) {
             return;
         }
         if let Some(token) = self.tokens.remove(name) {
             self.busy -= usize::from(token.flight.is_some());
             self.boot_timers.set(token.boot_timer, None, TimerOf::Token(name.clone()));
             self.wall_timers.set(token.wall_timer, None, name.clone());
-            self.count(token.view, View::default());
-            if token.kept_spell.is_some() {
-                out.push(Action::KeepSpell { name: name.clone(), spell: None });
+            self.count(token.view, TokenView::default());
+            if token.kept_streak.is_some() {
+                out.push(Action::KeepStreak { name: name.clone(), streak: None });
             }
             out.push(Action::Forget { name: name.clone() });
             self.desert(name, now, out);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::doubt::Doubt;
 use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, Want};
-use super::record::{Held, Target, Token};
+use super::record::{Held, TargetRecord, TokenRecord};
 use super::wiring::TokenWire;
 use crate::core::schedule::{self, Due, Life};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
@@ -15,7 +15,7 @@ use crate::core::time::{Boot, Now, Wall};
 
 /// What kind of run this is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Mode {
+pub enum RunMode {
     /// `run`: until it is told to stop.
     Daemon,
     /// `once` and what works as it does: each due token is tried once, then `Exit`.
@@ -91,10 +91,10 @@ pub(super) struct Reread {
 #[derive(Clone, PartialEq, Debug)]
 pub struct State {
     pub(super) seed: u64,
-    pub(super) mode: Mode,
+    pub(super) mode: RunMode,
     pub(super) planned: bool,
-    pub(super) tokens: BTreeMap<TokenName, Box<Token>>,
-    pub(super) targets: BTreeMap<TargetPath, Box<Target>>,
+    pub(super) tokens: BTreeMap<TokenName, Box<TokenRecord>>,
+    pub(super) targets: BTreeMap<TargetPath, Box<TargetRecord>>,
     pub(super) children: BTreeMap<TokenName, Vec<TokenName>>,
     pub(super) order: Vec<TokenName>,
     pub(super) boot_timers: BTreeSet<(Boot, TimerOf)>,
@@ -125,7 +125,7 @@ pub struct State {
 
 impl State {
     /// A state that begins with what an earlier run left. `seed` is drawn once at the edge and kept.
-    pub fn new(mode: Mode, seed: u64, tokens: Vec<Restored>, targets: Vec<RestoredTarget>, now: Now) -> Self {
+    pub fn new(mode: RunMode, seed: u64, tokens: Vec<Restored>, targets: Vec<RestoredTarget>, now: Now) -> Self {
         let mut state = Self {
             seed,
             mode,
@@ -161,7 +161,7 @@ impl State {
             state.restore(restored, schedule.clone(), now);
         }
         for restored in targets {
-            let target = Target { lines: restored.lines, ours: true, ..Target::new() };
+            let target = TargetRecord { lines: restored.lines, ours: true, ..TargetRecord::new() };
             state.targets.insert(restored.path, Box::new(target));
         }
         state
@@ -169,13 +169,14 @@ impl State {
 
     /// The settings of a restored token are not known before the first plan: it stands under ones that ask for nothing.
     fn restore(&mut self, restored: Restored, schedule: Arc<Schedule>, now: Now) {
-        let wire = TokenWire { made_from: restored.made_from, schedule, ..TokenWire::unknown(restored.name.clone()) };
-        let mut token = Token::new(Arc::new(wire));
+        let wire =
+            TokenWire { fingerprint: restored.fingerprint, schedule, ..TokenWire::unknown(restored.name.clone()) };
+        let mut token = TokenRecord::new(Arc::new(wire));
         token.last_generation = restored.generation;
         self.last_generation = self.last_generation.max(restored.generation);
         token.held = Some(Held {
             generation: restored.generation,
-            made_from: restored.made_from,
+            fingerprint: restored.fingerprint,
             issued: restored.issued,
             obtained_at: restored.obtained_at,
             due: Due::Never,
@@ -202,17 +203,17 @@ impl State {
     }
 
     pub(super) fn is_once(&self) -> bool {
-        matches!(self.mode, Mode::Once { .. })
+        matches!(self.mode, RunMode::Once { .. })
     }
 
     pub(super) fn removes(&self) -> bool {
-        !matches!(self.mode, Mode::Once { removes: false, .. })
+        !matches!(self.mode, RunMode::Once { removes: false, .. })
     }
 
     /// Whether this run is about that token at all.
     pub(super) fn is_selected(&self, name: &TokenName) -> bool {
         match &self.mode {
-            Mode::Once { only: Some(only), .. } => {
+            RunMode::Once { only: Some(only), .. } => {
                 only.contains(name) || self.tokens.get(name).is_some_and(|token| token.asked)
             }
             _ => true,
@@ -221,8 +222,8 @@ impl State {
 
     pub(super) fn ahead(&self) -> Duration {
         match &self.mode {
-            Mode::Once { ahead, .. } => *ahead,
-            Mode::Daemon => Duration::ZERO,
+            RunMode::Once { ahead, .. } => *ahead,
+            RunMode::Daemon => Duration::ZERO,
         }
     }
 

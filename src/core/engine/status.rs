@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::State;
 use super::doubt::Doubt;
 use super::event::Reason;
-use super::record::{Token, TokenState};
+use super::record::{TokenRecord, TokenState};
 use super::state::Readiness;
 use super::wiring::{TokenWire, Wiring};
 use crate::core::schedule::Due;
@@ -43,7 +43,7 @@ pub struct TokenStatus {
     pub uncertain: Option<Doubt>,
     /// Of the token at hand.
     pub generation: Option<u64>,
-    /// When its present spell of failures began, and how many tries failed in it.
+    /// When its present streak of failures began, and how many tries failed in it.
     pub failing_since: Option<Wall>,
     pub tries: u32,
     /// While it fails: when anything is tried next by itself.
@@ -74,7 +74,7 @@ impl State {
     pub fn kept(&self, plan: &Wiring, now: Now) -> usize {
         let is_kept = |wire: &&TokenWire| {
             let held = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref());
-            held.is_some_and(|held| held.made_from == wire.made_from && !held.is_expired(now.wall))
+            held.is_some_and(|held| held.fingerprint == wire.fingerprint && !held.is_expired(now.wall))
         };
         plan.tokens.iter().filter(is_kept).count()
     }
@@ -107,7 +107,7 @@ impl State {
         let token = self.tokens.get(name).filter(|token| token.leaving.is_none())?;
         let held = token.held.as_ref();
         let failing = self.failing(token);
-        let spell = failing.as_ref().and(token.spell.as_ref());
+        let streak = failing.as_ref().and(token.streak.as_ref());
         Some(TokenStatus {
             name: name.clone(),
             state: token.view.state,
@@ -121,12 +121,14 @@ impl State {
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
             reason: failing.as_ref().map(|(reason, _, _)| *reason),
             generation: held.map(|held| held.generation),
-            failing_since: spell.map(|spell| match &token.kept_spell {
+            failing_since: streak.map(|streak| match &token.kept_streak {
                 // In the words of the run that it began in.
-                Some(kept) if !spell.before.is_zero() => kept.since,
-                _ => spell.began(now),
+                Some(kept) if !streak.before.is_zero() => kept.since,
+                _ => streak.began(now),
             }),
-            tries: failing.as_ref().map_or(0, |(_, _, failures)| spell.map_or(0, |spell| spell.tries).max(*failures)),
+            tries: failing
+                .as_ref()
+                .map_or(0, |(_, _, failures)| streak.map_or(0, |streak| streak.tries).max(*failures)),
             next_try_at: failing
                 .as_ref()
                 .and_then(|_| self.next_try(token, now))
@@ -146,7 +148,7 @@ impl State {
 
     /// When anything that ails the token is tried next by itself: its obtaining or a parent's, a write, a hook, or what the
     /// machine lacks.
-    fn next_try(&self, token: &Token, now: Now) -> Option<Boot> {
+    fn next_try(&self, token: &TokenRecord, now: Now) -> Option<Boot> {
         let under_way = token.flight.is_some() || token.incoming.as_ref().is_some_and(|one| one.retry_at.is_none());
         let obtaining = if under_way { Some(now.boot) } else { self.obtain_timer(token, now) };
         let missing = token.wire.parents.iter().filter_map(|name| self.tokens.get(name));
@@ -210,7 +212,7 @@ impl State {
 
     /// Tokens that an exchange of a single-use credential is under way for, or whose successor is not kept yet.
     pub fn spending(&self) -> impl Iterator<Item = &TokenName> {
-        let spends = |token: &Token| {
+        let spends = |token: &TokenRecord| {
             let incoming = token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
             incoming || (token.wire.single_use && token.flight.is_some())
         };
@@ -219,7 +221,7 @@ impl State {
 
     /// Tokens whose spent credential has a successor that is not kept yet.
     pub fn unkept(&self) -> impl Iterator<Item = &TokenName> {
-        let is_unkept = |token: &Token| token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
+        let is_unkept = |token: &TokenRecord| token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
         self.tokens.iter().filter(move |(_, token)| is_unkept(token)).map(|(name, _)| name)
     }
 

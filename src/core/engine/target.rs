@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Found, LineAt, Note, OpId, Reason};
-use super::record::{Content, Op, Target, Trouble};
+use super::record::{Content, Op, TargetRecord, Trouble};
 use super::settle::Timers;
 use super::state::TimerOf;
 use crate::core::schedule;
@@ -75,19 +75,19 @@ impl State {
 
     /// Whether a stop waited for what this file is to hold: a refresh token was spent for it, and the older one that stands
     /// there may be good no more.
-    fn awaits_spent(&self, target: &Target) -> bool {
+    fn awaits_spent(&self, target: &TargetRecord) -> bool {
         let mut tokens = target.lines.iter().filter_map(|line| self.tokens.get(&line.token));
         tokens.any(|token| token.is_landing && token.wire.single_use)
     }
 
     /// `once NAME` touches no file of others.
-    fn is_about(&self, target: &Target) -> bool {
+    fn is_about(&self, target: &TargetRecord) -> bool {
         target.lines.iter().any(|line| self.is_selected(&line.token)) || self.removes()
     }
 
     /// The lines of the tokens at hand, in order of the config, and those that are about to leave where they stood. A
     /// file of one token keeps the one that leaves only until the other is there.
-    fn shall_hold(&self, target: &Target) -> Vec<LineAt> {
+    fn shall_hold(&self, target: &TargetRecord) -> Vec<LineAt> {
         let at_hand = |line: &Arc<LinePlan>| {
             let held = self.tokens.get(&line.token)?.held.as_ref()?;
             Some(LineAt { line: line.clone(), generation: held.generation, expires_at: held.issued.expires_at })
@@ -276,7 +276,7 @@ impl State {
     }
 
     /// When the target must be looked at again by itself.
-    pub(super) fn target_timer(&self, target: &Target, now: Now) -> Option<Boot> {
+    pub(super) fn target_timer(&self, target: &TargetRecord, now: Now) -> Option<Boot> {
         let slow = target.op.as_ref().filter(|_| target.trouble.is_none()).map(|op| op.since().plus(SLOW));
         let retry = target.trouble.as_ref().filter(|_| target.op.is_none()).map(|trouble| trouble.retry_at);
         let leaves = target.leaving.iter().map(|leaving| leaving.until).min();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::State;
 use super::doubt::Doubt;
 use super::event::{Action, Issued, Note, Persist, Reason};
-use super::record::{Flight, Held, Incoming, Token, Trouble};
+use super::record::{Flight, Held, Incoming, TokenRecord, Trouble};
 use crate::core::schedule::{self, Life};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
@@ -40,7 +40,7 @@ impl State {
         token.last_generation = generation;
         token.asked_at = Some(now.boot);
         token.tried = once;
-        token.flight = Some(Box::new(Flight { generation, made_from: wire.made_from }));
+        token.flight = Some(Box::new(Flight { generation, fingerprint: wire.fingerprint }));
         self.busy += 1;
         out.push(Action::Obtain { name: name.clone(), generation, parents });
     }
@@ -58,7 +58,7 @@ impl State {
     }
 
     /// Whether an obtaining could be started at all: nothing of it is under way, and this run may.
-    fn may_obtain(&self, token: &Token) -> bool {
+    fn may_obtain(&self, token: &TokenRecord) -> bool {
         !self.stopping
             && self.planned
             && token.flight.is_none()
@@ -71,17 +71,17 @@ impl State {
     }
 
     /// A token is obtained unless all its outputs lack something (it has none: unless nothing).
-    pub(super) fn outputs_allow(&self, token: &Token) -> bool {
+    pub(super) fn outputs_allow(&self, token: &TokenRecord) -> bool {
         let mut named = token.targets.iter().filter_map(|path| self.targets.get(path));
         let mut named = named.by_ref().filter(|target| target.names(&token.wire.name)).peekable();
         named.peek().is_none() || named.any(|target| target.lack.is_none())
     }
 
-    fn need(&self, token: &Token, now: Now) -> Need {
+    fn need(&self, token: &TokenRecord, now: Now) -> Need {
         let Some(held) = &token.held else { return Need::Now };
         let wire = &token.wire;
         let wanted = token.wanted > held.generation;
-        if held.made_from != wire.made_from
+        if held.fingerprint != wire.fingerprint
             || schedule::issued_in_future(&wire.schedule, held.life(), now.wall)
             || (wanted && token.forced)
         {
@@ -94,12 +94,12 @@ impl State {
     }
 
     /// Whether another one than the one at hand is due or wanted.
-    pub(super) fn is_needed(&self, token: &Token, now: Now) -> bool {
+    pub(super) fn is_needed(&self, token: &TokenRecord, now: Now) -> bool {
         self.need(token, now) != Need::No
     }
 
     /// When the next try may start; the end of time where there is no need of one.
-    pub(super) fn blocked_until(&self, token: &Token, now: Now) -> Boot {
+    pub(super) fn blocked_until(&self, token: &TokenRecord, now: Now) -> Boot {
         let hold = match (self.need(token, now), &token.held) {
             (Need::No, _) => return Boot(u64::MAX),
             (Need::Due, Some(held)) => held.hold_until,
@@ -153,7 +153,7 @@ impl State {
         let is_same = token.held.as_ref().is_some_and(|old| old.issued.sha256 == issued.sha256);
         let held = Held {
             generation,
-            made_from: flight.made_from,
+            fingerprint: flight.fingerprint,
             issued,
             obtained_at: now.wall,
             due: self.due(&wire, life, generation),
@@ -225,8 +225,8 @@ impl State {
     fn adopt(&mut self, name: &TokenName, held: Held, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         token.trouble = None;
-        if let Some(spell) = token.spell.as_mut() {
-            spell.last.take_if(|(reason, _)| *reason != Reason::Delivery);
+        if let Some(streak) = token.streak.as_mut() {
+            streak.last.take_if(|(reason, _)| *reason != Reason::Delivery);
         }
         token.doubt = None;
         token.blamed = false;
@@ -391,7 +391,7 @@ impl State {
     }
 
     /// What a token's timers stand for: the next try on the boot-time clock, due and expiry on the wall clock.
-    pub(super) fn obtain_timer(&self, token: &Token, now: Now) -> Option<Boot> {
+    pub(super) fn obtain_timer(&self, token: &TokenRecord, now: Now) -> Option<Boot> {
         if let Some(incoming) = &token.incoming {
             return incoming.retry_at;
         }
@@ -404,7 +404,7 @@ fn persist(name: &TokenName, held: &Held, sync: bool) -> Action {
     Action::Persist(Persist {
         name: name.clone(),
         generation: held.generation,
-        made_from: held.made_from,
+        fingerprint: held.fingerprint,
         issued: held.issued,
         obtained_at: held.obtained_at,
         is_same: held.is_same,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Reason, Want};
-use super::record::{Held, Token};
-use super::wanted::PATIENCE;
+use super::record::{Held, TokenRecord};
+use super::wanted::MIN_INTERVAL_WAIT;
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
 
 impl State {
     /// Why a wish cannot be served in time.
-    pub(super) fn hopeless(&self, token: &Token, want: &Want, now: Now) -> Option<Arc<str>> {
+    pub(super) fn hopeless(&self, token: &TokenRecord, want: &Want, now: Now) -> Option<Arc<str>> {
         match want {
             // What is lacking may come in time. A refused credential is not tried for each unit that starts.
             Want::Patient { .. } => self.refused_words(token, now),
@@ -29,7 +29,7 @@ impl State {
     }
 
     /// The same of a token that it must be made from, and that is not at hand.
-    fn hopeless_parent(&self, token: &Token, want: &Want, now: Now) -> Option<Arc<str>> {
+    fn hopeless_parent(&self, token: &TokenRecord, want: &Want, now: Now) -> Option<Arc<str>> {
         let parents = token.wire.parents.iter().filter_map(|name| self.tokens.get(name));
         let mut missing = parents.filter(|parent| !parent.is_at_hand(now.wall));
         missing.find_map(|parent| {
@@ -39,14 +39,14 @@ impl State {
     }
 
     /// What the machine lacks, where that keeps the token from being obtained at all.
-    fn unobtainable(&self, token: &Token) -> Option<Arc<str>> {
+    fn unobtainable(&self, token: &TokenRecord) -> Option<Arc<str>> {
         let of_outputs = || self.targets_of(token).find_map(|target| target.lack.clone());
         token.wire.lack.clone().or_else(|| if self.outputs_allow(token) { None } else { of_outputs() })
     }
 
     /// A server asked to be left alone (RFC 9110 10.2.3) for longer than the asker is patient.
-    fn told_to_wait(&self, token: &Token, now: Now) -> Option<Arc<str>> {
-        let trouble = token.trouble.as_ref().filter(|trouble| trouble.not_before > now.boot.plus(PATIENCE))?;
+    fn told_to_wait(&self, token: &TokenRecord, now: Now) -> Option<Arc<str>> {
+        let trouble = token.trouble.as_ref().filter(|trouble| trouble.not_before > now.boot.plus(MIN_INTERVAL_WAIT))?;
         let (said, until) = (now.wall_at(trouble.at).rfc3339(), now.wall_at(trouble.not_before).rfc3339());
         let (name, message) = (&token.wire.name, &trouble.message);
         let words = format!(
@@ -57,7 +57,7 @@ impl State {
     }
 
     /// A credential that was refused is not sent again for each who asks.
-    fn refused_words(&self, token: &Token, now: Now) -> Option<Arc<str>> {
+    fn refused_words(&self, token: &TokenRecord, now: Now) -> Option<Arc<str>> {
         let is_refused = |reason| reason == Reason::Rejected && token.flight.is_none() && token.incoming.is_none();
         let trouble =
             token.trouble.as_ref().filter(|trouble| is_refused(trouble.reason) && trouble.retry_at > now.boot)?;
@@ -74,18 +74,19 @@ impl State {
     pub(super) fn still_failing(&self, name: &TokenName, now: Now) -> Option<Arc<str>> {
         let token = self.tokens.get(name)?;
         let Some((_, message, _)) = self.failing(token) else { return min_interval_note(token, now) };
-        let Some(spell) = &token.spell else { return Some(message) };
-        Some(format!("failing since {}: {message}", spell.began(now).rfc3339()).into())
+        let Some(streak) = &token.streak else { return Some(message) };
+        Some(format!("failing since {}: {message}", streak.began(now).rfc3339()).into())
     }
 }
 
 /// Why min_interval makes a wish hopeless: it ends only after the asker's patience.
-fn held_back(token: &Token, now: Now) -> Option<Arc<str>> {
-    let too_long = |held: &Held| held.hold_until > now.boot.plus(PATIENCE) && held.made_from == token.wire.made_from;
+fn held_back(token: &TokenRecord, now: Now) -> Option<Arc<str>> {
+    let too_long =
+        |held: &Held| held.hold_until > now.boot.plus(MIN_INTERVAL_WAIT) && held.fingerprint == token.wire.fingerprint;
     token.held.as_ref().is_some_and(too_long).then(|| min_interval_note(token, now))?
 }
 
-fn min_interval_note(token: &Token, now: Now) -> Option<Arc<str>> {
+fn min_interval_note(token: &TokenRecord, now: Now) -> Option<Arc<str>> {
     let held = token.held.as_ref().filter(|held| held.hold_until > now.boot)?;
     let at = now.wall_at(held.hold_until);
     Some(format!("min_interval allows the next one at {}; --force does not wait", at.rfc3339()).into())

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, Reason, RequestId, Rotated, Want};
-use super::record::{Held, Target, Token};
+use super::record::{Held, TargetRecord, TokenRecord};
 use super::state::{Asked, Reread, Waiter, Wish};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
 
 /// `rotate` and `once` wait this long for min_interval to be over.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const MIN_INTERVAL_WAIT: Duration = Duration::from_secs(10);
 
 /// A reading of the config that a wish waits for is back by then, or the wish is judged without it.
 const READING: Duration = Duration::from_secs(5);
 
-/// Why a `Token` want cannot be served, however long it waits.
+/// Why a `TokenRecord` want cannot be served, however long it waits.
 const TOO_SHORT: &str = "a new token does not live as long as was asked; ask for less or set a longer lifetime";
 
 impl State {
@@ -71,7 +71,7 @@ impl State {
         is_due && if named.is_empty() { all() } else { named.iter().any(|name| self.lacks_with_parents(name)) }
     }
 
-    fn lacks(&self, token: &Token) -> bool {
+    fn lacks(&self, token: &TokenRecord) -> bool {
         token.wire.lack.is_some() || self.targets_of(token).any(|target| target.lack.is_some())
     }
 
@@ -227,11 +227,11 @@ impl State {
     }
 
     /// Why one of its files does not hold it, once nothing is under way in the others.
-    fn undelivered(&self, token: &Token) -> Option<Arc<str>> {
+    fn undelivered(&self, token: &TokenRecord) -> Option<Arc<str>> {
         if self.targets_of(token).any(|target| target.op.is_some()) {
             return None;
         }
-        let why = |target: &Target| target.trouble.as_ref().map(|trouble| trouble.message.clone());
+        let why = |target: &TargetRecord| target.trouble.as_ref().map(|trouble| trouble.message.clone());
         self.targets_of(token).find_map(|target| why(target).or_else(|| target.lack.clone()))
     }
 
@@ -355,7 +355,7 @@ fn asked(want: &Want, names: &[TokenName]) -> Asked {
     }
 }
 
-fn is_served(asked: &Asked, token: &Token, generation: u64, now: Now) -> bool {
+fn is_served(asked: &Asked, token: &TokenRecord, generation: u64, now: Now) -> bool {
     match asked {
         Asked::Rotate => token.generation() >= generation && token.view.delivered,
         Asked::Token(..) | Asked::Patient(_) => token.generation() >= generation,
@@ -367,7 +367,7 @@ fn is_served(asked: &Asked, token: &Token, generation: u64, now: Now) -> bool {
 }
 
 /// Whether the token at hand will do.
-fn is_enough(token: &Token, min_valid: Duration, now: Now) -> bool {
+fn is_enough(token: &TokenRecord, min_valid: Duration, now: Now) -> bool {
     // Of a credential that cannot be read nobody knows whether it is another one.
     let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
     let enough = |held: &Held| !held.is_expired(now.wall) && held.has_left(now.wall, min_valid);

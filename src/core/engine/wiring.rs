@@ -10,7 +10,7 @@ use crate::core::settings::{Fingerprint, Plan, Schedule, TargetPlan, TokenName};
 #[derive(Clone, PartialEq, Debug)]
 pub struct TokenWire {
     pub name: TokenName,
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
     pub schedule: Arc<Schedule>,
     pub required: bool,
     /// Tokens that must be at hand first.
@@ -18,7 +18,7 @@ pub struct TokenWire {
     /// The credential is spent by its use (RFC 9700 4.14): one flight at a time, persisted before it is delivered.
     pub single_use: bool,
     pub after_rotate: bool,
-    /// `on_failure`, with the length of a spell before it is told.
+    /// `on_failure`, with the length of a streak before it is told.
     pub on_failure: Option<Duration>,
     /// Why this machine cannot obtain it now.
     pub lack: Option<Arc<str>>,
@@ -29,7 +29,7 @@ impl TokenWire {
     pub(super) fn unknown(name: TokenName) -> Self {
         Self {
             name,
-            made_from: Fingerprint::default(),
+            fingerprint: Fingerprint::default(),
             schedule: Arc::default(),
             required: false,
             parents: Vec::new(),
@@ -56,7 +56,7 @@ impl Wiring {
     pub fn of(plan: &Plan) -> Self {
         let tokens = plan.tokens.iter().map(|t| TokenWire {
             name: t.name.clone(),
-            made_from: t.made_from,
+            fingerprint: t.fingerprint,
             schedule: t.schedule.clone(),
             required: t.required,
             parents: t.parents.clone(),

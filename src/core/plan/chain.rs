@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::lacks::Ledger;
 use crate::core::config::RawToken;
 use crate::core::config::keys::most_like;
-use crate::core::finding::{Finding, quote};
+use crate::core::diagnostic::{Diagnostic, quote};
 use crate::core::settings::TokenName;
 
 pub(super) fn check(tokens: &[RawToken], ledger: &mut Ledger) {
@@ -16,9 +16,9 @@ pub(super) fn check(tokens: &[RawToken], ledger: &mut Ledger) {
         let first = *by_name.entry(&token.name.value).or_insert(index);
         if let Some(first) = tokens.get(first).filter(|_| first != index) {
             ledger.push(
-                Finding::error(format!("token `{}` stands twice", token.name.value))
-                    .at(token.name.place)
-                    .note(first.name.place, "first here")
+                Diagnostic::error(format!("token `{}` stands twice", token.name.value))
+                    .at(token.name.span)
+                    .note(first.name.span, "first here")
                     .help("rename or remove one of the two"),
             );
         }
@@ -37,7 +37,7 @@ fn unknown_parents(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, le
             Some(near) => format!("did you mean `{near}`?"),
             None => "name a token of this config".into(),
         };
-        ledger.error(parent.place, format!("there is no token {}", quote(name)), help);
+        ledger.error(parent.span, format!("there is no token {}", quote(name)), help);
     }
 }
 
@@ -65,7 +65,7 @@ fn circles(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, ledger: &m
                 let mut circle: Vec<_> = names.map(|token| token.name.value.as_str()).collect();
                 circle.push(parent.value.as_str());
                 let title = format!("tokens are made from each other: {}", circle.join(" -> "));
-                ledger.error(parent.place, title, "one of them must be obtained without the others");
+                ledger.error(parent.span, title, "one of them must be obtained without the others");
             } else {
                 path.push((above, 0));
             }
@@ -94,8 +94,8 @@ mod tests {
         let tokens: Vec<_> = read.collect();
         let mut ledger = Ledger::default();
         check(&tokens, &mut ledger);
-        let (findings, _) = ledger.into_parts();
-        let report = crate::core::finding::Report::new(findings, &[]);
+        let (diagnostics, _) = ledger.into_parts();
+        let report = crate::core::diagnostic::Report::new(diagnostics, &[]);
         report.lines().map(|(_, line)| line).collect()
     }
 

@@ -11,16 +11,16 @@ use super::lacks::Ledger;
 use super::pem;
 use crate::core::config::{CredentialFrom, RawCredential, credential_file};
 use crate::core::credential::without_newline;
+use crate::core::diagnostic::{Located, Severity, Span};
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, FileFact};
-use crate::core::finding::{At, Place, Severity};
 use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey, decode_secret};
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, Lack, SecretText, TokenName};
 
 /// What a credential is read as.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Form {
+pub(super) enum CredentialForm {
     /// A secret that signs.
     Secret(SecretEncoding),
     PrivateKey,
@@ -38,7 +38,7 @@ pub(super) enum Form {
 
 /// What it became.
 #[derive(Clone)]
-pub(super) enum Made {
+pub(super) enum MadeCredential {
     Key(Arc<SigningKey>),
     Text(SecretText),
     Bytes(Arc<Secret<Vec<u8>>>),
@@ -46,14 +46,14 @@ pub(super) enum Made {
 
 /// A credential, and the digest of the bytes it was made from.
 #[derive(Clone)]
-pub(super) struct Ready {
-    pub made: Made,
+pub(super) struct ReadyCredential {
+    pub made: MadeCredential,
     pub digest: Fingerprint,
 }
 
 /// Why there is none.
 #[derive(Clone)]
-pub(super) struct Problem {
+pub(super) struct CredentialProblem {
     /// After "the secret of token `x`": "is empty".
     what: String,
     help: String,
@@ -61,7 +61,7 @@ pub(super) struct Problem {
     outside: bool,
 }
 
-impl Problem {
+impl CredentialProblem {
     pub fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { what: what.into(), help: help.into(), outside: false }
     }
@@ -81,7 +81,7 @@ enum From<'r> {
 pub(super) struct Keyring<'r> {
     facts: &'r Facts,
     env: &'r Environment,
-    made: HashMap<(From<'r>, Form), Result<Ready, Problem>>,
+    made: HashMap<(From<'r>, CredentialForm), Result<ReadyCredential, CredentialProblem>>,
     judged: HashSet<PathBuf>,
 }
 
@@ -95,36 +95,43 @@ impl<'r> Keyring<'r> {
         &mut self,
         token: &TokenName,
         raw: &'r RawCredential,
-        form: Form,
-        suits: impl Fn(&Ready) -> Result<(), Problem>,
+        form: CredentialForm,
+        suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
         ledger: &mut Ledger,
-    ) -> Result<Ready, Option<Lack>> {
+    ) -> Result<ReadyCredential, Option<Lack>> {
         let from = raw.from.as_ref().ok_or(None)?;
         let found = self.find(from, form, raw.allow_readable, ledger);
         let ready = found.and_then(|ready| suits(&ready).map(|()| ready));
         let inline = matches!(from.value, CredentialFrom::Value(_));
         ready.map_err(|problem| {
             let message = format!("the {} of token `{token}` {}", raw.what, problem.what);
-            self.tell(message, from.place, inline, problem, ledger)
+            self.tell(message, from.span, inline, problem, ledger)
         })
     }
 
-    fn tell(&self, message: String, place: Place, inline: bool, problem: Problem, ledger: &mut Ledger) -> Option<Lack> {
+    fn tell(
+        &self,
+        message: String,
+        span: Span,
+        inline: bool,
+        problem: CredentialProblem,
+        ledger: &mut Ledger,
+    ) -> Option<Lack> {
         if inline {
-            ledger.error(place, message, problem.help);
+            ledger.error(span, message, problem.help);
             return None;
         }
         let severity = if problem.outside && !self.env.in_unit() { Severity::Warning } else { Severity::Lack };
-        Some(ledger.lack(place, message, &problem.help, severity))
+        Some(ledger.lack(span, message, &problem.help, severity))
     }
 
     fn find(
         &mut self,
-        from: &'r At<CredentialFrom>,
-        form: Form,
+        from: &'r Located<CredentialFrom>,
+        form: CredentialForm,
         readable: bool,
         ledger: &mut Ledger,
-    ) -> Result<Ready, Problem> {
+    ) -> Result<ReadyCredential, CredentialProblem> {
         let (source, outside) = match &from.value {
             CredentialFrom::Value(text) => {
                 return make(text.expose().as_bytes(), form);
@@ -138,17 +145,27 @@ impl<'r> Keyring<'r> {
                         "cannot be read: the credential `{name}` was not passed ($CREDENTIALS_DIRECTORY is not set)"
                     );
                     let help = format!("add LoadCredential={name}:PATH to the unit");
-                    return Err(Problem { outside: true, ..Problem::new(what, help) });
+                    return Err(CredentialProblem { outside: true, ..CredentialProblem::new(what, help) });
                 }
             },
         };
         if let From::File(path) = &source {
-            self.judge(path, from.place, !matches!(form, Form::Certificates | Form::Trusted) && !readable, ledger);
+            self.judge(
+                path,
+                from.span,
+                !matches!(form, CredentialForm::Certificates | CredentialForm::Trusted) && !readable,
+                ledger,
+            );
         }
         self.made(source, form, outside)
     }
 
-    fn made(&mut self, source: From<'r>, form: Form, outside: bool) -> Result<Ready, Problem> {
+    fn made(
+        &mut self,
+        source: From<'r>,
+        form: CredentialForm,
+        outside: bool,
+    ) -> Result<ReadyCredential, CredentialProblem> {
         let (facts, env) = (self.facts, self.env);
         let made = self.made.entry((source, form));
         let made = made.or_insert_with_key(|(source, _)| match source {
@@ -159,7 +176,7 @@ impl<'r> Keyring<'r> {
     }
 
     /// Says once for each file what is to be said of its permissions; that anybody may write it makes it unusable instead.
-    fn judge(&mut self, path: &Path, place: Place, secret: bool, ledger: &mut Ledger) {
+    fn judge(&mut self, path: &Path, span: Span, secret: bool, ledger: &mut Ledger) {
         let Some(mode) = self.facts.files.get(path).and_then(|file| file.mode) else {
             return;
         };
@@ -169,22 +186,29 @@ impl<'r> Keyring<'r> {
         }
         let shown = path.display();
         if mode & GROUP_WRITES != 0 {
-            ledger.warning(place, format!("its group may write `{shown}`"), format!("chmod g-w {shown}"));
+            ledger.warning(span, format!("its group may write `{shown}`"), format!("chmod g-w {shown}"));
         }
         if mode & told & OTHERS_READ != 0 {
-            ledger.warning(place, format!("anybody may read `{shown}`"), format!("chmod o-r {shown}"));
+            ledger.warning(span, format!("anybody may read `{shown}`"), format!("chmod o-r {shown}"));
         }
     }
 }
 
-fn from_file(path: &Path, facts: &Facts, form: Form, outside: bool) -> Result<Ready, Problem> {
+fn from_file(
+    path: &Path,
+    facts: &Facts,
+    form: CredentialForm,
+    outside: bool,
+) -> Result<ReadyCredential, CredentialProblem> {
     let shown = path.display();
-    let gone = |what: &str| Problem {
+    let gone = |what: &str| CredentialProblem {
         outside,
-        ..Problem::new(
+        ..CredentialProblem::new(
             format!("cannot be read: `{shown}` {what}"),
             match form {
-                Form::Certificates | Form::Trusted => "put the certificates there, readable for the daemon's user",
+                CredentialForm::Certificates | CredentialForm::Trusted => {
+                    "put the certificates there, readable for the daemon's user"
+                }
                 _ => "put the credential there, readable for the daemon's user",
             },
         )
@@ -193,7 +217,7 @@ fn from_file(path: &Path, facts: &Facts, form: Form, outside: bool) -> Result<Re
         return Err(gone("was not looked at"));
     };
     if file.mode.is_some_and(|mode| mode & ANYBODY_WRITES != 0) {
-        return Err(Problem::new(
+        return Err(CredentialProblem::new(
             format!("cannot be trusted: anybody may write `{shown}`"),
             format!("chmod o-w {shown}"),
         ));
@@ -201,17 +225,17 @@ fn from_file(path: &Path, facts: &Facts, form: Form, outside: bool) -> Result<Re
     let FileFact { content, .. } = file;
     let bytes = content.as_ref().map_err(|problem| gone(problem))?;
     make(without_newline(bytes.expose()), form)
-        .map_err(|problem| Problem { what: format!("{} (`{shown}`)", problem.what), ..problem })
+        .map_err(|problem| CredentialProblem { what: format!("{} (`{shown}`)", problem.what), ..problem })
 }
 
-fn from_variable(name: &str, env: &Environment, form: Form) -> Result<Ready, Problem> {
+fn from_variable(name: &str, env: &Environment, form: CredentialForm) -> Result<ReadyCredential, CredentialProblem> {
     use std::os::unix::ffi::OsStrExt;
     match env.variable(name) {
         Some(value) => make(value.as_bytes(), form)
-            .map_err(|problem| Problem { what: format!("{} (${name})", problem.what), ..problem }),
-        None => Err(Problem {
+            .map_err(|problem| CredentialProblem { what: format!("{} (${name})", problem.what), ..problem }),
+        None => Err(CredentialProblem {
             outside: true,
-            ..Problem::new(
+            ..CredentialProblem::new(
                 format!("cannot be read: the environment variable `{name}` is not set"),
                 "set it in the unit (EnvironmentFile=), or better pass a credential (LoadCredential=)",
             )
@@ -219,32 +243,32 @@ fn from_variable(name: &str, env: &Environment, form: Form) -> Result<Ready, Pro
     }
 }
 
-fn make(bytes: &[u8], form: Form) -> Result<Ready, Problem> {
+fn make(bytes: &[u8], form: CredentialForm) -> Result<ReadyCredential, CredentialProblem> {
     if bytes.is_empty() {
-        return Err(Problem::new("is empty", "put the credential there as it was handed out"));
+        return Err(CredentialProblem::new("is empty", "put the credential there as it was handed out"));
     }
     let digest = Fingerprint::of(bytes);
-    let kept = || Made::Bytes(Arc::new(Secret::new(bytes.to_vec())));
+    let kept = || MadeCredential::Bytes(Arc::new(Secret::new(bytes.to_vec())));
     let made = match form {
-        Form::Secret(encoding) => return decoded(bytes, encoding),
-        Form::PrivateKey => Made::Key(Arc::new(private_key(bytes)?)),
-        Form::Text => Made::Text(Arc::new(Secret::new(text(bytes)?.to_owned()))),
-        Form::Certificates | Form::Trusted => {
-            pem::certificates(bytes).map_err(|what| Problem::new(what, pem::HELP))?;
+        CredentialForm::Secret(encoding) => return decoded(bytes, encoding),
+        CredentialForm::PrivateKey => MadeCredential::Key(Arc::new(private_key(bytes)?)),
+        CredentialForm::Text => MadeCredential::Text(Arc::new(Secret::new(text(bytes)?.to_owned()))),
+        CredentialForm::Certificates | CredentialForm::Trusted => {
+            pem::certificates(bytes).map_err(|what| CredentialProblem::new(what, pem::HELP))?;
             kept()
         }
-        Form::PemKey => {
+        CredentialForm::PemKey => {
             private_key(bytes).map_err(|problem| problem.with_help("PEM (PKCS#1, SEC1, PKCS#8), not encrypted"))?;
-            pem::holds_a_block(bytes).map_err(|what| Problem::new(what, "write the key as PEM"))?;
+            pem::holds_a_block(bytes).map_err(|what| CredentialProblem::new(what, "write the key as PEM"))?;
             kept()
         }
-        Form::Whole => kept(),
+        CredentialForm::Whole => kept(),
     };
-    Ok(Ready { made, digest })
+    Ok(ReadyCredential { made, digest })
 }
 
 /// The digest is of the decoded bytes: the same secret in another encoding signs the same.
-fn decoded(text: &[u8], encoding: SecretEncoding) -> Result<Ready, Problem> {
+fn decoded(text: &[u8], encoding: SecretEncoding) -> Result<ReadyCredential, CredentialProblem> {
     let secret = decode_secret(text, encoding).map_err(|error| {
         let help = match error {
             KeyError::NotEncoded { .. } => "check secret.encoding: utf8, base64, base64url or hex",
@@ -255,46 +279,47 @@ fn decoded(text: &[u8], encoding: SecretEncoding) -> Result<Ready, Problem> {
             KeyError::JwkSymmetric => "secret.encoding = \"base64url\", and the text of its k alone",
             _ => "put the credential there as it was handed out",
         };
-        Problem::new(format!("is not usable: {error}"), help)
+        CredentialProblem::new(format!("is not usable: {error}"), help)
     })?;
     let key = SigningKey::from_secret(secret.expose());
-    Ok(Ready { made: Made::Key(Arc::new(key)), digest: Fingerprint::of(secret.expose()) })
+    Ok(ReadyCredential { made: MadeCredential::Key(Arc::new(key)), digest: Fingerprint::of(secret.expose()) })
 }
 
-fn private_key(bytes: &[u8]) -> Result<SigningKey, Problem> {
+fn private_key(bytes: &[u8]) -> Result<SigningKey, CredentialProblem> {
     SigningKey::from_private(bytes).map_err(|error| {
-        Problem::new(format!("is not usable: {error}"), "PEM (PKCS#1, SEC1, PKCS#8) or JWK, not encrypted")
+        CredentialProblem::new(format!("is not usable: {error}"), "PEM (PKCS#1, SEC1, PKCS#8) or JWK, not encrypted")
     })
 }
 
 /// A secret that is sent as text: a line break in it is a slip of whoever wrote the file.
-fn text(bytes: &[u8]) -> Result<&str, Problem> {
+fn text(bytes: &[u8]) -> Result<&str, CredentialProblem> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => Ok(text),
-        Ok(_) => {
-            Err(Problem::new("holds a line break, or another control character", "one line, as it was handed out"))
-        }
-        Err(_) => Err(Problem::new("is not UTF-8", "put the credential there as it was handed out")),
+        Ok(_) => Err(CredentialProblem::new(
+            "holds a line break, or another control character",
+            "one line, as it was handed out",
+        )),
+        Err(_) => Err(CredentialProblem::new("is not UTF-8", "put the credential there as it was handed out")),
     }
 }
 
 /// Whether the key is one for the algorithm, and long enough (RFC 7518 3.2): as `generate` judges it, in the config's words.
-pub(super) fn suits(ready: &Ready, algorithm: Algorithm, allow_weak: bool) -> Result<(), Problem> {
-    let Made::Key(key) = &ready.made else { return Ok(()) };
+pub(super) fn suits(ready: &ReadyCredential, algorithm: Algorithm, allow_weak: bool) -> Result<(), CredentialProblem> {
+    let MadeCredential::Key(key) = &ready.made else { return Ok(()) };
     let judged = key.check_secret(algorithm, allow_weak).and_then(|()| key.check_algorithm(algorithm));
     judged.map_err(|error| match error {
-        KeyError::WeakSecret { algorithm, min, .. } => Problem::new(
+        KeyError::WeakSecret { algorithm, min, .. } => CredentialProblem::new(
             format!("is too short: {algorithm} takes {min} bytes or more (RFC 7518 3.2)"),
             "use a longer secret, or set allow_weak_secret = true",
         ),
-        KeyError::WrongKind { algorithm, kind } => Problem::new(
+        KeyError::WrongKind { algorithm, kind } => CredentialProblem::new(
             format!("does not fit: {algorithm} cannot sign with {kind}"),
             "change `algorithm`, or use another key",
         ),
-        KeyError::JwkOnlyFor { algorithm, only } => Problem::new(
+        KeyError::JwkOnlyFor { algorithm, only } => CredentialProblem::new(
             format!("does not fit: the JWK is for {only}, not {algorithm}"),
             format!("set algorithm = \"{only}\""),
         ),
-        other => Problem::new(format!("is not usable: {other}"), "use another key"),
+        other => CredentialProblem::new(format!("is not usable: {other}"), "use another key"),
     })
 }

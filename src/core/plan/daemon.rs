@@ -7,10 +7,10 @@ use super::Purpose;
 use super::lacks::Ledger;
 use super::spec::number_of;
 use crate::core::config::defaults::of_daemon;
-use crate::core::config::{Raw, RawDaemon};
+use crate::core::config::{RawConfig, RawDaemon};
+use crate::core::diagnostic::{Diagnostic, Located, Severity};
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, Standing};
-use crate::core::finding::{At, Finding, Severity};
 use crate::core::settings::DaemonPlan;
 
 /// unix(7): sun_path holds 108 bytes, the last one NUL.
@@ -18,7 +18,7 @@ const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn plan(
     path: &Path,
-    raw: &Raw,
+    raw: &RawConfig,
     facts: &Facts,
     env: &Environment,
     purpose: Purpose,
@@ -29,7 +29,7 @@ pub(super) fn plan(
     let state_dir = said.or_else(|| default_state_dir(path, env));
     if state_dir.is_none() {
         ledger.push(
-            Finding::error("there is no place for the state")
+            Diagnostic::error("there is no place for the state")
                 .help("set state_dir in [daemon], or HOME in the environment"),
         );
     }
@@ -37,14 +37,14 @@ pub(super) fn plan(
         && matches!(facts.outputs.get(&folder.value), Some(Standing::File(_) | Standing::Other))
     {
         let message = format!("state_dir `{}` is not a folder", folder.value.display());
-        ledger.lack(folder.place, message, "remove what stands there, or name another folder", Severity::Lack);
+        ledger.lack(folder.span, message, "remove what stands there, or name another folder", Severity::Lack);
     }
     if let Some(problem) = &facts.state_dir {
         let shown = state_dir.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
         let message = format!("state_dir `{shown}` {}", problem.what);
         match &daemon.state_dir {
-            Some(folder) => drop(ledger.lack(folder.place, message, problem.help, Severity::Lack)),
-            None => ledger.push(Finding::lack(message).help(problem.help)),
+            Some(folder) => drop(ledger.lack(folder.span, message, problem.help, Severity::Lack)),
+            None => ledger.push(Diagnostic::lack(message).help(problem.help)),
         }
     }
     let group = daemon.control_group.as_ref();
@@ -52,7 +52,7 @@ pub(super) fn plan(
         number_of(&group.value, &facts.groups)
             .map_err(|name| {
                 let message = format!("the control socket's group `{name}` does not exist");
-                ledger.lack(group.place, message, "create the group, or name another one", Severity::Lack)
+                ledger.lack(group.span, message, "create the group, or name another one", Severity::Lack)
             })
             .ok()
     });
@@ -82,7 +82,7 @@ fn control_socket(
     let socket = default_control_socket(env).filter(|socket| !too_long(socket));
     if socket.is_none() && purpose == Purpose::Daemon {
         ledger.push(
-            Finding::warning(
+            Diagnostic::warning(
                 "there is no place for a control socket: status, rotate and reload will not find the daemon",
             )
             .help("set control_socket in [daemon]; under systemd, RuntimeDirectory=renewd gives it one"),
@@ -98,14 +98,14 @@ fn credential_socket(daemon: &RawDaemon, facts: &Facts, ledger: &mut Ledger) -> 
         folder.map(|folder| (folder, path.file_name().map(std::ffi::OsStr::to_os_string)))
     };
     // Also where one folder is mounted in two places.
-    let is_same = |control: &&At<PathBuf>| {
+    let is_same = |control: &&Located<PathBuf>| {
         control.value == socket.value || name(&control.value).is_some() && name(&control.value) == name(&socket.value)
     };
     if let Some(control) = daemon.control_socket.as_ref().filter(is_same) {
         ledger.push(
-            Finding::error("`credential_socket` is the control socket's path")
-                .at(socket.place)
-                .note(control.place, "also here")
+            Diagnostic::error("`credential_socket` is the control socket's path")
+                .at(socket.span)
+                .note(control.span, "also here")
                 .help("each has a path of its own"),
         );
     }
@@ -113,19 +113,19 @@ fn credential_socket(daemon: &RawDaemon, facts: &Facts, ledger: &mut Ledger) -> 
 }
 
 /// The path of a socket that the config names, with what is wrong with it.
-fn socket_of(what: &str, socket: &At<PathBuf>, facts: &Facts, ledger: &mut Ledger) -> Option<PathBuf> {
+fn socket_of(what: &str, socket: &Located<PathBuf>, facts: &Facts, ledger: &mut Ledger) -> Option<PathBuf> {
     if too_long(&socket.value) {
         let help = format!("a socket's path has at most {LONGEST_SOCKET} bytes");
-        ledger.error(socket.place, format!("the {what}'s path is too long"), help);
+        ledger.error(socket.span, format!("the {what}'s path is too long"), help);
     }
     let folder = socket.value.parent()?;
     if let Some(problem) = facts.folders.get(folder).and_then(|fact| fact.for_own.as_ref()) {
         let message =
             format!("{what} `{}`: the folder `{}` {}", socket.value.display(), folder.display(), problem.what);
-        ledger.lack(socket.place, message, problem.help, Severity::Lack);
+        ledger.lack(socket.span, message, problem.help, Severity::Lack);
     } else if facts.outputs.get(&socket.value).is_some_and(|standing| !standing.takes_socket()) {
         let message = format!("{what} `{}`: something that is no socket stands there", socket.value.display());
-        ledger.lack(socket.place, message, "remove it, or name another path", Severity::Lack);
+        ledger.lack(socket.span, message, "remove it, or name another path", Severity::Lack);
     }
     Some(socket.value.clone())
 }
@@ -149,7 +149,7 @@ pub fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBu
 /// $STATE_DIRECTORY; else /var/lib/renewd for a config under /etc or /usr, whoever asks; else $XDG_STATE_HOME/renewd, else
 /// ~/.local/state/renewd. `config` is its absolute path.
 pub fn default_state_dir(config: &Path, env: &Environment) -> Option<PathBuf> {
-    let systems = ["/etc", "/usr"].iter().any(|place| config.starts_with(place));
+    let systems = ["/etc", "/usr"].iter().any(|span| config.starts_with(span));
     let system = || systems.then(|| PathBuf::from("/var/lib/renewd"));
     let state_home = || env.absolute("XDG_STATE_HOME").map(|folder| folder.join("renewd"));
     let home = || env.home().map(|home| home.join(".local/state/renewd"));

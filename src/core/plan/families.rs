@@ -6,34 +6,34 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::lacks::Ledger;
-use crate::core::config::{CredentialFrom, Raw};
-use crate::core::finding::Finding;
+use crate::core::config::{CredentialFrom, RawConfig};
+use crate::core::diagnostic::Diagnostic;
 
 #[derive(PartialEq, Eq, Hash)]
-enum Place<'r> {
+enum FamilyMember<'r> {
     File(&'r Path),
     Variable(&'r str),
     Credential(&'r str),
 }
 
-pub(super) fn check(raw: &Raw, ledger: &mut Ledger) {
+pub(super) fn check(raw: &RawConfig, ledger: &mut Ledger) {
     let mut first = HashMap::new();
     for token in &raw.tokens {
         let Some(from) = token.source.first_refresh_token().and_then(|refresh| refresh.from.as_ref()) else { continue };
-        let place = match &from.value {
-            CredentialFrom::File(path) => Place::File(path),
-            CredentialFrom::Variable(name) => Place::Variable(name),
-            CredentialFrom::Credential(name) => Place::Credential(name),
+        let span = match &from.value {
+            CredentialFrom::File(path) => FamilyMember::File(path),
+            CredentialFrom::Variable(name) => FamilyMember::Variable(name),
+            CredentialFrom::Credential(name) => FamilyMember::Credential(name),
             CredentialFrom::Value(_) => continue,
         };
-        let (other, before) = *first.entry(place).or_insert((&token.name.value, from.place));
+        let (other, before) = *first.entry(span).or_insert((&token.name.value, from.span));
         if *other != token.name.value {
             ledger.push(
-                Finding::warning(format!(
+                Diagnostic::warning(format!(
                     "token `{}` begins with the refresh token of token `{other}`",
                     token.name.value
                 ))
-                .at(from.place)
+                .at(from.span)
                 .note(before, "also here")
                 .help("an issuer that rotates refresh tokens ends both when the second is used: give each its own"),
             );

@@ -18,10 +18,10 @@ mod token;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::config::{CredentialFrom, Raw, RawFormat};
+use super::config::{CredentialFrom, RawConfig, RawFormat};
+use super::diagnostic::{Diagnostic, Severity};
 use super::environment::Environment;
 use super::facts::Facts;
-use super::finding::{Finding, Severity};
 use super::settings::Plan;
 use lacks::Ledger;
 
@@ -31,7 +31,7 @@ pub use daemon::{default_control_sockets, default_state_dir};
 pub(crate) struct Planned {
     /// `None`: there is a mistake in the text.
     pub plan: Option<Plan>,
-    pub findings: Vec<Finding>,
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// What a config is read for.
@@ -47,8 +47,8 @@ pub enum Purpose {
 /// with a mistake among it there is no plan, but the rest is told all the same.
 pub(crate) fn plan(
     path: &Path,
-    raw: &Raw,
-    found: Vec<Finding>,
+    raw: &RawConfig,
+    found: Vec<Diagnostic>,
     facts: &Facts,
     env: &Environment,
     purpose: Purpose,
@@ -60,8 +60,8 @@ pub(crate) fn plan(
     families::check(raw, &mut ledger);
     let tokens = token::plan_all(raw, facts, env, &mut ledger);
     let targets = targets::plan_all(raw, &tokens, facts, &mut ledger);
-    let (findings, lacks) = ledger.into_parts();
-    let refused = findings.iter().any(|finding| finding.severity() == Severity::TextError);
+    let (diagnostics, lacks) = ledger.into_parts();
+    let refused = diagnostics.iter().any(|diagnostic| diagnostic.severity() == Severity::TextError);
     let plan = match daemon {
         Some(daemon) if !refused => Some(Plan {
             path: path.to_path_buf(),
@@ -75,11 +75,11 @@ pub(crate) fn plan(
         }),
         _ => None,
     };
-    Planned { plan, findings }
+    Planned { plan, diagnostics }
 }
 
 /// Files whose change means a reload; of a config that is refused too.
-pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTreeSet<PathBuf> {
+pub(crate) fn watched_files(raw: &RawConfig, facts: &Facts, env: &Environment) -> BTreeSet<PathBuf> {
     let mut files: Vec<PathBuf> = facts.config_files.iter().map(|file| file.path.clone()).collect();
     for token in &raw.tokens {
         files.extend(token.credentials.iter().filter_map(|credential| Some(credential.file(env)?.into_owned())));
@@ -93,11 +93,11 @@ pub(crate) fn watched_files(raw: &Raw, facts: &Facts, env: &Environment) -> BTre
 }
 
 /// The includes' globs.
-pub(crate) fn watched_folders(raw: &Raw) -> BTreeSet<PathBuf> {
+pub(crate) fn watched_folders(raw: &RawConfig) -> BTreeSet<PathBuf> {
     raw.include.iter().map(|glob| glob.value.clone()).collect()
 }
 
-fn secret_variables(raw: &Raw) -> Vec<String> {
+fn secret_variables(raw: &RawConfig) -> Vec<String> {
     let credentials = raw.tokens.iter().flat_map(|token| &token.credentials);
     let variables = credentials.filter_map(|credential| match credential.from.as_ref().map(|from| &from.value) {
         Some(CredentialFrom::Variable(variable)) => Some(variable.clone()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::lacks::Ledger;
 use crate::core::config::{RawDefaults, RawSource, RawToken, defaults};
-use crate::core::finding::{At, Finding, Place};
+use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::schedule::FALLBACK;
 use crate::core::settings::{Lifetime, Retry, RotateRule, Schedule};
 
@@ -33,16 +33,16 @@ struct Chosen {
     /// ... which is an hour for all of them.
     an_hour: bool,
     /// Of a token whose lifetime is told: its `ttl`, the lifetime at most.
-    lifetime: Option<At<Lifetime>>,
+    lifetime: Option<Located<Lifetime>>,
     /// The exp claim is switched off or on.
-    exp: Option<At<bool>>,
-    skew: Option<At<Duration>>,
-    rule: Option<At<RotateRule>>,
-    jitter: Option<At<f64>>,
-    min_interval: Option<At<Duration>>,
-    initial: Option<At<Duration>>,
-    max: Option<At<Duration>>,
-    rejected: Option<At<Duration>>,
+    exp: Option<Located<bool>>,
+    skew: Option<Located<Duration>>,
+    rule: Option<Located<RotateRule>>,
+    jitter: Option<Located<f64>>,
+    min_interval: Option<Located<Duration>>,
+    initial: Option<Located<Duration>>,
+    max: Option<Located<Duration>>,
+    rejected: Option<Located<Duration>>,
 }
 
 impl Chosen {
@@ -73,7 +73,7 @@ impl Chosen {
     /// `Never` where there is no exp for any reason.
     fn lifetime(&self) -> Lifetime {
         match self.exp {
-            Some(At { value: false, .. }) => Lifetime::Never,
+            Some(Located { value: false, .. }) => Lifetime::Never,
             _ => self.lifetime.map_or_else(defaults::lifetime, |lifetime| lifetime.value),
         }
     }
@@ -83,23 +83,23 @@ impl Chosen {
     }
 
     fn check(&self, token: &RawToken, ledger: &mut Ledger) {
-        let lifetime_place = self.lifetime.map_or(token.header, |lifetime| lifetime.place);
+        let lifetime_span = self.lifetime.map_or(token.header, |lifetime| lifetime.span);
         match self.lifetime() {
             // Known only when a token is at hand.
             _ if self.told && self.lifetime.is_none() && !self.an_hour => self.check_held_back(None, token, ledger),
             Lifetime::Never => {
-                self.check_never(token, lifetime_place, ledger);
+                self.check_never(token, lifetime_span, ledger);
                 self.check_held_back(None, token, ledger);
             }
-            Lifetime::For(span) => self.check_lifetime(span, token, lifetime_place, ledger),
+            Lifetime::For(lifetime) => self.check_lifetime(lifetime, token, lifetime_span, ledger),
         }
         if let (Some(initial), Some(max)) = (self.initial, self.max)
             && initial.value > max.value
         {
             ledger.push(
-                Finding::error("`retry.initial` is longer than `retry.max`")
-                    .at(initial.place)
-                    .note(max.place, "the longest wait")
+                Diagnostic::error("`retry.initial` is longer than `retry.max`")
+                    .at(initial.span)
+                    .note(max.span, "the longest wait")
                     .help("the waits grow from initial to max"),
             );
         }
@@ -107,24 +107,24 @@ impl Chosen {
     }
 
     /// A lifetime that is known: the config's own, the `ttl`, or GitHub's hour.
-    fn check_lifetime(&self, span: Duration, token: &RawToken, place: Place, ledger: &mut Ledger) {
+    fn check_lifetime(&self, lifetime: Duration, token: &RawToken, span: Span, ledger: &mut Ledger) {
         let told = ledger.len();
         // A ttl that is no shorter than the hour decides nothing.
-        let hour = self.an_hour && (self.lifetime.is_none() || span >= GITHUB_HOUR);
+        let hour = self.an_hour && (self.lifetime.is_none() || lifetime >= GITHUB_HOUR);
         if hour {
-            self.check_hour(span, token, ledger);
+            self.check_hour(lifetime, token, ledger);
         } else {
-            self.check_spans(span, token, place, ledger);
+            self.check_against(lifetime, token, span, ledger);
         }
-        let span = if hour { GITHUB_HOUR } else { span };
+        let lifetime = if hour { GITHUB_HOUR } else { lifetime };
         if ledger.len() == told {
-            self.check_held_back(Some(span), token, ledger);
+            self.check_held_back(Some(lifetime), token, ledger);
         }
-        if let Some(max) = self.max.filter(|max| max.value >= span) {
+        if let Some(max) = self.max.filter(|max| max.value >= lifetime) {
             ledger.push(
-                Finding::warning(format!("`retry.max` is not shorter than token `{}` lives", token.name.value))
-                    .at(max.place)
-                    .note(place, format!("it lives {}", shown(span)))
+                Diagnostic::warning(format!("`retry.max` is not shorter than token `{}` lives", token.name.value))
+                    .at(max.span)
+                    .note(span, format!("it lives {}", shown(lifetime)))
                     .help(format!(
                         "when it has expired, up to {} pass before the next try: shorten retry.max",
                         shown(max.value)
@@ -135,25 +135,25 @@ impl Chosen {
 
     /// GitHub decides the lifetime. A rule that does not fit gives way, as where a lifetime is learnt from the answer; an
     /// interval does not.
-    fn check_hour(&self, span: Duration, token: &RawToken, ledger: &mut Ledger) {
+    fn check_hour(&self, lifetime: Duration, token: &RawToken, ledger: &mut Ledger) {
         let name = &token.name.value;
-        if let Some(ttl) = self.lifetime.filter(|_| span > GITHUB_HOUR) {
+        if let Some(ttl) = self.lifetime.filter(|_| lifetime > GITHUB_HOUR) {
             let help = "it is the lifetime at most: remove it, or make it shorter";
-            ledger.warning(ttl.place, "`ttl` is longer than the hour that GitHub's tokens live", help);
+            ledger.warning(ttl.span, "`ttl` is longer than the hour that GitHub's tokens live", help);
         }
         if let Some(interval) = self.min_interval.filter(|interval| interval.value >= GITHUB_HOUR) {
             let title = format!("`min_interval` is not shorter than the hour that token `{name}` lives");
-            ledger.error(interval.place, title, "GitHub's installation tokens live an hour: shorten min_interval");
+            ledger.error(interval.span, title, "GitHub's installation tokens live an hour: shorten min_interval");
         }
         let (key, rule) = match self.rule {
-            Some(At { value: RotateRule::Before(rule), .. }) => ("rotate_before", rule),
-            Some(At { value: RotateRule::Every(rule), .. }) => ("rotate_every", rule),
+            Some(Located { value: RotateRule::Before(rule), .. }) => ("rotate_before", rule),
+            Some(Located { value: RotateRule::Every(rule), .. }) => ("rotate_every", rule),
             _ => return,
         };
         if let Some(at) = self.rule.filter(|_| rule >= GITHUB_HOUR) {
             let title = format!("`{key}` is not shorter than the hour that token `{name}` lives");
             let rotated = shown(GITHUB_HOUR.mul_f64(FALLBACK));
-            ledger.warning(at.place, title, format!("it is rotated {rotated} after it was issued: shorten {key}"));
+            ledger.warning(at.span, title, format!("it is rotated {rotated} after it was issued: shorten {key}"));
         }
     }
 
@@ -166,17 +166,17 @@ impl Chosen {
             _ => return,
         };
         let Some(interval) = self.min_interval.filter(|interval| interval.value > planned) else { return };
-        let finding = Finding::warning(format!(
+        let diagnostic = Diagnostic::warning(format!(
             "token `{}` is due {} after it was issued, and `min_interval` holds it back until {} after",
             token.name.value,
             shown(planned),
             shown(interval.value)
         ));
-        let finding = match self.rule {
-            Some(rule) => finding.note(rule.place, "decides when it is due"),
-            None => finding,
+        let diagnostic = match self.rule {
+            Some(rule) => diagnostic.note(rule.span, "decides when it is due"),
+            None => diagnostic,
         };
-        ledger.push(finding.at(interval.place).help(match lifetime {
+        ledger.push(diagnostic.at(interval.span).help(match lifetime {
             Some(lifetime) => format!(
                 "{} of its life are left then: shorten min_interval, or let it be due later",
                 shown(lifetime.saturating_sub(interval.value))
@@ -190,14 +190,14 @@ impl Chosen {
         let off = !jwt.iat && !jwt.nbf;
         if let Some(skew) = jwt.skew.filter(|skew| off && !skew.value.is_zero()) {
             let help = "remove it, or switch one of the two on: claims.nbf = true";
-            ledger.warning(skew.place, "`skew` backdates iat and nbf, and both are switched off", help);
+            ledger.warning(skew.span, "`skew` backdates iat and nbf, and both are switched off", help);
         }
     }
 
-    fn check_never(&self, token: &RawToken, lifetime_place: Place, ledger: &mut Ledger) {
+    fn check_never(&self, token: &RawToken, lifetime_span: Span, ledger: &mut Ledger) {
         if let Some(on) = self.exp.filter(|exp| exp.value) {
             ledger.error(
-                on.place,
+                on.span,
                 "`claims.exp` = true with a lifetime of \"never\"",
                 "give it a lifetime, or remove claims.exp",
             );
@@ -205,33 +205,34 @@ impl Chosen {
         if matches!(self.rule(), RotateRule::Every(_)) {
             return;
         }
-        let place = match self.exp {
-            Some(At { value: false, place }) => place,
-            _ => lifetime_place,
+        let span = match self.exp {
+            Some(Located { value: false, span }) => span,
+            _ => lifetime_span,
         };
-        let finding = Finding::error(format!("token `{}` never expires and has no rotate_every", token.name.value))
-            .at(place)
-            .help("add how often it is rotated: rotate_every = \"30d\"");
+        let diagnostic =
+            Diagnostic::error(format!("token `{}` never expires and has no rotate_every", token.name.value))
+                .at(span)
+                .help("add how often it is rotated: rotate_every = \"30d\"");
         ledger.push(match self.rule {
-            Some(rule) => finding.note(rule.place, "needs an expiry"),
-            None => finding,
+            Some(rule) => diagnostic.note(rule.span, "needs an expiry"),
+            None => diagnostic,
         });
     }
 
-    fn check_spans(&self, lifetime: Duration, token: &RawToken, lifetime_place: Place, ledger: &mut Ledger) {
-        let (name, span) = match self.rule() {
-            RotateRule::Before(span) => ("rotate_before", Some(span)),
-            RotateRule::Every(span) => ("rotate_every", Some(span)),
+    fn check_against(&self, lifetime: Duration, token: &RawToken, lifetime_span: Span, ledger: &mut Ledger) {
+        let (name, rule) = match self.rule() {
+            RotateRule::Before(rule) => ("rotate_before", Some(rule)),
+            RotateRule::Every(rule) => ("rotate_every", Some(rule)),
             RotateRule::At(_) => ("rotate_at", None),
         };
-        let rule = self.rule.filter(|_| span.is_some_and(|span| span >= lifetime)).map(|rule| (name, rule.place));
+        let rule = self.rule.filter(|_| rule.is_some_and(|rule| rule >= lifetime)).map(|rule| (name, rule.span));
         let interval =
-            self.min_interval.filter(|interval| interval.value >= lifetime).map(|at| ("min_interval", at.place));
-        for (name, place) in rule.into_iter().chain(interval) {
+            self.min_interval.filter(|interval| interval.value >= lifetime).map(|at| ("min_interval", at.span));
+        for (name, span) in rule.into_iter().chain(interval) {
             ledger.push(
-                Finding::error(format!("`{name}` is not shorter than the lifetime of token `{}`", token.name.value))
-                    .at(place)
-                    .note(lifetime_place, format!("the lifetime is {}", humantime::format_duration(lifetime)))
+                Diagnostic::error(format!("`{name}` is not shorter than the lifetime of token `{}`", token.name.value))
+                    .at(span)
+                    .note(lifetime_span, format!("the lifetime is {}", humantime::format_duration(lifetime)))
                     .help(format!("shorten {name}, or lengthen {}", if self.told { "ttl" } else { "lifetime" })),
             );
         }
@@ -243,10 +244,10 @@ impl Chosen {
         // The built-in interval gives way to a life as short as itself; one that was set was checked.
         let min_interval = match (self.min_interval, lifetime) {
             (Some(interval), _) => interval.value,
-            (None, Lifetime::For(span)) => base.min_interval.min(span / 2),
+            (None, Lifetime::For(lifetime)) => base.min_interval.min(lifetime / 2),
             (None, Lifetime::Never) => base.min_interval,
         };
-        let value = |at: Option<At<Duration>>, built_in| at.map_or(built_in, |at| at.value);
+        let value = |at: Option<Located<Duration>>, built_in| at.map_or(built_in, |at| at.value);
         let initial = value(self.initial, base.retry.initial);
         let max = value(self.max, base.retry.max);
         Timing {
@@ -267,7 +268,7 @@ impl Chosen {
 }
 
 /// To the second, where it is one or more.
-fn shown(span: Duration) -> String {
-    let whole = Duration::from_secs(span.as_secs());
-    humantime::format_duration(if whole.is_zero() { span } else { whole }).to_string()
+fn shown(lifetime: Duration) -> String {
+    let whole = Duration::from_secs(lifetime.as_secs());
+    humantime::format_duration(if whole.is_zero() { lifetime } else { whole }).to_string()
 }

@@ -3,27 +3,27 @@
 
 use std::collections::HashMap;
 
-use crate::core::config::{Account, RawFile};
+use crate::core::config::{RawFile, UserOrGroup};
+use crate::core::diagnostic::{Located, Span};
 use crate::core::facts::{Facts, Myself};
-use crate::core::finding::{At, Place};
 use crate::core::settings::{FileSpec, Mode};
 
 /// The number of an account; the name where there is none.
-pub(super) fn number_of<'a>(account: &'a Account, numbers: &HashMap<String, Option<u32>>) -> Result<u32, &'a str> {
+pub(super) fn number_of<'a>(account: &'a UserOrGroup, numbers: &HashMap<String, Option<u32>>) -> Result<u32, &'a str> {
     match account {
-        Account::Number(number) => Ok(*number),
-        Account::Name(name) => numbers.get(name).copied().flatten().ok_or(name),
+        UserOrGroup::Number(number) => Ok(*number),
+        UserOrGroup::Name(name) => numbers.get(name).copied().flatten().ok_or(name),
     }
 }
 
 /// What an output's file shall be, where each part stands, and who of it is not known.
 pub(super) struct Spec<'r> {
     pub spec: FileSpec,
-    pub mode: Option<&'r At<Mode>>,
-    pub owner: Option<&'r At<Account>>,
-    pub group: Option<&'r At<Account>>,
+    pub mode: Option<&'r Located<Mode>>,
+    pub owner: Option<&'r Located<UserOrGroup>>,
+    pub group: Option<&'r Located<UserOrGroup>>,
     /// "the user `x`", with its place.
-    pub unknown: Vec<(Place, String)>,
+    pub unknown: Vec<(Span, String)>,
 }
 
 impl<'r> Spec<'r> {
@@ -33,10 +33,10 @@ impl<'r> Spec<'r> {
         let owner = layers.iter().find_map(|file| file.owner.as_ref());
         let group = layers.iter().find_map(|file| file.group.as_ref());
         let mut unknown = Vec::new();
-        let mut number = |account: Option<&'r At<Account>>, numbers, kind| {
+        let mut number = |account: Option<&'r Located<UserOrGroup>>, numbers, kind| {
             let account = account?;
             number_of(&account.value, numbers)
-                .map_err(|name| unknown.push((account.place, format!("the {kind} `{name}`"))))
+                .map_err(|name| unknown.push((account.span, format!("the {kind} `{name}`"))))
                 .ok()
         };
         let uid = number(owner, &facts.users, "user");
@@ -51,13 +51,13 @@ impl<'r> Spec<'r> {
     }
 
     /// Why a file of this kind cannot be made by who runs renewd (chown(2)): where, what, and what to do.
-    pub fn denied(&self, myself: &Myself) -> Option<(Place, String, String)> {
+    pub fn denied(&self, myself: &Myself) -> Option<(Span, String, String)> {
         if myself.may_chown {
             return None;
         }
-        let name = |account: &At<Account>| match &account.value {
-            Account::Name(name) => name.clone(),
-            Account::Number(number) => number.to_string(),
+        let name = |account: &Located<UserOrGroup>| match &account.value {
+            UserOrGroup::Name(name) => name.clone(),
+            UserOrGroup::Number(number) => number.to_string(),
         };
         let me = &myself.name;
         if let (Some(uid), Some(owner)) = (self.spec.uid, self.owner)
@@ -65,7 +65,7 @@ impl<'r> Spec<'r> {
         {
             let problem = format!("the user {me} may not give a file to the user {}", name(owner));
             let help = "share it by `group` and `mode` instead, or let the unit have CAP_CHOWN (drop-in chown.conf)";
-            return Some((owner.place, problem, help.into()));
+            return Some((owner.span, problem, help.into()));
         }
         let (gid, group) = (self.spec.gid?, self.group?);
         if myself.groups.contains(&gid) {
@@ -75,22 +75,22 @@ impl<'r> Spec<'r> {
         let problem = format!("the user {me} is not in the group {group_name}, and may not give a file to it");
         let help =
             format!("add SupplementaryGroups={group_name} to the unit (drop-in group.conf), or {me} to the group");
-        Some((group.place, problem, help))
+        Some((group.span, problem, help))
     }
 
     /// The key in which two outputs of one file differ. Unknown accounts are told apart by name.
-    pub fn differs(&self, other: &Self) -> Option<(&'static str, Option<Place>)> {
-        let account = |number: Option<u32>, account: Option<&At<Account>>| {
+    pub fn differs(&self, other: &Self) -> Option<(&'static str, Option<Span>)> {
+        let account = |number: Option<u32>, account: Option<&Located<UserOrGroup>>| {
             (number, account.filter(|_| number.is_none()).map(|account| account.value.clone()))
         };
         if self.spec.mode != other.spec.mode {
-            return Some(("mode", self.mode.map(|at| at.place)));
+            return Some(("mode", self.mode.map(|at| at.span)));
         }
         if account(self.spec.uid, self.owner) != account(other.spec.uid, other.owner) {
-            return Some(("owner", self.owner.map(|at| at.place)));
+            return Some(("owner", self.owner.map(|at| at.span)));
         }
         if account(self.spec.gid, self.group) != account(other.spec.gid, other.group) {
-            return Some(("group", self.group.map(|at| at.place)));
+            return Some(("group", self.group.map(|at| at.span)));
         }
         None
     }

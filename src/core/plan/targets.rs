@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use super::lacks::Ledger;
 use super::spec::Spec;
-use crate::core::config::{Raw, RawFormat, RawOutput, RawToken};
+use crate::core::config::{RawConfig, RawFormat, RawOutput, RawToken};
+use crate::core::diagnostic::{Diagnostic, Located, Severity, Span};
 use crate::core::facts::{Facts, FileId, FolderProblem, Standing};
-use crate::core::finding::{At, Finding, Place, Severity};
 use crate::core::render::{Fault, Template};
 use crate::core::settings::{Format, JwtSettings, Lack, LinePlan, SourcePlan, TargetPath, TargetPlan, TokenPlan};
 
-pub(super) fn plan_all(raw: &Raw, tokens: &[TokenPlan], facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
+pub(super) fn plan_all(raw: &RawConfig, tokens: &[TokenPlan], facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
     let mut targets = Targets {
         facts,
         inputs: inputs(facts),
@@ -53,16 +53,16 @@ fn inputs(facts: &Facts) -> HashMap<FileId, &Path> {
 /// A token, with what it is made from where it is signed here.
 type Signed<'t> = (&'t RawToken, Option<&'t JwtSettings>);
 
-struct Target<'r> {
+struct PlannedTarget<'r> {
     plan: TargetPlan,
     first: &'r RawOutput,
     spec: Spec<'r>,
-    variables: HashMap<&'r str, Place>,
+    variables: HashMap<&'r str, Span>,
 }
 
 /// What makes two outputs one file: one folder, whatever ways lead to it, and one name in it.
 #[derive(PartialEq, Eq, Hash)]
-enum Name<'r> {
+enum FileName<'r> {
     Known(FileId, &'r OsStr),
     /// The folder cannot be opened: its path has to do.
     Path(TargetPath),
@@ -72,14 +72,14 @@ struct Targets<'r> {
     facts: &'r Facts,
     inputs: HashMap<FileId, &'r Path>,
     templates: HashMap<&'r Path, Result<Template, Fault>>,
-    by_name: HashMap<Name<'r>, usize>,
-    made: Vec<Target<'r>>,
+    by_name: HashMap<FileName<'r>, usize>,
+    made: Vec<PlannedTarget<'r>>,
     folders: BTreeMap<&'r Path, Closed<'r>>,
 }
 
 /// A folder in which nothing can be written: it is told once, however many outputs are in it.
 struct Closed<'r> {
-    first: &'r At<PathBuf>,
+    first: &'r Located<PathBuf>,
     outputs: usize,
     problem: &'r FolderProblem,
 }
@@ -92,7 +92,7 @@ impl Closed<'_> {
             more => format!(" and {more} more files"),
         };
         let message = unwritten(&self.first.value, &more, folder, self.problem);
-        ledger.lack(self.first.place, message, self.problem.help, Severity::Lack);
+        ledger.lack(self.first.span, message, self.problem.help, Severity::Lack);
     }
 }
 
@@ -112,7 +112,7 @@ impl<'r> Targets<'r> {
         }
         let lack = self.look(output, &spec, ledger).or(lack);
         let shown = if *path == *output.path.value { path.clone() } else { output.path.value.clone().into() };
-        let mut target = Target {
+        let mut target = PlannedTarget {
             plan: TargetPlan { path, shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
             first: output,
             spec,
@@ -123,11 +123,11 @@ impl<'r> Targets<'r> {
         self.made.push(target);
     }
 
-    fn name(&self, given: &'r Path, path: &TargetPath) -> Name<'r> {
+    fn name(&self, given: &'r Path, path: &TargetPath) -> FileName<'r> {
         let id = given.parent().and_then(|folder| self.facts.folders.get(folder)?.id);
         match (id, given.file_name()) {
-            (Some(id), Some(name)) => Name::Known(id, name),
-            _ => Name::Path(path.clone()),
+            (Some(id), Some(name)) => FileName::Known(id, name),
+            _ => FileName::Path(path.clone()),
         }
     }
 
@@ -141,7 +141,7 @@ impl<'r> Targets<'r> {
     }
 
     /// What is wrong with its folder; it is told with that of the others there.
-    fn look_at_folder(&mut self, output: &'r At<PathBuf>) -> Option<Lack> {
+    fn look_at_folder(&mut self, output: &'r Located<PathBuf>) -> Option<Lack> {
         let folder = output.value.parent()?;
         let problem = self.facts.folders.get(folder)?.problem.as_ref()?;
         self.folders.entry(folder).or_insert(Closed { first: output, outputs: 0, problem }).outputs += 1;
@@ -151,34 +151,34 @@ impl<'r> Targets<'r> {
     /// What stands in the way of this file; the first thing is kept with the target.
     fn look(&mut self, output: &'r RawOutput, spec: &Spec<'_>, ledger: &mut Ledger) -> Option<Lack> {
         let path = &output.path.value;
-        let place = output.path.place;
+        let span = output.path.span;
         let shown = path.display();
         let mut first = self.look_at_folder(&output.path);
-        let mut lack = |place: Place, problem: String, help: &str| {
-            let lack = ledger.lack(place, format!("cannot write `{shown}`: {problem}"), help, Severity::Lack);
+        let mut lack = |span: Span, problem: String, help: &str| {
+            let lack = ledger.lack(span, format!("cannot write `{shown}`: {problem}"), help, Severity::Lack);
             first.get_or_insert(lack);
         };
         match self.facts.outputs.get(path) {
             Some(Standing::Link) => lack(
-                place,
+                span,
                 "it is a symlink".into(),
                 "renewd never follows or replaces a symlink: remove it, or name the file it leads to",
             ),
-            Some(Standing::Folder) => lack(place, "it is a folder".into(), "name a file, or remove the folder"),
-            Some(Standing::Other) => lack(place, "it is not a regular file".into(), "name another file"),
+            Some(Standing::Folder) => lack(span, "it is a folder".into(), "name a file, or remove the folder"),
+            Some(Standing::Other) => lack(span, "it is not a regular file".into(), "name another file"),
             _ => {}
         }
-        for (place, who) in &spec.unknown {
-            lack(*place, format!("{who} does not exist"), "create the account, or name another one");
+        for (span, who) in &spec.unknown {
+            lack(*span, format!("{who} does not exist"), "create the account, or name another one");
         }
-        if let Some((place, problem, help)) = self.facts.myself.as_ref().and_then(|myself| spec.denied(myself)) {
-            lack(place, problem, &help);
+        if let Some((span, problem, help)) = self.facts.myself.as_ref().and_then(|myself| spec.denied(myself)) {
+            lack(span, problem, &help);
         }
         if let Some(Standing::File(id)) = self.facts.outputs.get(path)
             && let Some(input) = self.inputs.get(id)
         {
             let title = format!("this output would replace `{}`, which the config reads", input.display());
-            ledger.error(place, title, "write the token to another file");
+            ledger.error(span, title, "write the token to another file");
         }
         first
     }
@@ -202,7 +202,7 @@ impl<'r> Targets<'r> {
         &mut self,
         (token, jwt): Signed<'_>,
         output: &Path,
-        file: &'r At<PathBuf>,
+        file: &'r Located<PathBuf>,
         ledger: &mut Ledger,
     ) -> (Format, Option<Lack>) {
         let facts = self.facts;
@@ -215,7 +215,7 @@ impl<'r> Targets<'r> {
         for Fault { what, help } in faults {
             let message =
                 format!("cannot write `{}`: the template `{}` {what}", output.display(), file.value.display());
-            let lack = ledger.lack(file.place, message, &help, Severity::Lack);
+            let lack = ledger.lack(file.span, message, &help, Severity::Lack);
             first.get_or_insert(lack);
         }
         (Format::Template { file: file.value.clone(), text }, first)
@@ -232,7 +232,7 @@ fn template(path: &Path, facts: &Facts) -> Result<Template, Fault> {
     Template::read(std::str::from_utf8(content.expose()).map_err(|_| unread("is not UTF-8"))?)
 }
 
-impl<'r> Target<'r> {
+impl<'r> PlannedTarget<'r> {
     /// A second output with the same file: env outputs share it, all others clash.
     fn share(
         &mut self,
@@ -251,17 +251,17 @@ impl<'r> Target<'r> {
                 _ => " (its folder is mounted in two places)",
             };
             ledger.push(
-                Finding::error(format!("two outputs write `{}`{way}", self.plan.path.display()))
-                    .at(output.path.place)
-                    .note(self.first.path.place, "the other output")
+                Diagnostic::error(format!("two outputs write `{}`{way}", self.plan.path.display()))
+                    .at(output.path.span)
+                    .note(self.first.path.span, "the other output")
                     .help("give each its own file; only outputs of format \"env\" share one"),
             );
             return;
         }
-        if let Some((key, place)) = spec.differs(&self.spec) {
+        if let Some((key, span)) = spec.differs(&self.spec) {
             ledger.push(
-                Finding::error(format!("two outputs write `{}` with a different `{key}`", self.plan.path.display()))
-                    .at(place.unwrap_or(output.header))
+                Diagnostic::error(format!("two outputs write `{}` with a different `{key}`", self.plan.path.display()))
+                    .at(span.unwrap_or(output.header))
                     .note(self.first.header, "the other output")
                     .help(format!("give both the same {key}, or set it in [defaults]")),
             );
@@ -277,17 +277,17 @@ impl<'r> Target<'r> {
         for name in std::iter::once(variable).chain(expires_variable) {
             if let Some(first) = self.variables.get(name.value.as_str()) {
                 ledger.push(
-                    Finding::error(format!(
+                    Diagnostic::error(format!(
                         "the variable `{}` stands twice in `{}`",
                         name.value,
                         self.plan.path.display()
                     ))
-                    .at(name.place)
+                    .at(name.span)
                     .note(*first, "first here")
                     .help("give each its own name"),
                 );
             } else {
-                self.variables.insert(&name.value, name.place);
+                self.variables.insert(&name.value, name.span);
             }
         }
     }

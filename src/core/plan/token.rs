@@ -6,15 +6,15 @@ use std::sync::Arc;
 use super::credential::Keyring;
 use super::lacks::Ledger;
 use super::{schedule, source};
-use crate::core::config::{Raw, RawAction, RawHook, RawToken};
+use crate::core::config::{RawAction, RawConfig, RawHook, RawToken};
+use crate::core::diagnostic::Severity;
 use crate::core::environment::Environment;
 use crate::core::facts::Facts;
-use crate::core::finding::Severity;
 use crate::core::settings::{HookAction, HookPlan, Schedule, TokenName, TokenPlan};
 
-pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<TokenPlan> {
+pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<TokenPlan> {
     let mut keyring = Keyring::new(facts, env);
-    let mut hooks = Hooks { facts, last: [None, None] };
+    let mut hooks = HookSettings { facts, last: [None, None] };
     let mut schedule = Arc::default();
     let mut tokens = Vec::with_capacity(raw.tokens.len());
     for token in &raw.tokens {
@@ -28,7 +28,7 @@ pub(super) fn plan_all(raw: &Raw, facts: &Facts, env: &Environment, ledger: &mut
         };
         tokens.push(TokenPlan {
             name: token.name.value.clone(),
-            made_from: made.made_from,
+            fingerprint: made.fingerprint,
             source: made.source,
             schedule: shared(&mut schedule, timing.schedule),
             required: token.required,
@@ -51,13 +51,13 @@ fn shared(last: &mut Arc<Schedule>, schedule: Schedule) -> Arc<Schedule> {
     Arc::clone(last)
 }
 
-struct Hooks<'r> {
+struct HookSettings<'r> {
     facts: &'r Facts,
     /// The tokens of a config often have the same hook: it is shared with the token before.
     last: [Option<Arc<HookPlan>>; 2],
 }
 
-impl Hooks<'_> {
+impl HookSettings<'_> {
     fn plan(&mut self, token: &RawToken, name: &str, slot: usize, ledger: &mut Ledger) -> Option<Arc<HookPlan>> {
         let raw = if slot == 0 { token.after_rotate.as_ref() } else { token.on_failure.as_ref() }?;
         self.look(token, raw, name, ledger);
@@ -86,7 +86,7 @@ impl Hooks<'_> {
         if let Some(Some(problem)) = self.facts.programs.get(program) {
             let message = format!("{name} of token `{}`: `{program}` {problem}", token.name.value);
             let help = "install it, make it executable, or name it by its absolute path";
-            ledger.lack(argv.place, message, help, Severity::Lack);
+            ledger.lack(argv.span, message, help, Severity::Lack);
         }
     }
 }

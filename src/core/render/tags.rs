@@ -3,28 +3,28 @@
 //! Does not: parse expressions; the template engine does, and has found the template good.
 
 /// The words of a template, in order.
-pub(super) struct Tags<'t>(Vec<(usize, Piece<'t>)>);
+pub(super) struct Tags<'t>(Vec<(usize, TagPiece<'t>)>);
 
 impl<'t> Tags<'t> {
     pub fn of(text: &'t str) -> Self {
         Self(pieces(text))
     }
 
-    fn piece(&self, at: usize) -> Option<Piece<'t>> {
+    fn piece(&self, at: usize) -> Option<TagPiece<'t>> {
         self.0.get(at).map(|(_, piece)| *piece)
     }
 
     /// Each word with its place, its line, and the piece before it.
-    fn words(&self) -> impl Iterator<Item = (usize, usize, &'t str, Option<Piece<'t>>)> {
+    fn words(&self) -> impl Iterator<Item = (usize, usize, &'t str, Option<TagPiece<'t>>)> {
         self.0.iter().enumerate().filter_map(|(at, (line, piece))| match piece {
-            Piece::Word(word) => Some((at, *line, *word, at.checked_sub(1).and_then(|before| self.piece(before)))),
+            TagPiece::Word(word) => Some((at, *line, *word, at.checked_sub(1).and_then(|before| self.piece(before)))),
             _ => None,
         })
     }
 
     /// The places of a variable: not of an attribute or filter of that name.
     fn uses(&self, name: &str) -> impl Iterator<Item = (usize, usize)> {
-        let is_other = |before| matches!(before, Some(Piece::Sign(b'.' | b'|')));
+        let is_other = |before| matches!(before, Some(TagPiece::Sign(b'.' | b'|')));
         self.words()
             .filter(move |(_, _, word, before)| *word == name && !is_other(*before))
             .map(|(at, line, ..)| (at, line))
@@ -38,10 +38,10 @@ impl<'t> Tags<'t> {
     /// Whether what ends at `at` is asked for by `is defined`, `is not defined` or `default`.
     fn is_guarded(&self, at: usize) -> bool {
         match (self.piece(at + 1), self.piece(at + 2)) {
-            (Some(Piece::Sign(b'|')), Some(Piece::Word("default" | "d"))) => true,
-            (Some(Piece::Word("is")), Some(Piece::Word("defined" | "undefined"))) => true,
-            (Some(Piece::Word("is")), Some(Piece::Word("not"))) => {
-                matches!(self.piece(at + 3), Some(Piece::Word("defined" | "undefined")))
+            (Some(TagPiece::Sign(b'|')), Some(TagPiece::Word("default" | "d"))) => true,
+            (Some(TagPiece::Word("is")), Some(TagPiece::Word("defined" | "undefined"))) => true,
+            (Some(TagPiece::Word("is")), Some(TagPiece::Word("not"))) => {
+                matches!(self.piece(at + 3), Some(TagPiece::Word("defined" | "undefined")))
             }
             _ => false,
         }
@@ -55,7 +55,7 @@ impl<'t> Tags<'t> {
     /// The names in `claims.NAME`, each with its line.
     pub fn claims(&self) -> Vec<(usize, String)> {
         let member = |(at, line)| match (self.piece(at + 1), self.piece(at + 2)) {
-            (Some(Piece::Sign(b'.')), Some(Piece::Word(claim))) => Some((line, claim.to_owned())),
+            (Some(TagPiece::Sign(b'.')), Some(TagPiece::Word(claim))) => Some((line, claim.to_owned())),
             _ => None,
         };
         self.uses("claims").filter_map(member).collect()
@@ -63,22 +63,24 @@ impl<'t> Tags<'t> {
 
     /// The names of filters, in order.
     pub fn filters(&self) -> Vec<(usize, &'t str)> {
-        let is_filter = |before| matches!(before, Some(Piece::Sign(b'|')));
+        let is_filter = |before| matches!(before, Some(TagPiece::Sign(b'|')));
         // `{% filter NAME %}`.
         let begins = |at: usize| {
             at.checked_sub(2)
-                .is_none_or(|first| matches!(self.piece(first), Some(Piece::End | Piece::Sign(b'-' | b'+'))))
+                .is_none_or(|first| matches!(self.piece(first), Some(TagPiece::End | TagPiece::Sign(b'-' | b'+'))))
         };
-        let is_block = |at: usize, before| before == Some(Piece::Word("filter")) && begins(at);
+        let is_block = |at: usize, before| before == Some(TagPiece::Word("filter")) && begins(at);
         let words = self.words().filter(|(at, _, _, before)| is_filter(*before) || is_block(*at, *before));
         words.map(|(_, line, word, _)| (line, word)).collect()
     }
 
     /// The names of tests (`is NAME`), in order.
     pub fn tests(&self) -> Vec<(usize, &'t str)> {
-        let is_test = |at: usize, before: Option<Piece<'_>>| match before {
-            Some(Piece::Word("is")) => true,
-            Some(Piece::Word("not")) => at.checked_sub(2).and_then(|at| self.piece(at)) == Some(Piece::Word("is")),
+        let is_test = |at: usize, before: Option<TagPiece<'_>>| match before {
+            Some(TagPiece::Word("is")) => true,
+            Some(TagPiece::Word("not")) => {
+                at.checked_sub(2).and_then(|at| self.piece(at)) == Some(TagPiece::Word("is"))
+            }
             _ => false,
         };
         let words = self.words().filter(|(at, _, word, before)| *word != "not" && is_test(*at, *before));
@@ -88,7 +90,7 @@ impl<'t> Tags<'t> {
 
 /// A piece of a tag.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Piece<'t> {
+enum TagPiece<'t> {
     Word(&'t str),
     Sign(u8),
     /// A string or a number.
@@ -98,8 +100,8 @@ enum Piece<'t> {
 }
 
 /// The pieces of all tags in order, with their lines from 1 on. Comments and raw blocks hold none.
-fn pieces(text: &str) -> Vec<(usize, Piece<'_>)> {
-    let mut reader = Reader { text, at: 0, line: 1, pieces: Vec::new() };
+fn pieces(text: &str) -> Vec<(usize, TagPiece<'_>)> {
+    let mut reader = TagReader { text, at: 0, line: 1, pieces: Vec::new() };
     while let Some(start) = reader.text.get(reader.at..).and_then(next_tag) {
         reader.go(start);
         reader.tag();
@@ -112,14 +114,14 @@ fn next_tag(text: &str) -> Option<usize> {
     text.as_bytes().windows(2).position(|pair| matches!(pair, b"{{" | b"{%" | b"{#"))
 }
 
-struct Reader<'t> {
+struct TagReader<'t> {
     text: &'t str,
     at: usize,
     line: usize,
-    pieces: Vec<(usize, Piece<'t>)>,
+    pieces: Vec<(usize, TagPiece<'t>)>,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> TagReader<'t> {
     fn rest(&self) -> &'t str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -150,8 +152,8 @@ impl<'t> Reader<'t> {
         let is_raw = kind == Some(b'%')
             && words
                 .iter()
-                .find(|(_, piece)| *piece != Piece::Sign(b'-'))
-                .is_some_and(|(_, piece)| *piece == Piece::Word("raw"));
+                .find(|(_, piece)| *piece != TagPiece::Sign(b'-'))
+                .is_some_and(|(_, piece)| *piece == TagPiece::Word("raw"));
         if is_raw {
             self.pieces.truncate(first);
             self.go_behind("endraw");
@@ -166,23 +168,23 @@ impl<'t> Reader<'t> {
             let line = self.line;
             if depth == 0 && self.rest().starts_with(end) {
                 self.go(2);
-                self.pieces.push((line, Piece::End));
+                self.pieces.push((line, TagPiece::End));
                 return;
             }
             let rest = self.rest();
             match byte {
                 b'"' | b'\'' => {
                     self.go(string(rest, byte));
-                    self.pieces.push((line, Piece::Literal));
+                    self.pieces.push((line, TagPiece::Literal));
                 }
                 b'0'..=b'9' => {
                     self.go(length(rest, |byte| byte.is_ascii_alphanumeric() || byte == b'_'));
-                    self.pieces.push((line, Piece::Literal));
+                    self.pieces.push((line, TagPiece::Literal));
                 }
                 byte if is_word(byte) => {
                     let length = length(rest, is_word);
                     self.go(length);
-                    self.pieces.push((line, Piece::Word(rest.get(..length).unwrap_or_default())));
+                    self.pieces.push((line, TagPiece::Word(rest.get(..length).unwrap_or_default())));
                 }
                 byte if byte.is_ascii_whitespace() => self.go(1),
                 byte => {
@@ -192,7 +194,7 @@ impl<'t> Reader<'t> {
                         _ => {}
                     }
                     self.go(1);
-                    self.pieces.push((line, Piece::Sign(byte)));
+                    self.pieces.push((line, TagPiece::Sign(byte)));
                 }
             }
         }
@@ -224,8 +226,8 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<(usize, &str)> {
-        let word = |(line, piece): (usize, Piece<'static>)| match piece {
-            Piece::Word(word) => Some((line, word)),
+        let word = |(line, piece): (usize, TagPiece<'static>)| match piece {
+            TagPiece::Word(word) => Some((line, word)),
             _ => None,
         };
         // Leaked: a test's text lives as long as the test.

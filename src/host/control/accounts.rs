@@ -19,7 +19,7 @@ pub const PLACES: usize = 64;
 /// ... of all other users together.
 pub const OTHERS_PLACES: usize = 256;
 /// For its turn, or for bytes that the same user holds, a request waits so long at most.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A request for so many tokens is answered without waiting for a turn.
 const SHORT: usize = 64;
 /// Whatever a request may be, it may be this long, in bytes.
@@ -44,12 +44,12 @@ struct Size {
 
 #[derive(Default)]
 struct Book {
-    accounts: HashMap<u32, Account>,
+    accounts: HashMap<u32, UserUse>,
     others_places: usize,
     others_bytes: usize,
 }
 
-struct Account {
+struct UserUse {
     places: usize,
     bytes: usize,
     turn: Arc<Semaphore>,
@@ -67,7 +67,7 @@ pub struct Accounts {
 }
 
 /// A place at the socket; free again when it is dropped.
-pub struct Place {
+pub struct HeldPlace {
     accounts: Arc<Accounts>,
     pub uid: u32,
     /// Root or the daemon's own user.
@@ -75,19 +75,19 @@ pub struct Place {
 }
 
 /// Bytes that are held for a user; free again when it is dropped.
-pub struct Bytes {
-    place: Arc<Place>,
+pub struct HeldBytes {
+    place: Arc<HeldPlace>,
     count: usize,
 }
 
 /// The turn for what is long.
-pub struct Turn {
+pub struct LongTurn {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
 /// What a request is about.
-pub enum Cost {
+pub enum RequestCost {
     Little,
     /// So many tokens, `None` for all.
     Status(Option<usize>),
@@ -124,7 +124,7 @@ pub enum Refused {
     OthersBytes { held: usize, most: usize },
     #[error(
         "requests for many tokens that came before this one took {} s: try again in a moment, or name fewer tokens",
-        PATIENCE.as_secs()
+        LONGEST_WAIT.as_secs()
     )]
     Turn,
 }
@@ -168,7 +168,7 @@ impl Accounts {
     ///
     /// # Errors
     /// It holds as many as it may.
-    pub fn enter(self: &Arc<Self>, uid: u32) -> Result<Place, Refused> {
+    pub fn enter(self: &Arc<Self>, uid: u32) -> Result<HeldPlace, Refused> {
         let is_owner = is_owner(uid);
         let mut book = self.book();
         let held = book.accounts.get(&uid).map_or(0, |account| account.places);
@@ -182,19 +182,19 @@ impl Accounts {
             return Err(Refused::OthersPlaces);
         }
         book.others_places += usize::from(!is_owner);
-        book.accounts.entry(uid).or_insert_with(Account::new).places += 1;
+        book.accounts.entry(uid).or_insert_with(UserUse::new).places += 1;
         drop(book);
-        Ok(Place { accounts: self.clone(), uid, is_owner })
+        Ok(HeldPlace { accounts: self.clone(), uid, is_owner })
     }
 }
 
-impl Account {
+impl UserUse {
     fn new() -> Self {
         Self { places: 0, bytes: 0, turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
-impl Place {
+impl HeldPlace {
     pub fn longest_request(&self) -> usize {
         self.accounts.longest_request()
     }
@@ -203,7 +203,7 @@ impl Place {
     ///
     /// # Errors
     /// It holds as many as it may.
-    pub fn hold(self: &Arc<Self>, count: usize) -> Result<Bytes, Refused> {
+    pub fn hold(self: &Arc<Self>, count: usize) -> Result<HeldBytes, Refused> {
         let most = self.accounts.most_bytes(self.is_owner);
         let mut book = self.accounts.book();
         let others = book.others_bytes;
@@ -222,11 +222,11 @@ impl Place {
             account.bytes += count;
         }
         drop(book);
-        Ok(Bytes { place: self.clone(), count })
+        Ok(HeldBytes { place: self.clone(), count })
     }
 
     /// The same, and waits until then where earlier requests hold them still.
-    async fn hold_by(self: &Arc<Self>, count: usize, end: Instant) -> Result<Bytes, Refused> {
+    async fn hold_by(self: &Arc<Self>, count: usize, end: Instant) -> Result<HeldBytes, Refused> {
         let held = timeout_at(end, async {
             loop {
                 let freed = self.accounts.freed.notified();
@@ -246,13 +246,13 @@ impl Place {
     ///
     /// # Errors
     /// The user holds too much, or others do.
-    pub async fn begin(self: &Arc<Self>, cost: &Cost) -> Result<(Bytes, Option<Turn>), Refused> {
-        let end = Instant::now() + PATIENCE;
+    pub async fn begin(self: &Arc<Self>, cost: &RequestCost) -> Result<(HeldBytes, Option<LongTurn>), Refused> {
+        let end = Instant::now() + LONGEST_WAIT;
         let all = self.accounts.size.tokens.load(Ordering::Relaxed);
         let (tokens, each) = match cost {
-            Cost::Little => (0, 0),
-            Cost::Status(tokens) => (tokens.unwrap_or(all).min(all), OF_STATUS),
-            Cost::Wait(tokens) => (tokens.unwrap_or(all).min(all), OF_WAIT),
+            RequestCost::Little => (0, 0),
+            RequestCost::Status(tokens) => (tokens.unwrap_or(all).min(all), OF_STATUS),
+            RequestCost::Wait(tokens) => (tokens.unwrap_or(all).min(all), OF_WAIT),
         };
         let bytes = OF_REQUEST + tokens * each;
         if tokens <= SHORT {
@@ -268,8 +268,8 @@ impl Place {
     ///
     /// # Errors
     /// Others take it for too long.
-    pub async fn turn(&self) -> Result<Turn, Refused> {
-        let end = Instant::now() + PATIENCE;
+    pub async fn turn(&self) -> Result<LongTurn, Refused> {
+        let end = Instant::now() + LONGEST_WAIT;
         let own = self.own_turn(end).await?;
         self.shared_turn(own, end).await
     }
@@ -279,9 +279,9 @@ impl Place {
         permit(turn.ok_or(Refused::Turn)?, end).await
     }
 
-    async fn shared_turn(&self, own: OwnedSemaphorePermit, end: Instant) -> Result<Turn, Refused> {
+    async fn shared_turn(&self, own: OwnedSemaphorePermit, end: Instant) -> Result<LongTurn, Refused> {
         let shared = if self.is_owner { &self.accounts.owner_turn } else { &self.accounts.others_turn };
-        Ok(Turn { _own: own, _shared: permit(shared.clone(), end).await? })
+        Ok(LongTurn { _own: own, _shared: permit(shared.clone(), end).await? })
     }
 }
 
@@ -293,7 +293,7 @@ async fn permit(turn: Arc<Semaphore>, end: Instant) -> Result<OwnedSemaphorePerm
     }
 }
 
-impl Drop for Place {
+impl Drop for HeldPlace {
     fn drop(&mut self) {
         let mut book = self.accounts.book();
         book.others_places -= usize::from(!self.is_owner);
@@ -306,7 +306,7 @@ impl Drop for Place {
     }
 }
 
-impl Drop for Bytes {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         let mut book = self.place.accounts.book();
         if !self.place.is_owner {

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::accounts::{Accounts, Bytes, Cost, Place, Refused, Turn};
+use super::accounts::{Accounts, HeldBytes, HeldPlace, LongTurn, Refused, RequestCost};
 use super::{Request, Response};
 use crate::host::seldom::Seldom;
 use crate::host::socket::{Listening, SocketFile, take_waiting};
@@ -34,21 +34,21 @@ pub struct Call {
     pub request: Request,
     /// Root or the daemon's own user; others may only look.
     pub is_owner: bool,
-    pub answer: oneshot::Sender<Written>,
+    pub answer: oneshot::Sender<ResponseLine>,
     /// To be kept for as long as the request takes time of the loop, or memory.
     pub share: Share,
 }
 
 /// What a request takes of what its user may have.
 pub struct Share {
-    _place: Arc<Place>,
-    _turn: Option<Turn>,
+    _place: Arc<HeldPlace>,
+    _turn: Option<LongTurn>,
 }
 
 /// A response as it is sent: a line of JSON. It is wiped when it is dropped.
-pub struct Written(Zeroizing<Vec<u8>>);
+pub struct ResponseLine(Zeroizing<Vec<u8>>);
 
-impl Written {
+impl ResponseLine {
     /// A [`Response`], or what is one in JSON.
     pub fn of(response: &impl Serialize) -> Self {
         // It fails for nothing that JSON has words for.
@@ -59,7 +59,7 @@ impl Written {
 }
 
 /// What listens, for as long as it is kept.
-pub struct Server {
+pub struct ControlServer {
     connections: Connections,
     /// Dropped, it ends the listening too.
     end: oneshot::Sender<()>,
@@ -67,7 +67,7 @@ pub struct Server {
     file: Option<SocketFile>,
 }
 
-/// The connections of a [`Server`], which may outlive it.
+/// The connections of a [`ControlServer`], which may outlive it.
 pub struct Connections {
     task: tokio::task::JoinHandle<()>,
     /// Ends when the last of them is gone.
@@ -84,7 +84,7 @@ impl Connections {
     }
 }
 
-impl Server {
+impl ControlServer {
     /// Listens no more. Who had connected by now is taken still: a queue that is closed resets those who wait in it.
     pub fn close(self) -> Connections {
         let Self { connections, end, file } = self;
@@ -98,12 +98,12 @@ impl Server {
 }
 
 /// Serves a socket, and sends each request to `calls`.
-pub fn serve(socket: Listening, accounts: Arc<Accounts>, calls: mpsc::Sender<Call>) -> Server {
+pub fn serve(socket: Listening, accounts: Arc<Accounts>, calls: mpsc::Sender<Call>) -> ControlServer {
     let (end, is_ended) = oneshot::channel();
     let (open, ended) = mpsc::channel(1);
     let task =
         tokio::spawn(accept(socket.listener, Desk { calls, accounts, open, refusals: Seldom::default() }, is_ended));
-    Server { connections: Connections { task, ended }, end, file: socket.file }
+    ControlServer { connections: Connections { task, ended }, end, file: socket.file }
 }
 
 async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver<()>) {
@@ -163,15 +163,15 @@ impl Desk {
     }
 }
 
-fn failed(exit: u8, why: String) -> Written {
-    Written::of(&Response::failed(exit, vec![why]))
+fn failed(exit: u8, why: String) -> ResponseLine {
+    ResponseLine::of(&Response::failed(exit, vec![why]))
 }
 
-fn not_now(why: &Refused) -> Written {
+fn not_now(why: &Refused) -> ResponseLine {
     failed(75, why.to_string())
 }
 
-fn stopping() -> Written {
+fn stopping() -> ResponseLine {
     failed(75, "renewd is stopping".into())
 }
 
@@ -184,25 +184,25 @@ async fn hung_up(read: &mut (impl AsyncReadExt + Unpin), write: &OwnedWriteHalf)
 }
 
 /// Why there is no request to answer.
-enum Missed {
+enum NoRequest {
     /// The client is gone.
     Gone,
-    Answer(Written),
+    Answer(ResponseLine),
 }
 
-impl From<Refused> for Missed {
+impl From<Refused> for NoRequest {
     fn from(refused: Refused) -> Self {
         Self::Answer(not_now(&refused))
     }
 }
 
-fn wrong(why: String) -> Missed {
-    Missed::Answer(failed(64, why))
+fn wrong(why: String) -> NoRequest {
+    NoRequest::Answer(failed(64, why))
 }
 
 /// One connection, from its request to its answer. Whatever goes wrong with it is its own loss.
 struct Visit {
-    place: Arc<Place>,
+    place: Arc<HeldPlace>,
     calls: mpsc::Sender<Call>,
 }
 
@@ -216,8 +216,8 @@ impl Visit {
                 answered = self.answer(request) => answered,
                 () = hung_up(&mut read, &write) => return,
             },
-            Err(Missed::Gone) => return,
-            Err(Missed::Answer(response)) => (response, None),
+            Err(NoRequest::Gone) => return,
+            Err(NoRequest::Answer(response)) => (response, None),
         };
         let (answer, held) = answered;
         // A client that does not read loses its answer.
@@ -225,13 +225,13 @@ impl Visit {
         drop(held);
     }
 
-    async fn request(&self, read: &mut (impl AsyncReadExt + Unpin)) -> Result<Request, Missed> {
+    async fn request(&self, read: &mut (impl AsyncReadExt + Unpin)) -> Result<Request, NoRequest> {
         let (line, held) = match timeout(REQUEST_TIME, self.line(read)).await {
             Ok(line) => line?,
             Err(_) => {
                 let seconds = REQUEST_TIME.as_secs();
                 let why = format!("the request was not finished within {seconds} s: it ends with a line feed");
-                return Err(Missed::Answer(failed(75, why)));
+                return Err(NoRequest::Answer(failed(75, why)));
             }
         };
         let request = if line.len() <= LONG {
@@ -244,14 +244,14 @@ impl Visit {
                 parsed
             });
             // It fails where it panicked, or the daemon ends.
-            parsed.await.map_err(|_| Missed::Gone)?
+            parsed.await.map_err(|_| NoRequest::Gone)?
         };
         drop(held);
         request.map_err(|_| wrong("not a request that this version of renewd knows".into()))
     }
 
     /// The bytes up to the line feed. They are held for the user as they come.
-    async fn line(&self, read: &mut (impl AsyncReadExt + Unpin)) -> Result<(Vec<u8>, Vec<Bytes>), Missed> {
+    async fn line(&self, read: &mut (impl AsyncReadExt + Unpin)) -> Result<(Vec<u8>, Vec<HeldBytes>), NoRequest> {
         let longest = self.place.longest_request();
         let (mut line, mut held) = (Vec::new(), Vec::new());
         loop {
@@ -261,10 +261,10 @@ impl Visit {
             }
             let begin = line.len();
             match read.read_buf(&mut line).await {
-                Ok(0) if line.is_empty() => return Err(Missed::Gone),
+                Ok(0) if line.is_empty() => return Err(NoRequest::Gone),
                 Ok(0) => return Err(wrong("the request ended without a line feed".into())),
                 Ok(_) => {}
-                Err(_) => return Err(Missed::Gone),
+                Err(_) => return Err(NoRequest::Gone),
             }
             if let Some(end) = line[begin..].iter().position(|byte| *byte == b'\n') {
                 line.truncate(begin + end);
@@ -280,7 +280,7 @@ impl Visit {
     }
 
     /// The answer, and what is held for it.
-    async fn answer(&self, request: Request) -> (Written, Option<Bytes>) {
+    async fn answer(&self, request: Request) -> (ResponseLine, Option<HeldBytes>) {
         let cost = cost(&request);
         let begun = tokio::select! {
             begun = self.place.begin(&cost) => begun,
@@ -298,11 +298,11 @@ impl Visit {
     }
 }
 
-fn cost(request: &Request) -> Cost {
+fn cost(request: &Request) -> RequestCost {
     let count = |names: &[String]| (!names.is_empty()).then_some(names.len());
     match request {
-        Request::About | Request::Reload | Request::Token { .. } => Cost::Little,
-        Request::Status { names } => Cost::Status(count(names)),
-        Request::Wait { names, .. } | Request::Rotate { names, .. } => Cost::Wait(count(names)),
+        Request::About | Request::Reload | Request::Token { .. } => RequestCost::Little,
+        Request::Status { names } => RequestCost::Status(count(names)),
+        Request::Wait { names, .. } | Request::Rotate { names, .. } => RequestCost::Wait(count(names)),
     }
 }

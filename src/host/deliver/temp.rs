@@ -23,7 +23,7 @@ const STEM: usize = 255 - 1 - MARK.len() - DIGITS;
 /// The bits that a write or a change of owner takes away (chown(2), write(2)).
 const SPECIAL: u32 = 0o6000;
 
-type Failure = (Step, Errno);
+type FileFailure = (Step, Errno);
 
 fn stem(name: &[u8]) -> &[u8] {
     &name[..name.len().min(STEM)]
@@ -68,7 +68,7 @@ pub(super) struct Temp<'a> {
 
 impl<'a> Temp<'a> {
     /// Created 0600 at most, whatever the umask.
-    pub(super) fn create(folder: &'a OwnedFd, for_name: &OsStr) -> Result<Self, Failure> {
+    pub(super) fn create(folder: &'a OwnedFd, for_name: &OsStr) -> Result<Self, FileFailure> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
             let digits = getrandom::u32().map_err(|_| (Step::Create, Errno::AGAIN))?;
@@ -85,7 +85,7 @@ impl<'a> Temp<'a> {
 
     /// Group, mode, owner, in this order: whoever holds CAP_CHOWN without CAP_FOWNER loses the right to change the mode,
     /// and in a sticky folder that to remove the file, with the owner. So what may fail comes before: room too.
-    pub(super) fn dress(&self, spec: &FileSpec, len: usize) -> Result<(), Failure> {
+    pub(super) fn dress(&self, spec: &FileSpec, len: usize) -> Result<(), FileFailure> {
         let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e))?;
         if let Some(gid) = spec.gid.filter(|gid| *gid != stat.st_gid) {
             rustix::fs::fchown(&self.fd, None, Some(Gid::from_raw(gid))).map_err(|e| (Step::Group(gid), e))?;
@@ -98,12 +98,12 @@ impl<'a> Temp<'a> {
         Ok(())
     }
 
-    fn set_mode(&self, spec: &FileSpec) -> Result<(), Failure> {
+    fn set_mode(&self, spec: &FileSpec) -> Result<(), FileFailure> {
         let step = if spec.mode.0 & SPECIAL == 0 { Step::Mode } else { Step::Special };
         rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(spec.mode.0)).map_err(|e| (step, e))
     }
 
-    fn reserve(&self, len: usize) -> Result<(), Failure> {
+    fn reserve(&self, len: usize) -> Result<(), FileFailure> {
         if len == 0 {
             return Ok(());
         }
@@ -128,7 +128,7 @@ impl<'a> Temp<'a> {
     }
 
     /// Writes and fsyncs.
-    pub(super) fn fill(&self, spec: &FileSpec, mut bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn fill(&self, spec: &FileSpec, mut bytes: &[u8]) -> Result<(), FileFailure> {
         while !bytes.is_empty() {
             match rustix::io::retry_on_intr(|| rustix::io::write(&self.fd, bytes)) {
                 Ok(0) => return Err((Step::Write, Errno::NOSPC)),
@@ -143,7 +143,7 @@ impl<'a> Temp<'a> {
     }
 
     /// fchmod drops setgid without a word where the group is not the process's own.
-    fn set_special(&self, spec: &FileSpec) -> Result<(), Failure> {
+    fn set_special(&self, spec: &FileSpec) -> Result<(), FileFailure> {
         self.set_mode(spec)?;
         let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e))?;
         if stat.st_mode & 0o7777 != spec.mode.0 {
@@ -153,7 +153,7 @@ impl<'a> Temp<'a> {
     }
 
     /// The rename into place; the file as it stands there.
-    pub(super) fn land(mut self, name: &OsStr) -> Result<Stat, Failure> {
+    pub(super) fn land(mut self, name: &OsStr) -> Result<Stat, FileFailure> {
         rustix::fs::renameat(self.folder, self.name.as_bytes(), self.folder, name.as_bytes())
             .map_err(|e| (Step::Rename, e))?;
         self.landed = true;

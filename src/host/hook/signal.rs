@@ -21,8 +21,8 @@ pub(super) async fn send(pid_file: &Path, signal: HookSignal, label: &str, limit
     let path = pid_file.to_owned();
     let found = threads::within(limit, move || Ok(read(&path))).await.map_err(|error| fail(error.to_string()))?;
     let (pid, owner) = found.map_err(|problem| match problem {
-        Problem::Gone => HookError::NoPidFile { label: label.to_owned(), path: pid_file.to_owned() },
-        Problem::Other(problem) => fail(problem),
+        PidFileProblem::Gone => HookError::NoPidFile { label: label.to_owned(), path: pid_file.to_owned() },
+        PidFileProblem::Other(problem) => fail(problem),
     })?;
     let (name, number) = of(signal);
     let sent = may_name(owner, pid)
@@ -61,21 +61,21 @@ fn no_process(pid: Pid) -> String {
 }
 
 /// Why a pid file names nobody.
-enum Problem {
+enum PidFileProblem {
     Gone,
     Other(String),
 }
 
-impl<T: Into<String>> From<T> for Problem {
+impl<T: Into<String>> From<T> for PidFileProblem {
     fn from(what: T) -> Self {
         Self::Other(what.into())
     }
 }
 
 /// The process that the file names, and the file's owner.
-fn read(pid_file: &Path) -> Result<(Pid, u32), Problem> {
+fn read(pid_file: &Path) -> Result<(Pid, u32), PidFileProblem> {
     let mut file = open(pid_file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Problem::Gone,
+        io::ErrorKind::NotFound => PidFileProblem::Gone,
         _ => format!("cannot be read: {error}").into(),
     })?;
     let meta = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// A journal that takes no more is waited for so long.
-const PATIENCE_NANOS: i64 = 100_000_000;
+const JOURNAL_WAIT_NANOS: i64 = 100_000_000;
 
 pub(super) struct Journal(UnixDatagram);
 
@@ -41,7 +41,7 @@ impl Journal {
 
     fn has_room(&self) -> bool {
         let mut polled = [PollFd::new(&self.0, PollFlags::OUT)];
-        let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NANOS };
+        let patience = Timespec { tv_sec: 0, tv_nsec: JOURNAL_WAIT_NANOS };
         rustix::event::poll(&mut polled, Some(&patience)).is_ok_and(|ready| ready > 0)
     }
 }

@@ -1,9 +1,9 @@
 //! Owns: what the bytes of a damaged record tell still.
 //! Does not: decide what follows from it (`doubt` does).
 
-use super::reader::Reader;
+use super::reader::RecordReader;
 use super::record::{
-    FRAME, MARK, OWED, OWED_GONE, REFRESH, REFRESH_GONE, Record, SEED, SPELL, SPELL_GONE, TARGET, TARGET_GONE, TOKEN,
+    FRAME, MARK, OWED, OWED_GONE, REFRESH, REFRESH_GONE, Record, SEED, STREAK, STREAK_GONE, TARGET, TARGET_GONE, TOKEN,
     TOKEN_GONE, checksum,
 };
 use crate::core::credential::RefreshToken;
@@ -31,12 +31,12 @@ pub(super) fn damaged_at(bytes: &[u8], at: usize, end: usize) -> Option<Damaged>
         return None;
     }
     let (version, rest) = body.split_first()?;
-    let mut rest = Reader::new(rest, *version);
+    let mut rest = RecordReader::new(rest, *version);
     let kind = rest.byte()?;
     if matches!(kind, TARGET | TARGET_GONE) {
         return rest.path().map(|_| Damaged::OfNone);
     }
-    if matches!(kind, SEED | SPELL | SPELL_GONE | OWED | OWED_GONE) {
+    if matches!(kind, SEED | STREAK | STREAK_GONE | OWED | OWED_GONE) {
         return Some(Damaged::OfNone);
     }
     let name = matches!(kind, TOKEN | TOKEN_GONE | REFRESH | REFRESH_GONE).then(|| rest.name())??;

@@ -13,7 +13,7 @@ use crate::core::time::Wall;
 
 /// What the records tell of the refresh tokens of one name, the superseded ones too.
 #[derive(Default)]
-struct Known {
+struct KnownRefreshes {
     /// The last one that any record has.
     newest: Option<RefreshToken>,
     /// The first one that was sent.
@@ -25,7 +25,7 @@ struct Known {
 /// The history of a log, as far as damage makes it count.
 #[derive(Default)]
 pub(super) struct Doubts {
-    known: BTreeMap<TokenName, Known>,
+    known: BTreeMap<TokenName, KnownRefreshes>,
     /// Tokens whose newest record may be lost.
     lost: BTreeSet<TokenName>,
 }

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::place::{self, Place};
+use super::place::{self, StateFolder};
 use super::record::{self, Record};
 use super::room;
-use super::scan::{self, Span};
+use super::scan::{self, RecordRange};
 use crate::core::settings::Fingerprint;
 
 /// Bytes copied at once.
@@ -23,17 +23,17 @@ const COPY: usize = 256 << 10;
 /// A new log under the name `.new`, durable but for its name.
 pub(super) struct Draft {
     pub(super) log: File,
-    pub(super) live: HashMap<Fingerprint, Span>,
+    pub(super) live: HashMap<Fingerprint, RecordRange>,
     pub(super) end: u64,
 }
 
 impl Draft {
     /// Copies the records `live` of `old`, in their order, after a header and the `new` records, and keeps `room` behind them.
     pub(super) fn write(
-        place: &Place,
+        place: &StateFolder,
         name: &str,
         old: Option<&File>,
-        live: &HashMap<Fingerprint, Span>,
+        live: &HashMap<Fingerprint, RecordRange>,
         new: &[Record],
         room: u64,
     ) -> io::Result<Self> {
@@ -51,7 +51,7 @@ impl Draft {
     fn fill(
         &mut self,
         old: Option<&File>,
-        live: &HashMap<Fingerprint, Span>,
+        live: &HashMap<Fingerprint, RecordRange>,
         new: &[Record],
         room: u64,
     ) -> io::Result<()> {
@@ -65,7 +65,7 @@ impl Draft {
             let (at, before) = (bytes.len() as u64, bytes.len());
             record.encode(&mut bytes).ok_or(io::ErrorKind::InvalidInput)?;
             let len = u32::try_from(bytes.len() - before).unwrap_or(u32::MAX);
-            self.live.insert(record.subject(), Span { at, len });
+            self.live.insert(record.subject(), RecordRange { at, len });
         }
         for (span, subject) in order {
             let start = bytes.len();
@@ -76,7 +76,7 @@ impl Draft {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a record reads back damaged"));
             }
             let at = self.end + start as u64;
-            self.live.insert(subject, Span { at, ..span });
+            self.live.insert(subject, RecordRange { at, ..span });
             if bytes.len() >= COPY {
                 self.flush(&mut bytes)?;
             }
@@ -95,7 +95,7 @@ impl Draft {
 }
 
 /// Puts the new log in the place of the old one; from then on it is the one that counts. Its name is not durable yet.
-pub(super) fn publish(place: &Place, name: &str, draft: &Draft) -> io::Result<()> {
+pub(super) fn publish(place: &StateFolder, name: &str, draft: &Draft) -> io::Result<()> {
     let (new_name, log_name) = (format!("{name}.new"), format!("{name}.log"));
     let Err(errno) = place.rename(&new_name, &log_name) else { return Ok(()) };
     // A network file system may tell of a failure and have done it.
@@ -107,7 +107,7 @@ pub(super) fn publish(place: &Place, name: &str, draft: &Draft) -> io::Result<()
 }
 
 /// Gives the log, which cannot be used, a second name: the first one that is free.
-pub(super) fn put_aside(place: &Place, name: &str, why: Aside) -> io::Result<PathBuf> {
+pub(super) fn put_aside(place: &StateFolder, name: &str, why: Aside) -> io::Result<PathBuf> {
     let why = match why {
         Aside::Damaged => "damaged",
         Aside::Newer => "newer",

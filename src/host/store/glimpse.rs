@@ -40,7 +40,7 @@ pub fn glimpse(state_dir: &Path, config: &Path) -> Result<Option<Glimpse>, Store
         tokens: scan.tokens,
         targets: scan.targets,
         refreshes: scan.refreshes,
-        spells: scan.spells,
+        streaks: scan.streaks,
         owed_hooks: scan.owed_hooks,
         damaged: None,
     };

@@ -24,12 +24,12 @@ const TRIES_UNSIGNED: u32 = 50;
 
 /// The state folder, open.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct StateFolder {
     pub(super) path: PathBuf,
     fd: OwnedFd,
 }
 
-impl Place {
+impl StateFolder {
     /// Makes the folder and its parents (0700) where they are missing. One that others may enter is tightened if it holds
     /// nothing but state, and refused if it is a folder of other things too, or if its way is not safe: whoever can put
     /// another folder in its place would have the tokens.
@@ -106,7 +106,7 @@ impl Place {
     }
 
     /// Which file has this name.
-    pub(super) fn id_at(&self, name: &str) -> Result<FileId, Errno> {
+    pub(super) fn id_at(&self, name: &str) -> Result<Inode, Errno> {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| (stat.st_dev, stat.st_ino))
     }
 
@@ -159,14 +159,14 @@ impl Place {
 }
 
 /// Device and inode.
-pub(super) type FileId = (u64, u64);
+pub(super) type Inode = (u64, u64);
 
-pub(super) fn id_of(file: impl AsFd) -> Result<FileId, Errno> {
+pub(super) fn id_of(file: impl AsFd) -> Result<Inode, Errno> {
     rustix::fs::fstat(file).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 /// Only what is known to be another file is one: a look that fails says nothing.
-fn is_same(found: Result<FileId, Errno>, own: Result<FileId, Errno>) -> bool {
+fn is_same(found: Result<Inode, Errno>, own: Result<Inode, Errno>) -> bool {
     match (found, own) {
         (Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE), _) => false,
         (Ok(found), Ok(own)) => found == own,

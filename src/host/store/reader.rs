@@ -11,12 +11,12 @@ use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
 
 /// Takes values off the front; `None` where they are not there.
-pub(super) struct Reader<'a> {
+pub(super) struct RecordReader<'a> {
     rest: &'a [u8],
     version: u8,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RecordReader<'a> {
     /// `version` is that of the body.
     pub(super) fn new(rest: &'a [u8], version: u8) -> Self {
         Self { rest, version }

@@ -4,10 +4,10 @@
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
-use super::reader::Reader;
-use super::spell;
+use super::reader::RecordReader;
+use super::streak;
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Doubt, FailingSpell};
+use crate::core::engine::{Doubt, FailureStreak};
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
@@ -18,7 +18,7 @@ pub(super) const MARK: [u8; 4] = *b"rnw\xe5";
 pub(super) const FRAME: usize = 12;
 /// The version of the file's header, and of every body's first byte. 2 (after 0.1.0): the end of a refresh token, the scope of
 /// a token, and of an exchange that was begun when the refresh token was first sent and what it leaves in doubt. 3: a token's
-/// failing spell, and a hook that is owed to it.
+/// failure streak, and a hook that is owed to it.
 pub(super) const VERSION: u8 = 3;
 /// Bodies of this version are read still.
 pub(super) const OLDEST: u8 = 1;
@@ -31,7 +31,7 @@ pub struct KeptToken {
     pub name: TokenName,
     pub generation: u64,
     /// Of the credential and settings it was made from.
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
     pub issued_at: Wall,
     /// `None`: it never expires.
     pub expires_at: Option<Wall>,
@@ -100,9 +100,9 @@ impl KeptLine {
         }
     }
 
-    fn decode(rest: &mut Reader<'_>) -> Option<Self> {
-        let string = |rest: &mut Reader<'_>| rest.text().map(str::to_owned);
-        let env = |rest: &mut Reader<'_>| Some((string(rest)?, rest.optional(string)?));
+    fn decode(rest: &mut RecordReader<'_>) -> Option<Self> {
+        let string = |rest: &mut RecordReader<'_>| rest.text().map(str::to_owned);
+        let env = |rest: &mut RecordReader<'_>| Some((string(rest)?, rest.optional(string)?));
         Some(Self { token: rest.name()?, env: rest.optional(env)? })
     }
 }
@@ -118,8 +118,8 @@ pub enum Record {
     Refresh(KeptRefresh),
     RefreshGone(TokenName),
     /// The token fails, and how.
-    Spell(TokenName, FailingSpell),
-    SpellGone(TokenName),
+    Streak(TokenName, FailureStreak),
+    StreakGone(TokenName),
     /// The token was obtained by who delivers nothing: `after_rotate` is owed to it when it is delivered.
     Owed(TokenName),
     OwedGone(TokenName),
@@ -132,8 +132,8 @@ pub(super) const TARGET: u8 = 4;
 pub(super) const TARGET_GONE: u8 = 5;
 pub(super) const REFRESH: u8 = 6;
 pub(super) const REFRESH_GONE: u8 = 7;
-pub(super) const SPELL: u8 = 8;
-pub(super) const SPELL_GONE: u8 = 9;
+pub(super) const STREAK: u8 = 8;
+pub(super) const STREAK_GONE: u8 = 9;
 pub(super) const OWED: u8 = 10;
 pub(super) const OWED_GONE: u8 = 11;
 
@@ -149,7 +149,7 @@ impl Record {
             Self::Refresh(KeptRefresh { name, .. }) | Self::RefreshGone(name) => {
                 subject(REFRESH, name.as_str().as_bytes())
             }
-            Self::Spell(name, _) | Self::SpellGone(name) => subject(SPELL, name.as_str().as_bytes()),
+            Self::Streak(name, _) | Self::StreakGone(name) => subject(STREAK, name.as_str().as_bytes()),
             Self::Owed(name) | Self::OwedGone(name) => subject(OWED, name.as_str().as_bytes()),
         }
     }
@@ -158,7 +158,7 @@ impl Record {
     pub(super) fn ends(&self) -> bool {
         matches!(
             self,
-            Self::TokenGone(_) | Self::TargetGone(_) | Self::RefreshGone(_) | Self::SpellGone(_) | Self::OwedGone(_)
+            Self::TokenGone(_) | Self::TargetGone(_) | Self::RefreshGone(_) | Self::StreakGone(_) | Self::OwedGone(_)
         )
     }
 
@@ -219,13 +219,13 @@ impl Record {
                 }
                 out.push(kept.doubt.map_or(0, doubt_byte));
             }
-            Self::Spell(name, kept) => {
-                out.push(SPELL);
+            Self::Streak(name, kept) => {
+                out.push(STREAK);
                 put_bytes(out, name.as_str().as_bytes());
-                spell::encode(kept, out);
+                streak::encode(kept, out);
             }
             Self::RefreshGone(name) => put_name(out, REFRESH_GONE, name),
-            Self::SpellGone(name) => put_name(out, SPELL_GONE, name),
+            Self::StreakGone(name) => put_name(out, STREAK_GONE, name),
             Self::Owed(name) => put_name(out, OWED, name),
             Self::OwedGone(name) => put_name(out, OWED_GONE, name),
         }
@@ -249,10 +249,10 @@ impl Record {
                 }
                 Self::TokenGone(name)
                 | Self::RefreshGone(name)
-                | Self::SpellGone(name)
+                | Self::StreakGone(name)
                 | Self::Owed(name)
                 | Self::OwedGone(name) => name.as_str().len(),
-                Self::Spell(name, kept) => name.as_str().len() + spell::room(kept),
+                Self::Streak(name, kept) => name.as_str().len() + streak::room(kept),
                 Self::Target(kept) => {
                     kept.path.as_os_str().len()
                         + 16 * kept.digests.len()
@@ -268,27 +268,27 @@ impl Record {
         if !(OLDEST..=VERSION).contains(version) {
             return None;
         }
-        let mut rest = Reader::new(body, *version);
+        let mut rest = RecordReader::new(body, *version);
         let record = match rest.byte()? {
             SEED => Self::Seed(rest.u64()?),
             TOKEN => Self::Token(decode_token(&mut rest)?),
             TOKEN_GONE => Self::TokenGone(rest.name()?),
             TARGET => Self::Target(KeptTarget {
                 path: rest.path()?,
-                digests: rest.many(Reader::fingerprint)?,
+                digests: rest.many(RecordReader::fingerprint)?,
                 lines: rest.many(KeptLine::decode)?,
             }),
             TARGET_GONE => Self::TargetGone(rest.path()?),
             REFRESH => Self::Refresh(KeptRefresh {
                 name: rest.name()?,
-                next: rest.optional(Reader::refresh_token)?,
+                next: rest.optional(RecordReader::refresh_token)?,
                 begun: rest.optional(|_| Some(()))?.is_some(),
                 sent: rest.since_2(|rest| rest.optional(first_sending))?,
                 doubt: rest.since_2(|rest| doubt_of(rest.byte()?))?,
             }),
             REFRESH_GONE => Self::RefreshGone(rest.name()?),
-            SPELL => Self::Spell(rest.name()?, spell::decode(&mut rest)?),
-            SPELL_GONE => Self::SpellGone(rest.name()?),
+            STREAK => Self::Streak(rest.name()?, streak::decode(&mut rest)?),
+            STREAK_GONE => Self::StreakGone(rest.name()?),
             OWED => Self::Owed(rest.name()?),
             OWED_GONE => Self::OwedGone(rest.name()?),
             _ => return None,
@@ -343,7 +343,7 @@ pub(super) fn subject(kind: u8, name: &[u8]) -> Fingerprint {
 fn encode_token(kept: &KeptToken, out: &mut Vec<u8>) {
     put_bytes(out, kept.name.as_str().as_bytes());
     out.extend_from_slice(&kept.generation.to_le_bytes());
-    out.extend_from_slice(&kept.made_from.0);
+    out.extend_from_slice(&kept.fingerprint.0);
     out.extend_from_slice(&kept.issued_at.0.to_le_bytes());
     out.push(u8::from(kept.expires_at.is_some()));
     if let Some(at) = kept.expires_at {
@@ -370,7 +370,7 @@ fn put_refresh_token(out: &mut Vec<u8>, refresh: Option<&RefreshToken>) {
     }
 }
 
-fn first_sending(rest: &mut Reader<'_>) -> Option<FirstSending> {
+fn first_sending(rest: &mut RecordReader<'_>) -> Option<FirstSending> {
     Some(FirstSending { at: rest.wall()?, token: rest.fingerprint()? })
 }
 
@@ -394,16 +394,16 @@ fn doubt_of(byte: u8) -> Option<Option<Doubt>> {
     }
 }
 
-fn decode_token(rest: &mut Reader<'_>) -> Option<KeptToken> {
+fn decode_token(rest: &mut RecordReader<'_>) -> Option<KeptToken> {
     Some(KeptToken {
         name: rest.name()?,
         generation: rest.u64()?,
-        made_from: rest.fingerprint()?,
+        fingerprint: rest.fingerprint()?,
         issued_at: rest.wall()?,
-        expires_at: rest.optional(Reader::wall)?,
+        expires_at: rest.optional(RecordReader::wall)?,
         obtained_at: rest.wall()?,
         token: rest.secret()?,
-        refresh_token: rest.optional(Reader::refresh_token)?,
+        refresh_token: rest.optional(RecordReader::refresh_token)?,
         scope: rest.since_2(|rest| rest.optional(|rest| rest.text().map(str::to_owned)))?,
     })
 }

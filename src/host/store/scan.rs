@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::damage;
 use super::doubt::Doubts;
 use super::record::{self, FRAME, KeptRefresh, KeptTarget, KeptToken, MARK, OLDEST, Record, VERSION};
-use crate::core::engine::FailingSpell;
+use crate::core::engine::FailureStreak;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 
 const MAGIC: [u8; 8] = *b"renewd\0s";
@@ -15,7 +15,7 @@ pub(super) const HEADER: usize = 16;
 
 /// Where a record that counts stands in the log, its frame included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Span {
+pub(super) struct RecordRange {
     pub(super) at: u64,
     pub(super) len: u32,
 }
@@ -27,9 +27,9 @@ pub(super) struct Scan {
     pub(super) tokens: BTreeMap<TokenName, KeptToken>,
     pub(super) targets: BTreeMap<TargetPath, KeptTarget>,
     pub(super) refreshes: BTreeMap<TokenName, KeptRefresh>,
-    pub(super) spells: BTreeMap<TokenName, FailingSpell>,
+    pub(super) streaks: BTreeMap<TokenName, FailureStreak>,
     pub(super) owed_hooks: BTreeSet<TokenName>,
-    pub(super) live: HashMap<Fingerprint, Span>,
+    pub(super) live: HashMap<Fingerprint, RecordRange>,
     /// The end of the last good record.
     pub(super) end: usize,
     /// Where the first damage is.
@@ -116,7 +116,7 @@ impl Scan {
         self.doubts.see(&record, name.and_then(|name| self.refreshes.get(name)));
         match record.ends() {
             true => self.live.remove(&subject),
-            false => self.live.insert(subject, Span { at, len }),
+            false => self.live.insert(subject, RecordRange { at, len }),
         };
         match record {
             Record::Seed(seed) => self.seed = Some(seed),
@@ -138,11 +138,11 @@ impl Scan {
             Record::RefreshGone(name) => {
                 self.refreshes.remove(&name);
             }
-            Record::Spell(name, spell) => {
-                self.spells.insert(name, spell);
+            Record::Streak(name, streak) => {
+                self.streaks.insert(name, streak);
             }
-            Record::SpellGone(name) => {
-                self.spells.remove(&name);
+            Record::StreakGone(name) => {
+                self.streaks.remove(&name);
             }
             Record::Owed(name) => {
                 self.owed_hooks.insert(name);

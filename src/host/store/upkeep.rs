@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::draft::{Draft, publish, put_aside};
-use super::place::Place;
+use super::place::StateFolder;
 use super::{COMPACT_FROM, Store, StoreError, lock_name};
 
 impl Store {
@@ -34,7 +34,7 @@ impl Store {
     /// Takes the folder that is at the state's path now, with its lock. What is known stands in the old log, which has no
     /// name but is open.
     fn move_in(&mut self) -> Result<(), StoreError> {
-        let place = Place::open(&self.place.path)?;
+        let place = StateFolder::open(&self.place.path)?;
         let lock_name = lock_name(&self.name);
         if !place.holds(&lock_name, &self.lock) {
             self.lock = place.lock(&lock_name, &self.config, self.worker)?;

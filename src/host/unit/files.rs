@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::name::Name;
+use super::name::UnitName;
 
 /// Where unit files lie, the strongest first.
 const PLACES: [&str; 13] = [
@@ -25,14 +25,14 @@ const PLACES: [&str; 13] = [
 ];
 
 /// The service files of a machine: of each name the strongest.
-pub(super) struct Files {
+pub(super) struct ServiceFiles {
     places: Vec<PathBuf>,
     files: BTreeMap<String, PathBuf>,
     /// Further names of a unit, by links.
     aliases: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Files {
+impl ServiceFiles {
     pub fn of_this_machine() -> Self {
         Self::below(PLACES.map(PathBuf::from).to_vec())
     }
@@ -73,16 +73,16 @@ impl Files {
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (Name, &Path)> {
-        self.files.iter().filter_map(|(name, path)| Some((Name::parse(name)?, path.as_path())))
+    pub fn iter(&self) -> impl Iterator<Item = (UnitName, &Path)> {
+        self.files.iter().filter_map(|(name, path)| Some((UnitName::parse(name)?, path.as_path())))
     }
 
-    pub fn has(&self, name: &Name) -> bool {
+    pub fn has(&self, name: &UnitName) -> bool {
         self.files.contains_key(name.as_str())
     }
 
     /// Instances of a template that somebody gave settings of their own.
-    pub fn instances_with_drop_ins(&self, template: &Name) -> BTreeSet<String> {
+    pub fn instances_with_drop_ins(&self, template: &UnitName) -> BTreeSet<String> {
         let begin = template.as_str().trim_end_matches(".service");
         let entries = self.places.iter().flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
         let instance = |entry: fs::DirEntry| {
@@ -95,10 +95,10 @@ impl Files {
 
     /// The drop-ins of a unit in the order in which they are read. Of two with the same name the stronger counts: first by
     /// its place, then by how much of the unit's name its folder bears. One that is a link to /dev/null takes away the others.
-    pub fn drop_ins(&self, name: &Name) -> Vec<PathBuf> {
+    pub fn drop_ins(&self, name: &UnitName) -> Vec<PathBuf> {
         let mut names = vec![name.clone()];
         let aliases = self.aliases.get(name.as_str()).into_iter().flatten();
-        names.extend(aliases.filter_map(|alias| Name::parse(alias)));
+        names.extend(aliases.filter_map(|alias| UnitName::parse(alias)));
         let mut folders = Vec::new();
         for name in &names {
             let of_name = name.drop_in_folders();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// A unit's name, taken apart: `prefix@instance.service`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Name {
+pub(super) struct UnitName {
     full: String,
     prefix: String,
     /// `None`: neither a template nor one of its instances; empty: a template.
@@ -15,7 +15,7 @@ pub(super) struct Name {
 
 const SUFFIX: &str = ".service";
 
-impl Name {
+impl UnitName {
     /// `None`: it is not that of a service.
     pub fn parse(full: &str) -> Option<Self> {
         let stem = full.strip_suffix(SUFFIX).filter(|stem| !stem.is_empty())?;
@@ -144,8 +144,8 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn name(text: &str) -> Name {
-        Name::parse(text).unwrap()
+    fn name(text: &str) -> UnitName {
+        UnitName::parse(text).unwrap()
     }
 
     #[test]

@@ -15,14 +15,14 @@ use notify::{Config, ErrorKind, EventKindMask, RecommendedWatcher, RecursiveMode
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Shared;
+use super::SharedWatch;
 use crate::core::time::Wall;
 use crate::host::clock;
 
 /// Setting watches that makes no step for so long hangs.
 const STUCK: Duration = Duration::from_secs(1);
 /// A thread is free within so many times that, or none is.
-const PATIENCE: u32 = 5;
+const STEPS_WITHOUT_A_THREAD: u32 = 5;
 
 /// What is told of a place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -52,23 +52,23 @@ impl Events {
 }
 
 /// A place, and what is told of it.
-pub(super) type Watch = (PathBuf, Events);
+pub(super) type WatchedPlace = (PathBuf, Events);
 
 /// One change of the watches.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    Set(Watch),
-    Drop(Watch),
+    Set(WatchedPlace),
+    Drop(WatchedPlace),
 }
 
 /// What became of the changes.
 #[derive(Default)]
-pub(super) struct Done {
-    pub(super) set: Vec<Watch>,
+pub(super) struct Applied {
+    pub(super) set: Vec<WatchedPlace>,
     /// What is not there any more.
-    pub(super) gone: Vec<Watch>,
+    pub(super) gone: Vec<WatchedPlace>,
     /// What could not be watched, and why.
-    pub(super) refused: Vec<(Watch, String)>,
+    pub(super) refused: Vec<(WatchedPlace, String)>,
     /// There is no inotify, or no thread for it.
     pub(super) none: Option<String>,
     /// It hung at this place: all watches are lost.
@@ -76,17 +76,17 @@ pub(super) struct Done {
 }
 
 /// The two inotify instances.
-struct Pair(HashMap<Events, RecommendedWatcher>);
+struct InotifyPair(HashMap<Events, RecommendedWatcher>);
 
 pub(super) struct Hand {
-    shared: Weak<Shared>,
-    pair: Option<Pair>,
+    shared: Weak<SharedWatch>,
+    pair: Option<InotifyPair>,
     /// Where threads hang, and since when: nothing is set there meanwhile.
     stuck: Arc<Mutex<HashMap<PathBuf, Wall>>>,
 }
 
 impl Hand {
-    pub(super) fn new(shared: Weak<Shared>) -> Self {
+    pub(super) fn new(shared: Weak<SharedWatch>) -> Self {
         Self { shared, pair: None, stuck: Arc::default() }
     }
 
@@ -102,13 +102,13 @@ impl Hand {
     }
 
     /// Carries the changes out, one after another.
-    pub(super) async fn work(&mut self, changes: Vec<Change>) -> Done {
+    pub(super) async fn work(&mut self, changes: Vec<Change>) -> Applied {
         let at: Arc<Mutex<(u64, PathBuf)>> = Arc::default();
         let (answer, mut answered) = oneshot::channel();
         let (pair, shared, place, stuck) = (self.pair.take(), self.shared.clone(), at.clone(), self.stuck.clone());
         // A thread that is kept: none has to be started.
         tokio::task::spawn_blocking(move || {
-            let mut pair = pair.unwrap_or_else(|| Pair(HashMap::new()));
+            let mut pair = pair.unwrap_or_else(|| InotifyPair(HashMap::new()));
             let done = pair.carry_out(changes, &shared, &place);
             let path = std::mem::take(&mut place.lock().unwrap_or_else(PoisonError::into_inner).1);
             stuck.lock().unwrap_or_else(PoisonError::into_inner).remove(&path);
@@ -117,7 +117,7 @@ impl Hand {
                 pair.end();
             }
         });
-        let (mut before, mut patience) = (0, PATIENCE);
+        let (mut before, mut patience) = (0, STEPS_WITHOUT_A_THREAD);
         loop {
             match timeout(STUCK, &mut answered).await {
                 Ok(Ok((pair, done))) => {
@@ -127,20 +127,20 @@ impl Hand {
                     }
                     return done;
                 }
-                Ok(Err(_)) => return Done { none: Some("its thread failed".into()), ..Done::default() },
+                Ok(Err(_)) => return Applied { none: Some("its thread failed".into()), ..Applied::default() },
                 Err(_) => {
                     let (step, path) = at.lock().unwrap_or_else(PoisonError::into_inner).clone();
                     if step == 0 {
                         patience -= 1;
                         if patience == 0 {
-                            return Done { none: Some("no thread is free".into()), ..Done::default() };
+                            return Applied { none: Some("no thread is free".into()), ..Applied::default() };
                         }
                     } else if step == before {
                         self.stuck
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner)
                             .insert(path.clone(), clock::now().wall);
-                        return Done { hung: Some(path), ..Done::default() };
+                        return Applied { hung: Some(path), ..Applied::default() };
                     }
                     before = step;
                 }
@@ -149,9 +149,9 @@ impl Hand {
     }
 }
 
-impl Pair {
-    fn carry_out(&mut self, changes: Vec<Change>, shared: &Weak<Shared>, at: &Mutex<(u64, PathBuf)>) -> Done {
-        let mut done = Done::default();
+impl InotifyPair {
+    fn carry_out(&mut self, changes: Vec<Change>, shared: &Weak<SharedWatch>, at: &Mutex<(u64, PathBuf)>) -> Applied {
+        let mut done = Applied::default();
         for change in changes {
             let (Change::Set((path, events)) | Change::Drop((path, events))) = &change;
             {
@@ -182,7 +182,7 @@ impl Pair {
         done
     }
 
-    fn get(&mut self, events: Events, shared: &Weak<Shared>) -> Result<&mut RecommendedWatcher, String> {
+    fn get(&mut self, events: Events, shared: &Weak<SharedWatch>) -> Result<&mut RecommendedWatcher, String> {
         use std::collections::hash_map::Entry;
         match self.0.entry(events) {
             Entry::Occupied(there) => Ok(there.into_mut()),
@@ -202,7 +202,7 @@ impl Pair {
     }
 }
 
-fn open(events: Events, shared: Weak<Shared>) -> notify::Result<RecommendedWatcher> {
+fn open(events: Events, shared: Weak<SharedWatch>) -> notify::Result<RecommendedWatcher> {
     let take = move |event: notify::Result<notify::Event>| {
         if let Some(shared) = shared.upgrade()
             && shared.lock().take(&event, Instant::now())

@@ -56,7 +56,7 @@ pub(super) enum Next {
     Tell,
 }
 
-pub(super) struct Told {
+pub(super) struct ToldChanges {
     pub(super) is_sure: bool,
     /// What was moved, removed or replaced.
     pub(super) moved: BTreeSet<PathBuf>,
@@ -210,10 +210,10 @@ impl Pending {
     }
 
     /// The change is told.
-    pub(super) fn tell(&mut self) -> Told {
+    pub(super) fn tell(&mut self) -> ToldChanges {
         self.span = None;
         self.asked = false;
-        Told { is_sure: std::mem::take(&mut self.is_sure), moved: std::mem::take(&mut self.moved) }
+        ToldChanges { is_sure: std::mem::take(&mut self.is_sure), moved: std::mem::take(&mut self.moved) }
     }
 }
 

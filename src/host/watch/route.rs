@@ -15,7 +15,7 @@ use crate::host::include::{self, Part};
 
 /// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum NameKind {
     Missing,
     Link,
     Folder,
@@ -40,8 +40,8 @@ impl Mark {
 
 /// How a name stood: what tells by a look that it was replaced, written, mounted over, or leads elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Stamp {
-    pub(super) kind: Kind,
+pub(super) struct NameStamp {
+    pub(super) kind: NameKind,
     /// Device and inode.
     pub(super) id: (u64, u64),
     /// Of a folder neither counts: its names come and go.
@@ -51,24 +51,24 @@ pub(super) struct Stamp {
     pub(super) is_mounted: bool,
 }
 
-impl Stamp {
+impl NameStamp {
     /// Follows no link.
     fn of(path: &Path) -> Self {
         let Ok(stat) = path.symlink_metadata() else {
-            return Self { kind: Kind::Missing, id: (0, 0), size: 0, changed: Mark(0), is_mounted: false };
+            return Self { kind: NameKind::Missing, id: (0, 0), size: 0, changed: Mark(0), is_mounted: false };
         };
         let kind = match stat.file_type() {
-            kind if kind.is_symlink() => Kind::Link,
-            kind if kind.is_dir() => Kind::Folder,
-            _ => Kind::File,
+            kind if kind.is_symlink() => NameKind::Link,
+            kind if kind.is_dir() => NameKind::Folder,
+            _ => NameKind::File,
         };
-        let counts = kind != Kind::Folder;
+        let counts = kind != NameKind::Folder;
         Self {
             kind,
             id: (stat.dev(), stat.ino()),
             size: if counts { stat.size() } else { 0 },
             changed: if counts { Mark::of_change(&stat) } else { Mark(0) },
-            is_mounted: kind == Kind::File && is_mounted(path),
+            is_mounted: kind == NameKind::File && is_mounted(path),
         }
     }
 }
@@ -83,7 +83,7 @@ fn is_mounted(file: &Path) -> bool {
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(super) struct Interest {
     /// Names that lead to a watched file.
-    pub(super) names: HashMap<OsString, Stamp>,
+    pub(super) names: HashMap<OsString, NameStamp>,
     /// Any name that matches one of these.
     pub(super) patterns: Vec<Pattern>,
     /// Without a watch here a change would be missed; else it only tells when the folder itself is moved.
@@ -109,7 +109,8 @@ impl Ways {
     pub(super) fn differ_from(&self, older: &Self) -> bool {
         let differs = |(path, now): (&PathBuf, &Interest)| {
             older.folders.get(path).is_some_and(|then| {
-                let stands = |(name, stamp): (&OsString, &Stamp)| then.names.get(name).is_none_or(|old| old == stamp);
+                let stands =
+                    |(name, stamp): (&OsString, &NameStamp)| then.names.get(name).is_none_or(|old| old == stamp);
                 // Where any name may come, all that are there are in `names`.
                 let is_listed = !now.patterns.is_empty() && now.patterns == then.patterns;
                 !now.names.iter().all(stands)
@@ -210,24 +211,24 @@ impl Walker<'_> {
     fn step(&mut self, folder: PathBuf, name: &OsStr, links: usize) -> Option<PathBuf> {
         let path = folder.join(name);
         (self.step)();
-        let stamp = Stamp::of(&path);
+        let stamp = NameStamp::of(&path);
         match stamp.kind {
-            Kind::Link | Kind::File => self.compare(Some(stamp.changed)),
+            NameKind::Link | NameKind::File => self.compare(Some(stamp.changed)),
             // It may have been there when it was read: then its folder changed since.
-            Kind::Missing => self.compare_folder(&folder),
-            Kind::Folder => {}
+            NameKind::Missing => self.compare_folder(&folder),
+            NameKind::Folder => {}
         }
         let target = match stamp.kind {
-            Kind::Link => std::fs::read_link(&path).ok().map(|to| folder.join(to)),
+            NameKind::Link => std::fs::read_link(&path).ok().map(|to| folder.join(to)),
             _ => None,
         };
         let interest = self.interest(folder);
         interest.names.insert(name.to_owned(), stamp);
-        interest.needed |= stamp.kind != Kind::Folder;
+        interest.needed |= stamp.kind != NameKind::Folder;
         match stamp.kind {
-            Kind::Missing => None,
-            Kind::Link => self.follow(&target?, links.checked_sub(1)?),
-            Kind::Folder | Kind::File => Some(path),
+            NameKind::Missing => None,
+            NameKind::Link => self.follow(&target?, links.checked_sub(1)?),
+            NameKind::Folder | NameKind::File => Some(path),
         }
     }
 
@@ -235,7 +236,7 @@ impl Walker<'_> {
         let step = self.step;
         self.ways.folders.entry(folder).or_insert_with_key(|folder| {
             step();
-            Interest { id: Stamp::of(folder).id, ..Interest::default() }
+            Interest { id: NameStamp::of(folder).id, ..Interest::default() }
         })
     }
 
@@ -308,7 +309,7 @@ mod tests {
 
     use super::*;
 
-    fn kinds(ways: &Ways, folder: &Path) -> Vec<(String, Kind)> {
+    fn kinds(ways: &Ways, folder: &Path) -> Vec<(String, NameKind)> {
         let names = ways.folders[folder].names.iter();
         let mut names: Vec<_> = names.map(|(name, stamp)| (name.to_string_lossy().into_owned(), stamp.kind)).collect();
         names.sort_by(|a, b| a.0.cmp(&b.0));
@@ -335,12 +336,16 @@ mod tests {
         symlink("..data/config.toml", root.join("m/config.toml")).unwrap();
         symlink("m/config.toml", root.join("config.toml")).unwrap();
         let ways = walked(&[&root.join("config.toml")], &[]);
-        assert_eq!(kinds(&ways, &root), [("config.toml".into(), Kind::Link), ("m".into(), Kind::Folder)]);
+        assert_eq!(kinds(&ways, &root), [("config.toml".into(), NameKind::Link), ("m".into(), NameKind::Folder)]);
         assert_eq!(
             kinds(&ways, &root.join("m")),
-            [("..data".into(), Kind::Link), ("..v1".into(), Kind::Folder), ("config.toml".into(), Kind::Link)]
+            [
+                ("..data".into(), NameKind::Link),
+                ("..v1".into(), NameKind::Folder),
+                ("config.toml".into(), NameKind::Link)
+            ]
         );
-        assert_eq!(kinds(&ways, &root.join("m/..v1")), [("config.toml".into(), Kind::File)]);
+        assert_eq!(kinds(&ways, &root.join("m/..v1")), [("config.toml".into(), NameKind::File)]);
         // A link or a file is missed without a watch on its folder; a folder is only found moved a little later.
         for folder in [&root, &root.join("m"), &root.join("m/..v1")] {
             assert!(ways.folders[folder].needed, "{folder:?}");
@@ -353,7 +358,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         let ways = walked(&[&root.join("a/b/c")], &[&root.join("d/*.toml")]);
-        assert_eq!(kinds(&ways, &root), [("a".into(), Kind::Missing), ("d".into(), Kind::Missing)]);
+        assert_eq!(kinds(&ways, &root), [("a".into(), NameKind::Missing), ("d".into(), NameKind::Missing)]);
         assert!(ways.folders[&root].needed && ways.folders[&root].patterns.is_empty());
     }
 
@@ -379,10 +384,10 @@ mod tests {
         let ways = walked(&[], &[&root.join("*.toml")]);
         let interest = &ways.folders[&root];
         assert!(interest.is_in(OsStr::new("a.toml")) && !interest.is_in(OsStr::new("a.token")));
-        assert_eq!(kinds(&ways, &root), [("x.toml".into(), Kind::File)]);
+        assert_eq!(kinds(&ways, &root), [("x.toml".into(), NameKind::File)]);
         let ways = walked(&[], &[&root.join("*/t.toml")]);
         assert!(ways.folders[&root].is_in(OsStr::new("b")) && ways.folders[&root].needed);
-        assert_eq!(kinds(&ways, &root.join("a")), [("t.toml".into(), Kind::Missing)]);
+        assert_eq!(kinds(&ways, &root.join("a")), [("t.toml".into(), NameKind::Missing)]);
         let ways = walked(&[], &[&root.join("**/t.toml")]);
         assert!(ways.folders[&root.join("a")].is_in(OsStr::new("b")) && ways.folders[&root.join("a")].needed);
     }

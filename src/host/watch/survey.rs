@@ -20,24 +20,24 @@ const STUCK: Duration = Duration::from_millis(500);
 /// So many may hang at a time: the threads are for others too.
 const HANGING: usize = 16;
 /// A thread is free within so many times that, or none is.
-const PATIENCE: u32 = 10;
+const STEPS_WITHOUT_A_THREAD: u32 = 10;
 
 /// What is walked to together: the folder of files as the config names it, or an include.
-pub(super) type Key = PathBuf;
+pub(super) type WalkKey = PathBuf;
 
 /// Errands that no thread has taken yet, and how many steps were made.
 #[derive(Default)]
-struct Work {
-    waiting: Mutex<VecDeque<(Key, Errand)>>,
+struct Errands {
+    waiting: Mutex<VecDeque<(WalkKey, Errand)>>,
     steps: AtomicU64,
 }
 
 /// Walks, and what they come to.
 pub(super) struct Survey {
-    answers: UnboundedSender<(Key, Walked)>,
-    answered: UnboundedReceiver<(Key, Walked)>,
+    answers: UnboundedSender<(WalkKey, Walked)>,
+    answered: UnboundedReceiver<(WalkKey, Walked)>,
     /// Walks that hang, and since when.
-    hanging: HashMap<Key, Wall>,
+    hanging: HashMap<WalkKey, Wall>,
 }
 
 impl Survey {
@@ -50,15 +50,16 @@ impl Survey {
     /// where no thread was free, so that not all was looked at.
     pub(super) async fn walk(
         &mut self,
-        errands: impl Iterator<Item = (Key, Errand)>,
-        mut take: impl FnMut(Key, Walked),
+        errands: impl Iterator<Item = (WalkKey, Errand)>,
+        mut take: impl FnMut(WalkKey, Walked),
     ) -> bool {
         let waiting: VecDeque<_> = errands.filter(|(key, _)| !self.hanging.contains_key(key)).collect();
-        let mut left: HashMap<Key, Wall> = waiting.iter().map(|(key, _)| (key.clone(), clock::now().wall)).collect();
-        let work = Arc::new(Work { waiting: Mutex::new(waiting), steps: AtomicU64::new(0) });
+        let mut left: HashMap<WalkKey, Wall> =
+            waiting.iter().map(|(key, _)| (key.clone(), clock::now().wall)).collect();
+        let work = Arc::new(Errands { waiting: Mutex::new(waiting), steps: AtomicU64::new(0) });
         let mut is_whole = true;
         let mut is_served = false;
-        let mut patience = PATIENCE;
+        let mut patience = STEPS_WITHOUT_A_THREAD;
         while !left.is_empty() {
             if patience == 0 || self.hanging.len() >= HANGING {
                 is_whole = false;
@@ -80,11 +81,11 @@ impl Survey {
                 Err(_) if work.steps.load(Ordering::Relaxed) != before => {}
                 Err(_) => {
                     let waiting = work.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                    let is_waiting = |key: &Key| waiting.iter().any(|(other, _)| other == key);
+                    let is_waiting = |key: &WalkKey| waiting.iter().any(|(other, _)| other == key);
                     let stuck: Vec<_> = left.extract_if(|key, _| !is_waiting(key)).collect();
                     // None: the thread that shall take the rest has not begun.
                     is_served = stuck.is_empty();
-                    patience = if stuck.is_empty() { patience - 1 } else { PATIENCE };
+                    patience = if stuck.is_empty() { patience - 1 } else { STEPS_WITHOUT_A_THREAD };
                     self.hanging.extend(stuck);
                 }
             }
@@ -95,9 +96,9 @@ impl Survey {
     }
 
     /// The threads are the runtime's, which are kept: none has to be started.
-    fn start(&self, work: &Arc<Work>) {
+    fn start(&self, work: &Arc<Errands>) {
         let (work, answers) = (work.clone(), self.answers.clone());
-        let take = move |work: &Work| work.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let take = move |work: &Errands| work.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         tokio::task::spawn_blocking(move || {
             while let Some((key, errand)) = take(&work) {
                 let step = || {
@@ -112,7 +113,7 @@ impl Survey {
     }
 
     /// The next that answers after all, with the time it took.
-    pub(super) async fn late(&mut self) -> (Key, Walked, Duration) {
+    pub(super) async fn late(&mut self) -> (WalkKey, Walked, Duration) {
         loop {
             let Some((key, walked)) = self.answered.recv().await else { return std::future::pending().await };
             if let Some(since) = self.hanging.remove(&key) {

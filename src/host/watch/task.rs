@@ -9,11 +9,11 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::Shared;
-use super::hand::{Change, Done, Events, Hand, Watch, unwatched};
+use super::SharedWatch;
+use super::hand::{Applied, Change, Events, Hand, WatchedPlace, unwatched};
 use super::pending::Routes;
-use super::route::{Errand, Interest, Kind, Mark, Ways, is_worth};
-use super::survey::{Key, Survey};
+use super::route::{Errand, Interest, Mark, NameKind, Ways, is_worth};
+use super::survey::{Survey, WalkKey};
 
 /// Rounds of walking and watching until nothing new is found, in a tree that changes meanwhile.
 const ROUNDS: usize = 8;
@@ -33,17 +33,17 @@ pub(super) enum Order {
 }
 
 pub(super) struct Task {
-    shared: Weak<Shared>,
+    shared: Weak<SharedWatch>,
     orders: UnboundedReceiver<Order>,
-    errands: BTreeMap<Key, Errand>,
+    errands: BTreeMap<WalkKey, Errand>,
     /// What each errand came to, at the last look.
-    ways: HashMap<Key, Arc<Ways>>,
+    ways: HashMap<WalkKey, Arc<Ways>>,
     survey: Survey,
     hand: Hand,
     /// What is watched, with device and inode, to see that something else took its place.
-    watched: HashMap<Watch, (u64, u64)>,
+    watched: HashMap<WatchedPlace, (u64, u64)>,
     /// Watches of what was moved or removed: to be dropped.
-    dead: Vec<Watch>,
+    dead: Vec<WatchedPlace>,
     /// What keeps changes from being told.
     troubles: BTreeSet<String>,
     /// Those that were logged.
@@ -51,7 +51,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(shared: Weak<Shared>, orders: UnboundedReceiver<Order>) -> Self {
+    pub(super) fn new(shared: Weak<SharedWatch>, orders: UnboundedReceiver<Order>) -> Self {
         Self {
             hand: Hand::new(shared.clone()),
             shared,
@@ -155,7 +155,7 @@ impl Task {
     }
 
     /// True where they differ from what was known.
-    fn take(&mut self, key: Key, ways: Arc<Ways>) -> bool {
+    fn take(&mut self, key: WalkKey, ways: Arc<Ways>) -> bool {
         if !self.errands.contains_key(&key) {
             return false;
         }
@@ -181,7 +181,7 @@ impl Task {
     }
 
     /// What is to be watched, with what stands there, and whether a change would be missed without.
-    fn wanted(&self) -> HashMap<Watch, ((u64, u64), bool)> {
+    fn wanted(&self) -> HashMap<WatchedPlace, ((u64, u64), bool)> {
         let mut folders: HashMap<&Path, Vec<&Interest>> = HashMap::new();
         for (folder, interest) in self.ways.values().flat_map(|ways| &ways.folders) {
             folders.entry(folder).or_default().push(interest);
@@ -194,9 +194,9 @@ impl Task {
                 continue;
             }
             let names = || interests.iter().flat_map(|interest| &interest.names);
-            let files = || names().filter(|(_, stamp)| stamp.kind == Kind::File);
+            let files = || names().filter(|(_, stamp)| stamp.kind == NameKind::File);
             let many = files().count() > ALONE;
-            let comes = names().any(|(_, stamp)| stamp.kind == Kind::Missing)
+            let comes = names().any(|(_, stamp)| stamp.kind == NameKind::Missing)
                 || interests.iter().any(|interest| !interest.patterns.is_empty());
             let events = if many || comes { Events::All } else { Events::Names };
             let needed = interests.iter().any(|interest| interest.needed);
@@ -221,14 +221,14 @@ impl Task {
         let stale = self.watched.extract_if(|watch, id| wanted.get(watch).is_none_or(|(now, _)| now != id));
         let stale = stale.map(|(watch, _)| watch);
         let mut changes: Vec<Change> = self.dead.drain(..).chain(stale).map(Change::Drop).collect();
-        let mut new: Vec<Watch> = wanted.into_keys().filter(|watch| !self.watched.contains_key(watch)).collect();
+        let mut new: Vec<WatchedPlace> = wanted.into_keys().filter(|watch| !self.watched.contains_key(watch)).collect();
         new.sort();
         changes.extend(new.into_iter().map(Change::Set));
         changes
     }
 
     /// True where something new is watched, or went.
-    fn watched_now(&mut self, done: Done) -> bool {
+    fn watched_now(&mut self, done: Applied) -> bool {
         let wanted = self.wanted();
         if let Some(path) = &done.hung {
             tracing::error!("{} does not answer: all watches are made anew without it", path.display());
@@ -281,15 +281,15 @@ impl Task {
 
 /// What is walked to together: the files of one folder, as the config names it, and each include.
 fn errands(
-    old: &BTreeMap<Key, Errand>,
+    old: &BTreeMap<WalkKey, Errand>,
     files: BTreeSet<PathBuf>,
     includes: BTreeSet<PathBuf>,
     read_at: Mark,
-) -> BTreeMap<Key, Errand> {
-    let mut errands: BTreeMap<Key, Errand> = BTreeMap::new();
+) -> BTreeMap<WalkKey, Errand> {
+    let mut errands: BTreeMap<WalkKey, Errand> = BTreeMap::new();
     let known: HashSet<&PathBuf> =
         old.values().flat_map(|errand| errand.files.iter().chain(&errand.includes)).collect();
-    let mut add = |key: Key, path: PathBuf, is_include: bool| {
+    let mut add = |key: WalkKey, path: PathBuf, is_include: bool| {
         let errand = errands.entry(key).or_default();
         errand.mark = Some(read_at);
         if !known.contains(&path) {

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use crate::core::pattern::Hole;
+use crate::core::pattern::Placeholder;
 use crate::core::settings::CommandSettings;
 use crate::source::Given;
 
@@ -44,15 +44,19 @@ pub(super) fn inherited(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'s
 }
 
 /// What a placeholder of `env` stands for.
-pub(super) fn filling<'a>(hole: &Hole, settings: &'a CommandSettings, given: &'a Given) -> Option<&'a str> {
-    match hole {
-        Hole::Secret => settings.secret.as_ref().map(|secret| secret.expose().as_str()),
-        Hole::Token(name) => {
+pub(super) fn filling<'a>(
+    placeholder: &Placeholder,
+    settings: &'a CommandSettings,
+    given: &'a Given,
+) -> Option<&'a str> {
+    match placeholder {
+        Placeholder::Secret => settings.secret.as_ref().map(|secret| secret.expose().as_str()),
+        Placeholder::Token(name) => {
             let parent = given.parents.iter().find(|(parent, _)| parent == name);
             parent.map(|(_, token)| token.expose().as_str())
         }
         // A command keeps its own refresh tokens.
-        Hole::RefreshToken => None,
+        Placeholder::RefreshToken => None,
     }
 }
 

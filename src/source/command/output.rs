@@ -6,7 +6,7 @@ use crate::core::engine::Reason;
 use crate::core::secret::Secret;
 use crate::core::settings::Pointers;
 use crate::source::SourceError;
-use crate::source::answer::{AnswerError, Answered, Document, TokenError, check_token};
+use crate::source::answer::{AnswerError, Document, TokenError, TokenResponse, check_token};
 
 /// `apiVersion` of an ExecCredential, before its version.
 const KUBERNETES: &str = "client.authentication.k8s.io/";
@@ -35,12 +35,12 @@ impl From<OutputError> for SourceError {
 }
 
 /// Reads an output.
-pub fn read(printed: &[u8], response: Option<&Pointers>) -> Result<Answered, OutputError> {
+pub fn read(printed: &[u8], response: Option<&Pointers>) -> Result<TokenResponse, OutputError> {
     if printed.trim_ascii().is_empty() {
         return Err(OutputError::Empty);
     }
     if let Some(pointers) = response {
-        return Ok(Answered::read(printed, pointers)?);
+        return Ok(TokenResponse::read(printed, pointers)?);
     }
     // No token begins like an object (RFC 6750 2.1).
     if printed.trim_ascii_start().starts_with(b"{") {
@@ -49,7 +49,7 @@ pub fn read(printed: &[u8], response: Option<&Pointers>) -> Result<Answered, Out
     let token = without_newline(printed);
     check_token(token).map_err(OutputError::Token)?;
     let token = String::from_utf8_lossy(token).into_owned();
-    Ok(Answered {
+    Ok(TokenResponse {
         token: Secret::new(token),
         expires_in: None,
         expires_at: None,
@@ -60,7 +60,7 @@ pub fn read(printed: &[u8], response: Option<&Pointers>) -> Result<Answered, Out
 }
 
 /// <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>
-fn exec_credential(document: &Document) -> Result<Answered, OutputError> {
+fn exec_credential(document: &Document) -> Result<TokenResponse, OutputError> {
     let version = document.text("/apiVersion").ok().flatten().and_then(|text| text.strip_prefix(KUBERNETES));
     match version {
         Some("v1" | "v1beta1") => {}
@@ -76,7 +76,7 @@ fn exec_credential(document: &Document) -> Result<Answered, OutputError> {
         expires_at: Some("/status/expirationTimestamp".into()),
         refresh_token: None,
     };
-    Ok(Answered::of(document, &pointers)?)
+    Ok(TokenResponse::of(document, &pointers)?)
 }
 
 #[cfg(test)]

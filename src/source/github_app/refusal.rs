@@ -10,7 +10,7 @@ use crate::core::redact::peer_words;
 use crate::core::time::Wall;
 use crate::source::SourceError;
 use crate::source::answer::Document;
-use crate::source::net::Answer;
+use crate::source::net::HttpResponse;
 
 /// Where GitHub names no time (its secondary limits), it asks for a minute.
 const UNTOLD: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ const UNTOLD: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// An error about an answer that is no success. `what` was asked for.
-pub(super) fn of(answer: &Answer, what: &str, now: Wall) -> SourceError {
+pub(super) fn of(answer: &HttpResponse, what: &str, now: Wall) -> SourceError {
     let message = Document::parse(&answer.body).ok();
     let message = message.as_ref().and_then(|document| document.text("/message").ok().flatten()).map(peer_words);
     let said = message.as_deref().unwrap_or_default();
@@ -47,7 +47,7 @@ fn or_nothing(said: &str) -> &str {
 
 /// How long to wait where the answer is about a limit:
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
-fn limit(answer: &Answer, said: &str, now: Wall) -> Option<Duration> {
+fn limit(answer: &HttpResponse, said: &str, now: Wall) -> Option<Duration> {
     let status = answer.status.as_u16();
     let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
     let spent = header("x-ratelimit-remaining") == Some("0");

@@ -31,7 +31,7 @@ fn settings(url: &str, body: Body) -> HttpSettings {
     }
 }
 
-fn request(settings: &HttpSettings, parent: &str) -> Result<Request, SourceError> {
+fn request(settings: &HttpSettings, parent: &str) -> Result<HttpRequest, SourceError> {
     let given = Given {
         name: name("portal"),
         at: Wall(0),

@@ -25,7 +25,7 @@ const SHORTEST_CONNECTING: Duration = Duration::from_secs(5);
 
 /// What makes two clients different.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Kind {
+struct ClientKind {
     /// No proxy between here and here.
     direct: bool,
     /// Plain http on this machine: nobody's certificate is looked at.
@@ -38,14 +38,14 @@ struct Kind {
 /// The clients in use.
 #[derive(Default)]
 pub(super) struct Clients {
-    used: Mutex<HashMap<Kind, Weak<Client>>>,
+    used: Mutex<HashMap<ClientKind, Weak<Client>>>,
     building: tokio::sync::Mutex<()>,
 }
 
 impl Clients {
     /// The client for this host: that of another request under way, or a new one, built beside the daemon's own thread.
     pub async fn get(&self, host: &Host, way: Way<'_>) -> Result<Arc<Client>, SourceError> {
-        let kind = Kind::of(host, way);
+        let kind = ClientKind::of(host, way);
         if let Some(client) = self.used(&kind) {
             return Ok(client);
         }
@@ -63,12 +63,12 @@ impl Clients {
         Ok(client)
     }
 
-    fn used(&self, kind: &Kind) -> Option<Arc<Client>> {
+    fn used(&self, kind: &ClientKind) -> Option<Arc<Client>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).get(kind).and_then(Weak::upgrade)
     }
 }
 
-impl Kind {
+impl ClientKind {
     fn of(host: &Host, way: Way<'_>) -> Self {
         let timeout = way.reach.timeout;
         Self {
@@ -84,7 +84,7 @@ impl Kind {
     }
 }
 
-fn build(kind: &Kind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<Client, SourceError> {
+fn build(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<Client, SourceError> {
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls(kind, ca, identity)?)
         .user_agent(USER_AGENT)
@@ -99,7 +99,7 @@ fn build(kind: &Kind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<
     builder.build().map_err(|_| broken())
 }
 
-fn tls(kind: &Kind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<ClientConfig, SourceError> {
+fn tls(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<ClientConfig, SourceError> {
     let roots = if kind.trustless { RootCertStore::empty() } else { roots(ca)? };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -21,7 +21,7 @@ pub use reqwest::{Method, StatusCode, Url, header};
 use self::client::Clients;
 pub use self::host::Host;
 use self::turns::Turns;
-pub use self::turns::{Asker, Waiting};
+pub use self::turns::{Requester, WaitingToken};
 use super::SourceError;
 use super::answer::AnswerError;
 use super::oauth2::discovery::Discovered;
@@ -43,7 +43,7 @@ pub struct Network {
 }
 
 /// What is asked. `Debug` is left out: it holds secrets.
-pub struct Request {
+pub struct HttpRequest {
     pub method: Method,
     pub url: Url,
     /// A secret stands in the path or the query: nothing but the host is ever shown.
@@ -52,7 +52,7 @@ pub struct Request {
     pub body: Option<Zeroizing<Vec<u8>>>,
 }
 
-impl Request {
+impl HttpRequest {
     pub fn new(method: Method, url: Url) -> Self {
         Self { method, url, url_is_secret: false, headers: HeaderMap::new(), body: None }
     }
@@ -72,7 +72,7 @@ impl<'a> From<&'a Reach> for Way<'a> {
 }
 
 /// What came back, whatever its status; a redirect is an error.
-pub struct Answer {
+pub struct HttpResponse {
     pub host: Host,
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -127,7 +127,12 @@ impl Network {
     ///
     /// # Errors
     /// Everything that leaves no answer to read, told with the host and without path, query, body or secret.
-    pub async fn send(&self, asker: &Asker, request: Request, way: impl Into<Way<'_>>) -> Result<Answer, NetError> {
+    pub async fn send(
+        &self,
+        asker: &Requester,
+        request: HttpRequest,
+        way: impl Into<Way<'_>>,
+    ) -> Result<HttpResponse, NetError> {
         let (url, secret) = (request.url.clone(), request.url_is_secret);
         let answer = self.exchange(asker, request, way.into()).await?;
         match answer.status.is_redirection() {
@@ -140,16 +145,16 @@ impl Network {
     ///
     /// # Errors
     /// As for [`Network::send`].
-    pub async fn reach(&self, asker: &Asker, url: Url, way: impl Into<Way<'_>>) -> Result<Host, NetError> {
-        Ok(self.exchange(asker, Request::new(Method::HEAD, url), way.into()).await?.host)
+    pub async fn reach(&self, asker: &Requester, url: Url, way: impl Into<Way<'_>>) -> Result<Host, NetError> {
+        Ok(self.exchange(asker, HttpRequest::new(Method::HEAD, url), way.into()).await?.host)
     }
 
-    async fn exchange(&self, asker: &Asker, request: Request, way: Way<'_>) -> Result<Answer, NetError> {
+    async fn exchange(&self, asker: &Requester, request: HttpRequest, way: Way<'_>) -> Result<HttpResponse, NetError> {
         let host = Host::of(&request.url).map_err(NetError::unsent)?;
         host.may_be_asked(way.reach.allow_http).map_err(NetError::unsent)?;
         let _turn = self.turns.wait(&host, asker, (self.now)()).await;
         let client = self.clients.get(&host, way).await.map_err(|error| NetError::unsent(host.error(&error)))?;
-        let said = Said::of(&request);
+        let said = LoggedRequest::of(&request);
         let (sent_at, start) = ((self.now)(), Instant::now());
         let asked = tokio::time::timeout(way.reach.timeout, ask(&client, request, &host));
         let answered = asked.await.unwrap_or_else(|_| Err(fault::too_slow(&host, way.reach.timeout)));
@@ -162,27 +167,27 @@ impl Network {
             NetError { error, fate }
         })?;
         let retry_after = retry_after::read(&headers, (self.now)());
-        Ok(Answer { host, status, headers, body, sent_at, retry_after })
+        Ok(HttpResponse { host, status, headers, body, sent_at, retry_after })
     }
 
     /// Who waits for a turn at a host.
-    pub fn waiting(&self) -> Vec<Waiting> {
+    pub fn waiting(&self) -> Vec<WaitingToken> {
         self.turns.waiting()
     }
 }
 
 /// A request as the log may name it.
-struct Said(String);
+struct LoggedRequest(String);
 
-impl Said {
-    fn of(request: &Request) -> Self {
+impl LoggedRequest {
+    fn of(request: &HttpRequest) -> Self {
         let url = &request.url;
         let path = if request.url_is_secret { "/.." } else { url.path() };
         Self(format!("{} {}{path}", request.method, host::shown(url)))
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for LoggedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -194,8 +199,8 @@ struct Parts {
     body: Zeroizing<Vec<u8>>,
 }
 
-async fn ask(client: &reqwest::Client, request: Request, host: &Host) -> Result<Parts, Failed> {
-    let Request { method, url, headers, body, .. } = request;
+async fn ask(client: &reqwest::Client, request: HttpRequest, host: &Host) -> Result<Parts, Failed> {
+    let HttpRequest { method, url, headers, body, .. } = request;
     let bare = method == Method::HEAD;
     let mut builder = client.request(method, url).headers(headers);
     if let Some(body) = body {
@@ -244,7 +249,7 @@ fn unreadable(host: &Host, message: &str) -> Failed {
     Failed { error: host.failure(Reason::InvalidAnswer, message), answer_lost: true }
 }
 
-impl Answer {
+impl HttpResponse {
     /// Where to, without the query; where the address has a secret in it, that may come back in the path.
     fn redirected(&self, from: &Url, secret: bool) -> SourceError {
         let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());

@@ -16,7 +16,7 @@ use crate::core::time::Wall;
 /// So many requests at a time to one host.
 const AT_A_TIME: usize = 8;
 /// So many of them may be of those who were not served last time; of those who failed; of those who had no answer.
-const UNPROVEN: usize = 6;
+const UNAUTHENTICATED: usize = 6;
 const FAILED: usize = 4;
 const SILENT: usize = 3;
 /// A host that answered so many in a row, each within that time, has all places for who is new.
@@ -24,14 +24,14 @@ const QUICK: (usize, Duration) = (16, Duration::from_secs(1));
 
 /// Whose request it is.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct Requester {
     pub name: TokenName,
     pub precedence: Precedence,
 }
 
 /// A token that waits for its turn.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub struct WaitingToken {
     pub name: TokenName,
     pub host: Host,
     pub since: Wall,
@@ -39,22 +39,22 @@ pub struct Waiting {
 
 /// The queues of all hosts.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<Host, Queue>>);
+pub(super) struct Turns(Mutex<HashMap<Host, HostQueue>>);
 
 /// By precedence, and in order of arrival.
-type Place = (Precedence, u64);
+type QueuePlace = (Precedence, u64);
 
 /// Of one host; gone where nobody asks or waits.
 #[derive(Default)]
-struct Queue {
+struct HostQueue {
     last: u64,
-    waiting: BTreeMap<Place, Waiter>,
-    held: BTreeMap<Place, Instant>,
+    waiting: BTreeMap<QueuePlace, QueuedRequest>,
+    held: BTreeMap<QueuePlace, Instant>,
     /// So many in a row were answered quickly.
     quick: usize,
 }
 
-struct Waiter {
+struct QueuedRequest {
     name: TokenName,
     since: Wall,
     go: oneshot::Sender<()>,
@@ -64,23 +64,23 @@ struct Waiter {
 pub(super) struct Turn {
     turns: Arc<Turns>,
     host: Host,
-    place: Place,
+    place: QueuePlace,
 }
 
 impl Turns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Host, Queue>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Host, HostQueue>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for one of the places at the host.
-    pub async fn wait(self: &Arc<Self>, host: &Host, asker: &Asker, now: Wall) -> Turn {
+    pub async fn wait(self: &Arc<Self>, host: &Host, asker: &Requester, now: Wall) -> Turn {
         let (go, called) = oneshot::channel();
         let turn = {
             let mut hosts = self.lock();
             let queue = hosts.entry(host.clone()).or_default();
             queue.last += 1;
             let place = (asker.precedence, queue.last);
-            queue.waiting.insert(place, Waiter { name: asker.name.clone(), since: now, go });
+            queue.waiting.insert(place, QueuedRequest { name: asker.name.clone(), since: now, go });
             queue.admit(Instant::now());
             Turn { turns: self.clone(), host: host.clone(), place }
         };
@@ -90,10 +90,14 @@ impl Turns {
     }
 
     /// All who wait.
-    pub fn waiting(&self) -> Vec<Waiting> {
+    pub fn waiting(&self) -> Vec<WaitingToken> {
         let hosts = self.lock();
-        let of = |(host, queue): (&Host, &Queue)| -> Vec<Waiting> {
-            let one = |waiter: &Waiter| Waiting { name: waiter.name.clone(), host: host.clone(), since: waiter.since };
+        let of = |(host, queue): (&Host, &HostQueue)| -> Vec<WaitingToken> {
+            let one = |waiter: &QueuedRequest| WaitingToken {
+                name: waiter.name.clone(),
+                host: host.clone(),
+                since: waiter.since,
+            };
             queue.waiting.values().map(one).collect()
         };
         hosts.iter().flat_map(of).collect()
@@ -117,7 +121,7 @@ impl Drop for Turn {
     }
 }
 
-impl Queue {
+impl HostQueue {
     fn admit(&mut self, now: Instant) {
         while let Some(place) = self.next(now) {
             let Some(waiter) = self.waiting.remove(&place) else { return };
@@ -128,7 +132,7 @@ impl Queue {
     }
 
     /// Who comes next; `None`: nobody may, or nobody waits.
-    fn next(&self, now: Instant) -> Option<Place> {
+    fn next(&self, now: Instant) -> Option<QueuePlace> {
         if self.held.len() >= AT_A_TIME {
             return None;
         }
@@ -150,7 +154,7 @@ impl Queue {
 
     /// Whether one more of those may ask, besides those that are asking.
     fn has_room(&self, last: LastTry, now: Instant) -> bool {
-        let unproven = if self.is_quick(now) { AT_A_TIME } else { UNPROVEN };
+        let unproven = if self.is_quick(now) { AT_A_TIME } else { UNAUTHENTICATED };
         let limits = [(LastTry::None, unproven), (LastTry::Refused, FAILED), (LastTry::Silent, SILENT)];
         limits.iter().all(|(from, most)| last < *from || self.held_from(*from) < *most)
     }
@@ -194,7 +198,7 @@ mod tests {
 
         fn ask(&self, last: LastTry, failures: u32) -> BoxFuture<'static, Turn> {
             let (turns, host) = (self.turns.clone(), self.host.clone());
-            let asker = Asker { name: TokenName::new("a").unwrap(), precedence: Precedence { last, failures } };
+            let asker = Requester { name: TokenName::new("a").unwrap(), precedence: Precedence { last, failures } };
             let mut turn = async move { turns.wait(&host, &asker, Wall::from_secs(7)).await }.boxed();
             // It stands in the queue from its first look on.
             match (&mut turn).now_or_never() {

@@ -1,4 +1,4 @@
-//! Owns: a JWT by which a client proves itself or asks for a token (RFC 7523 3), made for one request.
+//! Owns: a JWT by which a client authenticates or asks for a token (RFC 7523 3), made for one request.
 //! Does not: read keys, or draw random numbers.
 
 use data_encoding::BASE64URL_NOPAD;

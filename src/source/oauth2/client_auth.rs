@@ -1,4 +1,4 @@
-//! Owns: how a client proves itself at the token endpoint (RFC 6749 2.3, RFC 7523 2.2, RFC 8705 2).
+//! Owns: how a client authenticates at the token endpoint (RFC 6749 2.3, RFC 7523 2.2, RFC 8705 2).
 //! Does not: sign, or hold a certificate; the connection does.
 
 use data_encoding::BASE64;

@@ -14,7 +14,7 @@ use crate::core::settings::Fingerprint;
 use crate::source::SourceError;
 use crate::source::answer::Document;
 use crate::source::net::header::{ACCEPT, HeaderValue};
-use crate::source::net::{Answer, Asker, Fate, Host, Method, NetError, Network, Request, Url, Way, url};
+use crate::source::net::{Fate, Host, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};
 use crate::source::refusal::Refusal;
 
 /// What is older is asked for again.
@@ -28,17 +28,17 @@ pub(in crate::source) struct Endpoints {
     pub token_mtls: String,
 }
 
-type Told = Result<Arc<Endpoints>, SourceError>;
+type Metadata = Result<Arc<Endpoints>, SourceError>;
 
-enum Entry {
+enum CacheEntry {
     /// All who want to know wait for one answer; nobody does where they all went away.
-    Asking(WeakShared<BoxFuture<'static, Told>>),
+    Asking(WeakShared<BoxFuture<'static, Metadata>>),
     Known(Instant, Arc<Endpoints>),
 }
 
 /// An answer is shared by those alone who would believe it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
+struct CacheKey {
     issuer: String,
     ca: Option<Fingerprint>,
     allow_http: bool,
@@ -46,19 +46,23 @@ struct Key {
 
 /// What is known of issuers.
 #[derive(Default)]
-pub(in crate::source) struct Discovered(Mutex<HashMap<Key, Entry>>);
+pub(in crate::source) struct Discovered(Mutex<HashMap<CacheKey, CacheEntry>>);
 
 impl Discovered {
-    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, CacheEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known, or the question under way.
-    fn look(&self, key: &Key, ask: impl FnOnce() -> BoxFuture<'static, Told>) -> Result<Arc<Endpoints>, Asking> {
+    fn look(
+        &self,
+        key: &CacheKey,
+        ask: impl FnOnce() -> BoxFuture<'static, Metadata>,
+    ) -> Result<Arc<Endpoints>, Asking> {
         let mut entries = self.entries();
         match entries.get(key) {
-            Some(Entry::Known(at, endpoints)) if at.elapsed() < KEPT => return Ok(endpoints.clone()),
-            Some(Entry::Asking(asking)) => {
+            Some(CacheEntry::Known(at, endpoints)) if at.elapsed() < KEPT => return Ok(endpoints.clone()),
+            Some(CacheEntry::Asking(asking)) => {
                 if let Some(asking) = asking.upgrade() {
                     return Err(asking);
                 }
@@ -67,15 +71,15 @@ impl Discovered {
         }
         let asking = ask().shared();
         if let Some(weak) = asking.downgrade() {
-            entries.insert(key.clone(), Entry::Asking(weak));
+            entries.insert(key.clone(), CacheEntry::Asking(weak));
         }
         Err(asking)
     }
 }
 
-type Asking = Shared<BoxFuture<'static, Told>>;
+type Asking = Shared<BoxFuture<'static, Metadata>>;
 
-impl Key {
+impl CacheKey {
     fn of(issuer: &str, way: Way<'_>) -> Self {
         let ca = way.reach.ca.as_deref().map(Fingerprint::of);
         Self { issuer: issuer.to_owned(), ca, allow_http: way.reach.allow_http }
@@ -83,8 +87,8 @@ impl Key {
 }
 
 /// `asker`: who asks, where nobody has asked yet.
-pub(super) async fn endpoints(network: &Arc<Network>, asker: &Asker, issuer: &str, way: Way<'_>) -> Told {
-    let key = Key::of(issuer, way);
+pub(super) async fn endpoints(network: &Arc<Network>, asker: &Requester, issuer: &str, way: Way<'_>) -> Metadata {
+    let key = CacheKey::of(issuer, way);
     let question = || {
         let (network, asker, issuer, reach) = (network.clone(), asker.clone(), issuer.to_owned(), way.reach.clone());
         let identity = way.identity.cloned();
@@ -101,24 +105,24 @@ pub(super) async fn endpoints(network: &Arc<Network>, asker: &Asker, issuer: &st
     let told = asking.await;
     // A question that failed is gone with the last who waited for it.
     if let Ok(endpoints) = &told {
-        network.discovered.entries().insert(key, Entry::Known(Instant::now(), endpoints.clone()));
+        network.discovered.entries().insert(key, CacheEntry::Known(Instant::now(), endpoints.clone()));
     }
     told
 }
 
 pub(super) fn forget(network: &Network, issuer: &str, way: Way<'_>) {
-    network.discovered.entries().remove(&Key::of(issuer, way));
+    network.discovered.entries().remove(&CacheKey::of(issuer, way));
 }
 
 /// The two places where metadata stands, the second only where the first gives none. Where nobody answers at all, or who
 /// answers asks to be left alone, the other is not tried: it stands on the same host.
-async fn ask(network: &Network, asker: &Asker, issuer: &str, way: Way<'_>) -> Result<Endpoints, SourceError> {
-    let mut missed: Vec<Missed> = Vec::new();
+async fn ask(network: &Network, asker: &Requester, issuer: &str, way: Way<'_>) -> Result<Endpoints, SourceError> {
+    let mut missed: Vec<NoMetadata> = Vec::new();
     for place in places(&url(issuer)?) {
         match ask_at(network, asker, issuer, &place, way).await {
             Ok(endpoints) => return Ok(endpoints),
             Err(one) => {
-                let is_last = one.telling == Telling::Nothing || one.error.retry_after.is_some();
+                let is_last = one.telling == Detail::Nothing || one.error.retry_after.is_some();
                 missed.push(one);
                 if is_last {
                     break;
@@ -130,7 +134,7 @@ async fn ask(network: &Network, asker: &Asker, issuer: &str, way: Way<'_>) -> Re
 }
 
 /// An error that names all places and what each said, of the kind of what tells most.
-fn cannot_be_had(missed: Vec<Missed>) -> SourceError {
+fn cannot_be_had(missed: Vec<NoMetadata>) -> SourceError {
     let said: Vec<&str> = missed.iter().map(|one| one.error.message.as_str()).collect();
     let message = format!("the issuer's metadata can't be had: {}", said.join("; "));
     let retry_after = missed.iter().filter_map(|one| one.error.retry_after).max();
@@ -142,14 +146,14 @@ fn cannot_be_had(missed: Vec<Missed>) -> SourceError {
 }
 
 /// A place without metadata. Its error opens with the place's address.
-struct Missed {
-    telling: Telling,
+struct NoMetadata {
+    telling: Detail,
     error: SourceError,
 }
 
 /// How much the answer of a place says about what is wrong, from little to much.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Telling {
+enum Detail {
     /// Nothing stands there.
     Absent,
     /// Another status. None is about our credential, for none was sent.
@@ -164,31 +168,31 @@ enum Telling {
 
 async fn ask_at(
     network: &Network,
-    asker: &Asker,
+    asker: &Requester,
     issuer: &str,
     place: &Url,
     way: Way<'_>,
-) -> Result<Endpoints, Missed> {
-    let mut request = Request::new(Method::GET, place.clone());
+) -> Result<Endpoints, NoMetadata> {
+    let mut request = HttpRequest::new(Method::GET, place.clone());
     request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let (telling, error) = match network.send(asker, request, way).await {
-        Err(NetError { error, fate: Fate::Redirected }) => (Telling::Refused, error),
-        Err(NetError { error, .. }) => (Telling::Nothing, error),
+        Err(NetError { error, fate: Fate::Redirected }) => (Detail::Refused, error),
+        Err(NetError { error, .. }) => (Detail::Nothing, error),
         Ok(answer) if answer.status.is_success() => match read(issuer, &answer) {
             Ok(endpoints) => return Ok(endpoints),
-            Err(error) => (Telling::Wrong, error),
+            Err(error) => (Detail::Wrong, error),
         },
         Ok(answer) => {
             let error = Refusal::of(&answer, &[]).error;
             match error.reason {
-                Reason::Unreachable => (Telling::Broken, error),
-                _ if answer.status.as_u16() == 404 => (Telling::Absent, error),
-                _ => (Telling::Refused, error),
+                Reason::Unreachable => (Detail::Broken, error),
+                _ if answer.status.as_u16() == 404 => (Detail::Absent, error),
+                _ => (Detail::Refused, error),
             }
         }
     };
     let reason = if error.reason == Reason::Rejected { Reason::InvalidAnswer } else { error.reason };
-    Err(Missed { telling, error: SourceError { reason, message: at(place, &error.message), ..error } })
+    Err(NoMetadata { telling, error: SourceError { reason, message: at(place, &error.message), ..error } })
 }
 
 /// The message with the whole address in the place of its host.
@@ -197,7 +201,7 @@ fn at(place: &Url, message: &str) -> String {
     format!("{host}{}{}", place.path(), message.strip_prefix(&host).unwrap_or(message))
 }
 
-fn read(issuer: &str, answer: &Answer) -> Result<Endpoints, SourceError> {
+fn read(issuer: &str, answer: &HttpResponse) -> Result<Endpoints, SourceError> {
     let document = Document::parse(&answer.body).map_err(|problem| answer.unread(&problem))?;
     let text = |at: &str| document.text(at).map_err(|problem| answer.unread(&problem));
     // RFC 8414 3.3: another one may be an impostor.

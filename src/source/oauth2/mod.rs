@@ -9,13 +9,13 @@ mod subject;
 use futures_util::future::BoxFuture;
 
 use self::assertion::Occasion;
-use super::answer::Answered;
+use super::answer::TokenResponse;
 use super::form::Form;
 use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use super::net::{self, Answer, Method, NetError, Request, Url, Way};
+use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url, Way};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
-use super::{Cost, Given, Obtained, Source, SourceError, refresh};
+use super::{Execution, Given, Obtained, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::scope;
 use crate::core::secret::Secret;
@@ -26,8 +26,8 @@ use crate::core::settings::{
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Source for OAuth2Settings {
-    fn cost(&self) -> Cost {
-        Cost::Waiting
+    fn cost(&self) -> Execution {
+        Execution::Waiting
     }
 
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
@@ -110,8 +110,8 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Obtained,
 }
 
 impl Exchange<'_> {
-    async fn send(&self, again: u8) -> Result<Answer, NetError> {
-        let mut request = Request::new(Method::POST, self.url.clone());
+    async fn send(&self, again: u8) -> Result<HttpResponse, NetError> {
+        let mut request = HttpRequest::new(Method::POST, self.url.clone());
         request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
         let mut form = self.form(again).map_err(NetError::unsent)?;
@@ -163,8 +163,10 @@ impl Exchange<'_> {
             return Err(self.refused(answer, Refusal::of(answer, &self.sent(basic.as_ref()))));
         }
         let answered = match &self.settings.grant {
-            Grant::JwtBearer(assertion) if asks_for_an_id_token(assertion) => Answered::read(&answer.body, &id_token()),
-            _ => Answered::of_oauth2(&answer.body),
+            Grant::JwtBearer(assertion) if asks_for_an_id_token(assertion) => {
+                TokenResponse::read(&answer.body, &id_token())
+            }
+            _ => TokenResponse::of_oauth2(&answer.body),
         };
         let answered = match answered {
             Ok(answered) => answered,
@@ -196,7 +198,7 @@ impl Exchange<'_> {
         [client_secret, basic, refresh_token, subject].into_iter().flatten().collect()
     }
 
-    fn refused(&self, answer: &Answer, refusal: Refusal) -> SourceError {
+    fn refused(&self, answer: &HttpResponse, refusal: Refusal) -> SourceError {
         if answer.status.is_server_error() || matches!(answer.status.as_u16(), 404 | 405 | 410) {
             self.settings.forget_endpoint(self.given);
         }

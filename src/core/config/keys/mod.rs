@@ -10,7 +10,7 @@ use crate::core::printable::is_unseen;
 
 /// What a key's value is.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Text,
     /// A path (contract: "Config").
     Path,
@@ -36,34 +36,34 @@ pub(crate) enum Kind {
     Texts,
     Choice(&'static [&'static str]),
     /// A table with these keys.
-    Table(Keys),
+    Table(KeyEntries),
     /// `[[...]]`, each with these keys.
-    Tables(Keys),
+    Tables(KeyEntries),
     /// A table of tokens, each under a name of the user's choice: what all have, and what each has by its source.
     Tokens {
-        common: Keys,
-        sources: &'static [Source],
+        common: KeyEntries,
+        sources: &'static [SourceKeys],
     },
     /// A table with any members.
     Free,
 }
 
 /// The keys of a table, in groups that several tables share.
-pub(crate) type Keys = &'static [&'static [Key]];
+pub(crate) type KeyEntries = &'static [&'static [KeyEntry]];
 
 /// A token's table by the word of its `source`.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Source {
+pub(crate) struct SourceKeys {
     pub word: &'static str,
     /// All that it may hold: the groups that every token has come first.
-    pub keys: Keys,
+    pub keys: KeyEntries,
 }
 
 /// One key.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Key {
+pub(crate) struct KeyEntry {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// As TOML; empty where there is none. Nothing else says it.
     pub default: &'static str,
     pub required: bool,
@@ -74,8 +74,8 @@ pub(crate) struct Key {
     pub built: bool,
 }
 
-impl Key {
-    pub(super) const fn new(name: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Self {
+impl KeyEntry {
+    pub(super) const fn new(name: &'static str, kind: ValueKind, example: &'static str, doc: &'static str) -> Self {
         Self { name, kind, default: "", required: false, doc, example, built: true }
     }
 
@@ -95,9 +95,9 @@ impl Key {
     }
 
     /// The keys of the table that stands under it.
-    pub fn inner(&self) -> Keys {
+    pub fn inner(&self) -> KeyEntries {
         match self.kind {
-            Kind::Table(inner) | Kind::Tables(inner) => inner,
+            ValueKind::Table(inner) | ValueKind::Tables(inner) => inner,
             _ => &[],
         }
     }
@@ -109,29 +109,29 @@ impl Key {
 }
 
 /// A token's table for each source.
-pub(crate) fn sources(root: Keys) -> &'static [Source] {
+pub(crate) fn sources(root: KeyEntries) -> &'static [SourceKeys] {
     match find(root, "token").map(|key| key.kind) {
-        Some(Kind::Tokens { sources, .. }) => sources,
+        Some(ValueKind::Tokens { sources, .. }) => sources,
         _ => &[],
     }
 }
 
 /// The sources whose tokens have a key of that name.
-pub(crate) fn sources_with(root: Keys, name: &str) -> impl Iterator<Item = &'static str> {
+pub(crate) fn sources_with(root: KeyEntries, name: &str) -> impl Iterator<Item = &'static str> {
     sources(root).iter().filter(move |source| find(source.keys, name).is_some()).map(|source| source.word)
 }
 
 /// The key of that name.
-pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
+pub(crate) fn find(keys: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
     keys.iter().copied().flatten().find(|key| key.name == name)
 }
 
 /// The first key of that name in any table.
-pub(crate) fn anywhere(root: Keys, name: &str) -> Option<&'static Key> {
-    fn search(keys: Keys, name: &str) -> Option<&'static Key> {
-        let below = |key: &'static Key| match key.kind {
-            Kind::Table(inner) | Kind::Tables(inner) => search(inner, name),
-            Kind::Tokens { sources, .. } => sources.iter().find_map(|source| search(source.keys, name)),
+pub(crate) fn anywhere(root: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
+    fn search(keys: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
+        let below = |key: &'static KeyEntry| match key.kind {
+            ValueKind::Table(inner) | ValueKind::Tables(inner) => search(inner, name),
+            ValueKind::Tokens { sources, .. } => sources.iter().find_map(|source| search(source.keys, name)),
             _ => None,
         };
         find(keys, name).or_else(|| keys.iter().copied().flatten().find_map(below))
@@ -153,7 +153,7 @@ pub(crate) fn toml_text(text: &str) -> String {
 }
 
 /// The key most like `name`, if one is like it.
-pub(crate) fn nearest(keys: Keys, name: &str) -> Option<&'static str> {
+pub(crate) fn nearest(keys: KeyEntries, name: &str) -> Option<&'static str> {
     most_like(name, keys.iter().copied().flatten().map(|key| key.name))
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn most_like<'c>(word: &str, candidates: impl Iterator<Item = &'c str
 }
 
 /// The tables in which a key of that name stands, as a person writes their headers.
-pub(crate) fn homes(root: Keys, name: &str) -> Vec<String> {
+pub(crate) fn homes(root: KeyEntries, name: &str) -> Vec<String> {
     let mut homes = Vec::new();
     collect_homes(root, "", name, &mut homes);
     let mut seen = HashSet::new();
@@ -175,15 +175,15 @@ pub(crate) fn homes(root: Keys, name: &str) -> Vec<String> {
     homes
 }
 
-fn collect_homes(keys: Keys, header: &str, name: &str, homes: &mut Vec<String>) {
+fn collect_homes(keys: KeyEntries, header: &str, name: &str, homes: &mut Vec<String>) {
     for key in keys.iter().copied().flatten().filter(|key| key.built) {
         let path = if header.is_empty() { key.name.to_string() } else { format!("{header}.{}", key.name) };
         if key.name == name && !header.is_empty() {
             homes.push(format!("[{header}]"));
         }
         match key.kind {
-            Kind::Table(inner) | Kind::Tables(inner) => collect_homes(inner, &path, name, homes),
-            Kind::Tokens { sources, .. } => {
+            ValueKind::Table(inner) | ValueKind::Tables(inner) => collect_homes(inner, &path, name, homes),
+            ValueKind::Tokens { sources, .. } => {
                 let path = format!("{path}.NAME");
                 sources.iter().for_each(|source| collect_homes(source.keys, &path, name, homes));
             }
@@ -198,15 +198,15 @@ mod tests {
     use crate::core::config::ROOT;
 
     /// The tables that stand in one.
-    fn below(kind: Kind) -> Vec<Keys> {
+    fn below(kind: ValueKind) -> Vec<KeyEntries> {
         match kind {
-            Kind::Table(inner) | Kind::Tables(inner) => vec![inner],
-            Kind::Tokens { sources, .. } => sources.iter().map(|source| source.keys).collect(),
+            ValueKind::Table(inner) | ValueKind::Tables(inner) => vec![inner],
+            ValueKind::Tokens { sources, .. } => sources.iter().map(|source| source.keys).collect(),
             _ => Vec::new(),
         }
     }
 
-    fn every(keys: Keys, see: &mut dyn FnMut(&Key)) {
+    fn every(keys: KeyEntries, see: &mut dyn FnMut(&KeyEntry)) {
         for key in keys.iter().copied().flatten() {
             see(key);
             below(key.kind).into_iter().for_each(|inner| every(inner, see));
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn no_table_has_a_key_twice() {
-        fn check(keys: Keys) {
+        fn check(keys: KeyEntries) {
             let mut names: Vec<_> = keys.iter().copied().flatten().map(|key| key.name).collect();
             let all = names.len();
             names.sort_unstable();
@@ -241,13 +241,13 @@ mod tests {
 
     #[test]
     fn every_source_has_what_every_token_has() {
-        let Some(Kind::Tokens { common, sources }) = find(ROOT, "token").map(|key| key.kind) else {
+        let Some(ValueKind::Tokens { common, sources }) = find(ROOT, "token").map(|key| key.kind) else {
             panic!("no tokens")
         };
         let words: Vec<_> = sources.iter().map(|source| source.word).collect();
         assert_eq!(
             find(common, "source").map(|key| key.kind),
-            Some(Kind::Choice(&["jwt", "oauth2", "http", "github-app", "command"]))
+            Some(ValueKind::Choice(&["jwt", "oauth2", "http", "github-app", "command"]))
         );
         assert_eq!(words, ["jwt", "oauth2", "http", "github-app", "command"]);
         assert!(sources.iter().all(|source| source.keys.starts_with(common)));

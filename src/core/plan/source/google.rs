@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::credential::{Form, Problem};
+use super::super::credential::{CredentialForm, CredentialProblem};
 use super::Making;
 use crate::core::address;
 use crate::core::config::{RawCredential, Written};
@@ -16,7 +16,7 @@ use crate::core::settings::{AssertionSettings, TokenEndpoint};
 const HELP: &str = "the JSON key file of a service account, as Google hands it out";
 
 /// What the file says.
-struct Account {
+struct ServiceAccount {
     email: String,
     key: SigningKey,
     key_id: Option<String>,
@@ -31,7 +31,7 @@ pub(super) fn assertion<'r>(
     making: &mut Making<'_, 'r>,
 ) -> Option<(TokenEndpoint, AssertionSettings)> {
     let suits = |bytes: &[u8]| read(bytes, allow_http).map(|_| ());
-    let bytes = making.bytes(credential, Form::Whole, suits)?;
+    let bytes = making.bytes(credential, CredentialForm::Whole, suits)?;
     let account = read(bytes.expose(), allow_http).ok()?;
     let mut own = raw.ready(Arc::new(account.key))?;
     let mut header = Map::new();
@@ -42,8 +42,8 @@ pub(super) fn assertion<'r>(
     Some((TokenEndpoint::Url(account.token_uri), AssertionSettings { header, claims, ..own }))
 }
 
-fn read(bytes: &[u8], allow_http: bool) -> Result<Account, Problem> {
-    let unusable = |what: &str| Problem::new(format!("is not usable: {what}"), HELP);
+fn read(bytes: &[u8], allow_http: bool) -> Result<ServiceAccount, CredentialProblem> {
+    let unusable = |what: &str| CredentialProblem::new(format!("is not usable: {what}"), HELP);
     let members = json::parse_object(bytes).map_err(|_| unusable("it is not a JSON object"))?;
     let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let needed = |name: &str| text(name).ok_or_else(|| unusable(&format!("it has no {name}")));
@@ -55,7 +55,7 @@ fn read(bytes: &[u8], allow_http: bool) -> Result<Account, Problem> {
     key.check_algorithm(Algorithm::RS256).map_err(|error| unusable(&format!("its private_key: {error}")))?;
     let token_uri = needed("token_uri")?;
     address::parse(token_uri, allow_http).map_err(|wrong| unusable(&format!("its token_uri {wrong}")))?;
-    Ok(Account {
+    Ok(ServiceAccount {
         email: needed("client_email")?.to_owned(),
         key,
         key_id: text("private_key_id").map(str::to_owned),

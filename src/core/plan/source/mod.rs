@@ -2,30 +2,30 @@
 //! machine lacks.
 //! Does not: find credentials (`credential` does), or obtain anything.
 
+mod fingerprint;
 mod google;
 mod jwt;
-mod made_from;
 mod oauth2;
 
 use std::sync::Arc;
 
-use super::credential::{Form, Keyring, Made, Problem, Ready, suits};
+use super::credential::{CredentialForm, CredentialProblem, Keyring, MadeCredential, ReadyCredential, suits};
 use super::lacks::Ledger;
 use super::schedule::Timing;
 use crate::core::config::{RawCredential, RawIdentity, RawKey, RawSource, RawToken, Written};
+use crate::core::diagnostic::Severity;
 use crate::core::facts::Facts;
-use crate::core::finding::Severity;
 use crate::core::key::{Algorithm, SigningKey};
 use crate::core::secret::Secret;
 use crate::core::settings::{
     CommandSettings, Fingerprint, FirstRefresh, Identity, Lack, Reach, SecretText, SourcePlan,
 };
-use made_from::{Credentials, fingerprint};
+use fingerprint::{Credentials, fingerprint};
 
 /// What became of a source.
-pub(super) struct Planned {
+pub(super) struct PlannedSource {
     pub source: SourcePlan,
-    pub made_from: Fingerprint,
+    pub fingerprint: Fingerprint,
     pub single_use: bool,
     pub lack: Option<Lack>,
 }
@@ -37,7 +37,7 @@ pub(super) fn plan<'r>(
     facts: &Facts,
     keyring: &mut Keyring<'r>,
     ledger: &mut Ledger,
-) -> Option<Planned> {
+) -> Option<PlannedSource> {
     let kind = token.source.kind();
     let mut making =
         Making { token, facts, keyring, ledger, lack: None, refused: false, credentials: Credentials::default() };
@@ -65,11 +65,11 @@ pub(super) fn plan<'r>(
     }
     let Making { lack, credentials, .. } = making;
     // Where no credential is lacking, but the CA's file or the program, the token in place stays the one of its settings.
-    let made_from =
-        source.as_ref().map_or_else(|| made_from::lacking(kind), |source| fingerprint(source, &credentials));
-    Some(Planned {
+    let fingerprint =
+        source.as_ref().map_or_else(|| fingerprint::lacking(kind), |source| fingerprint(source, &credentials));
+    Some(PlannedSource {
         single_use: token.source.first_refresh_token().is_some(),
-        made_from,
+        fingerprint,
         source: source.filter(|_| lack.is_none()).unwrap_or(SourcePlan::Lacking(kind)),
         lack,
     })
@@ -99,9 +99,9 @@ impl<'r> Making<'_, 'r> {
     fn credential(
         &mut self,
         raw: &'r RawCredential,
-        form: Form,
-        suits: impl Fn(&Ready) -> Result<(), Problem>,
-    ) -> Option<Ready> {
+        form: CredentialForm,
+        suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
+    ) -> Option<ReadyCredential> {
         let found = self.keyring.credential(&self.token.name.value, raw, form, suits, self.ledger);
         let ready = match found {
             Ok(ready) => Some(ready),
@@ -116,10 +116,10 @@ impl<'r> Making<'_, 'r> {
             }
         };
         // Whom a connection trusts makes no other token.
-        if form != Form::Trusted {
+        if form != CredentialForm::Trusted {
             self.credentials.digests.push(ready.as_ref().map(|ready| ready.digest));
         }
-        if let Form::Secret(encoding) = form {
+        if let CredentialForm::Secret(encoding) = form {
             self.credentials.encoding = Some(encoding);
         }
         ready
@@ -131,16 +131,16 @@ impl<'r> Making<'_, 'r> {
         algorithm: Algorithm,
         allow_weak: bool,
     ) -> Option<Arc<SigningKey>> {
-        self.key(raw, Form::Secret(raw.encoding), |ready| suits(ready, algorithm, allow_weak))
+        self.key(raw, CredentialForm::Secret(raw.encoding), |ready| suits(ready, algorithm, allow_weak))
     }
 
     fn private_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
-        self.key(raw, Form::PrivateKey, |ready| suits(ready, algorithm, false))
+        self.key(raw, CredentialForm::PrivateKey, |ready| suits(ready, algorithm, false))
     }
 
     /// The key of a source that signs by one algorithm only.
     fn rsa_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
-        self.key(raw, Form::PrivateKey, |ready| {
+        self.key(raw, CredentialForm::PrivateKey, |ready| {
             suits(ready, algorithm, false).map_err(|problem| problem.with_help("use an RSA key"))
         })
     }
@@ -148,36 +148,36 @@ impl<'r> Making<'_, 'r> {
     fn key(
         &mut self,
         raw: &'r RawCredential,
-        form: Form,
-        suits: impl Fn(&Ready) -> Result<(), Problem>,
+        form: CredentialForm,
+        suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
     ) -> Option<Arc<SigningKey>> {
         match self.credential(raw, form, suits)?.made {
-            Made::Key(key) => Some(key),
-            Made::Text(_) | Made::Bytes(_) => None,
+            MadeCredential::Key(key) => Some(key),
+            MadeCredential::Text(_) | MadeCredential::Bytes(_) => None,
         }
     }
 
     fn text(&mut self, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
-        let ready = self.credential(raw, Form::Text, |_| Ok(()))?;
+        let ready = self.credential(raw, CredentialForm::Text, |_| Ok(()))?;
         match ready.made {
-            Made::Text(text) => Some((text, ready.digest)),
-            Made::Key(_) | Made::Bytes(_) => None,
+            MadeCredential::Text(text) => Some((text, ready.digest)),
+            MadeCredential::Key(_) | MadeCredential::Bytes(_) => None,
         }
     }
 
     fn bytes(
         &mut self,
         raw: &'r RawCredential,
-        form: Form,
-        suits: impl Fn(&[u8]) -> Result<(), Problem>,
+        form: CredentialForm,
+        suits: impl Fn(&[u8]) -> Result<(), CredentialProblem>,
     ) -> Option<Arc<Secret<Vec<u8>>>> {
-        let suits = |ready: &Ready| match &ready.made {
-            Made::Bytes(bytes) => suits(bytes.expose()),
-            Made::Key(_) | Made::Text(_) => Ok(()),
+        let suits = |ready: &ReadyCredential| match &ready.made {
+            MadeCredential::Bytes(bytes) => suits(bytes.expose()),
+            MadeCredential::Key(_) | MadeCredential::Text(_) => Ok(()),
         };
         match self.credential(raw, form, suits)?.made {
-            Made::Bytes(bytes) => Some(bytes),
-            Made::Key(_) | Made::Text(_) => None,
+            MadeCredential::Bytes(bytes) => Some(bytes),
+            MadeCredential::Key(_) | MadeCredential::Text(_) => None,
         }
     }
 
@@ -191,13 +191,13 @@ impl<'r> Making<'_, 'r> {
     }
 
     fn identity(&mut self, raw: &'r RawIdentity) -> Option<Identity> {
-        let certificates = self.bytes(raw.certificate.as_ref()?, Form::Certificates, |_| Ok(()));
-        let key = self.bytes(raw.key.as_ref()?, Form::PemKey, |_| Ok(()));
+        let certificates = self.bytes(raw.certificate.as_ref()?, CredentialForm::Certificates, |_| Ok(()));
+        let key = self.bytes(raw.key.as_ref()?, CredentialForm::PemKey, |_| Ok(()));
         Some(Identity { certificates: certificates?.expose().as_slice().into(), key: key? })
     }
 
     fn reach(&mut self, raw: &'r Reach<Written>) -> Reach {
-        let ca = raw.ca.as_ref().and_then(|ca| self.bytes(ca, Form::Trusted, |_| Ok(())));
+        let ca = raw.ca.as_ref().and_then(|ca| self.bytes(ca, CredentialForm::Trusted, |_| Ok(())));
         raw.ready(ca.map(|ca| ca.expose().as_slice().into()))
     }
 
@@ -208,7 +208,7 @@ impl<'r> Making<'_, 'r> {
         if let Some(Some(problem)) = self.facts.programs.get(program.as_str()) {
             let message = format!("the command of token `{}`: `{program}` {problem}", self.token.name.value);
             let help = "install it, make it executable, or name it by its absolute path";
-            let lack = self.ledger.lack(argv.place, message, help, Severity::Lack);
+            let lack = self.ledger.lack(argv.span, message, help, Severity::Lack);
             self.lack.get_or_insert(lack);
         }
     }

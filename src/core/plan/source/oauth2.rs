@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::super::credential::Form;
+use super::super::credential::CredentialForm;
 use super::super::pem;
 use super::{Making, google};
 use crate::core::config::{RawIdentity, RawKey, Written};
@@ -31,11 +31,11 @@ pub(super) fn plan<'r>(raw: &'r OAuth2Settings<Written>, making: &mut Making<'_,
 }
 
 /// An assertion, and the endpoint where its key's file names one.
-type Made = (Option<TokenEndpoint>, AssertionSettings);
+type MadeAssertion = (Option<TokenEndpoint>, AssertionSettings);
 
 fn client_auth<'r>(
     raw: &'r ClientAuth<Written>,
-    of_grant: Option<&(&'r RawAssertion, Option<Made>)>,
+    of_grant: Option<&(&'r RawAssertion, Option<MadeAssertion>)>,
     making: &mut Making<'_, 'r>,
 ) -> Option<ClientAuth> {
     Some(match raw {
@@ -59,7 +59,7 @@ fn same_key(one: &RawAssertion, other: &RawAssertion) -> bool {
     }
 }
 
-fn assertion<'r>(raw: &'r RawAssertion, allow_http: bool, making: &mut Making<'_, 'r>) -> Option<Made> {
+fn assertion<'r>(raw: &'r RawAssertion, allow_http: bool, making: &mut Making<'_, 'r>) -> Option<MadeAssertion> {
     let algorithm = raw.algorithm?;
     let key = match raw.key.as_ref()? {
         RawKey::Secret { from, allow_weak } => making.secret_key(from, algorithm, *allow_weak),
@@ -78,7 +78,7 @@ fn certified<'r>(
     identity: &'r RawIdentity,
     making: &mut Making<'_, 'r>,
 ) -> Option<AssertionSettings> {
-    let certificate = making.bytes(identity.certificate.as_ref()?, Form::Certificates, |_| Ok(()));
+    let certificate = making.bytes(identity.certificate.as_ref()?, CredentialForm::Certificates, |_| Ok(()));
     let key = making.rsa_key(identity.key.as_ref()?, raw.algorithm?);
     let first = pem::certificates(certificate?.expose()).ok()?.into_iter().next()?;
     let mut made = raw.ready(key?)?;

@@ -87,7 +87,7 @@ pub enum SubjectToken {
     Token(TokenName),
 }
 
-/// How the client proves itself (RFC 6749 2.3, OpenID Connect Core 9, RFC 8705).
+/// How the client authenticates (RFC 6749 2.3, OpenID Connect Core 9, RFC 8705).
 #[derive(Clone, Debug)]
 pub enum ClientAuth<S: Stage = Ready> {
     None,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Finding, Place, Severity, Subject, mask};
+use super::{Diagnostic, DiagnosticSubject, Severity, Span, mask};
 
 /// Bytes of a line shown on either side of what is marked.
 const CONTEXT: usize = 100;
@@ -32,9 +32,9 @@ impl<'t> SourceText<'t> {
         Self { shown, text, hidden, broken, starts: OnceCell::new() }
     }
 
-    fn spot(&self, place: Place, label: &str) -> Spot {
+    fn spot(&self, span: Span, label: &str) -> Spot {
         let starts = self.starts.get_or_init(|| line_starts(self.text));
-        let mut start = (place.start as usize).min(self.text.len());
+        let mut start = (span.start as usize).min(self.text.len());
         // What is marked at the very end, after the last newline, is shown at the end of the last line.
         if start == self.text.len() && self.text.ends_with('\n') && starts.len() > 1 {
             start -= 1;
@@ -44,7 +44,7 @@ impl<'t> SourceText<'t> {
         let rest = self.text.get(from..).unwrap_or("");
         let line = rest.split('\n').next().unwrap_or("").trim_end_matches('\r');
         let column = boundary(line, (start - from).min(line.len()));
-        let end = (place.end as usize).saturating_sub(from).clamp(column, line.len());
+        let end = (span.end as usize).saturating_sub(from).clamp(column, line.len());
         let end = boundary(line, end);
         let before = line.get(..column).unwrap_or(line);
         let (text, mark) = self.excerpt(from, line, column..end);
@@ -106,7 +106,7 @@ struct Spot {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Entry {
+struct ReportEntry {
     severity: Severity,
     title: String,
     spot: Option<Spot>,
@@ -118,30 +118,30 @@ struct Entry {
 /// All that was found, ready to be shown. It holds no secret.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Report {
-    entries: Vec<Entry>,
+    entries: Vec<ReportEntry>,
 }
 
 impl Report {
-    /// In order of files and lines; what has no place comes first. `sources` are numbered as in `Place::file`.
-    pub fn new(mut findings: Vec<Finding>, sources: &[SourceText<'_>]) -> Self {
-        findings.sort_by_key(|finding| match finding.subject {
-            Subject::Place(place) => Some((place.file, place.start)),
-            Subject::File(_) | Subject::Nothing => None,
+    /// In order of files and lines; what has no place comes first. `sources` are numbered as in `Span::file`.
+    pub fn new(mut diagnostics: Vec<Diagnostic>, sources: &[SourceText<'_>]) -> Self {
+        diagnostics.sort_by_key(|diagnostic| match diagnostic.subject {
+            DiagnosticSubject::Place(span) => Some((span.file, span.start)),
+            DiagnosticSubject::File(_) | DiagnosticSubject::Nothing => None,
         });
-        let spot = |place: Place, label: &str| sources.get(place.file as usize).map(|source| source.spot(place, label));
-        let entries = findings.into_iter().map(|finding| Entry {
-            severity: finding.severity,
-            spot: match finding.subject {
-                Subject::Place(place) => spot(place, &finding.label),
-                Subject::File(_) | Subject::Nothing => None,
+        let spot = |span: Span, label: &str| sources.get(span.file as usize).map(|source| source.spot(span, label));
+        let entries = diagnostics.into_iter().map(|diagnostic| ReportEntry {
+            severity: diagnostic.severity,
+            spot: match diagnostic.subject {
+                DiagnosticSubject::Place(span) => spot(span, &diagnostic.label),
+                DiagnosticSubject::File(_) | DiagnosticSubject::Nothing => None,
             },
-            file: match finding.subject {
-                Subject::File(file) => Some(file),
-                Subject::Place(_) | Subject::Nothing => None,
+            file: match diagnostic.subject {
+                DiagnosticSubject::File(file) => Some(file),
+                DiagnosticSubject::Place(_) | DiagnosticSubject::Nothing => None,
             },
-            notes: finding.notes.iter().filter_map(|(place, label)| spot(*place, label)).collect(),
-            title: finding.title,
-            help: finding.help,
+            notes: diagnostic.notes.iter().filter_map(|(span, label)| spot(*span, label)).collect(),
+            title: diagnostic.title,
+            help: diagnostic.help,
         });
         Self { entries: entries.collect() }
     }
@@ -152,7 +152,7 @@ impl Report {
 
     /// Without the lacks of these messages: a reload that is refused tells what is new.
     pub fn without_lacks(mut self, known: &BTreeSet<Arc<str>>) -> Self {
-        let is_known = |entry: &Entry| entry.severity == Severity::Lack && known.contains(entry.title.as_str());
+        let is_known = |entry: &ReportEntry| entry.severity == Severity::Lack && known.contains(entry.title.as_str());
         self.entries.retain(|entry| !is_known(entry));
         self
     }
@@ -187,7 +187,7 @@ impl Report {
         out
     }
 
-    /// One line a finding, `FILE:LINE: problem`, without any source line: for the log.
+    /// One line a diagnostic, `FILE:LINE: problem`, without any source line: for the log.
     pub fn lines(&self) -> impl Iterator<Item = (Severity, String)> + '_ {
         self.entries.iter().map(|entry| (entry.severity, entry.line()))
     }
@@ -203,7 +203,7 @@ impl Report {
     }
 }
 
-impl Entry {
+impl ReportEntry {
     fn line(&self) -> String {
         match (&self.spot, &self.file) {
             (Some(spot), _) => format!("{}:{}: {}", spot.file, spot.line, self.title),

@@ -7,27 +7,27 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::claims::json;
-use super::section::{Reader, Section, in_order};
+use super::section::{Section, SectionReader, in_order};
 use crate::core::config::keys::most_like;
-use crate::core::finding::{At, Finding, Place, quote};
-use crate::core::pattern::{Hole, Pattern, PatternError};
+use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
+use crate::core::pattern::{Pattern, PatternError, Placeholder};
 use crate::core::settings::TokenName;
 
 /// What placeholders of one token may stand for, and which were met.
-pub(super) struct Holes {
+pub(super) struct Placeholders {
     /// `None`: the source has no such key. `Some(None)`: it is not given.
-    secret: Option<Option<Place>>,
-    refresh_token: Option<Option<Place>>,
+    secret: Option<Option<Span>>,
+    refresh_token: Option<Option<Span>>,
     secret_is_used: bool,
     refresh_is_used: bool,
     /// A text was wrong: what no placeholder uses may be used there.
     flawed: bool,
-    pub tokens: Vec<At<TokenName>>,
+    pub tokens: Vec<Located<TokenName>>,
 }
 
-impl Holes {
-    pub fn of(cx: &Reader<'_>, token: &Section<'_, '_>) -> Self {
-        let given = |name| token.knows(name).then(|| token.key_place(cx, name));
+impl Placeholders {
+    pub fn of(cx: &SectionReader<'_>, token: &Section<'_, '_>) -> Self {
+        let given = |name| token.knows(name).then(|| token.key_span(cx, name));
         Self {
             secret: given("secret"),
             refresh_token: given("refresh_token"),
@@ -39,10 +39,10 @@ impl Holes {
     }
 
     /// Takes a text apart; `name` is how its key is called in messages.
-    pub fn pattern(&mut self, cx: &mut Reader<'_>, name: &str, text: &At<String>) -> Option<Pattern> {
+    pub fn pattern(&mut self, cx: &mut SectionReader<'_>, name: &str, text: &Located<String>) -> Option<Pattern> {
         match Pattern::parse(&text.value) {
             Ok(pattern) => {
-                pattern.holes().for_each(|hole| self.meet(cx, name, hole, text.place));
+                pattern.placeholders().for_each(|placeholder| self.meet(cx, name, placeholder, text.span));
                 Some(pattern)
             }
             Err(wrong) => {
@@ -54,7 +54,7 @@ impl Holes {
                         false => format!("`{name}` holds a placeholder that is not known"),
                     },
                 };
-                cx.error(text.place, title, self.known());
+                cx.error(text.span, title, self.known());
                 None
             }
         }
@@ -65,29 +65,29 @@ impl Holes {
         word.starts_with("token") || most_like(word, ["secret", "refresh_token", "token"].into_iter()).is_some()
     }
 
-    fn meet(&mut self, cx: &mut Reader<'_>, name: &str, hole: &Hole, place: Place) {
-        let (word, given) = match hole {
-            Hole::Secret => {
+    fn meet(&mut self, cx: &mut SectionReader<'_>, name: &str, placeholder: &Placeholder, span: Span) {
+        let (word, given) = match placeholder {
+            Placeholder::Secret => {
                 self.secret_is_used = true;
                 ("secret", self.secret)
             }
-            Hole::RefreshToken => {
+            Placeholder::RefreshToken => {
                 self.refresh_is_used = true;
                 ("refresh_token", self.refresh_token)
             }
-            Hole::Token(parent) => {
-                self.tokens.push(At { value: parent.clone(), place });
+            Placeholder::Token(parent) => {
+                self.tokens.push(Located { value: parent.clone(), span });
                 return;
             }
         };
         match given {
             Some(Some(_)) => {}
             Some(None) => cx.error(
-                place,
+                span,
                 format!("`{name}` holds {{{{ {word} }}}}, and there is no `{word}`"),
                 format!("add where it is: {word}.file = \"...\""),
             ),
-            None => cx.error(place, format!("`{name}` cannot hold {{{{ {word} }}}}"), self.known()),
+            None => cx.error(span, format!("`{name}` cannot hold {{{{ {word} }}}}"), self.known()),
         }
     }
 
@@ -100,17 +100,17 @@ impl Holes {
     }
 
     /// Tells what is given and used nowhere, and hands over the tokens that were named.
-    pub fn finish(self, cx: &mut Reader<'_>, places: &str) -> Vec<At<TokenName>> {
+    pub fn finish(self, cx: &mut SectionReader<'_>, spans: &str) -> Vec<Located<TokenName>> {
         let unused = [
             ("secret", self.secret.flatten().filter(|_| !self.secret_is_used)),
             ("refresh_token", self.refresh_token.flatten().filter(|_| !self.refresh_is_used)),
         ];
-        for (word, place) in unused {
-            if let Some(place) = place.filter(|_| !self.flawed) {
-                cx.findings.push(
-                    Finding::error(format!("`{word}` is used nowhere"))
-                        .at(place)
-                        .help(format!("write {{{{ {word} }}}} where it belongs, in {places}, or remove it")),
+        for (word, span) in unused {
+            if let Some(span) = span.filter(|_| !self.flawed) {
+                cx.diagnostics.push(
+                    Diagnostic::error(format!("`{word}` is used nowhere"))
+                        .at(span)
+                        .help(format!("write {{{{ {word} }}}} where it belongs, in {spans}, or remove it")),
                 );
             }
         }
@@ -118,12 +118,12 @@ impl Holes {
     }
 
     /// Every string of a JSON value is a pattern.
-    pub fn json(&mut self, cx: &mut Reader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    pub fn json(&mut self, cx: &mut SectionReader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         self.strings(cx, name, value);
         json(cx, value)
     }
 
-    fn strings(&mut self, cx: &mut Reader<'_>, name: &str, value: &Spanned<DeValue<'_>>) {
+    fn strings(&mut self, cx: &mut SectionReader<'_>, name: &str, value: &Spanned<DeValue<'_>>) {
         match value.get_ref() {
             DeValue::String(text) => {
                 let text = cx.at(text.to_string(), value.span());
@@ -142,14 +142,14 @@ impl Holes {
 
 /// A key of the user's choice, as messages call it.
 pub(super) fn shown(key: &str) -> &str {
-    if crate::core::finding::looks_opaque(key) || key.len() > 64 { "***" } else { key }
+    if crate::core::diagnostic::looks_opaque(key) || key.len() > 64 { "***" } else { key }
 }
 
 /// A member of a table of texts: its key, and its value.
-pub(super) type Pair = (At<String>, At<String>);
+pub(super) type TextMember = (Located<String>, Located<String>);
 
 /// The members of a table of texts, in order of the file. With `lists` one may be a list of texts: a member each.
-pub(super) fn pairs(cx: &mut Reader<'_>, section: &Section<'_, '_>, name: &str, lists: bool) -> Vec<Pair> {
+pub(super) fn pairs(cx: &mut SectionReader<'_>, section: &Section<'_, '_>, name: &str, lists: bool) -> Vec<TextMember> {
     let wanted = if lists { "a string, or a list of strings" } else { "a string" };
     let mut pairs = Vec::new();
     for (key, value) in section.members(cx, name) {
@@ -162,7 +162,7 @@ pub(super) fn pairs(cx: &mut Reader<'_>, section: &Section<'_, '_>, name: &str, 
             match element.get_ref() {
                 DeValue::String(text) => {
                     let text = cx.at(text.to_string(), element.span());
-                    pairs.push((At { value: key.value.clone(), place: key.place }, text));
+                    pairs.push((Located { value: key.value.clone(), span: key.span }, text));
                 }
                 _ => cx.wrong_type(&format!("{name}.{}", shown(&key.value)), wanted, element, "put it in quotes"),
             }

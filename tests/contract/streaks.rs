@@ -1,4 +1,4 @@
-//! The promise: a failing spell outlives the run that it began in: since when, how often, and what was told of it. So it is for
+//! The promise: a failure streak outlives the run that it began in: since when, how often, and what was told of it. So it is for
 //! runs by a timer, and over a restart. What a command obtained without delivering it is new to its file when it is delivered.
 
 use serde_json::Value;
@@ -30,14 +30,14 @@ fn row(sandbox: &Sandbox) -> Value {
 }
 
 #[test]
-fn runs_by_a_timer_have_one_spell_and_tell_it_once() {
+fn runs_by_a_timer_have_one_streak_and_tell_it_once() {
     let sandbox = Sandbox::new();
     config(&sandbox, "2s", "");
     sandbox.ours(&["once"]).expect(1);
     let first = row(&sandbox);
     assert_eq!((&first["tries"], &first["reason"]), (&1.into(), &"unreachable".into()), "{first:#}");
     assert!(first["failing_since"].is_string() && first["last_error"].as_str().is_some_and(|why| why.contains("down")));
-    assert!(lines(&sandbox, "told").is_empty(), "the spell has not lasted for so long");
+    assert!(lines(&sandbox, "told").is_empty(), "the streak has not lasted for so long");
     let mut runs = 1;
     until("it has lasted for so long", || {
         sandbox.ours(&["once"]).expect(1);
@@ -47,7 +47,7 @@ fn runs_by_a_timer_have_one_spell_and_tell_it_once() {
     sandbox.ours(&["once"]).expect(1);
     let last = row(&sandbox);
     assert_eq!((&last["tries"], &last["failing_since"]), (&(runs + 1).into(), &first["failing_since"]), "{last:#}");
-    // Who only looks for a token of his own ends no spell, and begins none.
+    // Who only looks for a token of his own ends no streak, and begins none.
     sandbox.ours(&["token", "a"]).expect(75);
     assert_eq!(row(&sandbox)["tries"], runs + 1);
     assert_eq!(lines(&sandbox, "told"), ["unreachable"]);
@@ -61,7 +61,7 @@ fn runs_by_a_timer_have_one_spell_and_tell_it_once() {
 }
 
 #[test]
-fn a_restart_goes_on_with_the_spell() {
+fn a_restart_goes_on_with_the_streak() {
     let sandbox = Sandbox::new();
     config(&sandbox, "1ms", "");
     let daemon = sandbox.daemon().spawn();

@@ -1,5 +1,5 @@
 //! Owns: what is found wrong with a config: how bad it is, where it stands, what it is, and what to do about it.
-//! A finding points into a file by byte offsets; `Report` turns that into lines to read (and hides secrets).
+//! A diagnostic points into a file by byte offsets; `Report` turns that into lines to read (and hides secrets).
 //! Does not: decide what is wrong, print, or choose an exit code.
 
 mod mask;
@@ -9,7 +9,7 @@ pub use report::{Report, SourceText};
 
 use super::printable::marked;
 
-/// How a finding is treated (contract: "Two kinds of mistake").
+/// How a diagnostic is treated (contract: "Two kinds of mistake").
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Severity {
     /// The config itself is wrong: it is refused.
@@ -22,7 +22,7 @@ pub enum Severity {
 
 /// A stretch of bytes in one of the files that were read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Place {
+pub struct Span {
     pub file: u32,
     pub start: u32,
     pub end: u32,
@@ -30,42 +30,42 @@ pub struct Place {
 
 /// A value and the place it was read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct At<T> {
+pub(crate) struct Located<T> {
     pub value: T,
-    pub place: Place,
+    pub span: Span,
 }
 
-impl<T> At<T> {
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> At<U> {
-        At { value: f(self.value), place: self.place }
+impl<T> Located<T> {
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Located<U> {
+        Located { value: f(self.value), span: self.span }
     }
 }
 
-/// What a finding is about: a place in a file that was read, a file as a whole, or neither.
+/// What a diagnostic is about: a place in a file that was read, a file as a whole, or neither.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Subject {
-    Place(Place),
+enum DiagnosticSubject {
+    Place(Span),
     File(String),
     Nothing,
 }
 
 /// One thing that is wrong, before it is drawn.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
+pub struct Diagnostic {
     severity: Severity,
     title: String,
-    subject: Subject,
+    subject: DiagnosticSubject,
     label: String,
-    notes: Vec<(Place, String)>,
+    notes: Vec<(Span, String)>,
     help: Option<String>,
 }
 
-impl Finding {
+impl Diagnostic {
     fn new(severity: Severity, title: &str) -> Self {
         Self {
             severity,
             title: marked(title),
-            subject: Subject::Nothing,
+            subject: DiagnosticSubject::Nothing,
             label: String::new(),
             notes: Vec::new(),
             help: None,
@@ -85,14 +85,14 @@ impl Finding {
     }
 
     /// Where it stands.
-    pub fn at(mut self, place: Place) -> Self {
-        self.subject = Subject::Place(place);
+    pub fn at(mut self, span: Span) -> Self {
+        self.subject = DiagnosticSubject::Place(span);
         self
     }
 
     /// About a whole file, as it is shown to people.
     pub fn about(mut self, file: impl Into<String>) -> Self {
-        self.subject = Subject::File(file.into());
+        self.subject = DiagnosticSubject::File(file.into());
         self
     }
 
@@ -103,8 +103,8 @@ impl Finding {
     }
 
     /// A second place that belongs to it.
-    pub fn note(mut self, place: Place, label: impl AsRef<str>) -> Self {
-        self.notes.push((place, marked(label.as_ref())));
+    pub fn note(mut self, span: Span, label: impl AsRef<str>) -> Self {
+        self.notes.push((span, marked(label.as_ref())));
         self
     }
 

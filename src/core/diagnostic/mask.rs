@@ -118,8 +118,8 @@ pub(super) fn apply(line: &str, hidden: Vec<Range<usize>>, mark: Range<usize>) -
     let (mut start, mut end) = (None, None);
     for range in merged(hidden) {
         let clear = line.get(from..range.start).unwrap_or("");
-        place(&mut start, mark.start, from..range.start, shown.len());
-        place(&mut end, mark.end, from..range.start, shown.len());
+        span(&mut start, mark.start, from..range.start, shown.len());
+        span(&mut end, mark.end, from..range.start, shown.len());
         shown.push_str(clear);
         if start.is_none() && mark.start < range.end {
             start = Some(shown.len());
@@ -130,14 +130,14 @@ pub(super) fn apply(line: &str, hidden: Vec<Range<usize>>, mark: Range<usize>) -
         }
         from = range.end;
     }
-    place(&mut start, mark.start, from..line.len() + 1, shown.len());
-    place(&mut end, mark.end, from..line.len() + 1, shown.len());
+    span(&mut start, mark.start, from..line.len() + 1, shown.len());
+    span(&mut end, mark.end, from..line.len() + 1, shown.len());
     shown.push_str(line.get(from..).unwrap_or(""));
     let start = start.unwrap_or(shown.len());
     (shown, start..end.unwrap_or(start).max(start))
 }
 
-fn place(slot: &mut Option<usize>, offset: usize, clear: Range<usize>, shown: usize) {
+fn span(slot: &mut Option<usize>, offset: usize, clear: Range<usize>, shown: usize) {
     if slot.is_none() && clear.contains(&offset) {
         *slot = Some(shown + offset - clear.start);
     }
