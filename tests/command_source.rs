@@ -2,11 +2,6 @@
 //! why; what they get is theirs alone; nothing of them is left behind.
 #![forbid(unsafe_code)]
 
-// Shared with the contract tests; nobody but them needs all of it.
-#[expect(dead_code, unused_imports)]
-#[path = "support/mod.rs"]
-mod support;
-
 use std::fs;
 use std::time::{Duration, Instant};
 

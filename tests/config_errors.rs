@@ -82,7 +82,7 @@ impl Home {
 
     /// What `check` prints and its exit code, with this folder's name taken out.
     fn check(&self) -> String {
-        let mut renewd = Command::new(env!("CARGO_BIN_EXE_renewd"));
+        let mut renewd = Command::new(support::binary());
         renewd.arg("check").arg("-c").arg(self.path.join("config.toml")).current_dir(&self.path);
         let ran = renewd.env_clear().envs(self.variables.iter().cloned()).output().unwrap();
         let (err, out) = (String::from_utf8(ran.stderr).unwrap(), String::from_utf8(ran.stdout).unwrap());

@@ -40,7 +40,7 @@ impl Desk {
     }
 
     fn run(&self, args: &[&str], stdin: &str) -> Ran {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_renewd"))
+        let mut child = Command::new(support::binary())
             .args(args)
             .current_dir(self.0.path())
             .stdin(Stdio::piped())

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use crate::support::{Daemon, Sandbox, names_in, token, until};
+use support::{Daemon, Sandbox, names_in, token, until};
 
 /// A token endpoint on loopback that gives the answers it was told to, in turn, and then good ones.
 struct Endpoint {
@@ -218,7 +218,7 @@ fn what_was_done_is_told_on_a_terminal_alone() {
     for (args, line) in
         [("rotate --force a", "a: renewed, valid until 2"), ("reload", "the config is read: 2 tokens, 2 files")]
     {
-        let ours = format!("{} {args} -c config.toml", env!("CARGO_BIN_EXE_renewd"));
+        let ours = format!("{} {args} -c config.toml", support::binary().display());
         let mut command = Command::new("script");
         command.args(["-qec", &ours, "/dev/null"]).current_dir(sandbox.dir()).env("HOME", sandbox.path("home"));
         let ran = sandbox.finish(command, "").expect(0);

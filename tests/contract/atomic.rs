@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Jwt, Readers, SECRET, Sandbox, is_root, long, token, until};
+use support::{Jwt, Readers, SECRET, Sandbox, is_root, long, token, until};
 
 const PAUSE: Duration = Duration::from_micros(200);
 

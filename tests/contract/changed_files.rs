@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::strace::injecting;
-use crate::support::{Sandbox, eventually, has_strace, token, until};
+use support::{Sandbox, eventually, has_strace, token, until};
 
 /// Ways in which somebody else may leave a file, each with the word that the log has for it.
 type Deed = (&'static str, fn(&Path), &'static str);

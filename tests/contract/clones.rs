@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Mounts, Sandbox, token};
+use support::{Mounts, Sandbox, token};
 
 const A: &str = "3d1219c7c4c5404aaa1f6d2a48adfda4\n";
 const B: &str = "9be18b2a5bc94cfa9f40f5d26f6bfa11\n";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{PATIENCE, SECRET, Sandbox, is_root, token, until};
+use support::{PATIENCE, SECRET, Sandbox, is_root, token, until};
 
 #[test]
 fn the_socket_is_its_users_alone_under_any_umask() {
@@ -262,7 +262,7 @@ fn token_and_exec_of_another_user_work_from_their_own_state() {
     sandbox.config(token("a"));
     let daemon = sandbox.start();
     let copy = sandbox.path("renewd");
-    fs::copy(env!("CARGO_BIN_EXE_renewd"), &copy).expect("cp");
+    fs::copy(support::binary(), &copy).expect("cp");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
     fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).expect("chmod");
     sandbox.mkdir("own");
@@ -307,7 +307,7 @@ fn another_user_of_the_group_reads_and_changes_nothing() {
     let a = sandbox.read("a.token");
     // A copy that another user can reach, wherever the build stands.
     let copy = sandbox.path("renewd");
-    fs::copy(env!("CARGO_BIN_EXE_renewd"), &copy).expect("cp");
+    fs::copy(support::binary(), &copy).expect("cp");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
     let as_nobody = |args: &[&str]| {
         let mut command = std::process::Command::new("setpriv");

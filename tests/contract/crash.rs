@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::support::{Dice, Jwt, SECRET, Sandbox, long, names_in, token};
+use support::{Dice, Jwt, SECRET, Sandbox, long, names_in, token};
 
 const STORM: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
 const QUIET: [&str; 3] = ["q0", "q1", "q2"];

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with};
 
-use crate::support::{SECRET, Sandbox, is_root, token, until};
+use support::{SECRET, Sandbox, is_root, token, until};
 
 /// Connects from an abstract address, as the service manager does (systemd.exec(5)); `None` where nobody listens.
 pub(super) fn connected(path: &Path, from: Option<&str>) -> Option<UnixStream> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Sandbox, token, until};
+use support::{Sandbox, token, until};
 
 type Pairs = BTreeMap<String, String>;
 
@@ -33,7 +33,7 @@ fn shared_file(sandbox: &Sandbox) -> Pairs {
     sandbox.config(texts.map(|t| t.to_string()).concat());
     sandbox.ours(&["once"]).expect(0);
     let zeta = sandbox.jwt("zeta");
-    let alpha = crate::support::Jwt::parse(&sandbox.read("alpha.token")).expect("a token");
+    let alpha = support::Jwt::parse(&sandbox.read("alpha.token")).expect("a token");
     let forever = sandbox.jwt("forever");
     assert!(forever.claims.get("exp").is_none(), "{}", forever.claims);
     let pairs = [

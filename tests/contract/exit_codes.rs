@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{Ran, SECRET, Sandbox, token, until};
+use support::{Ran, SECRET, Sandbox, token, until};
 
 #[track_caller]
 fn is(ran: Ran, code: i32) -> Ran {

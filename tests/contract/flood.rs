@@ -13,7 +13,7 @@ use rustix::thread::{Gid, Uid};
 use serde_json::{Value, json};
 
 use crate::credentials::{all_of, connected as connected_from};
-use crate::support::{Daemon, PATIENCE, Sandbox, is_root, token};
+use support::{Daemon, PATIENCE, Sandbox, is_root, token};
 
 /// Places of one user, and of all that are neither root nor the daemon's own.
 const PLACES: usize = 64;
@@ -199,9 +199,7 @@ fn who_waits_in_every_place_keeps_nobody_else_out() {
     sandbox.ours(&["status"]).expect(0);
     // Who hangs up gives his place back.
     drop((waiting, others));
-    crate::support::until("there is room again", || {
-        asked_by(&sandbox, 62_001, &json!({"command": "status"}))["ok"] == true
-    });
+    support::until("there is room again", || asked_by(&sandbox, 62_001, &json!({"command": "status"}))["ok"] == true);
     daemon.stop();
 }
 
@@ -218,7 +216,7 @@ fn the_owner_is_told_too_when_his_places_are_taken() {
     let refused = sandbox.ours(&["rotate", "a"]).expect(75);
     assert!(refused.stderr.contains("has 256 connections here already"), "{refused:#?}");
     drop(held);
-    crate::support::until("there is room again", || sandbox.rotate(&["a"]));
+    support::until("there is room again", || sandbox.rotate(&["a"]));
     daemon.stop();
 }
 

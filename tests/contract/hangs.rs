@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::strace::{end_tracer, injecting};
-use crate::support::{Daemon, Sandbox, has_strace, token, until};
+use support::{Daemon, Sandbox, has_strace, token, until};
 
 const LOOKS: &str = "newfstatat,statx,openat,getdents64:delay_enter=60s";
 const WRITES: &str = "pwrite64,fdatasync,fsync:delay_enter=60s";
@@ -24,7 +24,7 @@ fn one_that_hangs_at_the_start_keeps_no_other_token_away() {
     }
     let sandbox = Sandbox::new();
     let far = sandbox.mkdir("far");
-    sandbox.put("far/secret", crate::support::SECRET);
+    sandbox.put("far/secret", support::SECRET);
     let of_output = token("output").plain("../far/t");
     let of_secret = token("secret").secret("secret.file = \"far/secret\"");
     sandbox.config(format!("{of_output}{of_secret}{}", token("near")));

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::{Sandbox, is_root, token, until};
+use support::{Sandbox, is_root, token, until};
 
 const ALLOW: &str = "RENEWD_ALLOW_NEW_PRIVILEGES";
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Sandbox, eventually, names_in, token, until};
+use support::{Sandbox, eventually, names_in, token, until};
 
 fn command(sandbox: &Sandbox, name: &str, more: &str) -> String {
     format!("command = [\"{}\"]\n{more}", sandbox.path(name).display())
@@ -176,7 +176,7 @@ fn one_that_had_to_wait_is_told_the_end_of_what_stands_in_the_file() {
     wide(0o700).expect("chmod");
     for line in told() {
         let (told, text) = line.split_once(' ').expect("two words");
-        let file = crate::support::Jwt::parse(text).expect("a token").number("exp");
+        let file = support::Jwt::parse(text).expect("a token").number("exp");
         assert_eq!(told, file.to_string(), "told of another one than the file holds ({first}, {second})");
     }
     daemon.stop();

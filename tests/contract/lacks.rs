@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use crate::support::{Daemon, Jwt, SECRET, Sandbox, TokenText, eventually, token, until};
+use support::{Daemon, Jwt, SECRET, Sandbox, TokenText, eventually, token, until};
 
 const RETRY: &str = "[defaults]\nretry = { initial = \"100ms\", max = \"300ms\" }\n";
 const HEALED: Duration = Duration::from_secs(10);

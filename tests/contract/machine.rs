@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Ran, Sandbox, is_root, until};
+use support::{Ran, Sandbox, is_root, until};
 
 /// The user `renewd` and its group.
 pub const RENEWD: u32 = 990;
@@ -45,7 +45,7 @@ impl Machine {
         }
         let sandbox = Sandbox::new();
         let binary = sandbox.path("renewd");
-        fs::copy(env!("CARGO_BIN_EXE_renewd"), &binary).expect("cp");
+        fs::copy(support::binary(), &binary).expect("cp");
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).expect("chmod");
         let mounts = "for at in /etc /run /var/lib /root /home; do mount -t tmpfs -o mode=755 none $at || exit 1; done; \
              chmod 700 /root; : > \"$1\"; exec sleep 600";

@@ -3,9 +3,6 @@
 //! `RENEWD_LONG=1` runs the long forms, `RENEWD_SEED=N` repeats a random one.
 #![forbid(unsafe_code)]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod asked;
 mod atomic;
 mod changed_files;

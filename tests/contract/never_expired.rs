@@ -6,7 +6,7 @@
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::support::{Jwt, Readers, SECRET, Sandbox, long, token};
+use support::{Jwt, Readers, SECRET, Sandbox, long, token};
 
 const PAUSE: Duration = Duration::from_millis(1);
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::support::{Mounts, Sandbox, TokenText, eventually, token, until};
+use support::{Mounts, Sandbox, TokenText, eventually, token, until};
 
 fn twice(second: TokenText) -> String {
     format!("{}{second}", token("one").plain("one/api"))

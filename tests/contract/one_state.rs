@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::machine::{ALICE, JOBS, Machine, PERSON, PERSON_IN_JOBS, RENEWD, ROOT, SERVICE, SERVICE_IN_JOBS, owner_of};
-use crate::support::{Jwt, SECRET, until};
+use support::{Jwt, SECRET, until};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
 
@@ -123,8 +123,8 @@ fn the_first_once_of_root_makes_the_folder_of_the_state() {
 /// A config has a state for each path that it is named by: where there are two, that is said, with both.
 #[test]
 fn two_states_of_one_config_are_told() {
-    let sandbox = crate::support::Sandbox::new();
-    sandbox.config(crate::support::token("a"));
+    let sandbox = support::Sandbox::new();
+    sandbox.config(support::token("a"));
     sandbox.ours(&["once"]).expect(0);
     std::os::unix::fs::symlink(sandbox.path("config.toml"), sandbox.path("link.toml")).expect("ln -s");
     for other in ["link.toml", "out/../config.toml"] {

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use crate::support::{Sandbox, token};
+use support::{Sandbox, token};
 
 const OTHER: u32 = 61_001;
 

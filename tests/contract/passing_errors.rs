@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::strace::{Tracer, end_tracer, injecting};
-use crate::support::{Sandbox, eventually, has_strace, long, token, until};
+use support::{Sandbox, eventually, has_strace, long, token, until};
 
 const PASSING: [&str; 8] = ["EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE", "ETIMEDOUT", "EAGAIN", "EINTR"];
 
@@ -33,7 +33,7 @@ fn failing(call: &str, error: &str, paths: &[&Path]) -> Vec<String> {
     injecting(&format!("{call}:error={error}"), paths)
 }
 
-fn ran(sandbox: &Sandbox, argv: &[String], words: &[&str]) -> crate::support::Ran {
+fn ran(sandbox: &Sandbox, argv: &[String], words: &[&str]) -> support::Ran {
     let wrapper: Vec<&str> = argv.iter().map(String::as_str).collect();
     let mut command = sandbox.command(&wrapper);
     command.args(words).arg("-c").arg(sandbox.path("config.toml"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::{Daemon, Jwt, SECRET, Sandbox, TokenText, token, until};
+use support::{Daemon, Jwt, SECRET, Sandbox, TokenText, token, until};
 
 fn with_aud(aud: &str) -> TokenText {
     token("a").line(&format!("claims = {{ aud = \"{aud}\" }}"))
@@ -303,7 +303,7 @@ fn the_last_of_many_changes_counts() {
     let mut daemon = sandbox.start();
     let first = loaded_at(&daemon);
     let b = sandbox.read("b.token");
-    let mut dice = crate::support::Dice::new("the_last_of_many_changes_counts");
+    let mut dice = support::Dice::new("the_last_of_many_changes_counts");
     for round in 0..150 {
         let text = match dice.below(10) {
             0 => "[broken".to_owned(),

@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{Daemon, SECRET, Sandbox, eventually, long, token, until};
+use support::{Daemon, SECRET, Sandbox, eventually, long, token, until};
 
 /// Writes a bad config, waits until it is told, and gives what `status` says.
 fn refused(sandbox: &Sandbox, daemon: &Daemon<'_>, text: &[u8]) -> String {

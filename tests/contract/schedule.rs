@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Sandbox, TokenText, eventually, now, token, until};
+use support::{Daemon, Sandbox, TokenText, eventually, now, token, until};
 
 /// RFC 3339 UTC with Z as Unix seconds.
 fn seconds(value: &Value) -> i64 {

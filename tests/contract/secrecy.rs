@@ -7,7 +7,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::support::{SECRET, Sandbox, token, until};
+use support::{SECRET, Sandbox, token, until};
 
 /// Words that must not be said: the secret and its encodings, each token, and each token's signature.
 struct Hush(BTreeSet<String>);

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use crate::support::{Ran, Sandbox};
+use support::{Ran, Sandbox};
 
 /// Where a config's secret stands.
 #[derive(Clone, Copy, PartialEq, Debug)]

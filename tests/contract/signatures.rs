@@ -9,7 +9,7 @@ use aws_lc_rs::hmac;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde_json::json;
 
-use crate::support::{Jwt, SECRET, Sandbox, TokenText, openssl, token};
+use support::{Jwt, SECRET, Sandbox, TokenText, openssl, token};
 
 /// 64 bytes that are no text, with newlines and NULs among them and at the end.
 fn wild() -> Vec<u8> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::strace::injecting;
-use crate::support::{Daemon, Sandbox, eventually, has_strace, token, until};
+use support::{Daemon, Sandbox, eventually, has_strace, token, until};
 
 /// Both sockets in `run/`.
 fn prepare(sandbox: &Sandbox) -> [PathBuf; 2] {
@@ -61,7 +61,7 @@ fn a_reload_binds_them_anew() {
         assert!(!both_answer(&sockets), "{what}");
         daemon.send(Signal::HUP);
         until(what, || both_answer(&sockets));
-        let names = crate::support::names_in(&sandbox.path("run"));
+        let names = support::names_in(&sandbox.path("run"));
         assert_eq!(names, ["control.sock", "credentials.sock"], "{what}");
         for path in &sockets {
             let meta = fs::symlink_metadata(path).expect("stat");
@@ -72,7 +72,7 @@ fn a_reload_binds_them_anew() {
     }
     until("it is said", || daemon.log().matches("it is there again").count() == DEEDS.len() * 2);
     daemon.stop();
-    assert!(crate::support::names_in(&sandbox.path("run")).is_empty(), "they are removed at the stop");
+    assert!(support::names_in(&sandbox.path("run")).is_empty(), "they are removed at the stop");
 }
 
 /// Nobody asks and nothing tells.
@@ -103,7 +103,7 @@ fn who_waits_has_his_answer_from_the_old_one() {
     let config = fs::read_to_string(sandbox.path("config.toml")).expect("the config");
     let (head, _) = config.split_once("[token.a]").expect("a token");
     sandbox.put("config.toml", format!("{head}{text}"));
-    waiting.set_read_timeout(Some(crate::support::PATIENCE)).expect("a timeout");
+    waiting.set_read_timeout(Some(support::PATIENCE)).expect("a timeout");
     let mut line = String::new();
     BufReader::new(waiting).read_line(&mut line).expect("an answer");
     assert!(line.contains("\"ok\":true"), "{line}");

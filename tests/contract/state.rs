@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::{Jwt, Sandbox, eventually, is_root, names_in, token, until};
+use support::{Jwt, Sandbox, eventually, is_root, names_in, token, until};
 
 /// All files below a folder.
 fn files_below(folder: &Path) -> Vec<PathBuf> {

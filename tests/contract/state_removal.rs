@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{Sandbox, eventually, token, until};
+use support::{Sandbox, eventually, token, until};
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -140,7 +140,7 @@ fn a_path_that_moves_to_another_token_is_never_removed() {
         sandbox.config(body("b", "a"));
     });
     let owner = |file: &str| {
-        let jwt = crate::support::Jwt::parse(&sandbox.read(file)).expect("a token");
+        let jwt = support::Jwt::parse(&sandbox.read(file)).expect("a token");
         jwt.claims["iss"].as_str().unwrap_or_default().to_owned()
     };
     until("swapped", || owner("shared") == "key-b" && owner("other") == "key-a");

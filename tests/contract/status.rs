@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Sandbox, openssl, token, until};
+use support::{Sandbox, openssl, token, until};
 
 fn is_time(value: &Value) -> bool {
     value.as_str().is_some_and(|t| t.ends_with('Z') && t.parse::<jiff::Timestamp>().is_ok())

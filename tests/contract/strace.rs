@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Daemon, until};
+use support::{Daemon, until};
 
 /// A command in front of another one, whose process is the traced one, with these calls of these paths (all paths, where none is
 /// given) so: strace(1), `-e inject=`.

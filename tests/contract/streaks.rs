@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Sandbox, token, until};
+use support::{Sandbox, token, until};
 
 /// A source that fails until there is a file `good`; `on_failure` writes down what it is told.
 fn config(sandbox: &Sandbox, after: &str, more: &str) {

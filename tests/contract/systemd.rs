@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::{Jwt, SECRET, Sandbox, token, until};
+use support::{Jwt, SECRET, Sandbox, token, until};
 
 #[test]
 fn ready_comes_when_every_file_is_there() {

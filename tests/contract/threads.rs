@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Ran, Sandbox, is_root, token, until};
+use support::{Ran, Sandbox, is_root, token, until};
 
 /// So many processes and threads may the user have: more than the daemon has at rest.
 const LIMIT: u32 = 14;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::strace::{Tracer, injecting};
-use crate::support::{Mounts, SECRET, Sandbox, eventually, has_strace, long, token, until};
+use support::{Mounts, SECRET, Sandbox, eventually, has_strace, long, token, until};
 
 /// Seen at once, and not by the look of each minute.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -23,7 +23,7 @@ fn secret(number: usize) -> String {
 
 fn is_signed_with(sandbox: &Sandbox, secret: &str) -> bool {
     let text = fs::read_to_string(sandbox.out("a.token")).unwrap_or_default();
-    crate::support::Jwt::signed_with(&text, secret.as_bytes()).is_ok()
+    support::Jwt::signed_with(&text, secret.as_bytes()).is_ok()
 }
 
 /// Writes a file below a mount, where only the namespace sees it.
@@ -86,11 +86,11 @@ fn files_that_are_mounted_by_themselves() {
     }
     let daemon = sandbox.daemon().under(&mounts.enter()).ready();
     let is_new = |name: &str, secret: &str| match name {
-        "config.toml" => crate::support::Jwt::signed_with(&sandbox.read("a.token"), secret.as_bytes())
+        "config.toml" => support::Jwt::signed_with(&sandbox.read("a.token"), secret.as_bytes())
             .is_ok_and(|jwt| jwt.claims["aud"] == "new"),
         "letter" => sandbox.read("letter") == "new\n",
         "secret" => is_signed_with(&sandbox, secret),
-        _ => crate::support::Jwt::signed_with(&sandbox.read("b.token"), secret.as_bytes())
+        _ => support::Jwt::signed_with(&sandbox.read("b.token"), secret.as_bytes())
             .is_ok_and(|jwt| jwt.claims["aud"] == "new"),
     };
     for (name, new) in names.iter().zip(&new) {
@@ -209,7 +209,7 @@ fn a_place_that_hangs_keeps_no_other_from_being_watched() {
         drop(tracer);
         // A change that was made meanwhile, or is made now, is seen once the place answers.
         sandbox.put("far/s", secret(9));
-        let signed = || crate::support::Jwt::signed_with(&sandbox.read("far.token"), secret(9).as_bytes()).is_ok();
+        let signed = || support::Jwt::signed_with(&sandbox.read("far.token"), secret(9).as_bytes()).is_ok();
         eventually(Duration::from_secs(90), "it answers again", || signed().then_some(()));
         daemon.stop();
     }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Page, pages, printed, root};
+use support::repository;
+
+use super::{Page, pages, printed};
 
 /// The commands that `--help` lists, in its order.
 pub(super) fn all() -> Vec<String> {
@@ -80,7 +82,7 @@ fn calls_are_found() {
 
 #[test]
 fn the_readme_names_every_command() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("the README");
     for command in all() {
         assert!(readme.contains(&format!("`renewd {command}")), "the README's table lacks {command}");
     }

@@ -9,7 +9,9 @@ use std::process::Command;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;
 
-use super::{binary, pages, renewd, root, said};
+use support::{binary, repository};
+
+use super::{pages, renewd, said};
 
 /// RFC 8037 A.1 and RFC 7515 A.3.1: published keys.
 const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
@@ -109,7 +111,7 @@ fn every_config_checks_out() {
 
 /// The command below a mark of the README.
 fn command(mark: &str) -> String {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("the README");
     let (_, rest) = readme.split_once(&format!("<!-- {mark} -->\n```sh\n")).expect("the mark");
     let (command, _) = rest.split_once("\n```").expect("the block's end");
     assert!(!command.contains('\n'), "it is one line, to be copied as one");
@@ -126,7 +128,7 @@ fn the_example_runs_as_it_is_twice_and_a_job_reads_it() {
     let clone = tempfile::tempdir().expect("a temp folder");
     std::fs::create_dir(clone.path().join("example")).expect("mkdir");
     for name in ["config.example.toml", "example/sunbird.secret"] {
-        std::fs::copy(root().join(name), clone.path().join(name)).expect("a copy");
+        std::fs::copy(repository().join(name), clone.path().join(name)).expect("a copy");
         // As git checks it out.
         std::fs::set_permissions(clone.path().join(name), std::fs::Permissions::from_mode(0o644)).expect("chmod");
     }

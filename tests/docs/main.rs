@@ -8,20 +8,10 @@ mod configs;
 mod marks;
 mod reference;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The folder of the crate.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The binary under test.
-fn binary() -> PathBuf {
-    let other = std::env::var_os("RENEWD_BINARY").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_renewd")));
-    root().join(other)
-}
+use support::{binary, repository};
 
 /// The binary, in an environment that leads to no config, state or daemon of this machine.
 fn renewd(home: &Path) -> Command {
@@ -57,8 +47,8 @@ struct Block {
 
 /// The README, the changes and all pages of the manual.
 fn pages() -> Vec<Page> {
-    let mut paths = vec![root().join("README.md"), root().join("CHANGELOG.md")];
-    collect(&root().join("docs/src"), &mut paths);
+    let mut paths = vec![repository().join("README.md"), repository().join("CHANGELOG.md")];
+    collect(&repository().join("docs/src"), &mut paths);
     assert!(paths.len() > 10, "the manual is not where it was");
     paths.into_iter().map(|path| Page { text: std::fs::read_to_string(&path).expect("a page"), path }).collect()
 }
@@ -137,11 +127,11 @@ fn slug(heading: &str) -> String {
 
 #[test]
 fn every_page_is_in_the_summary() {
-    let summary = std::fs::read_to_string(root().join("docs/src/SUMMARY.md")).expect("the summary");
+    let summary = std::fs::read_to_string(repository().join("docs/src/SUMMARY.md")).expect("the summary");
     let mut paths = Vec::new();
-    collect(&root().join("docs/src"), &mut paths);
+    collect(&repository().join("docs/src"), &mut paths);
     for path in paths {
-        let name = path.strip_prefix(root().join("docs/src")).expect("below").display().to_string();
+        let name = path.strip_prefix(repository().join("docs/src")).expect("below").display().to_string();
         assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "docs/src/SUMMARY.md lacks {name}");
     }
 }

@@ -5,11 +5,13 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{printed, root};
+use support::repository;
+
+use super::printed;
 
 /// Puts `made` between the page's marks, or panics where something else stands there.
 fn kept(page: &str, mark: &str, made: &str) {
-    let path = root().join(page);
+    let path = repository().join(page);
     let text = std::fs::read_to_string(&path).expect("a page");
     let (begin, end) = (format!("<!-- {mark}: begin -->\n"), format!("<!-- {mark}: end -->"));
     let (before, rest) = text.split_once(&begin).expect("the mark that begins it");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::{Jwt, now, openssl};
+use support::{Jwt, now, openssl};
 
 pub const APP: &str = "12345";
 const DOCS: &str = "https://docs.github.com/rest";

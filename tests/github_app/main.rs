@@ -2,11 +2,6 @@
 //! the app's JWT with openssl.
 #![forbid(unsafe_code)]
 
-// Shared with the contract tests; nobody but them needs all of it.
-#[expect(dead_code, unused_imports)]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod hub;
 
 use std::fs;

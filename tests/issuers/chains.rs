@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::endpoint::{Asked, Endpoint, Reply, json, refusal};
 use crate::host::{hidden, token};
-use crate::support::{Daemon, Sandbox, until};
+use support::{Daemon, Sandbox, until};
 
 /// What no path, form or JSON may hold as it is.
 const ODD: &str = r#"a/b?c&d=e+f%20"\'"#;
@@ -81,7 +81,7 @@ fn a_token_in_each_place_of_a_request() {
     assert_eq!(the("/header").header("x-api-key"), format!("key {ODD}"));
     assert_eq!((the("/bearer").bearer(), the("/bearer").method.as_str()), (ODD, "POST"));
     assert_eq!(the("/grandchild").bearer(), "child", "a child may be a parent");
-    assert_eq!(crate::support::names_in(&sandbox.path("out")).len(), 6, "a parent without an output has none");
+    assert_eq!(support::names_in(&sandbox.path("out")).len(), 6, "a parent without an output has none");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::host::{field, sha256, token};
 use crate::issuer::Issuer;
 use crate::keys;
-use crate::support::Sandbox;
+use support::Sandbox;
 
 /// Characters that end, split or change what is not encoded; a client of OAuth may have all of them (RFC 6749 A).
 const ODD_ID: &str = "a:b %2B+c&=~*";

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::endpoint::{Endpoint, Reply, json as answer, refusal};
 use crate::host::hidden;
-use crate::support::{Daemon, Sandbox, until};
+use support::{Daemon, Sandbox, until};
 
 const TOKENS: usize = 1000;
 const BUCKET: Duration = Duration::from_millis(100);
@@ -103,7 +103,7 @@ fn nobody_comes_at_the_moment_that_a_server_tells_all() {
     let until_then = 5;
     let opening = jiff::Timestamp::now().as_second() + until_then;
     let date = jiff::Timestamp::from_second(opening).expect("a time").strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let open = move || crate::support::now() >= opening as f64;
+    let open = move || support::now() >= opening as f64;
     let header = format!("Retry-After: {date}\r\n");
     let endpoint = Endpoint::start(move |_| if open() { good() } else { Reply(503, header.clone(), "{}".into()) });
     let sandbox = Sandbox::in_memory();
@@ -135,7 +135,7 @@ fn retry_after_is_obeyed() {
     for index in 0..3 {
         let token = daemon.token(&format!("t{index}"));
         let next: jiff::Timestamp = token["next_rotation_at"].as_str().expect("a time").parse().expect("RFC 3339");
-        let wait = next.as_second() as f64 - crate::support::now();
+        let wait = next.as_second() as f64 - support::now();
         assert!((20.0..=31.0).contains(&wait), "{wait}: {token}");
         assert_eq!((&token["reason"], &token["state"]), (&json!("unreachable"), &Value::from("pending")));
     }

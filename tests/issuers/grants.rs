@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::host::{field, hidden, sha256, token};
 use crate::issuer::Issuer;
 use crate::keys;
-use crate::support::{Jwt, Sandbox, until};
+use support::{Jwt, Sandbox, until};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";

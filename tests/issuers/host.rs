@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::support::Sandbox;
+use support::Sandbox;
 
 /// The text of a token with one output, `out/NAME.token`.
 pub fn token(name: &str, settings: &str) -> String {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Sandbox};
+use support::{PATIENCE, Sandbox};
 
 static SKIPPED: AtomicUsize = AtomicUsize::new(0);
 

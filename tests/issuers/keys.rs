@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::Sandbox;
+use support::Sandbox;
 
 /// NAME.key, readable by its owner alone; the public key as PEM.
 pub fn key(sandbox: &Sandbox, name: &str, algorithm: &str) -> String {

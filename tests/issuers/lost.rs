@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::host::token;
 use crate::issuer::Issuer;
 use crate::relay::{Loss, Relay};
-use crate::support::{Daemon, Sandbox};
+use support::{Daemon, Sandbox};
 
 const SECRET: &str = "a-secret-of-thirty-two-characters";
 
@@ -60,7 +60,7 @@ fn a_lost_answer_ends_the_family_at_an_openid_provider() {
 
     // Another login ends the doubt.
     daemon.reloaded_by(|| drop(sandbox.put("first.refresh", idp.first_refresh_token("jobs"))));
-    crate::support::until("another token", || daemon.token("t")["certain"] == true);
+    support::until("another token", || daemon.token("t")["certain"] == true);
     assert_eq!(idp.good(&sandbox.read("t.token"))["good"], true);
     daemon.stop();
 }

@@ -4,11 +4,6 @@
 //! `RENEWD_NEED_PEERS=1` makes a skip a failure.
 #![forbid(unsafe_code)]
 
-// Shared with the contract tests; nobody but them needs all of it.
-#[expect(dead_code, unused_imports)]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod chains;
 mod clients;
 mod crowd;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::host::token;
 use crate::issuer::Issuer;
-use crate::support::{Sandbox, until};
+use support::{Sandbox, until};
 
 const RIGHT: &str = "a-secret-of-thirty-two-characters";
 const WRONG: &str = "another-secret-that-nobody-has-set";

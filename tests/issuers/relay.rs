@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::PATIENCE;
+use support::PATIENCE;
 
 /// What becomes of answers.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Asked, Endpoint, Reply, json as answer, refusal};
-use crate::support::{Jwt, SECRET, Sandbox, now, until};
+use support::{Jwt, SECRET, Sandbox, now, until};
 
 const KEY: &str = "398e54e888da42f8d089";
 const DEVICE: &str = "/api-manager/v1/consumer/mobile_device/credential/register";
@@ -65,7 +65,7 @@ fn a_device_is_registered() {
     assert!((expires.as_second() as f64 - now() - 86400.0).abs() < 60.0, "ttl counts: {expires}");
     assert!(!daemon.log().contains("of-the-device"));
     daemon.stop();
-    assert!(!crate::support::names_in(&sandbox.path("out")).contains(&"sunbird.token".to_owned()));
+    assert!(!support::names_in(&sandbox.path("out")).contains(&"sunbird.token".to_owned()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::host::token;
 use crate::issuer::{Issuer, Tls};
 use crate::keys;
-use crate::support::{Sandbox, until};
+use support::{Sandbox, until};
 
 #[test]
 fn a_private_ca_and_a_client_certificate() {

@@ -59,7 +59,8 @@ fn named(folder: &str) -> Vec<(String, String)> {
 }
 
 fn runnable(text: &str) -> String {
-    text.replace("/usr/bin/renewd", env!("CARGO_BIN_EXE_renewd")).replace("/usr/local/bin/orders", "/bin/true")
+    text.replace("/usr/bin/renewd", &support::binary().display().to_string())
+        .replace("/usr/local/bin/orders", "/bin/true")
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Stdio};
 use serde_json::Value;
 
 use crate::peers::Peers;
-use crate::support::{PATIENCE, Sandbox};
+use support::{PATIENCE, Sandbox};
 
 /// A gateway on loopback; it ends with this.
 pub struct Gateway {

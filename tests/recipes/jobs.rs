@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::gateway::Gateway;
 use crate::peers::Peers;
-use crate::support::Sandbox;
+use support::Sandbox;
 
 /// curl reads the header itself: `-H @FILE`.
 const WITH_HEADER_FILE: &str = r#"

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Ran, Sandbox};
+use support::{Ran, Sandbox};
 
 /// One page of docs/src/recipes, and a host on which it is followed.
 pub struct Page {
@@ -56,7 +56,8 @@ impl Page {
     #[track_caller]
     pub fn run(&self, block: usize) -> String {
         let script = &self.blocks("sh")[block];
-        let bin = Path::new(env!("CARGO_BIN_EXE_renewd")).parent().expect("a folder");
+        let binary = support::binary();
+        let bin = binary.parent().expect("a folder");
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("PATH"));
         let mut command = Command::new("sh");
         command.args(["-euc", script]).current_dir(self.sandbox.dir()).env("PATH", path);

@@ -6,7 +6,7 @@ use crate::forge::hs256;
 use crate::gateway::Gateway;
 use crate::page::{Page, folder};
 use crate::peers::{Rule, peers};
-use crate::support::{SECRET, now};
+use support::{SECRET, now};
 
 const SUNBIRD_KEY: &str = "398e54e888da42f8d089";
 
@@ -16,7 +16,7 @@ fn secret_rule() -> Rule<'static> {
 
 #[test]
 fn each_page_is_followed_by_a_test() {
-    let names: Vec<String> = crate::support::names_in(&folder());
+    let names: Vec<String> = support::names_in(&folder());
     let tested = ["apns.md", "app-store-connect.md", "kong.md", "snowflake.md", "sunbird.md", "twilio.md"];
     assert_eq!(names, tested);
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::forge::{hs256, unsigned};
 use crate::gateway::Gateway;
 use crate::peers::{Peers, peers};
-use crate::support::{SECRET, Sandbox, now, openssl};
+use support::{SECRET, Sandbox, now, openssl};
 
 const KEY: &str = "398e54e888da42f8d089";
 const OTHER_SECRET: &str = "8582p9e07c6e2t1rb92987fnrd705jkk";

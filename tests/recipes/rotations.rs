@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::gateway::{Answer, Gateway};
 use crate::jobs::Jobs;
 use crate::peers::{peers, skip};
-use crate::support::{Daemon, SECRET, Sandbox, TokenText, eventually, openssl, token};
+use support::{Daemon, SECRET, Sandbox, TokenText, eventually, openssl, token};
 
 /// How many rotations the issue asks for.
 const ROTATIONS: usize = 200;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::page::Page;
 use crate::peers::{Rule, Verified, peers};
-use crate::support::{SECRET, now, openssl};
+use support::{SECRET, now, openssl};
 
 /// Makes the private key that a vendor would hand out; its public half.
 fn ec_key(page: &Page, name: &str) -> String {

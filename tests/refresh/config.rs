@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::idp::{Grace, Step, refresh_token};
 use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal};
-use crate::support::{PATIENCE, eventually, is_root, until};
+use support::{PATIENCE, eventually, is_root, until};
 
 #[test]
 fn where_only_settings_changed_the_newest_is_used() {
@@ -98,7 +98,7 @@ fn a_file_that_is_replaced_in_the_middle_of_an_exchange_wins_after_it() {
 fn an_entry_that_left_and_came_back_goes_on_with_its_successor() {
     for kind in KINDS {
         let portal = Portal::new(kind, Grace::None);
-        let fence = crate::support::token("fence").to_string();
+        let fence = support::token("fence").to_string();
         portal.sandbox.config(format!("{}{fence}", portal.entry("")));
         let daemon = portal.sandbox.start();
         portal.assert_alive(&daemon);

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::idp::{Grace, refresh_token};
 use crate::portal::{FAMILY, Kind, Portal, may_trace};
-use crate::support::{PATIENCE, eventually, until};
+use support::{PATIENCE, eventually, until};
 
 /// Calls on the state, and how they fail.
 const FAULTS: [(&str, &str); 17] = [

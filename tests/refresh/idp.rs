@@ -9,7 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::support::PATIENCE;
+use support::PATIENCE;
 
 /// A step of an exchange, as the server sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::idp::{Grace, Step, refresh_token};
 use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal};
-use crate::support::{Dice, eventually, long};
+use support::{Dice, eventually, long};
 
 const STEPS: [Step; 5] = [Step::Connected, Step::Received, Step::Processed, Step::HalfAnswered, Step::Answered];
 
@@ -88,7 +88,7 @@ fn assert_lost_only_where_spent(portal: &Portal, step: Step, kept: bool) {
     assert!(failure["last_error"].as_str().unwrap_or_default().contains("refresh_token"), "{failure:#}");
     // What the manual says: another one from the server, written over the file.
     portal.sandbox.put("first.refresh", portal.idp.family("again"));
-    eventually(crate::support::PATIENCE, "it is obtained again", || {
+    eventually(support::PATIENCE, "it is obtained again", || {
         (portal.delivered()?.starts_with("access.again.")).then_some(())
     });
     daemon.stop();
@@ -104,7 +104,7 @@ fn what_is_delivered_is_kept() {
         assert_eq!(portal.delivered().as_deref(), Some(format!("access.portal.{}", number - 1).as_str()), "{before}");
         let rotating = portal.rotate_beside();
         let wanted = format!("access.portal.{number}");
-        eventually(crate::support::PATIENCE, "it is delivered", || (portal.delivered()? == wanted).then_some(()));
+        eventually(support::PATIENCE, "it is delivered", || (portal.delivered()? == wanted).then_some(()));
         daemon.kill9();
         rotating.join().expect("the one who asked");
         assert!(portal.state_holds(&refresh_token(FAMILY, number)));

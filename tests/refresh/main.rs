@@ -3,11 +3,6 @@
 //! back.
 #![forbid(unsafe_code)]
 
-// Shared with the contract tests; nobody but them needs all of it.
-#[expect(dead_code, unused_imports)]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod config;
 mod faults;
 mod idp;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::idp::{Grace, Step};
 use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal};
-use crate::support::{PATIENCE, eventually};
+use support::{PATIENCE, eventually};
 
 #[test]
 fn an_answer_that_was_lost_is_asked_for_again_at_once_and_once() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::idp::{Grace, Idp};
-use crate::support::{Daemon, PATIENCE, Sandbox, eventually, names_in};
+use support::{Daemon, PATIENCE, Sandbox, eventually, names_in};
 
 pub const FAMILY: &str = "portal";
 /// Longer than any test takes.

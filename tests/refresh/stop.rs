@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::idp::{Grace, Idp, Step, refresh_token};
 use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal, Traced, may_trace};
-use crate::support::{Daemon, PATIENCE, Sandbox, eventually, openssl, until};
+use support::{Daemon, PATIENCE, Sandbox, eventually, openssl, until};
 
 const SOON: Duration = Duration::from_secs(2);
 
@@ -196,7 +196,7 @@ fn a_write_that_hangs_is_left_beside_a_refresh_token_at_rest() {
         return;
     }
     let portal = Portal::new(Kind::OAuth2, Grace::None);
-    let other = crate::support::token("other").to_string();
+    let other = support::token("other").to_string();
     portal.sandbox.config(format!("{}{other}", portal.entry("")));
     portal.sandbox.ours(&["once"]).expect(0);
     let path = portal.sandbox.path("out");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::idp::{Grace, refresh_token};
 use crate::portal::{FAMILY, Kind, LONG, Portal, Traced, may_trace};
-use crate::support::{long, names_in};
+use support::{long, names_in};
 
 /// What an exchange does to the world: the connection, the request and the answer, the state, and the file.
 const CALLS: [&str; 9] =

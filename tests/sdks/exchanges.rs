@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::issuers::{Issuers, text};
 use crate::job::Job;
 use crate::page::{Part, part};
-use crate::support::{Daemon, Jwt, Sandbox};
 use crate::venv::{Venv, venv};
+use support::{Daemon, Jwt, Sandbox};
 
 /// A daemon with a config of the page, and the endpoints of a cloud.
 struct Cloud<'a> {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::issuers::text;
 use crate::job::Job;
 use crate::page::part;
-use crate::support::{Jwt, Sandbox, openssl};
 use crate::venv::{Venv, venv};
+use support::{Jwt, Sandbox, openssl};
 
 /// The key that the page's configs name; where its public half is.
 fn keys(sandbox: &Sandbox) -> String {

@@ -8,8 +8,8 @@ use std::process::{Child, Stdio};
 use serde_json::{Value, json};
 
 use crate::page::{self, Part};
-use crate::support::{PATIENCE, Sandbox, eventually, openssl};
 use crate::venv::Venv;
+use support::{PATIENCE, Sandbox, eventually, openssl};
 
 /// Endpoints on loopback; they end with this.
 pub struct Issuers {

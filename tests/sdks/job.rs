@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::Value;
 
-use crate::support::Sandbox;
 use crate::venv::Venv;
+use support::Sandbox;
 
 /// One process, from its start to the end of the test.
 pub struct Job {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::Sandbox;
+use support::Sandbox;
 
 /// The part of the page about one token.
 pub struct Part {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::pki::Pki;
 use crate::proxy::Proxy;
 use crate::server::{Act, Server, answer, json};
-use crate::support::{Ran, Sandbox, is_root, until};
+use support::{Ran, Sandbox, is_root, until};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":3600}"#;
 const NAMED: &str = "subjectAltName=DNS:idp.example\nextendedKeyUsage=serverAuth\n";
@@ -84,7 +84,7 @@ ttl = "1h"
     assert!(server.seen().iter().all(|seen| !seen.body.contains("first-1")), "{:#?}", server.seen());
     let child = server.seen().into_iter().find(|seen| seen.path == "/child").expect("the child");
     assert!(child.header("authorization").is_some_and(|value| value.starts_with("Bearer eyJ")), "{child:#?}");
-    assert!(crate::support::names_in(&sandbox.path("out")).is_empty(), "nothing is delivered");
+    assert!(support::names_in(&sandbox.path("out")).is_empty(), "nothing is delivered");
 
     sandbox.config(config + &token(&sandbox, "bad", &server.url("/bad"), ""));
     let ran = sandbox.ours(&["check", "--online"]).expect(1);

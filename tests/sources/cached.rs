@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::server::{Act, Seen, Server, json};
-use crate::support::{Sandbox, openssl, until};
+use support::{Sandbox, openssl, until};
 
 const SOURCES: [&str; 4] = ["command", "github-app", "http", "oauth2"];
 

@@ -11,7 +11,7 @@ use renewd::host::store::glimpse;
 use serde_json::{Value, json};
 
 use crate::server::{Act, Server, answer, json};
-use crate::support::{Daemon, Sandbox, until};
+use support::{Daemon, Sandbox, until};
 
 const ROTATING: u8 = 0;
 const SILENT: u8 = 1;

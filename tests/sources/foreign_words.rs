@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::server::{Server, answer};
-use crate::support::{Sandbox, until};
+use support::{Sandbox, until};
 
 /// Steering, bidirectional controls, no width, tags, line ends that are none of ASCII's.
 const UNSEEN: [char; 19] = [

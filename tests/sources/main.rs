@@ -1,11 +1,6 @@
 //! Tokens from endpoints, each source against a server that a test decides: real sockets, real TLS with a CA made by openssl.
 #![forbid(unsafe_code)]
 
-// Shared with the contract tests; nobody but them needs all of it.
-#[expect(dead_code, unused_imports)]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod answers;
 mod binary;
 mod cached;

@@ -2,6 +2,7 @@
 //! Commands, and requests to the control socket, end within their time or panic.
 //! Does not: start the daemon (`daemon.rs`) or look into tokens (`jwt.rs`).
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, Write};
@@ -40,7 +41,7 @@ const UNWANTED: [&str; 14] = [
 /// A temp folder that a test has to itself.
 pub struct Sandbox {
     folder: tempfile::TempDir,
-    pub(super) daemons: AtomicUsize,
+    pub(crate) daemons: AtomicUsize,
 }
 
 /// How a command ended, and what it said.
@@ -63,6 +64,12 @@ impl Ran {
     /// All it said.
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -155,8 +162,9 @@ impl Sandbox {
 
     /// The binary with a clean environment, in this folder, its home in here too.
     pub fn command(&self, wrapper: &[&str]) -> Command {
-        let mut argv: Vec<&str> = wrapper.to_vec();
-        argv.push(env!("CARGO_BIN_EXE_renewd"));
+        let binary = super::binary();
+        let mut argv: Vec<&OsStr> = wrapper.iter().map(OsStr::new).collect();
+        argv.push(binary.as_os_str());
         let mut command = Command::new(argv[0]);
         command.args(&argv[1..]).current_dir(self.dir());
         for (name, _) in std::env::vars_os() {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::program;
 use crate::pty::Terminal;
-use crate::support::{Sandbox, token};
+use support::{Sandbox, token};
 
 /// A shell in a sandbox whose `renewd` prints how it was called, but for what the completions ask it.
 struct Desk {
@@ -28,7 +28,7 @@ impl Desk {
         sandbox.put("other.toml", jwt("other"));
         sandbox.put("broken.toml", "[token.other\n");
         sandbox.mkdir("bin");
-        let real = env!("CARGO_BIN_EXE_renewd");
+        let real = support::binary().display().to_string();
         sandbox.script("bin/renewd", &format!("[ \"$1\" = __complete ] && exec '{real}' \"$@\"\necho \"RAN[$*]\""));
         let script = sandbox.run(&["completions", shell]).expect(0);
         assert_eq!(script.stderr, "");
@@ -78,7 +78,7 @@ impl Desk {
         let tabs = if self.shell == "bash" { "\t\t" } else { "\t" };
         self.terminal.send(&format!("renewd {typed}{tabs}"));
         for word in words {
-            crate::support::until(&format!("{word} is offered"), || self.terminal.all()[from..].contains(word));
+            support::until(&format!("{word} is offered"), || self.terminal.all()[from..].contains(word));
         }
     }
 }

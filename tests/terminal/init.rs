@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::support::{Ran, SECRET, Sandbox, names_in, openssl};
+use support::{Ran, SECRET, Sandbox, names_in, openssl};
 
 /// A P-256 key, made for this test.
 pub const P256: &str = "\

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::init::{P256, rsa};
 use crate::pty::Terminal;
-use crate::support::{SECRET, Sandbox, until};
+use support::{SECRET, Sandbox, until};
 
 fn start(sandbox: &Sandbox, args: &[&str]) -> Terminal {
     let mut command: Command = sandbox.command(&[]);

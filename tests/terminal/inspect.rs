@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Ran, SECRET, Sandbox, is_root, token};
+use support::{Ran, SECRET, Sandbox, is_root, token};
 
 /// A token with this issuer.
 fn made(sandbox: &Sandbox, key: &str) -> String {

@@ -3,11 +3,6 @@
 //! A shell or tool that is not here is told, and its test skipped; `RENEWD_NEED_PEERS=1` makes that a failure.
 #![forbid(unsafe_code)]
 
-// Shared with the contract tests; nobody but them needs all of it.
-#[expect(dead_code, unused_imports)]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod completions;
 mod init;
 mod init_at_a_terminal;

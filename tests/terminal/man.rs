@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::program;
 use crate::pty::Terminal;
-use crate::support::{Sandbox, names_in};
+use support::{Sandbox, names_in};
 
 /// The commands that `--help` lists.
 fn commands(sandbox: &Sandbox) -> Vec<String> {

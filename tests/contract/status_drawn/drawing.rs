@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::stand_in::{StandIn, night};
 use super::terminal::{Terminal, status};
-use crate::support::Sandbox;
+use support::Sandbox;
 
 /// The drawing that the unit tests keep, by its name.
 fn kept(name: &str) -> String {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::stand_in::{StandIn, night};
 use super::terminal::{Terminal, status};
-use crate::support::{Sandbox, token};
+use support::{Sandbox, token};
 
 #[test]
 fn the_page_names_each_setting_with_its_line_and_no_secret() {

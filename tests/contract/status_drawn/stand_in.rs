@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::Sandbox;
+use support::Sandbox;
 
 pub fn night() -> Value {
     serde_json::from_str(include_str!("night.json")).expect("JSON")

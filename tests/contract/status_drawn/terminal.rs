@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::support::{PATIENCE, Sandbox, eventually, until};
+use support::{PATIENCE, Sandbox, eventually, until};
 
 /// `renewd status` with nothing in its environment that bears on the drawing, but TZ and TERM.
 pub fn status(sandbox: &Sandbox, args: &[&str]) -> Command {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::stand_in::{StandIn, night};
 use super::terminal::{Terminal, status};
-use crate::support::{PATIENCE, Sandbox, eventually, token, until};
+use support::{PATIENCE, Sandbox, eventually, token, until};
 
 #[test]
 fn a_watch_goes_on_when_the_daemon_restarts_and_leaves_the_terminal_as_it_was() {

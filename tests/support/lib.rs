@@ -1,6 +1,7 @@
-//! Owns: what the contract tests share: a sandbox, a running daemon with a fake service manager, readers, a JWT eye of its own.
+//! Owns: what the tests share: a sandbox, a running daemon with a fake service manager, readers, a JWT eye of its own.
 //! It knows the binary only by its command line, files, signals and sockets; no line of renewd is called from here.
-//! Does not: assert promises. The files beside `contract/main.rs` do.
+//! A crate of its own, so that each test program takes what it needs, and it is compiled once for all of them.
+//! Does not: assert promises. The test programs do.
 
 mod daemon;
 mod jwt;
@@ -9,6 +10,7 @@ mod readers;
 mod sandbox;
 mod token_text;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use daemon::Daemon;
@@ -20,6 +22,24 @@ pub use token_text::{TokenText, token};
 
 /// How long a test waits for something that has no time of its own in the contract. Generous: the machine may be loaded.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The folder of the repository.
+pub fn repository() -> &'static Path {
+    let ancestors = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    ancestors.into_iter().nth(2).expect("this crate is in tests/support")
+}
+
+/// The binary under test. Cargo names it to the test programs that it runs (RENEWD_BINARY=PATH takes another one); for a test
+/// program that is run by hand it is the one built beside it.
+pub fn binary() -> PathBuf {
+    let named = ["RENEWD_BINARY", "CARGO_BIN_EXE_renewd"].into_iter().find_map(std::env::var_os);
+    named.map_or_else(beside_this_program, |path| repository().join(path))
+}
+
+fn beside_this_program() -> PathBuf {
+    let program = std::env::current_exe().expect("a test program knows where it is");
+    program.ancestors().nth(2).expect("target/debug/deps/PROGRAM").join("renewd")
+}
 
 /// Polls until `check` gives something; panics with `what` once `limit` has passed.
 pub fn eventually<T>(limit: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
