@@ -166,8 +166,8 @@ fn rfc_7515_examples_inspect_as_valid() {
 
 #[test]
 fn rfc_8037_a4_is_signed_to_the_byte() {
+    use renewd::core::crypto::{Algorithm, SigningKey, VerifyingKey};
     use renewd::core::jose::{Jws, seal};
-    use renewd::core::key::{Algorithm, SigningKey, VerifyingKey};
     let jwk = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
     let key = SigningKey::from_private(jwk.as_bytes()).unwrap();
     let token = seal(&key, key.default_algorithm(), "eyJhbGciOiJFZERTQSJ9", b"Example of Ed25519 signing").unwrap();

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::core::config::parse_duration;
-use crate::core::credential::without_newline;
+use crate::core::crypto::{Algorithm, Exposure, KeyError, SecretEncoding, SigningKey, without_newline};
 use crate::core::diagnostic::looks_opaque;
 use crate::core::jose::{MAX_TOKEN, seal};
-use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey};
 use crate::core::secret::Secret;
 use crate::core::settings::Lifetime;
 use crate::core::time::Wall;
@@ -75,12 +74,11 @@ impl KeyArgs {
 
     /// The key, and the algorithm that it shall sign with.
     pub(crate) fn load(&self) -> Result<(SigningKey, Algorithm), Failure> {
-        let by_secret = |a: Algorithm| a.min_secret_bytes().is_some();
         match (&self.secret_file, &self.private_key_file, self.alg) {
-            (_, Some(_), Some(alg)) if by_secret(alg) => {
+            (_, Some(_), Some(alg)) if alg.is_symmetric() => {
                 Err(Failure::usage(format!("{alg} takes a secret (--secret-file), not a private key")))
             }
-            (Some(_), _, Some(alg)) if !by_secret(alg) => {
+            (Some(_), _, Some(alg)) if !alg.is_symmetric() => {
                 Err(Failure::usage(format!("{alg} takes a private key (--private-key-file), not a secret")))
             }
             (Some(file), _, alg) => {
@@ -105,9 +103,7 @@ impl KeyArgs {
         file: &Path,
     ) -> Result<(SigningKey, Algorithm), Failure> {
         let algorithm = alg.unwrap_or_else(|| key.default_algorithm());
-        key.check_algorithm(algorithm)
-            .and_then(|()| key.check_secret(algorithm, self.allow_weak_secret))
-            .map_err(|e| wrong(what, file, &e))?;
+        key.check(algorithm, self.allow_weak_secret).map_err(|e| wrong(what, file, &e))?;
         Ok((key, algorithm))
     }
 }
@@ -142,15 +138,15 @@ pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<
         return Err(failed(&"it is a folder"));
     }
     if about.is_file() {
-        let mode = about.mode();
-        if mode & 0o002 != 0 {
-            return Err(failed(&"anybody may write it: `chmod o-w` it, and look at what is in it"));
-        }
-        if mode & 0o020 != 0 {
-            eprintln!("warning: {what} {}: its group may write it", file.display());
-        }
-        if private && mode & 0o004 != 0 {
-            eprintln!("warning: {what} {}: anybody may read it: `chmod 600` it", file.display());
+        for found in Exposure::of(about.mode(), private) {
+            let (who, shown) = (found.who(), file.display());
+            match found {
+                Exposure::AnybodyWrites => {
+                    return Err(failed(&format!("{who} it: `chmod o-w` it, and look at what is in it")));
+                }
+                Exposure::GroupWrites => eprintln!("warning: {what} {shown}: {who} it"),
+                Exposure::AnybodyReads => eprintln!("warning: {what} {shown}: {who} it: `chmod 600` it"),
+            }
         }
     }
     read(&mut open, MAX_KEY).map_err(|e| failed(&e))

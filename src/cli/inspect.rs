@@ -10,10 +10,9 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::core::credential::without_newline;
+use crate::core::crypto::{JwkSet, SecretEncoding, VerifyingKey, without_newline};
 use crate::core::jose::{JoseError, Jws};
 use crate::core::json::RawObject;
-use crate::core::key::{JwkSet, SecretEncoding, VerifyingKey};
 use crate::core::printable::escaped;
 use crate::core::time::Wall;
 
@@ -164,7 +163,7 @@ impl VerifyKeys {
 
 fn verdict(jws: &Jws, key: &VerifyingKey) -> SignatureVerdict {
     match jws.verify(key, None) {
-        Ok(algorithm) => SignatureVerdict::Valid(format!("{algorithm}, {}", key.kind().describe())),
+        Ok(algorithm) => SignatureVerdict::Valid(format!("{algorithm}, {}", key.describe())),
         Err(JoseError::UnknownAlgorithm(name)) => SignatureVerdict::Unusable(format!("alg {name} is not supported")),
         Err(error) => SignatureVerdict::Invalid(error),
     }

@@ -5,8 +5,8 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 
+use super::crypto::{Algorithm, KeyError, SigningKey, VerifyingKey};
 use super::json::{self, JsonError, RawObject};
-use super::key::{Algorithm, KeyError, SigningKey, VerifyingKey};
 use super::secret::Secret;
 
 /// Longer tokens are refused unread: no header of a request holds one.
@@ -116,7 +116,7 @@ impl<'a> Jws<'a> {
             return Err(JoseError::Critical);
         }
         if !key.accepts(found) {
-            return Err(JoseError::OtherKey { algorithm: found, key: key.kind().describe() });
+            return Err(JoseError::OtherKey { algorithm: found, key: key.describe() });
         }
         if key.verify(found, self.signing_input.as_bytes(), self.signature) {
             Ok(found)
@@ -153,6 +153,6 @@ pub fn seal(
     BASE64URL_NOPAD.encode_append(payload, &mut token);
     let signature = key.sign(algorithm, token.as_bytes())?;
     token.push('.');
-    BASE64URL_NOPAD.encode_append(&signature, &mut token);
+    token.push_str(&signature);
     Ok(Secret::new(token))
 }

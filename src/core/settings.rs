@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use source::*;
 
+use super::crypto;
 use super::words::words;
 
 /// A token's name: 1 to 64 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Cheap to clone.
@@ -58,9 +59,8 @@ pub struct Fingerprint(pub [u8; 16]);
 
 impl Fingerprint {
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
         let mut first = [0; 16];
-        first.copy_from_slice(&digest.as_ref()[..16]);
+        first.copy_from_slice(&crypto::sha256(bytes).as_ref()[..16]);
         Self(first)
     }
 

@@ -6,9 +6,9 @@ use std::future::ready;
 use futures_util::future::BoxFuture;
 
 use crate::core::claims::{self, Jti};
+use crate::core::crypto::KeyKind;
 use crate::core::engine::Reason;
 use crate::core::jose;
-use crate::core::key::Algorithm;
 use crate::core::settings::JwtSettings;
 use crate::core::time::Wall;
 
@@ -17,11 +17,7 @@ use super::{Execution, Given, Obtained, Source, SourceError};
 impl Source for JwtSettings {
     /// An RSA signature takes a hundred times what the others take.
     fn cost(&self) -> Execution {
-        match self.algorithm {
-            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Execution::Instant,
-            Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => Execution::Instant,
-            _ => Execution::Computing,
-        }
+        if self.algorithm.kind() == KeyKind::Rsa { Execution::Computing } else { Execution::Instant }
     }
 
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
@@ -55,8 +51,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::core::crypto::{Algorithm, SigningKey};
     use crate::core::jose::Jws;
-    use crate::core::key::{Algorithm, SigningKey};
     use crate::core::settings::{KeyClaim, Lifetime};
 
     fn settings() -> JwtSettings {

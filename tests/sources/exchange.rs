@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use futures_util::future::join_all;
+use renewd::core::crypto::{Algorithm, SigningKey};
 use renewd::core::engine::{Doubt, Reason};
 use renewd::core::jose::Jws;
-use renewd::core::key::{Algorithm, SigningKey};
 use renewd::core::settings::*;
 
 use crate::pki::{CLIENT, HERE, Pki};

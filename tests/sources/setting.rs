@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use renewd::core::credential::RefreshToken;
+use renewd::core::crypto::{Algorithm, SigningKey};
 use renewd::core::engine::{LastTry, Precedence};
-use renewd::core::key::{Algorithm, SigningKey};
 use renewd::core::pattern::Pattern;
 use renewd::core::secret::Secret;
 use renewd::core::settings::*;

@@ -4,7 +4,7 @@
 use clap::{Arg, Command};
 
 use crate::cli::man;
-use crate::core::key::Algorithm;
+use crate::core::crypto::Algorithm;
 
 /// What a shell is to offer.
 pub(super) struct Suggestions {

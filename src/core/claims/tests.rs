@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::key::{Algorithm, SigningKey};
+use super::super::crypto::{Algorithm, SigningKey};
 use super::*;
 
 fn settings() -> JwtSettings {

@@ -10,8 +10,8 @@ use super::section::{Section, SectionReader};
 use super::stage::{RawCredential, RawKey, Written};
 use super::value::parse_duration;
 use super::{claims, credential, jwt};
+use crate::core::crypto::Algorithm;
 use crate::core::diagnostic::{Diagnostic, Located};
-use crate::core::key::Algorithm;
 use crate::core::settings::{AssertionSettings, AuthKind, GrantKind};
 
 pub(super) const KEYS: KeyEntries = &[&[
@@ -67,7 +67,7 @@ pub(super) fn read(
                 .help("it belongs to grant = \"jwt_bearer\", or to client_auth = \"private_key_jwt\" or \"client_secret_jwt\""),
         ),
     }
-    if let Some(algorithm) = algorithm.filter(|algorithm| is_symmetric(algorithm.value))
+    if let Some(algorithm) = algorithm.filter(|algorithm| algorithm.value.is_symmetric())
         && auth.value == AuthKind::KeyJwt
     {
         cx.diagnostics.push(
@@ -80,10 +80,6 @@ pub(super) fn read(
     Some(raw)
 }
 
-fn is_symmetric(algorithm: Algorithm) -> bool {
-    algorithm.min_secret_bytes().is_some()
-}
-
 /// What `assertion` holds, and where its algorithm stands. A key that does not fit the algorithm is told elsewhere, and left out.
 pub(super) fn members(
     cx: &mut SectionReader<'_>,
@@ -93,7 +89,7 @@ pub(super) fn members(
     let algorithm = section.choice(cx, "algorithm", Algorithm::parse);
     let private_key = credential::read(cx, section, "private_key", "assertion's private key");
     let secret = credential::read(cx, section, "secret", "assertion's secret");
-    let key = match (algorithm.map(|algorithm| is_symmetric(algorithm.value)), secret, private_key) {
+    let key = match (algorithm.map(|algorithm| algorithm.value.is_symmetric()), secret, private_key) {
         (Some(true), Some(from), None) => Some(RawKey::Secret { from, allow_weak }),
         (Some(false), None, Some(key)) => Some(RawKey::Private(key)),
         _ => None,
@@ -116,7 +112,7 @@ pub(super) fn of_client_secret(
 ) -> AssertionSettings<Written> {
     let algorithm = own.and_then(|own| own.algorithm).unwrap_or(Algorithm::HS256);
     // The wrong kind was told already.
-    let secret = secret.filter(|_| algorithm.min_secret_bytes().is_some());
+    let secret = secret.filter(|_| algorithm.is_symmetric());
     AssertionSettings {
         algorithm: Some(algorithm),
         key: secret.map(|from| RawKey::Secret { from, allow_weak }),
@@ -149,7 +145,7 @@ fn by_client_secret(cx: &mut SectionReader<'_>, section: &Section<'_, '_>, algor
             cx.error(span, format!("`assertion.{key}` with client_auth \"client_secret_jwt\""), help);
         }
     }
-    if let Some(algorithm) = algorithm.filter(|algorithm| !is_symmetric(algorithm.value)) {
+    if let Some(algorithm) = algorithm.filter(|algorithm| !algorithm.value.is_symmetric()) {
         let title = format!("client_auth \"client_secret_jwt\" with algorithm {}", algorithm.value.word());
         cx.error(algorithm.span, title, "the client secret signs with HS256, HS384 or HS512");
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::section::{Section, SectionReader};
 use super::stage::{CredentialFrom, RawCredential};
+use crate::core::crypto::SecretEncoding;
 use crate::core::diagnostic::{Diagnostic, Located};
-use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
 
 /// `secret`, `private_key`, `client_secret` and the like. `what` is how messages call it.

@@ -6,8 +6,8 @@ use super::keys::{KeyEntry, ValueKind};
 use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
 use super::{claims, credential};
+use crate::core::crypto::Algorithm;
 use crate::core::diagnostic::{Diagnostic, Located, Span};
-use crate::core::key::Algorithm;
 use crate::core::settings::{JwtSettings, KeyClaim};
 
 /// The keys of such a token.
@@ -101,7 +101,7 @@ pub(super) fn check_credential(
 ) {
     let secret = token.key_span(cx, "secret");
     let private_key = token.key_span(cx, "private_key");
-    let symmetric = algorithm.map(|algorithm| (algorithm, algorithm.value.min_secret_bytes().is_some()));
+    let symmetric = algorithm.map(|algorithm| (algorithm, algorithm.value.is_symmetric()));
     match (secret, private_key, symmetric) {
         (Some(secret), Some(key), _) => cx.diagnostics.push(
             Diagnostic::error("`private_key` beside `secret`")

@@ -12,8 +12,8 @@ use super::keys::common::PLACES;
 use super::keys::{KeyEntry, ValueKind};
 use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
+use crate::core::crypto::Algorithm;
 use crate::core::diagnostic::{Diagnostic, quote};
-use crate::core::key::Algorithm;
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, Preset, TokenEndpoint};
 
 /// The keys of presets.

@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::core::crypto::SecretEncoding;
 use crate::core::diagnostic::Located;
-use crate::core::key::SecretEncoding;
 use crate::core::secret::Secret;
 use crate::core::settings::{SourceKind, SourcePlan, Stage};
 

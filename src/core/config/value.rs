@@ -11,6 +11,7 @@ use super::hint;
 use super::raw::{RawSchedule, UserOrGroup};
 use super::section::{Section, SectionReader};
 use crate::core::config::keys::ValueKind;
+use crate::core::crypto::Exposure;
 use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::settings::{Lifetime, Mode, RotateRule};
 
@@ -262,7 +263,7 @@ impl Section<'_, '_> {
             cx.error(span, format!("`{name}` cannot be {}", quote(text)), help);
             return None;
         };
-        if bits & 0o002 != 0 {
+        if Exposure::anybody_writes(bits) {
             cx.diagnostics.push(
                 Diagnostic::warning(format!("with `{name}` = \"{text}\" anybody may write the file"))
                     .at(span)

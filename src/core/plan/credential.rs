@@ -6,17 +6,18 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{ANYBODY_WRITES, GROUP_WRITES, OTHERS_READ};
 use super::lacks::Ledger;
-use super::pem;
 use crate::core::config::{CredentialFrom, RawCredential, credential_file};
-use crate::core::credential::without_newline;
+use crate::core::crypto::{
+    self, Algorithm, Exposure, KeyError, SecretEncoding, SigningKey, decode_secret, without_newline,
+};
 use crate::core::diagnostic::{Located, Severity, Span};
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, FileFact};
-use crate::core::key::{Algorithm, KeyError, SecretEncoding, SigningKey, decode_secret};
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, Lack, SecretText, TokenName};
+
+const CERTIFICATES: &str = "PEM: -----BEGIN CERTIFICATE----- and what follows";
 
 /// What a credential is read as.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -180,16 +181,13 @@ impl<'r> Keyring<'r> {
         let Some(mode) = self.facts.files.get(path).and_then(|file| file.mode) else {
             return;
         };
-        let told = if secret { GROUP_WRITES | OTHERS_READ } else { GROUP_WRITES };
-        if mode & ANYBODY_WRITES != 0 || mode & told == 0 || !self.judged.insert(path.into()) {
+        let shown = path.display();
+        let told = Exposure::of(mode, secret);
+        if Exposure::anybody_writes(mode) || told.is_empty() || !self.judged.insert(path.into()) {
             return;
         }
-        let shown = path.display();
-        if mode & GROUP_WRITES != 0 {
-            ledger.warning(span, format!("its group may write `{shown}`"), format!("chmod g-w {shown}"));
-        }
-        if mode & told & OTHERS_READ != 0 {
-            ledger.warning(span, format!("anybody may read `{shown}`"), format!("chmod o-r {shown}"));
+        for found in told {
+            ledger.warning(span, format!("{} `{shown}`", found.who()), format!("chmod {} {shown}", found.remedy()));
         }
     }
 }
@@ -216,7 +214,7 @@ fn from_file(
     let Some(file) = facts.files.get(path) else {
         return Err(gone("was not looked at"));
     };
-    if file.mode.is_some_and(|mode| mode & ANYBODY_WRITES != 0) {
+    if file.mode.is_some_and(Exposure::anybody_writes) {
         return Err(CredentialProblem::new(
             format!("cannot be trusted: anybody may write `{shown}`"),
             format!("chmod o-w {shown}"),
@@ -254,12 +252,14 @@ fn make(bytes: &[u8], form: CredentialForm) -> Result<ReadyCredential, Credentia
         CredentialForm::PrivateKey => MadeCredential::Key(Arc::new(private_key(bytes)?)),
         CredentialForm::Text => MadeCredential::Text(Arc::new(Secret::new(text(bytes)?.to_owned()))),
         CredentialForm::Certificates | CredentialForm::Trusted => {
-            pem::certificates(bytes).map_err(|what| CredentialProblem::new(what, pem::HELP))?;
+            crypto::certificates(bytes)
+                .map_err(|what| CredentialProblem::new(format!("is not usable: {what}"), CERTIFICATES))?;
             kept()
         }
         CredentialForm::PemKey => {
             private_key(bytes).map_err(|problem| problem.with_help("PEM (PKCS#1, SEC1, PKCS#8), not encrypted"))?;
-            pem::holds_a_block(bytes).map_err(|what| CredentialProblem::new(what, "write the key as PEM"))?;
+            crypto::private_der(bytes)
+                .map_err(|_| CredentialProblem::new("is not usable: it is not PEM", "write the key as PEM"))?;
             kept()
         }
         CredentialForm::Whole => kept(),
@@ -306,8 +306,7 @@ fn text(bytes: &[u8]) -> Result<&str, CredentialProblem> {
 /// Whether the key is one for the algorithm, and long enough (RFC 7518 3.2): as `generate` judges it, in the config's words.
 pub(super) fn suits(ready: &ReadyCredential, algorithm: Algorithm, allow_weak: bool) -> Result<(), CredentialProblem> {
     let MadeCredential::Key(key) = &ready.made else { return Ok(()) };
-    let judged = key.check_secret(algorithm, allow_weak).and_then(|()| key.check_algorithm(algorithm));
-    judged.map_err(|error| match error {
+    key.check(algorithm, allow_weak).map_err(|error| match error {
         KeyError::WeakSecret { algorithm, min, .. } => CredentialProblem::new(
             format!("is too short: {algorithm} takes {min} bytes or more (RFC 7518 3.2)"),
             "use a longer secret, or set allow_weak_secret = true",

@@ -8,7 +8,6 @@ mod daemon;
 mod families;
 mod files;
 mod lacks;
-mod pem;
 mod schedule;
 mod source;
 mod spec;

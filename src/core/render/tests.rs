@@ -124,9 +124,9 @@ fn the_buffer_does_not_grow() {
 /// What is wrong with a template for a token that is signed here (with the claims a, aud, exp, iat, iss and jti), or
 /// that comes from somebody else.
 fn faults(text: &str, is_signed: bool) -> Vec<String> {
-    let key = crate::core::key::SigningKey::from_secret(b"07c6e2t1rb92987fnrd705jkk8582p9e");
+    let key = crate::core::crypto::SigningKey::from_secret(b"07c6e2t1rb92987fnrd705jkk8582p9e");
     let settings = crate::core::settings::JwtSettings {
-        algorithm: crate::core::key::Algorithm::HS256,
+        algorithm: crate::core::crypto::Algorithm::HS256,
         signing_key: Arc::new(key),
         key: Some("k".into()),
         key_claim: crate::core::settings::KeyClaim::Iss,

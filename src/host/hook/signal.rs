@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
 use super::HookError;
+use crate::core::crypto::Exposure;
 use crate::core::settings::HookSignal;
 use crate::process::threads;
 
@@ -82,7 +83,7 @@ fn read(pid_file: &Path) -> Result<(Pid, u32), PidFileProblem> {
     if !meta.is_file() {
         return Err("is not a regular file".into());
     }
-    if meta.mode() & 0o002 != 0 {
+    if Exposure::anybody_writes(meta.mode()) {
         return Err("anybody may write it: chmod o-w".into());
     }
     let mut text = Vec::new();

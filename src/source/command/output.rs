@@ -1,7 +1,7 @@
 //! Owns: what a program's output means: the bare token, JSON with pointers, or kubectl's ExecCredential.
 //! Does not: run it.
 
-use crate::core::credential::without_newline;
+use crate::core::crypto::without_newline;
 use crate::core::engine::Reason;
 use crate::core::secret::Secret;
 use crate::core::settings::Pointers;

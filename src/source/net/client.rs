@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use reqwest::Client;
 use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::{Host, Way};
+use crate::core::crypto;
 use crate::core::engine::Reason;
 use crate::core::settings::{Fingerprint, Identity};
 use crate::source::SourceError;
@@ -124,7 +124,7 @@ fn tls(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Res
 fn roots(ca: Option<&[u8]>) -> Result<RootCertStore, SourceError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for certificate in ca.map(certificates).transpose()?.unwrap_or_default() {
+    for certificate in ca.map(|ca| certificates("ca_file", ca)).transpose()?.unwrap_or_default() {
         roots.add(certificate).map_err(|_| lack("ca_file holds a certificate that cannot be read"))?;
     }
     if roots.is_empty() {
@@ -133,21 +133,17 @@ fn roots(ca: Option<&[u8]>) -> Result<RootCertStore, SourceError> {
     Ok(roots)
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SourceError> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let read = read.map_err(|_| lack("ca_file is not in PEM"))?;
-    if read.is_empty() {
-        return Err(lack("ca_file holds no certificate in PEM"));
-    }
-    Ok(read)
+/// The certificates under `name`, which the plan found to be some.
+fn certificates(name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SourceError> {
+    let read = crypto::certificates(pem).map_err(|wrong| lack(&format!("{name} is not usable: {wrong}")))?;
+    Ok(read.into_iter().map(CertificateDer::from).collect())
 }
 
 fn own(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), SourceError> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&identity.certificates).collect();
-    let chain = chain.ok().filter(|chain| !chain.is_empty());
-    let chain = chain.ok_or_else(|| lack("client_cert.file holds no certificate in PEM"))?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key.expose());
-    Ok((chain, key.map_err(|_| lack("client_key.file holds no private key in PEM"))?))
+    let chain = certificates("client_cert.file", &identity.certificates)?;
+    let key = crypto::private_der(identity.key.expose()).ok();
+    let key = key.and_then(|mut der| PrivateKeyDer::try_from(std::mem::take(&mut *der)).ok());
+    Ok((chain, key.ok_or_else(|| lack("client_key.file holds no private key in PEM"))?))
 }
 
 fn broken() -> SourceError {

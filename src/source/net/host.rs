@@ -6,6 +6,7 @@ use std::fmt;
 use reqwest::Url;
 
 use super::SourceError;
+use crate::core::address::is_loopback;
 use crate::core::engine::Reason;
 
 /// Scheme, name and port. Cheap to compare; what people are shown of an address.
@@ -18,12 +19,10 @@ pub struct Host {
 
 impl Host {
     pub fn of(url: &Url) -> Result<Self, SourceError> {
-        let loopback = match url.host_str() {
-            Some("localhost" | "[::1]") => true,
-            Some(name) => name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()),
-            None => return Err(SourceError::new(Reason::InvalidAnswer, "the endpoint's address has no host")),
-        };
-        Ok(Self { shown: shown(url), plain: url.scheme() != "https", loopback })
+        if !url.has_host() {
+            return Err(SourceError::new(Reason::InvalidAnswer, "the endpoint's address has no host"));
+        }
+        Ok(Self { shown: shown(url), plain: url.scheme() != "https", loopback: is_loopback(url) })
     }
 
     /// Plain http stays on this machine, unless the config says otherwise.

@@ -57,8 +57,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::core::crypto::{Algorithm, SigningKey};
     use crate::core::jose::Jws;
-    use crate::core::key::{Algorithm, SigningKey};
 
     fn made(claims: Value, header: Value) -> (Map<String, Value>, Map<String, Value>) {
         let object = |value: Value| value.as_object().cloned().unwrap();

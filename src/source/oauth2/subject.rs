@@ -8,7 +8,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::core::credential::without_newline;
+use crate::core::crypto::without_newline;
 use crate::core::engine::Reason;
 use crate::core::jose::MAX_TOKEN;
 use crate::core::secret::Secret;

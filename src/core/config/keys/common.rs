@@ -2,7 +2,7 @@
 //! Does not: hold those of one table alone, or check anything.
 
 use super::{KeyEntries, KeyEntry, ValueKind};
-use crate::core::key::SecretEncoding;
+use crate::core::crypto::SecretEncoding;
 
 pub(in crate::core::config) const LIFETIME: &[KeyEntry] = &[
     KeyEntry::new(

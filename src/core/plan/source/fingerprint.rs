@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::core::key::SecretEncoding;
+use crate::core::crypto::SecretEncoding;
 use crate::core::settings::{Fingerprint, JwtSettings, SourceKind, SourcePlan, millis};
 
 /// The credentials of a source, in order of being asked for.

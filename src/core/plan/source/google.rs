@@ -9,8 +9,8 @@ use super::super::credential::{CredentialForm, CredentialProblem};
 use super::Making;
 use crate::core::address;
 use crate::core::config::{RawCredential, Written};
+use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::json;
-use crate::core::key::{Algorithm, SigningKey};
 use crate::core::settings::{AssertionSettings, TokenEndpoint};
 
 const HELP: &str = "the JSON key file of a service account, as Google hands it out";
@@ -52,7 +52,7 @@ fn read(bytes: &[u8], allow_http: bool) -> Result<ServiceAccount, CredentialProb
     }
     let key = SigningKey::from_private(needed("private_key")?.as_bytes())
         .map_err(|error| unusable(&format!("its private_key: {error}")))?;
-    key.check_algorithm(Algorithm::RS256).map_err(|error| unusable(&format!("its private_key: {error}")))?;
+    key.check(Algorithm::RS256, false).map_err(|error| unusable(&format!("its private_key: {error}")))?;
     let token_uri = needed("token_uri")?;
     address::parse(token_uri, allow_http).map_err(|wrong| unusable(&format!("its token_uri {wrong}")))?;
     Ok(ServiceAccount {

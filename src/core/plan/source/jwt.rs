@@ -14,10 +14,11 @@ pub(super) fn plan<'r>(
 ) -> Option<JwtSettings> {
     let algorithm = raw.algorithm?;
     // The wrong one of the two was told already.
-    let symmetric = algorithm.min_secret_bytes().is_some();
     let key = match raw.signing_key.as_ref()? {
-        RawKey::Secret { from, allow_weak } if symmetric => making.secret_key(from, algorithm, *allow_weak),
-        RawKey::Private(from) if !symmetric => making.private_key(from, algorithm),
+        RawKey::Secret { from, allow_weak } if algorithm.is_symmetric() => {
+            making.secret_key(from, algorithm, *allow_weak)
+        }
+        RawKey::Private(from) if !algorithm.is_symmetric() => making.private_key(from, algorithm),
         _ => None,
     };
     raw.ready(key?, timing.lifetime, timing.schedule.skew)

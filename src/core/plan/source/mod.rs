@@ -13,9 +13,9 @@ use super::credential::{CredentialForm, CredentialProblem, Keyring, MadeCredenti
 use super::lacks::Ledger;
 use super::schedule::Timing;
 use crate::core::config::{RawCredential, RawIdentity, RawKey, RawSource, RawToken, Written};
+use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::diagnostic::Severity;
 use crate::core::facts::Facts;
-use crate::core::key::{Algorithm, SigningKey};
 use crate::core::secret::Secret;
 use crate::core::settings::{
     CommandSettings, Fingerprint, FirstRefresh, Identity, Lack, Reach, SecretText, SourcePlan,

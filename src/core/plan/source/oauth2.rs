@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::super::credential::CredentialForm;
-use super::super::pem;
 use super::{Making, google};
 use crate::core::config::{RawIdentity, RawKey, Written};
+use crate::core::crypto;
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, TokenEndpoint};
 
 type RawAssertion = AssertionSettings<Written>;
@@ -80,13 +80,9 @@ fn certified<'r>(
 ) -> Option<AssertionSettings> {
     let certificate = making.bytes(identity.certificate.as_ref()?, CredentialForm::Certificates, |_| Ok(()));
     let key = making.rsa_key(identity.key.as_ref()?, raw.algorithm?);
-    let first = pem::certificates(certificate?.expose()).ok()?.into_iter().next()?;
+    let first = crypto::certificates(certificate?.expose()).ok()?.into_iter().next()?;
     let mut made = raw.ready(key?)?;
-    made.header.insert("x5t#S256".into(), thumbprint(&first).into());
+    let thumbprint = data_encoding::BASE64URL_NOPAD.encode(crypto::sha256(&first).as_ref());
+    made.header.insert("x5t#S256".into(), thumbprint.into());
     Some(made)
-}
-
-fn thumbprint(der: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
-    data_encoding::BASE64URL_NOPAD.encode(digest.as_ref())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Reach, Ready, Stage};
-use crate::core::key::SigningKey;
+use crate::core::crypto::SigningKey;
 
 #[derive(Clone, Debug)]
 pub struct GithubAppSettings<S: Stage = Ready> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Ready, Stage, millis};
-use crate::core::key::{Algorithm, SigningKey};
+use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::settings::Lifetime;
 use crate::core::words::words;
 

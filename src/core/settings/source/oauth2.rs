@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Reach, Ready, Stage};
-use crate::core::key::{Algorithm, SigningKey};
+use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::settings::TokenName;
 use crate::core::words::words;
 
@@ -160,10 +160,10 @@ impl OAuth2Settings {
             ClientAuth::None => (AuthKind::None, None),
             ClientAuth::Basic(_) => (AuthKind::Basic, None),
             ClientAuth::Post(_) => (AuthKind::Post, None),
-            ClientAuth::Jwt(settings) => {
-                let symmetric = settings.algorithm.min_secret_bytes().is_some();
-                (if symmetric { AuthKind::SecretJwt } else { AuthKind::KeyJwt }, Some(settings.canonical()))
-            }
+            ClientAuth::Jwt(settings) => (
+                if settings.algorithm.is_symmetric() { AuthKind::SecretJwt } else { AuthKind::KeyJwt },
+                Some(settings.canonical()),
+            ),
             ClientAuth::Tls(_) => (AuthKind::Tls, None),
         };
         let mut text = vec![

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::{FirstRefresh, Identity, SecretText, SourceKind};
-use crate::core::key::SigningKey;
+use crate::core::crypto::SigningKey;
 
 /// What each part of a source's settings is at one stage: credentials by what they are for, and what may be absent.
 pub trait Stage: Clone + Copy + Debug + 'static {

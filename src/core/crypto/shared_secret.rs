@@ -1,13 +1,12 @@
-//! Owns: HMAC secrets: how they are written down, what is none, and their least length.
+//! Owns: HMAC secrets: how they are written down, and what is none. Of all credentials, the newline at the end of a file.
 //! Does not: sign, or know the kinds of keys that are no secrets (`material` does).
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
-use zeroize::Zeroizing;
 
 use super::super::secret::Secret;
 use super::super::words::words;
 use super::error::KeyError;
-use super::{Algorithm, material};
+use super::material;
 
 words! {
     /// `secret.encoding`: how the bytes of a secret are written down.
@@ -19,6 +18,15 @@ words! {
         Base64 = "base64",
         Base64Url = "base64url",
         Hex = "hex",
+    }
+}
+
+/// Without one trailing newline (`\n` or `\r\n`), as editors and `echo` leave it in a file.
+pub fn without_newline(bytes: &[u8]) -> &[u8] {
+    let cut = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    match cut.len() < bytes.len() {
+        true => cut.strip_suffix(b"\r").unwrap_or(cut),
+        false => cut,
     }
 }
 
@@ -50,8 +58,7 @@ pub fn decode_secret(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec
 
 fn decode(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, KeyError> {
     let not = |hint| KeyError::NotEncoded { encoding: encoding.word(), hint };
-    let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
-    digits.extend(text.iter().filter(|b| !b.is_ascii_whitespace()));
+    let mut digits = material::digits(text);
     if encoding != SecretEncoding::Hex {
         unpad(&mut digits).ok_or(not("its padding (=) is wrong"))?;
     }
@@ -89,12 +96,15 @@ fn refuse_key(bytes: &[u8]) -> Result<(), KeyError> {
     }
 }
 
-/// Refuses a secret that is shorter than the hash (RFC 7518 3.2) by its decoded bytes, unless that is allowed.
-pub(super) fn check_strength(secret: &[u8], algorithm: Algorithm, allow_weak: bool) -> Result<(), KeyError> {
-    match algorithm.min_secret_bytes() {
-        Some(min) if secret.len() < min && !allow_weak => {
-            Err(KeyError::WeakSecret { algorithm, bytes: secret.len(), min })
-        }
-        _ => Ok(()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_newline_is_dropped_and_no_more() {
+        assert_eq!(without_newline(b"a\n\n"), b"a\n");
+        assert_eq!(without_newline(b"a\r\n"), b"a");
+        assert_eq!(without_newline(b"a\r"), b"a\r");
+        assert_eq!(without_newline(b""), b"");
     }
 }

@@ -21,14 +21,20 @@ fn as_it_is(bytes: &[u8]) -> Option<&'static str> {
 
 /// The bytes that a text may be written down from, white space and padding aside.
 fn written_down(text: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
-    let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
-    digits.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    let mut digits = digits(text);
     let end = digits.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
     digits.truncate(end);
     [BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE]
         .into_iter()
         .filter_map(|encoding| encoding.decode(&digits).ok().map(Zeroizing::new))
         .collect()
+}
+
+/// A text without its white space.
+pub(super) fn digits(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
+    digits.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    digits
 }
 
 /// Texts that begin with a line of their own. Public before private: a file of both is told as the worse.

@@ -2,7 +2,7 @@
 //! Does not: name the file (the caller does), or hold a byte of the key.
 
 use super::super::json::JsonError;
-use super::Algorithm;
+use super::algorithm::Algorithm;
 
 /// Why bytes are no key that can be used. Reads after "FILE: ".
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub enum KeyError {
     #[error("the JWK says it is for {only} alone, not for {algorithm}")]
     JwkOnlyFor { algorithm: Algorithm, only: Algorithm },
 
-    #[error("{algorithm} wants {wants}, and this is {kind}", wants = .algorithm.wants())]
+    #[error("{algorithm} wants {wants}, and this is {kind}", wants = .algorithm.kind().name())]
     WrongKind { algorithm: Algorithm, kind: String },
     #[error(
         "it is {bytes} bytes long, and {algorithm} wants {min} at least (RFC 7518 3.2): ask for a longer one, or allow it with allow_weak_secret (--allow-weak-secret)"

@@ -1,60 +1,115 @@
-//! Owns: JSON Web Keys (RFC 7517, RFC 7518 6, RFC 8037 2): which key one is, and both of its halves.
-//! Does not: choose one of a set.
+//! Owns: JSON Web Keys (RFC 7517, RFC 7518 6, RFC 8037 2): which key one is, both of its halves, and sets of them.
+//! Does not: verify anything.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::KeyPairComponents;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-    Ed25519KeyPair, RsaKeyPair, RsaPublicKeyComponents,
-};
+use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair, RsaPublicKeyComponents};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::super::json;
+use super::algorithm::{Algorithm, KeyKind};
 use super::error::KeyError;
-use super::verify::VerifyingKey;
-use super::{Algorithm, Pair, armor};
+use super::signing::{Pair, SigningKey};
+use super::verifying::VerifyingKey;
 
 type Bytes = Zeroizing<Vec<u8>>;
 type Jwk = Map<String, Value>;
+
+/// A set of JWKs (RFC 7517 5), or a single one.
+#[derive(Debug)]
+pub struct JwkSet {
+    keys: Vec<VerifyingKey>,
+    /// Keys of it that can't be used, which says nothing against the others (RFC 7517 5).
+    unusable: Vec<(Option<String>, KeyError)>,
+}
+
+impl JwkSet {
+    pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
+        let object = json::parse_object(text).map_err(KeyError::JwkJson)?;
+        let mut set = Self { keys: Vec::new(), unusable: Vec::new() };
+        match object.get("keys") {
+            Some(Value::Array(all)) => all.iter().for_each(|v| match v {
+                Value::Object(jwk) => set.add(jwk),
+                _ => set.unusable.push((None, KeyError::NotAJwkSet)),
+            }),
+            None if object.contains_key("kty") => set.add(&object),
+            _ => return Err(KeyError::NotAJwkSet),
+        }
+        Ok(set)
+    }
+
+    fn add(&mut self, jwk: &Map<String, Value>) {
+        match public(jwk) {
+            Ok(key) => self.keys.push(key),
+            Err(error) => {
+                let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+                self.unusable.push((kid, error));
+            }
+        }
+    }
+
+    /// Keys that a token with this `kid` may be signed by: those of that name, else those without any.
+    pub fn candidates(&self, kid: Option<&str>) -> Vec<&VerifyingKey> {
+        let by = |wanted: Option<&str>| -> Vec<_> { self.keys.iter().filter(|k| k.kid() == wanted).collect() };
+        match kid {
+            None => self.keys.iter().collect(),
+            Some(_) => match by(kid) {
+                named if named.is_empty() && self.why_unusable(kid).is_none() => by(None),
+                named => named,
+            },
+        }
+    }
+
+    /// Why the key of that `kid` can't be used, where it is in the set; without a `kid`, why the first one can't.
+    pub fn why_unusable(&self, kid: Option<&str>) -> Option<&KeyError> {
+        let (_, error) = self.unusable.iter().find(|(name, _)| kid.is_none() || name.as_deref() == kid)?;
+        Some(error)
+    }
+}
 
 pub(super) fn looks_like(text: &[u8]) -> bool {
     text.trim_ascii_start().first() == Some(&b'{')
 }
 
-/// The private key, and the one algorithm that the JWK says it is for.
-pub(super) fn private(text: &[u8]) -> Result<(Pair, Option<Algorithm>), KeyError> {
+pub(super) fn private(text: &[u8]) -> Result<SigningKey, KeyError> {
     let jwk = json::parse_object(text).map_err(KeyError::JwkJson)?;
     if jwk.contains_key("keys") {
         return Err(KeyError::JwkSetForKey);
     }
     may(&jwk, "sign")?;
     let pair = match kind(&jwk)? {
-        Kind::Oct => return Err(KeyError::JwkSymmetric),
+        KeyKind::Secret => return Err(KeyError::JwkSymmetric),
         _ if !jwk.contains_key("d") => return Err(KeyError::PublicForPrivate),
-        Kind::Rsa => rsa_pair(&jwk)?,
-        Kind::P256 => Pair::P256(ec_pair(&jwk, &ECDSA_P256_SHA256_FIXED_SIGNING, 32)?),
-        Kind::P384 => Pair::P384(ec_pair(&jwk, &ECDSA_P384_SHA384_FIXED_SIGNING, 48)?),
-        Kind::Ed25519 => Pair::Ed25519(ed25519_pair(&jwk)?),
+        KeyKind::Rsa => rsa_pair(&jwk)?,
+        KeyKind::Ed25519 => {
+            let (d, x) = (sized(&jwk, "d", 32)?, sized(&jwk, "x", 32)?);
+            Pair::ed25519(Ed25519KeyPair::from_seed_and_public_key(&d, &x)).map_err(|_| KeyError::JwkHalvesDiffer)?
+        }
+        kind => {
+            let (d, point) = (sized(&jwk, "d", coordinate(kind))?, point(&jwk, coordinate(kind))?);
+            Pair::ec(kind, |curve| EcdsaKeyPair::from_private_key_and_public_key(curve, &d, &point))
+                .map_err(|_| KeyError::JwkHalvesDiffer)?
+        }
     };
-    Ok((pair, algorithm(&jwk)?))
+    Ok(SigningKey::new(pair, algorithm(&jwk)?))
 }
 
 /// The half that verifies. Of a private JWK too; a symmetric one is a secret.
 pub(super) fn public(jwk: &Jwk) -> Result<VerifyingKey, KeyError> {
     may(jwk, "verify")?;
-    let key = match kind(jwk)? {
-        Kind::Oct => VerifyingKey::from_secret(&bytes(jwk, "k")?),
-        Kind::Rsa => {
+    let kind = kind(jwk)?;
+    let key = match kind {
+        KeyKind::Secret => VerifyingKey::new(kind, &bytes(jwk, "k")?)?,
+        KeyKind::Rsa => {
             let (n, e) = (number(jwk, "n")?, number(jwk, "e")?);
             let parsed = RsaPublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
             let der = parsed.as_der().map_err(|_| KeyError::Broken { what: "the RSA key" })?;
-            VerifyingKey::rsa(der.as_ref())?
+            VerifyingKey::new(kind, der.as_ref())?
         }
-        Kind::P256 => VerifyingKey::p256(&point(jwk, 32)?)?,
-        Kind::P384 => VerifyingKey::p384(&point(jwk, 48)?)?,
-        Kind::Ed25519 => VerifyingKey::ed25519(&sized(jwk, "x", 32)?)?,
+        KeyKind::P256 | KeyKind::P384 => VerifyingKey::new(kind, &point(jwk, coordinate(kind))?)?,
+        KeyKind::Ed25519 => VerifyingKey::new(kind, &sized(jwk, "x", 32)?)?,
     };
     let key = key.only_for(algorithm(jwk)?);
     match jwk.get("kid") {
@@ -64,25 +119,22 @@ pub(super) fn public(jwk: &Jwk) -> Result<VerifyingKey, KeyError> {
     }
 }
 
-enum Kind {
-    Oct,
-    Rsa,
-    P256,
-    P384,
-    Ed25519,
+/// Bytes of a coordinate on P-256 or P-384, and of a private number there (RFC 7518 6.2).
+fn coordinate(kind: KeyKind) -> usize {
+    if kind == KeyKind::P384 { 48 } else { 32 }
 }
 
-fn kind(jwk: &Jwk) -> Result<Kind, KeyError> {
+fn kind(jwk: &Jwk) -> Result<KeyKind, KeyError> {
     let text = |member| jwk.get(member).and_then(Value::as_str);
     let unsupported = |what| Err(KeyError::Unsupported { what });
     match (text("kty"), text("crv")) {
-        (Some("oct"), _) => Ok(Kind::Oct),
+        (Some("oct"), _) => Ok(KeyKind::Secret),
         (Some("RSA"), _) if jwk.contains_key("oth") => unsupported("an RSA key of more than two primes"),
-        (Some("RSA"), _) => Ok(Kind::Rsa),
-        (Some("EC"), Some("P-256")) => Ok(Kind::P256),
-        (Some("EC"), Some("P-384")) => Ok(Kind::P384),
+        (Some("RSA"), _) => Ok(KeyKind::Rsa),
+        (Some("EC"), Some("P-256")) => Ok(KeyKind::P256),
+        (Some("EC"), Some("P-384")) => Ok(KeyKind::P384),
         (Some("EC"), Some("P-521")) => unsupported("an EC key on P-521"),
-        (Some("OKP"), Some("Ed25519")) => Ok(Kind::Ed25519),
+        (Some("OKP"), Some("Ed25519")) => Ok(KeyKind::Ed25519),
         (Some("OKP"), Some("Ed448")) => unsupported("an Ed448 key"),
         (Some("EC" | "OKP"), Some(_)) => unsupported("a JWK on another curve"),
         (Some("EC" | "OKP"), None) => Err(KeyError::JwkMember { member: "crv" }),
@@ -118,7 +170,7 @@ fn rsa_pair(jwk: &Jwk) -> Result<Pair, KeyError> {
     if !["p", "q", "dp", "dq", "qi"].iter().all(|m| jwk.contains_key(*m)) {
         return Err(KeyError::JwkWithoutPrimes);
     }
-    armor::rsa(RsaKeyPair::from_components(&KeyPairComponents {
+    Pair::rsa(RsaKeyPair::from_components(&KeyPairComponents {
         public_key: RsaPublicKeyComponents { n: number(jwk, "n")?, e: number(jwk, "e")? },
         d: bytes(jwk, "d")?,
         p: bytes(jwk, "p")?,
@@ -127,16 +179,6 @@ fn rsa_pair(jwk: &Jwk) -> Result<Pair, KeyError> {
         dQ: bytes(jwk, "dq")?,
         qInv: bytes(jwk, "qi")?,
     }))
-}
-
-fn ec_pair(jwk: &Jwk, curve: &'static EcdsaSigningAlgorithm, size: usize) -> Result<EcdsaKeyPair, KeyError> {
-    let (d, point) = (sized(jwk, "d", size)?, point(jwk, size)?);
-    EcdsaKeyPair::from_private_key_and_public_key(curve, &d, &point).map_err(|_| KeyError::JwkHalvesDiffer)
-}
-
-fn ed25519_pair(jwk: &Jwk) -> Result<Ed25519KeyPair, KeyError> {
-    let (d, x) = (sized(jwk, "d", 32)?, sized(jwk, "x", 32)?);
-    Ed25519KeyPair::from_seed_and_public_key(&d, &x).map_err(|_| KeyError::JwkHalvesDiffer)
 }
 
 /// An uncompressed point (SEC 1 2.3.3) from its coordinates, which have the curve's full size (RFC 7518 6.2.1.2).

@@ -1,0 +1,116 @@
+//! Owns: PEM (RFC 7468 and its forerunners): which block of a file is its key, the key in it, and certificates.
+//! Does not: read JWKs, decrypt, or look into a certificate.
+
+use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use zeroize::Zeroizing;
+
+use super::algorithm::KeyKind;
+use super::error::KeyError;
+use super::oid;
+use super::signing::{Pair, SigningKey};
+use super::verifying::VerifyingKey;
+
+const CERTIFICATE: &str = "CERTIFICATE";
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+struct Block {
+    tag: String,
+    der: Zeroizing<Vec<u8>>,
+}
+
+pub(super) fn private(text: &[u8]) -> Result<SigningKey, KeyError> {
+    let Block { tag, der } = the_block(text)?;
+    let pair = match tag.as_str() {
+        "PRIVATE KEY" => match oid::kind_of(&der)? {
+            KeyKind::Rsa => Pair::rsa(RsaKeyPair::from_pkcs8(&der)),
+            KeyKind::Ed25519 => Pair::ed25519(Ed25519KeyPair::from_pkcs8(&der)),
+            kind => Pair::ec(kind, |curve| EcdsaKeyPair::from_pkcs8(curve, &der)),
+        },
+        "RSA PRIVATE KEY" => Pair::rsa(RsaKeyPair::from_der(&der)),
+        "EC PRIVATE KEY" => sec1(&der),
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(KeyError::PublicForPrivate),
+        tag if is_certificate(tag) => Err(KeyError::CertificateForPrivate),
+        "OPENSSH PRIVATE KEY" => Err(KeyError::OpenSsh),
+        "DSA PRIVATE KEY" => Err(KeyError::Unsupported { what: "a DSA key" }),
+        _ => Err(KeyError::ForeignBlock),
+    };
+    pair.map(|pair| SigningKey::new(pair, None))
+}
+
+pub(super) fn public(text: &[u8]) -> Result<VerifyingKey, KeyError> {
+    let Block { tag, der } = the_block(text)?;
+    match tag.as_str() {
+        "PUBLIC KEY" => VerifyingKey::new(oid::kind_of(&der)?, &der),
+        "RSA PUBLIC KEY" => VerifyingKey::new(KeyKind::Rsa, &der),
+        tag if is_certificate(tag) => Err(KeyError::CertificateForPublic),
+        tag if tag.ends_with("PRIVATE KEY") => Err(KeyError::PrivateForPublic),
+        _ => Err(KeyError::ForeignBlock),
+    }
+}
+
+/// The DER of the one private key of a file, for those who read it themselves.
+///
+/// # Errors
+/// There is not one block, or it is not in PEM.
+pub(crate) fn private_der(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    the_block(text).map(|block| block.der)
+}
+
+/// The DER of all certificates in a text, in order; or what is wrong with it, after "it is not usable: ".
+///
+/// # Errors
+/// It is not PEM, or has no certificate in it.
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    let blocks = pem::parse_many(text).map_err(|_| "its PEM is damaged")?;
+    let found: Vec<_> =
+        blocks.into_iter().filter(|block| block.tag() == CERTIFICATE).map(pem::Pem::into_contents).collect();
+    if found.is_empty() {
+        return Err("it holds no certificate");
+    }
+    // A certificate is a SEQUENCE (RFC 5280 4.1).
+    match found.iter().all(|der| der.first() == Some(&0x30)) {
+        true => Ok(found),
+        false => Err("what it holds is no certificate"),
+    }
+}
+
+fn is_certificate(tag: &str) -> bool {
+    matches!(tag, CERTIFICATE | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE")
+}
+
+/// The one block of a file. `openssl ecparam -genkey` puts the curve's parameters before the key: they say nothing new.
+fn the_block(text: &[u8]) -> Result<Block, KeyError> {
+    let begun = text.windows(BEGIN.len()).filter(|w| *w == BEGIN).count();
+    if begun == 0 {
+        return Err(match text {
+            [] => KeyError::Empty,
+            [0x30, 0x80..=0x84, ..] | [0x30, _, 0x02 | 0x30, ..] => KeyError::Der,
+            _ => KeyError::NotAKey,
+        });
+    }
+    let blocks = pem::parse_many(text).map_err(|_| KeyError::DamagedPem)?;
+    if blocks.len() != begun {
+        return Err(KeyError::DamagedPem);
+    }
+    let encrypted = |b: &pem::Pem| {
+        b.tag() == "ENCRYPTED PRIVATE KEY" || b.headers().get("Proc-Type").is_some_and(|v| v.contains("ENCRYPTED"))
+    };
+    let mut keys: Vec<_> = blocks.into_iter().filter(|b| b.tag() != "EC PARAMETERS").collect();
+    if keys.iter().any(encrypted) {
+        return Err(KeyError::Encrypted);
+    }
+    match (keys.pop(), keys.len()) {
+        (Some(block), 0) => Ok(Block { tag: block.tag().to_owned(), der: Zeroizing::new(block.into_contents()) }),
+        (None, _) => Err(KeyError::ForeignBlock),
+        (Some(_), others) => Err(KeyError::SeveralBlocks { count: others + 1 }),
+    }
+}
+
+/// SEC1 may leave its curve out. A number for P-384 is too large for P-256, so the smaller one is tried first.
+fn sec1(der: &[u8]) -> Result<Pair, KeyError> {
+    let on = |kind| Pair::ec(kind, |curve| EcdsaKeyPair::from_private_key_der(curve, der));
+    match oid::curve_of(der)? {
+        Some(kind) => on(kind),
+        None => on(KeyKind::P256).or_else(|_| on(KeyKind::P384)),
+    }
+}
