@@ -1,5 +1,6 @@
 //! Everything that is decided, decided purely: no clock, file, environment, process, async or randomness in here.
-//! What the world says comes in as a value; what shall happen goes out as a value.
+//! What the world says comes in as a value; what shall happen goes out as a value. The one exception is what a signature
+//! needs of chance, which the library takes from nobody (`crypto` says why). tests/purity.rs lists all that may be named here.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod address;
