@@ -7,18 +7,22 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use zeroize::Zeroizing;
+
 use crate::core::config::parse_duration;
 use crate::core::crypto::{Algorithm, Exposure, KeyError, SecretEncoding, SigningKey, without_newline};
-use crate::core::diagnostic::looks_opaque;
 use crate::core::jose::{MAX_TOKEN, seal};
+use crate::core::redact::looks_opaque;
 use crate::core::secret::Secret;
 use crate::core::settings::Lifetime;
 use crate::core::time::Wall;
 
+use crate::host::facts::read_on;
+
 use super::Exit;
 
-/// A key file is never longer.
-const MAX_KEY: u64 = 1024 * 1024;
+/// A file with a key or tokens is never longer.
+pub(crate) const LONGEST: u64 = 1024 * 1024;
 
 /// A command that ended early: what to say, and the exit code.
 #[derive(Debug)]
@@ -129,7 +133,7 @@ pub(crate) fn is_stdin(file: &Path) -> bool {
 /// A key file, whole. Who else may write it could sign in our name; who may read it, too, if it is `private`.
 pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<Vec<u8>>, Failure> {
     if is_stdin(file) {
-        return read(&mut io::stdin().lock(), MAX_KEY).map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
+        return read(&mut io::stdin().lock(), LONGEST).map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
     }
     let failed = |e: &dyn std::fmt::Display| Failure::failed(format!("{what} {}: {e}", shown(file)));
     let mut open = File::open(file).map_err(|e| failed(&e))?;
@@ -149,7 +153,7 @@ pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<
             }
         }
     }
-    read(&mut open, MAX_KEY).map_err(|e| failed(&e))
+    read(&mut open, LONGEST).map_err(|e| failed(&e))
 }
 
 /// A token, from argv or stdin; one trailing newline is dropped.
@@ -169,14 +173,14 @@ pub(crate) fn read_token(arg: Option<&str>) -> Result<Secret<String>, Failure> {
     Ok(Secret::new(text.to_owned()))
 }
 
-fn read(from: &mut dyn Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(4096);
-    let read = from.take(most + 1).read_to_end(&mut bytes);
-    let bytes = Secret::new(bytes);
-    if read? as u64 > most {
+/// All that there is to read, which is not longer than so many bytes.
+pub(crate) fn read(from: &mut dyn Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
+    let mut bytes = Zeroizing::default();
+    read_on(from, &mut bytes, most + 1)?;
+    if bytes.len() as u64 > most {
         return Err(io::Error::other(format!("it is longer than {most} bytes")));
     }
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 /// The token and a newline on stdout.

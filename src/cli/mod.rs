@@ -33,8 +33,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::core::diagnostic::looks_opaque;
 use crate::core::environment::Environment;
+use crate::core::redact::looks_opaque;
 use crate::host::{hardening, inherited, load, log};
 
 /// Keeps short-lived tokens fresh in files.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::crypto::{Algorithm, KeyError, SigningKey, VerifyingKey};
 use super::json::{self, JsonError, RawObject};
+use super::printable::shortened;
 use super::secret::Secret;
 
 /// Longer tokens are refused unread: no header of a request holds one.
@@ -132,9 +133,7 @@ fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JoseError> {
 
 /// A name out of a token, fit for a terminal and a log line.
 pub(crate) fn quote(name: &str) -> String {
-    let cut: String = name.chars().take(40).collect();
-    let more = if cut.len() < name.len() { "..." } else { "" };
-    format!("{cut:?}{more}")
+    format!("{:?}", shortened(name, 40))
 }
 
 /// Signs a payload under a header that is base64url already.

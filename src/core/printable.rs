@@ -2,6 +2,8 @@
 //! taken out, marked or escaped.
 //! Does not: know secrets; see `redact`.
 
+use std::borrow::Cow;
+
 /// Control characters, and what Unicode has for directions and joints: nobody sees it, and it changes what is seen (Unicode
 /// Technical Report 36, 2.10; the Default_Ignorable_Code_Point of Unicode Standard Annex 44).
 pub(crate) fn is_unseen(c: char) -> bool {
@@ -47,6 +49,14 @@ pub(crate) fn escaped(text: &str) -> String {
     escaped
 }
 
+/// Not longer than so many characters, with `...` behind what was cut.
+pub(crate) fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 fn is_blank(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -69,6 +79,7 @@ mod tests {
         for shown in [printable(HOSTILE), marked(HOSTILE), escaped(HOSTILE).replace('\n', "")] {
             assert!(!shown.chars().any(is_unseen), "{shown:?}");
         }
+        assert_eq!([shortened("äöü", 2), shortened("äö", 2)], ["äö...", "äö"]);
         let plain = "Grüße, 令牌 עברית é 🙂 — “x”";
         assert_eq!([printable(plain), printable_lines(plain), marked(plain), escaped(plain)], [plain; 4]);
     }

@@ -1,13 +1,63 @@
-//! Owns: the last line of defence: text on its way to the log loses what looks like a token.
-//! Does not: excuse anybody from keeping secrets out of messages; it knows shapes, not secrets.
+//! Owns: what must not be shown of a text: secrets that are known, and what is shaped like one, by one rule for each.
+//! Does not: excuse anybody from keeping secrets out of messages.
 
 use std::borrow::Cow;
+use std::iter;
+use std::ops::Range;
 
-use super::printable::printable;
+use zeroize::Zeroizing;
 
+use super::printable::{printable, shortened};
+
+/// What stands in a secret's place in running text.
 const MASK: &str = "[masked]";
-/// What is shown of a peer's words.
+/// The same in what a person wrote, drawn with its line. As that one, it does not tell the secret's length.
+pub(crate) const STARS: &str = "***";
+/// What is shown of a peer's words, and of a name.
 const PEER_CHARS: usize = 300;
+const NAME_CHARS: usize = 64;
+/// A secret that is shorter stands in every other word.
+const SHORTEST: usize = 4;
+
+/// When a run of letters, digits and `+ - _ = ~` is more likely a secret than a word: from how many bytes on where it mixes
+/// letters and digits, and from how many in any case.
+#[derive(Clone, Copy)]
+struct Suspicion {
+    mixed: usize,
+    any: usize,
+}
+
+/// In what a person wrote into a config or on a command line: too much is hidden rather than too little.
+const WRITTEN: Suspicion = Suspicion { mixed: 16, any: 40 };
+/// In what programs print, which has long names and numbers too.
+const PRINTED: Suspicion = Suspicion { mixed: 32, any: usize::MAX };
+
+impl Suspicion {
+    fn falls_on(self, run: &str) -> bool {
+        let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);
+        run.len() >= self.any || run.len() >= self.mixed && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+    }
+}
+
+/// Whether a word of a config or a command line may be a secret or a token that went astray.
+pub(crate) fn looks_opaque(text: &str) -> bool {
+    runs(text, is_opaque_byte).any(|run| WRITTEN.falls_on(&text[run]))
+}
+
+/// Where such words stand, whole with the slashes in them.
+pub(crate) fn opaque_words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    runs(text, |byte| is_opaque_byte(byte) || byte == b'/').filter(|run| looks_opaque(&text[run.clone()]))
+}
+
+/// A name that a person gave, as a message has it: short, and hidden where it looks like a secret.
+pub(crate) fn name(text: &str) -> Cow<'_, str> {
+    if looks_opaque(text) { Cow::Borrowed(STARS) } else { shortened(text, NAME_CHARS) }
+}
+
+/// The same in quotes.
+pub(crate) fn quote(text: &str) -> String {
+    format!("`{}`", name(text))
+}
 
 /// Masks what is shaped like a JWS in compact serialization (RFC 7515 7.1): a base64url part that holds a JSON object,
 /// and two more, with dots between. Host names, versions and file names stay.
@@ -15,11 +65,10 @@ pub(crate) fn mask_jws(text: &str) -> Cow<'_, str> {
     mask(text, is_jws_byte, |run| jws_start(run).map(|at| (at, run.len())))
 }
 
-/// As [`mask_jws`], and any run of 32 or more letters, digits and `+ - _ = ~` that mixes letters and digits:
-/// for the output of programs that may print a token of any make.
+/// As [`mask_jws`], and what looks like a secret: for the output of programs that may print a token of any make.
 pub(crate) fn mask_opaque(text: &str) -> Cow<'_, str> {
     let without_jws = mask_jws(text);
-    match mask(&without_jws, is_opaque_byte, |run| is_opaque(run).then_some((0, run.len()))) {
+    match mask(&without_jws, is_opaque_byte, |run| PRINTED.falls_on(run).then_some((0, run.len()))) {
         Cow::Borrowed(_) => without_jws,
         Cow::Owned(masked) => Cow::Owned(masked),
     }
@@ -31,10 +80,19 @@ pub(crate) fn peer_words(text: &str) -> String {
     let seen = printable(text);
     let masked = mask_opaque(&seen);
     let words = masked.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(PEER_CHARS) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words,
-    }
+    shortened(&words, PEER_CHARS).into_owned()
+}
+
+/// A text with each of these secrets masked.
+pub(crate) fn without(text: &str, secrets: &[Zeroizing<String>]) -> String {
+    let long = secrets.iter().filter(|secret| secret.len() >= SHORTEST);
+    long.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+}
+
+/// The same of text from outside, for one line: masked again once nothing is left that would hide a secret between its
+/// letters.
+pub(crate) fn printable_without(text: &str, secrets: &[Zeroizing<String>]) -> String {
+    without(&printable(&without(text, secrets)), secrets)
 }
 
 /// True for bytes that a token may consist of.
@@ -48,10 +106,6 @@ fn is_jws_byte(byte: u8) -> bool {
 
 fn is_opaque_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_' | b'=' | b'~')
-}
-
-fn is_opaque(run: &str) -> bool {
-    run.len() >= 32 && run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 /// Where in a run of base64url and dots a JWS begins.
@@ -88,27 +142,31 @@ fn is_object(base64url: &str) -> bool {
 
 /// Replaces in each run of `belongs` bytes the part that `find` points at.
 fn mask(text: &str, belongs: fn(u8) -> bool, find: impl Fn(&str) -> Option<(usize, usize)>) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
     let mut out = String::new();
     let mut copied = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        let len = bytes[at..].iter().take_while(|b| belongs(**b)).count();
-        // Runs are ASCII, so they begin and end at character boundaries.
-        if len > 0
-            && let Some((from, to)) = find(&text[at..at + len])
-        {
-            out.push_str(&text[copied..at + from]);
+    for run in runs(text, belongs) {
+        if let Some((from, to)) = find(&text[run.clone()]) {
+            out.push_str(&text[copied..run.start + from]);
             out.push_str(MASK);
-            copied = at + to;
+            copied = run.start + to;
         }
-        at += len.max(1);
     }
-    if copied == 0 && out.is_empty() {
+    if out.is_empty() {
         return Cow::Borrowed(text);
     }
     out.push_str(&text[copied..]);
     Cow::Owned(out)
+}
+
+/// Where bytes that `belong` stand next to each other. They are ASCII, so that a run ends at character boundaries.
+fn runs(text: &str, belong: fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut end = 0;
+    iter::from_fn(move || {
+        let start = end + bytes[end..].iter().position(|byte| belong(*byte))?;
+        end = start + bytes[start..].iter().take_while(|byte| belong(**byte)).count();
+        Some(start..end)
+    })
 }
 
 #[cfg(test)]
@@ -164,10 +222,30 @@ mod tests {
         let plain = "reloaded /usr/lib/systemd/system/very-long-name-without-any-number.service in 3 ms";
         assert_eq!(mask_opaque(plain), plain);
     }
+
+    #[test]
+    fn what_a_person_wrote_is_hidden_sooner() {
+        for secret in ["a1b2c3d4e5f6a7b8", "x=a1b2c3d4e5f6a7b8", &"k".repeat(40)] {
+            assert!(looks_opaque(secret), "{secret}");
+            assert_eq!(mask_opaque(secret), secret);
+        }
+        assert_eq!(quote("a1b2c3d4e5f6a7b8"), "`***`");
+        assert_eq!(
+            [quote("refresh_token"), quote(&"a ".repeat(40))],
+            ["`refresh_token`".into(), format!("`{}...`", "a ".repeat(32))]
+        );
+    }
+
+    #[test]
+    fn known_secrets_are_masked_also_with_something_unseen_between_their_letters() {
+        let secrets = ["hunter2", "abc"].map(|secret| Zeroizing::new(secret.to_owned()));
+        assert_eq!(printable_without("abc: hunter2, hun\u{200b}ter2!", &secrets), "abc: [masked], [masked]!");
+    }
+
     #[test]
     fn a_peers_words_are_one_bounded_line() {
         assert_eq!(peer_words(" No such\r\n\x1b[31m app\t"), "No such [31m app");
-        assert_eq!(peer_words(&"ü".repeat(301)), format!("{}…", "ü".repeat(300)));
+        assert_eq!(peer_words(&"ü".repeat(301)), format!("{}...", "ü".repeat(300)));
         // Masked before it is cut: what a cut leaves of a token looks like none.
         let split = format!("{} {}", "x".repeat(280), "a1".repeat(30));
         assert_eq!(peer_words(&split), format!("{} {MASK}", "x".repeat(280)));

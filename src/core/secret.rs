@@ -6,6 +6,9 @@ use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
+/// A buffer that grows has this room at least: most answers and secrets fit in.
+const SMALLEST: usize = 4096;
+
 /// A value that must not be shown: wiped on drop, redacted in `Debug`, without `Display` or `Serialize`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
@@ -22,6 +25,21 @@ impl<T: Zeroize> Secret<T> {
     }
 }
 
+impl<T: Zeroize> From<Zeroizing<T>> for Secret<T> {
+    fn from(value: Zeroizing<T>) -> Self {
+        Self(value)
+    }
+}
+
+/// Makes room for so many bytes more, and leaves no copy in freed memory, as a `Vec` does that grows by itself.
+pub fn make_room(bytes: &mut Zeroizing<Vec<u8>>, more: usize) {
+    if bytes.capacity() - bytes.len() < more {
+        let mut larger = Zeroizing::new(Vec::with_capacity(((bytes.len() + more) * 2).max(SMALLEST)));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+}
+
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
@@ -31,6 +49,16 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_is_made_where_there_is_none() {
+        let mut bytes = Zeroizing::new(b"abc".to_vec());
+        make_room(&mut bytes, 5);
+        let room = bytes.capacity();
+        assert!(room >= SMALLEST && &bytes[..] == b"abc");
+        make_room(&mut bytes, room - 3);
+        assert_eq!(bytes.capacity(), room);
+    }
 
     #[test]
     fn debug_shows_nothing() {

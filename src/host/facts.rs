@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use super::walk::{self, Owner, WalkError, open_folder, open_own_folder};
 use crate::core::config::Wants;
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, FileFact, FileId, FolderFact, FolderProblem, Myself, Standing};
-use crate::core::secret::Secret;
+use crate::core::secret::{Secret, make_room};
 
 /// A secret, key or template is at most this large.
 const LARGEST_INPUT: u64 = 1024 * 1024;
@@ -312,12 +312,25 @@ fn read(file: &mut File, meta: &Metadata, largest: u64) -> Result<Zeroizing<Vec<
     bytes.truncate(filled);
     // The kernel's own files tell no length.
     if length == 0 {
-        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| Unread::of(&error))?;
+        read_on(file, &mut bytes, largest + 1).map_err(|error| Unread::of(&error))?;
     }
     if bytes.len() as u64 > largest {
         return Err(too_large());
     }
     Ok(bytes)
+}
+
+/// Reads on to the end, or up to so many bytes.
+pub(crate) fn read_on(from: &mut dyn Read, bytes: &mut Zeroizing<Vec<u8>>, most: u64) -> io::Result<()> {
+    let mut from = from.take(most.saturating_sub(bytes.len() as u64));
+    loop {
+        make_room(bytes, 1);
+        // As much as there is room for: growing is not left to the `Vec`.
+        let room = bytes.capacity() - bytes.len();
+        if from.by_ref().take(room as u64).read_to_end(bytes)? < room {
+            return Ok(());
+        }
+    }
 }
 
 /// Why a program cannot be executed.

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use self::stderr::Said;
 use super::{Execution, Given, Obtained, Source, SourceError};
 use crate::core::engine::Reason;
+use crate::core::secret::make_room;
 use crate::core::settings::CommandSettings;
 use crate::process::{End, Running};
 
@@ -114,16 +115,12 @@ async fn attend(
 
 struct TooMuch;
 
-/// Reads a stream to its end, without leaving copies in freed memory as a growing `Vec` does.
+/// Reads a stream to its end.
 async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> Result<Zeroizing<Vec<u8>>, TooMuch> {
-    let mut printed = Zeroizing::new(Vec::with_capacity(4096));
+    let mut printed: Zeroizing<Vec<u8>> = Zeroizing::default();
     let Some(mut stream) = stream else { return Ok(printed) };
     loop {
-        if printed.len() == printed.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(printed.len() * 2));
-            larger.extend_from_slice(&printed);
-            printed = larger;
-        }
+        make_room(&mut printed, 1);
         match stream.read_buf(&mut *printed).await {
             Ok(0) | Err(_) => return Ok(printed),
             Ok(_) if printed.len() > LARGEST_OUTPUT => return Err(TooMuch),

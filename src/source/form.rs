@@ -5,28 +5,23 @@ use std::fmt::Write;
 
 use zeroize::Zeroizing;
 
+use crate::core::secret::make_room;
+
 /// A form in the making.
 #[derive(Default)]
-pub struct Form(Zeroizing<String>);
+pub struct Form(Zeroizing<Vec<u8>>);
 
 impl Form {
     pub fn add(&mut self, name: &str, value: &str) {
-        let room = (name.len() + value.len()) * 3 + 2;
-        if self.0.capacity() - self.0.len() < room {
-            let mut larger = Zeroizing::new(String::with_capacity((self.0.len() + room) * 2));
-            larger.push_str(&self.0);
-            self.0 = larger;
+        let between = if self.0.is_empty() { "" } else { "&" };
+        for part in [between, encoded(name).as_str(), "=", encoded(value).as_str()] {
+            make_room(&mut self.0, part.len());
+            self.0.extend_from_slice(part.as_bytes());
         }
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        encode(name, ValuePlace::Form, &mut self.0);
-        self.0.push('=');
-        encode(value, ValuePlace::Form, &mut self.0);
     }
 
-    pub fn body(mut self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(std::mem::take(&mut *self.0).into_bytes())
+    pub fn body(self) -> Zeroizing<Vec<u8>> {
+        self.0
     }
 }
 
@@ -51,20 +46,16 @@ enum ValuePlace {
 
 fn escaped(value: &str, place: ValuePlace) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(value.len() * 3));
-    encode(value, place, &mut text);
-    text
-}
-
-fn encode(value: &str, place: ValuePlace, into: &mut String) {
     for byte in value.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => into.push(char::from(byte)),
-            b'~' if place == ValuePlace::Url => into.push('~'),
-            b' ' if place == ValuePlace::Form => into.push('+'),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => text.push(char::from(byte)),
+            b'~' if place == ValuePlace::Url => text.push('~'),
+            b' ' if place == ValuePlace::Form => text.push('+'),
             // Writing to a string can't fail.
-            _ => drop(write!(into, "%{byte:02X}")),
+            _ => drop(write!(text, "%{byte:02X}")),
         }
     }
+    text
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 //! Nothing that was sent is shown, should the endpoint say it again.
 //! Does not: know which credential was refused.
 
+use zeroize::Zeroizing;
+
 use super::SourceError;
 use super::answer::Document;
 use super::form;
 use super::net::HttpResponse;
 use crate::core::engine::{Doubt, Reason};
-use crate::core::printable::printable;
-use crate::core::redact::peer_words;
+use crate::core::redact::{peer_words, printable_without};
 
-/// A shorter secret would mask half of the words.
-const SHORTEST: usize = 4;
 /// Where endpoints put their words.
 const WORDS: [&str; 4] = ["/error_description", "/error/message", "/message", "/detail"];
 
@@ -30,8 +29,11 @@ impl Refusal {
     pub fn of(answer: &HttpResponse, sent: &[&str]) -> Self {
         let document = Document::parse(&answer.body).ok();
         let text = |at: &str| document.as_ref().and_then(|document| document.text(at).ok().flatten());
-        // Masked again once nothing is left that would hide a secret between its letters.
-        let clean = |text: &str| peer_words(&without(&printable(&without(text, sent)), sent));
+        // As it is, and as it stands in a form, or in an address or Basic.
+        let forms =
+            |secret: &&str| [Zeroizing::new((*secret).to_owned()), form::encoded(secret), form::percent(secret)];
+        let sent: Vec<_> = sent.iter().flat_map(forms).collect();
+        let clean = |text: &str| peer_words(&printable_without(text, &sent));
         let code = text("/error").map(clean).filter(|code| !code.is_empty());
         let words = WORDS.iter().find_map(|at| text(at)).map(clean).filter(|words| !words.is_empty());
         let said = match (&code, words) {
@@ -93,13 +95,4 @@ fn reason(answer: &HttpResponse, code: Option<&str>) -> Reason {
         (_, Some("server_error" | "temporarily_unavailable" | "slow_down")) => Reason::Unreachable,
         (by_status, _) => by_status,
     }
-}
-
-/// The text with all that was sent masked, as it is and as it stands in a form, or in an address or Basic.
-fn without(text: &str, sent: &[&str]) -> String {
-    let long = sent.iter().filter(|secret| secret.len() >= SHORTEST);
-    long.fold(text.to_owned(), |text, secret| {
-        let encoded = [form::encoded(secret), form::percent(secret)];
-        encoded.iter().fold(text.replace(secret, "[masked]"), |text, one| text.replace(one.as_str(), "[masked]"))
-    })
 }

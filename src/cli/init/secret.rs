@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::ask::Prompt;
 use super::kind::{InitKind, SecretFile as Wanted};
 use crate::cli::input::{self, Failure};
+use crate::core::crypto::without_newline;
 use crate::core::secret::Secret;
 
 /// The bytes of the secret's file; `None`: the kind goes without.
@@ -36,9 +37,7 @@ pub(super) fn read(
 
 /// Ended by one newline, which every reader of it drops.
 fn one_line(bytes: &Secret<Vec<u8>>) -> Secret<Vec<u8>> {
-    let bytes = bytes.expose();
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    let bytes = without_newline(bytes.expose());
     let mut line = Vec::with_capacity(bytes.len() + 1);
     line.extend_from_slice(bytes);
     line.push(b'\n');

@@ -10,15 +10,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::cli::Surroundings;
-use crate::cli::input::Failure;
+use crate::cli::input::{self, Failure, LONGEST};
 use crate::core::config::RawFormat;
-use crate::core::diagnostic::looks_opaque;
+use crate::core::crypto::without_newline;
 use crate::core::jose::Jws;
+use crate::core::redact::looks_opaque;
 use crate::core::secret::Secret;
 use crate::host::load;
-
-/// A file with tokens is never longer.
-const MOST: u64 = 1024 * 1024;
 
 type Token = Secret<String>;
 
@@ -135,24 +133,16 @@ fn denied(path: &Path) -> String {
 }
 
 fn read(from: &mut dyn Read) -> Result<Secret<String>, String> {
-    let mut bytes = Vec::with_capacity(4096);
-    let read = from.take(MOST + 1).read_to_end(&mut bytes);
-    let bytes = Secret::new(bytes);
-    match read {
-        Ok(length) if length as u64 > MOST => Err(format!("it is longer than {MOST} bytes")),
-        Ok(_) => match std::str::from_utf8(bytes.expose()) {
-            Ok(text) => Ok(Secret::new(text.to_owned())),
-            Err(_) => Err("it is not a JWT: it is not even text".into()),
-        },
-        Err(error) => Err(error.to_string()),
-    }
+    let bytes = input::read(from, LONGEST).map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| "it is not a JWT: it is not even text")?;
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// The token of a text: a bare one to the byte, a newline at its end aside, else one of those that renewd writes.
 fn of_content(text: &Secret<String>, variable: Option<&str>) -> Result<Token, Failure> {
     let text = text.expose();
-    let bare = text.strip_suffix('\n').unwrap_or(text);
-    let bare = bare.strip_suffix('\r').unwrap_or(bare);
+    // What is cut off is a newline: text it stays.
+    let bare = std::str::from_utf8(without_newline(text.as_bytes())).unwrap_or(text);
     if Jws::parse(bare).is_ok() {
         return Ok(Secret::new(bare.to_owned()));
     }

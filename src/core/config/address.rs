@@ -3,8 +3,9 @@
 
 use super::section::{Section, SectionReader};
 use crate::core::address::{AddressError, parse};
-use crate::core::diagnostic::{Diagnostic, Located, looks_opaque};
+use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::pattern::Pattern;
+use crate::core::redact::looks_opaque;
 
 /// What an address may hold besides host and path.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 
 use super::keys::common::TEXT_SECRET;
 use super::keys::{KeyEntry, ValueKind};
-use super::placeholders::{Placeholders, pairs, shown};
+use super::placeholders::{Placeholders, pairs};
 use super::section::{Section, SectionReader};
 use super::stage::Written;
 use super::{credential, hook, reach};
 use crate::core::diagnostic::{Located, quote};
+use crate::core::redact;
 use crate::core::settings::{CommandSettings, TokenName};
 
 /// The keys of such a token.
@@ -51,8 +52,8 @@ pub(super) fn read(
             let title = format!("no variable can be called {}", quote(&name.value));
             cx.error(name.span, title, "letters, digits and _: API_SECRET");
         } else if value.value.contains('\0') {
-            cx.error(value.span, format!("`env.{}` holds a NUL byte", shown(&name.value)), "a variable cannot");
-        } else if let Some(pattern) = placeholders.pattern(cx, &format!("env.{}", shown(&name.value)), &value) {
+            cx.error(value.span, format!("`env.{}` holds a NUL byte", redact::name(&name.value)), "a variable cannot");
+        } else if let Some(pattern) = placeholders.pattern(cx, &format!("env.{}", redact::name(&name.value)), &value) {
             env.push((name.value, pattern));
         }
     }

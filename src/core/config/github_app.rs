@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use super::address::{self, Query};
 use super::keys::common::PLACES;
 use super::keys::{KeyEntry, ValueKind};
-use super::placeholders::{pairs, shown};
+use super::placeholders::pairs;
 use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
 use super::{credential, reach};
 use crate::core::diagnostic::quote;
+use crate::core::redact;
 use crate::core::settings::{GithubAppSettings, Installation};
 
 /// The keys of such a token.
@@ -133,7 +134,7 @@ fn permissions(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> BTreeMap<
     let mut permissions = BTreeMap::new();
     for (name, level) in pairs(cx, token, "permissions", false) {
         if !["read", "write", "admin"].contains(&level.value.as_str()) {
-            let title = format!("`permissions.{}` cannot be {}", shown(&name.value), quote(&level.value));
+            let title = format!("`permissions.{}` cannot be {}", redact::name(&name.value), quote(&level.value));
             cx.error(level.span, title, "one of read, write, admin");
         } else if name.value.is_empty() || !name.value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
             let help = "GitHub's name of it: contents, pull_requests";

@@ -4,8 +4,8 @@
 use toml::de::{DeInteger, DeValue};
 
 use crate::core::config::keys::{self, KeyEntries, ValueKind};
-use crate::core::diagnostic::looks_opaque;
 use crate::core::printable::is_unseen;
+use crate::core::redact::looks_opaque;
 
 /// A mode as octal digits in a string: of an integer, of digits without quotes, of `rw-r-----` and of `u=rw,g=r`.
 pub(super) fn mode(text: &str) -> Option<String> {

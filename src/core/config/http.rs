@@ -4,12 +4,13 @@
 use super::address;
 use super::keys::common::{PLACES, TEXT_SECRET};
 use super::keys::{KeyEntries, KeyEntry, ValueKind};
-use super::placeholders::{Placeholders, pairs, shown};
+use super::placeholders::{Placeholders, pairs};
 use super::section::{Section, SectionReader};
 use super::stage::Written;
 use super::{credential, reach};
 use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::pattern::Pattern;
+use crate::core::redact;
 use crate::core::settings::{Body, HttpSettings, TokenName};
 
 /// The keys of such a token.
@@ -148,7 +149,7 @@ fn headers(
     let mut headers = Vec::new();
     token.hide(cx, "headers");
     for (name, value) in pairs(cx, token, "headers", false) {
-        let called = format!("headers.{}", shown(&name.value));
+        let called = format!("headers.{}", redact::name(&name.value));
         let lower = name.value.to_ascii_lowercase();
         if let Some(problem) = refused(cx, token, &name, &lower) {
             cx.diagnostics.push(problem);
@@ -184,7 +185,8 @@ fn refused(cx: &SectionReader<'_>, token: &Section<'_, '_>, name: &Located<Strin
             Diagnostic::error(format!("no header field can be called {}", quote(&name.value))).at(name.span);
         return Some(diagnostic.help("letters, digits and -, for instance: \"x-api-key\" (RFC 9110 5.1)"));
     }
-    let own = Diagnostic::error(format!("`headers.{}` is set by renewd itself", shown(&name.value))).at(name.span);
+    let own =
+        Diagnostic::error(format!("`headers.{}` is set by renewd itself", redact::name(&name.value))).at(name.span);
     let beside = |key: &str, help: &str| Some(own.clone().note(token.key_span(cx, key)?, "sets it").help(help));
     match lower {
         "authorization" => beside("bearer", "keep one of the two"),
@@ -201,7 +203,7 @@ fn body(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, placeholders: &mut 
     let mut fields = Vec::new();
     token.hide(cx, "form");
     for (name, value) in pairs(cx, token, "form", true) {
-        let called = format!("form.{}", shown(&name.value));
+        let called = format!("form.{}", redact::name(&name.value));
         fields.extend(placeholders.pattern(cx, &called, &value).map(|pattern| (name.value, pattern)));
     }
     if let Some(value) = token.value("json") {

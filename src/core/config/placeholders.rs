@@ -11,6 +11,7 @@ use super::section::{Section, SectionReader, in_order};
 use crate::core::config::keys::most_like;
 use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
 use crate::core::pattern::{Pattern, PatternError, Placeholder};
+use crate::core::redact;
 use crate::core::settings::TokenName;
 
 /// What placeholders of one token may stand for, and which were met.
@@ -132,17 +133,12 @@ impl Placeholders {
             DeValue::Array(items) => items.iter().for_each(|item| self.strings(cx, name, item)),
             DeValue::Table(members) => {
                 for (key, member) in in_order(members) {
-                    self.strings(cx, &format!("{name}.{}", shown(key.get_ref())), member);
+                    self.strings(cx, &format!("{name}.{}", redact::name(key.get_ref())), member);
                 }
             }
             _ => {}
         }
     }
-}
-
-/// A key of the user's choice, as messages call it.
-pub(super) fn shown(key: &str) -> &str {
-    if crate::core::diagnostic::looks_opaque(key) || key.len() > 64 { "***" } else { key }
 }
 
 /// A member of a table of texts: its key, and its value.
@@ -164,7 +160,9 @@ pub(super) fn pairs(cx: &mut SectionReader<'_>, section: &Section<'_, '_>, name:
                     let text = cx.at(text.to_string(), element.span());
                     pairs.push((Located { value: key.value.clone(), span: key.span }, text));
                 }
-                _ => cx.wrong_type(&format!("{name}.{}", shown(&key.value)), wanted, element, "put it in quotes"),
+                _ => {
+                    cx.wrong_type(&format!("{name}.{}", redact::name(&key.value)), wanted, element, "put it in quotes")
+                }
             }
         }
     }

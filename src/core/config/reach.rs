@@ -94,7 +94,7 @@ pub(super) fn token_name(
 ) -> Option<Located<TokenName>> {
     let text = section.text(cx, key)?;
     let name = TokenName::new(&text.value);
-    if (name.is_none() || crate::core::diagnostic::looks_opaque(&text.value))
+    if (name.is_none() || crate::core::redact::looks_opaque(&text.value))
         && let Some(value) = section.value(key)
     {
         cx.hide(value);

@@ -1,30 +1,14 @@
 //! Owns: what of a source line must not be shown.
 //! In a file that parses the secrets' places are known; in one that does not, what may be a secret is hidden too.
-//! Does not: draw.
+//! Does not: draw, or say what looks like a secret (`redact` does).
 
 use std::ops::Range;
 
-/// What a hidden stretch looks like: always as long, so that it does not tell the secret's length.
-pub(super) const STARS: &str = "***";
+use crate::core::redact::{STARS, looks_opaque, opaque_words};
 
 /// Words that make a whole line's value suspect in a file that does not parse.
 const SUSPECT: [&str; 11] =
     ["secret", "passw", "passphrase", "token", "credential", "bearer", "value", "private", "key", "auth", "assertion"];
-
-/// Letters and digits mixed and long, or very long: more likely a secret than a word.
-pub(super) fn looks_opaque(text: &str) -> bool {
-    text.split(|c: char| !in_word(c)).any(opaque_word)
-}
-
-fn in_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-')
-}
-
-fn opaque_word(word: &str) -> bool {
-    let digit = word.bytes().any(|b| b.is_ascii_digit());
-    let letter = word.bytes().any(|b| b.is_ascii_alphabetic());
-    (word.len() >= 16 && digit && letter) || word.len() >= 40
-}
 
 /// What to hide of a line whose file does not parse. Too much rather than too little.
 pub(super) fn conceal(line: &str) -> Vec<Range<usize>> {
@@ -32,7 +16,7 @@ pub(super) fn conceal(line: &str) -> Vec<Range<usize>> {
     let indent = line.len() - trimmed.len();
     let assignment = line.find(['=', ':']);
     let lower = line.to_ascii_lowercase();
-    let mut hidden = opaque_words(line);
+    let mut hidden: Vec<_> = opaque_words(line).collect();
     match assignment {
         Some(at) if SUSPECT.iter().any(|word| lower.contains(word)) => {
             hidden.push(after(line, at + 1));
@@ -57,24 +41,6 @@ fn after(line: &str, at: usize) -> Range<usize> {
     let rest = &line[at..];
     let start = at + rest.len() - rest.trim_start().len();
     start..line.trim_end().len().max(start)
-}
-
-fn opaque_words(line: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut start = None;
-    for (at, c) in line.char_indices().chain([(line.len(), ' ')]) {
-        match (in_word(c) || c == '/', start) {
-            (true, None) => start = Some(at),
-            (false, Some(from)) => {
-                if looks_opaque(&line[from..at]) {
-                    found.push(from..at);
-                }
-                start = None;
-            }
-            _ => {}
-        }
-    }
-    found
 }
 
 fn opaque_quotes(line: &str) -> Vec<Range<usize>> {

@@ -7,6 +7,8 @@ mod report;
 
 pub use report::{Report, SourceText};
 
+pub(crate) use super::redact::quote;
+
 use super::printable::marked;
 
 /// How a diagnostic is treated (contract: "Two kinds of mistake").
@@ -122,21 +124,5 @@ impl Diagnostic {
     pub fn as_warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
-    }
-}
-
-/// Whether a word may be a secret or token that went astray.
-pub(crate) fn looks_opaque(text: &str) -> bool {
-    mask::looks_opaque(text)
-}
-
-/// A name from the config as a message quotes it: short, and hidden where it looks like a secret that went astray.
-pub(crate) fn quote(text: &str) -> String {
-    if mask::looks_opaque(text) {
-        return "`***`".into();
-    }
-    match text.char_indices().nth(64) {
-        Some((cut, _)) => format!("`{}...`", &text[..cut]),
-        None => format!("`{text}`"),
     }
 }

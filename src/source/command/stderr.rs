@@ -7,15 +7,11 @@ use std::collections::VecDeque;
 use tokio::io::AsyncRead;
 use zeroize::Zeroizing;
 
-use crate::core::printable::printable;
-use crate::core::redact::peer_words;
+use crate::core::redact::{peer_words, printable_without, without};
 use crate::process::lines;
 
 /// Lines that are kept: the last ones tell why.
 const LINES: usize = 32;
-/// A secret that is shorter stands in every other word.
-const SHORTEST_SECRET: usize = 4;
-const MASK: &str = "[masked]";
 
 pub(super) struct Said {
     lines: VecDeque<String>,
@@ -39,10 +35,7 @@ impl Said {
             self.lines.pop_front();
             self.lost += 1;
         }
-        let secrets = || self.secrets.iter().map(|secret| secret.as_str());
-        // Masked again once nothing is left that would hide a secret between its letters.
-        let line = printable(&without(line, secrets()));
-        self.lines.push_back(without(&line, secrets()));
+        self.lines.push_back(printable_without(line, &self.secrets));
     }
 
     /// The last line that says something.
@@ -57,8 +50,9 @@ impl Said {
             at_level(failed, &format!("{label}: stderr: {lost} lines before the last {kept} are not shown"));
         }
         let printed = std::str::from_utf8(printed.trim_ascii()).unwrap_or_default();
+        let printed = [Zeroizing::new(printed.to_owned())];
         for line in &self.lines {
-            at_level(failed, &format!("{label}: stderr: {}", without(line, [printed].into_iter())));
+            at_level(failed, &format!("{label}: stderr: {}", without(line, &printed)));
         }
     }
 }
@@ -68,15 +62,6 @@ fn at_level(failed: bool, line: &str) {
         true => tracing::warn!("{line}"),
         false => tracing::debug!("{line}"),
     }
-}
-
-/// A line without any of these secrets.
-fn without<'a>(line: &str, secrets: impl Iterator<Item = &'a str>) -> String {
-    let long = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
-    long.fold(line.to_owned(), |line, secret| match line.contains(secret) {
-        true => line.replace(secret, MASK),
-        false => line,
-    })
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ use super::SourceError;
 use super::answer::AnswerError;
 use super::oauth2::discovery::Discovered;
 use crate::core::engine::Reason;
-use crate::core::printable::printable;
-use crate::core::secret::Secret;
+use crate::core::printable::{printable, shortened};
+use crate::core::secret::{Secret, make_room};
 use crate::core::settings::{Identity, Reach};
 use crate::core::time::Wall;
 
@@ -221,24 +221,15 @@ async fn ask(client: &reqwest::Client, request: HttpRequest, host: &Host) -> Res
     if answer.content_length().is_some_and(|length| length > LARGEST_ANSWER as u64) {
         return Err(too_large(host));
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(4096));
+    let mut body: Zeroizing<Vec<u8>> = Zeroizing::default();
     while let Some(chunk) = answer.chunk().await.map_err(|error| fault::of(host, error))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(too_large(host));
         }
-        append(&mut body, &chunk);
+        make_room(&mut body, chunk.len());
+        body.extend_from_slice(&chunk);
     }
     Ok(Parts { status, headers: std::mem::take(answer.headers_mut()), body })
-}
-
-/// Appends without leaving a copy in freed memory, as a growing `Vec` does.
-fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
-    if body.capacity() - body.len() < chunk.len() {
-        let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + chunk.len()) * 2));
-        larger.extend_from_slice(body);
-        *body = larger;
-    }
-    body.extend_from_slice(chunk);
 }
 
 fn too_large(host: &Host) -> Failed {
@@ -306,12 +297,7 @@ impl HttpResponse {
 
 /// Printable, and not longer than so many characters.
 pub fn cut(text: &str, longest: usize) -> String {
-    let text = printable(text);
-    let mut short: String = text.chars().take(longest).collect();
-    if text.chars().nth(longest).is_some() {
-        short.push_str("...");
-    }
-    short
+    shortened(&printable(text), longest).into_owned()
 }
 
 /// The value of a header that holds a secret: it is wiped when it was sent, and never shown. `None` where no header can hold it.

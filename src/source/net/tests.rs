@@ -50,11 +50,3 @@ fn texts_are_cut_and_cleaned() {
     assert_eq!(cut("äöü", 2), "äö...");
     assert_eq!(cut("äö", 2), "äö");
 }
-
-#[test]
-fn bodies_grow_in_place_or_are_moved() {
-    let mut body = Zeroizing::new(Vec::with_capacity(4));
-    append(&mut body, b"abc");
-    append(&mut body, b"defgh");
-    assert_eq!(&body[..], b"abcdefgh");
-}
