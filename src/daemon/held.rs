@@ -27,13 +27,18 @@ impl Held {
         None
     }
 
+    /// That look is over.
+    pub fn looked(&mut self, id: LookId) {
+        self.0.iter_mut().filter(|one| one.id == id).for_each(|one| one.until = Boot(0));
+    }
+
     /// Those whose look is over, or has taken too long; all where `is_stopping`.
-    pub fn over(&mut self, looked: Option<LookId>, is_stopping: bool) -> Vec<Call> {
+    pub fn over(&mut self, is_stopping: bool) -> Vec<Call> {
         if self.0.is_empty() {
             return Vec::new();
         }
         let now = clock::now().boot;
-        let is_over = |one: &mut Waiting| is_stopping || Some(one.id) == looked || one.until <= now;
+        let is_over = |one: &mut Waiting| is_stopping || one.until <= now;
         self.0.extract_if(.., is_over).map(|one| one.call).collect()
     }
 

@@ -2,11 +2,14 @@
 //! Does not: watch, listen or stay.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use tokio::sync::mpsc::unbounded_channel;
+use signal_hook_tokio::Signals;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Message;
 use super::runner::{Held, Runner};
@@ -14,8 +17,9 @@ use super::start::{StartError, start};
 use crate::core::engine::{Answer, Event, RunMode, Want, Wiring};
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::Boot;
+use crate::host::clock::{self, Alarm};
+use crate::host::inherited;
 use crate::host::store::Worker;
-use crate::host::{clock, inherited};
 use crate::process::{orphans, threads};
 
 /// After SIGTERM, what is under way may take this long.
@@ -74,7 +78,7 @@ pub(crate) fn once(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceE
 }
 
 async fn all(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceEnd, StartError> {
-    let (messages, mut inbox) = unbounded_channel();
+    let (messages, inbox) = unbounded_channel();
     let quiet = longest(&plan).saturating_add(QUIET);
     let mode = RunMode::Once {
         only: (!what.names.is_empty()).then(|| what.names.clone()),
@@ -92,74 +96,85 @@ async fn all(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceEnd, St
     });
     // Its answer says no more than the failures that are counted anyway, but somebody must want it.
     let forced = what.force.then(|| runner.ask(Want::Rotate { names: what.names, force: true }, at_most));
-    let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])?;
+    let signals = Signals::new([SIGTERM, SIGINT])?;
     inherited::ends_by_itself();
     inherited::give_defaults();
     tokio::spawn(orphans::reap());
-    let mut stop_at = None;
-    let mut alarm = clock::Alarm::new()?;
-    let mut told_at = clock::now().boot;
-    let mut patience = Patience { quiet, quiet_at: clock::now().boot.plus(quiet), keep_until: None, left_by: None };
-    let mut is_complete = true;
-    loop {
-        runner.work();
-        let now = clock::now();
-        if runner.finished && (!runner.files.is_busy() || patience.is_swept_by(now.boot)) {
-            break;
-        }
-        if now.boot >= told_at {
-            let (done, all) = runner.state.progress();
-            told(done, all);
-            told_at = now.boot.plus(TELL);
-        }
-        if patience.is_over(&runner, now.boot) {
-            is_complete = false;
-            break;
-        }
-        let wake = runner
-            .wake
-            .into_iter()
-            .chain(stop_at)
-            .chain(runner.saving.wakes_at())
-            .chain(runner.finished.then(|| patience.left_by.unwrap_or(now.boot)))
-            .chain(patience.ends(&runner))
-            .min()
-            .unwrap_or(now.boot.plus(Duration::from_secs(30)));
-        tokio::select! {
-            message = inbox.recv() => {
-                patience.quiet_at = now.boot.plus(quiet);
-                message.into_iter().for_each(|message| take(&mut runner, message));
-            }
-            woken = alarm.wait(wake) => {
-                woken?;
-                if stop_at.is_some_and(|at| clock::now().boot >= at) {
-                    break;
-                }
-                runner.push(Event::Wake);
-            }
-            _ = futures_util::StreamExt::next(&mut signals), if stop_at.is_none() => {
-                let spending = runner.spending();
-                if let Some(most) = spending {
-                    let most = most.as_secs();
-                    tracing::info!("stopping once a refresh token is exchanged, within {most} s");
-                }
-                stop_at = Some(now.boot.plus(spending.unwrap_or(STOP)));
-                patience.hurry(now.boot);
-                runner.push(Event::Shutdown);
-            }
-        }
-    }
+    let now = clock::now().boot;
+    let patience = Patience { quiet, quiet_at: now.plus(quiet), keep_until: None, left_by: None };
+    let ok = Run { runner, inbox, told, told_at: now, stop_at: None, patience }.serve(signals, Alarm::new()?).await?;
     drop(forced);
-    runner.save_rest(&mut inbox, SAVE_REST).await;
-    runner.hooks.end(Duration::from_secs(1)).await;
-    let ok = !runner.state.has_failed() && stop_at.is_none() && is_complete;
-    // Nobody answers any more: who still waits is told by that.
-    drop(runner);
     let held = match asked {
         Some((name, answer)) => Some(held(&name, answer.await.ok())),
         None => None,
     };
     Ok(OnceEnd { ok, held })
+}
+
+struct Run<'t> {
+    runner: Runner,
+    inbox: UnboundedReceiver<Message>,
+    told: OnProgress<'t>,
+    told_at: Boot,
+    stop_at: Option<Boot>,
+    patience: Patience,
+}
+
+impl Run<'_> {
+    /// Works until it is over or stopped; whether every try and every write went well. Nobody answers any more then: who
+    /// still waits is told by that.
+    async fn serve(mut self, mut signals: Signals, mut alarm: Alarm) -> io::Result<bool> {
+        let mut is_complete = true;
+        loop {
+            let round = self.runner.work();
+            let now = clock::now().boot;
+            let is_over = round.is_over && (!self.runner.files.is_busy() || self.patience.is_swept_by(now));
+            if is_over || self.stop_at.is_some_and(|at| now >= at) {
+                break;
+            }
+            self.tell(now);
+            if self.patience.is_over(&self.runner, now) {
+                is_complete = false;
+                break;
+            }
+            let swept = round.is_over.then(|| self.patience.left_by.unwrap_or(now));
+            let all = [round.wake, self.stop_at, swept, self.patience.ends(&self.runner)];
+            let wake = all.into_iter().flatten().min().unwrap_or(now.plus(Duration::from_secs(30)));
+            tokio::select! {
+                message = self.inbox.recv() => {
+                    self.patience.quiet_at = now.plus(self.patience.quiet);
+                    message.into_iter().for_each(|message| self.runner.take(message));
+                }
+                woken = alarm.wait(wake) => {
+                    woken?;
+                    self.runner.push(Event::Wake);
+                }
+                _ = signals.next(), if self.stop_at.is_none() => self.stop(now),
+            }
+        }
+        self.runner.save_rest(&mut self.inbox, SAVE_REST).await;
+        self.runner.hooks.end(Duration::from_secs(1)).await;
+        Ok(!self.runner.state.has_failed() && self.stop_at.is_none() && is_complete)
+    }
+
+    fn tell(&mut self, now: Boot) {
+        if now >= self.told_at {
+            let (done, all) = self.runner.state.progress();
+            (self.told)(done, all);
+            self.told_at = now.plus(TELL);
+        }
+    }
+
+    fn stop(&mut self, now: Boot) {
+        let spending = self.runner.spending();
+        if let Some(most) = spending {
+            let most = most.as_secs();
+            tracing::info!("stopping once a refresh token is exchanged, within {most} s");
+        }
+        self.stop_at = Some(now.plus(spending.unwrap_or(STOP)));
+        self.patience.hurry(now);
+        self.runner.push(Event::Shutdown);
+    }
 }
 
 /// The ends of waits that nothing else ends.
@@ -216,28 +231,6 @@ fn longest(plan: &Plan) -> Duration {
         hooks.chain([token.source.longest_try()]).max()
     };
     plan.tokens.iter().filter_map(of_token).max().unwrap_or_default()
-}
-
-/// What a thread or task tells.
-pub(super) fn take(runner: &mut Runner, message: Message) {
-    match message {
-        Message::Event(event) => runner.push(event),
-        Message::QueueDone { folder, events, landed } => {
-            runner.files.queue_done(&folder, landed);
-            events.iter().for_each(|event| runner.file_done(event));
-            runner.extend(events);
-        }
-        Message::Obtained(answered) => {
-            answered.into_iter().for_each(|one| runner.obtained(one));
-        }
-        Message::Saved(saved) => runner.saved(*saved),
-        Message::Looked { seen, .. } => {
-            let events = runner.files.seen(seen);
-            runner.extend(events);
-        }
-        // Only `run` reads a config again.
-        Message::Loaded { .. } => {}
-    }
 }
 
 fn held(name: &TokenName, answer: Option<Result<Held, Answer>>) -> Result<Held, String> {

@@ -13,11 +13,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::held::Held;
 use super::listeners::{ListenerEvent, Listeners};
-use super::looks::LookId;
-use super::once::take;
 use super::reload::{Cause, Reload, Verdict, needs_restart, sizes};
 use super::requests::{self, StatusHead};
-use super::runner::Runner;
+use super::runner::{Round, Runner};
 use super::start::start;
 use super::telling::Telling;
 use super::{Message, credentials, notes};
@@ -194,18 +192,17 @@ impl Daemon {
         let places = self.listeners.places(&self.runner.plan.daemon);
         notes::hello(&self.runner.plan, &places, self.kept);
         loop {
-            self.runner.work();
-            self.go_on(None);
+            let round = self.work();
             self.settle();
             self.hasten_stop();
-            if std::mem::take(&mut self.runner.reread) {
+            if round.reread {
                 self.read_config(Cause::Itself);
             }
-            self.telling.tell(&mut self.runner, self.stop_at.is_some());
-            if self.runner.finished || self.stop_at.is_some_and(|at| clock::now().boot >= at) {
+            self.telling.tell(&self.runner, &round, self.stop_at.is_some());
+            if round.is_over || self.stop_at.is_some_and(|at| clock::now().boot >= at) {
                 break;
             }
-            let wake = self.next_wake(clock::now());
+            let wake = self.next_wake(round.wake, clock::now());
             tokio::select! {
                 biased;
                 Some(signal) = signals.next() => self.signal(signal),
@@ -227,6 +224,18 @@ impl Daemon {
             }
         }
         self.end().await
+    }
+
+    /// A round, and one more for the requests whose look is over, or has taken too long: what the look found is taken in
+    /// before they are, and a stop that is over otherwise is not over before they have their answers.
+    fn work(&mut self) -> Round {
+        let round = self.runner.work();
+        let over = self.held.over(self.stop_at.is_some());
+        if over.is_empty() {
+            return round;
+        }
+        over.into_iter().for_each(|call| self.call(call));
+        round.and(self.runner.work())
     }
 
     async fn end(&mut self) -> ExitCode {
@@ -269,9 +278,10 @@ impl Daemon {
                 self.loaded(*loaded, read_at);
             }
             other => {
-                let looked = if let Message::Looked { asked, .. } = &other { *asked } else { None };
-                take(&mut self.runner, other);
-                self.go_on(looked);
+                if let Message::Looked { asked: Some(id), .. } = &other {
+                    self.held.looked(*id);
+                }
+                self.runner.take(other);
             }
         }
     }
@@ -305,18 +315,6 @@ impl Daemon {
     fn ask(&mut self, call: Call) {
         if let Some(call) = self.held.hold(&mut self.runner, call) {
             self.call(call);
-        }
-    }
-
-    /// Goes on with the requests whose look is over, or has taken too long.
-    fn go_on(&mut self, looked: Option<LookId>) {
-        let over = self.held.over(looked, self.stop_at.is_some());
-        if !over.is_empty() {
-            // What the look found is taken in first.
-            self.runner.work();
-            over.into_iter().for_each(|call| self.call(call));
-            // A stop that is over otherwise is not over before they have their answers.
-            self.runner.work();
         }
     }
 
@@ -403,15 +401,11 @@ impl Daemon {
         self.runner.push(Event::Plan(wiring));
     }
 
-    fn next_wake(&self, now: Now) -> Boot {
-        let mut wake = now.boot.plus(LONGEST_SLEEP);
-        wake = self.runner.wake.map_or(wake, |at| at.min(wake));
-        wake = self.runner.saving.wakes_at().into_iter().fold(wake, Boot::min);
-        wake = self.held.next().into_iter().fold(wake, Boot::min);
-        if self.stop_at.is_none() {
-            wake = wake.min(self.looked.plus(LONGEST_SLEEP));
-        }
+    fn next_wake(&self, of_round: Option<Boot>, now: Now) -> Boot {
         let told = self.telling.next(self.runner.state.is_ready());
-        told.into_iter().chain(self.stop_at).chain(self.settle_by).fold(wake, Boot::min)
+        let look = self.looked.plus(LONGEST_SLEEP);
+        let look = self.stop_at.is_none().then_some(look);
+        let all = [of_round, self.held.next(), look, told, self.stop_at, self.settle_by];
+        all.into_iter().flatten().fold(now.boot.plus(LONGEST_SLEEP), Boot::min)
     }
 }

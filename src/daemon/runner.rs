@@ -71,6 +71,32 @@ impl Asker {
     }
 }
 
+/// What came of a round that its loop has to act on.
+#[derive(Default)]
+pub(super) struct Round {
+    /// READY was decided: with what is missing.
+    pub ready: Option<Vec<TokenName>>,
+    pub status_changed: bool,
+    /// The config is to be read again.
+    pub reread: bool,
+    /// Nothing is under way any more.
+    pub is_over: bool,
+    /// When there is something to do by itself.
+    pub wake: Option<Boot>,
+}
+
+impl Round {
+    /// Both in one.
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            ready: self.ready.or(later.ready),
+            status_changed: self.status_changed || later.status_changed,
+            reread: self.reread || later.reread,
+            ..later
+        }
+    }
+}
+
 /// The running engine and everything that it works with.
 pub(super) struct Runner {
     pub state: State,
@@ -89,13 +115,6 @@ pub(super) struct Runner {
     pub history: History,
     askers: HashMap<u64, Asker>,
     last_request: u64,
-    /// When the engine wants to be woken.
-    pub wake: Option<Boot>,
-    pub status_changed: bool,
-    /// READY was decided: with what is missing.
-    pub ready: Option<Vec<TokenName>>,
-    pub reread: bool,
-    pub finished: bool,
     /// It works for who asks for a token and delivers nothing: how tokens fail is not its affair.
     pub is_passing: bool,
     /// Tokens that such a run obtained, and that are not delivered yet.
@@ -129,11 +148,6 @@ impl Runner {
             history: History::default(),
             askers: HashMap::new(),
             last_request: 0,
-            wake: None,
-            status_changed: false,
-            ready: None,
-            reread: false,
-            finished: false,
             is_passing: false,
             owed_hooks: BTreeSet::new(),
         };
@@ -222,26 +236,48 @@ impl Runner {
     }
 
     /// Works until there is nothing to do but wait.
-    pub fn work(&mut self) {
+    pub fn work(&mut self) -> Round {
+        let mut round = Round::default();
         loop {
             while let Some(event) = self.queue.pop_front() {
                 let now = clock::now();
-                // Whoever wants something has it before the end.
-                self.finished &= !matches!(event, Event::Wanted { .. });
                 for action in step(&mut self.state, event, now) {
-                    self.carry_out(action, now);
+                    self.carry_out(action, now, &mut round);
                 }
             }
             self.obtain();
             self.save();
             self.files.start();
             if self.queue.is_empty() {
-                return;
+                let now = clock::now();
+                round.is_over = self.state.is_finished(now);
+                round.wake = self.state.next_wake(now).into_iter().chain(self.saving.wakes_at()).min();
+                return round;
             }
         }
     }
 
-    fn carry_out(&mut self, action: Action, now: Now) {
+    /// What a thread or task tells.
+    pub fn take(&mut self, message: Message) {
+        match message {
+            Message::Event(event) => self.push(event),
+            Message::QueueDone { folder, events, landed } => {
+                self.files.queue_done(&folder, landed);
+                events.iter().for_each(|event| self.file_done(event));
+                self.extend(events);
+            }
+            Message::Obtained(answered) => answered.into_iter().for_each(|one| self.obtained(one)),
+            Message::Saved(saved) => self.saved(*saved),
+            Message::Looked { seen, .. } => {
+                let events = self.files.seen(seen);
+                self.extend(events);
+            }
+            // Only `run` reads a config again.
+            Message::Loaded { .. } => {}
+        }
+    }
+
+    fn carry_out(&mut self, action: Action, now: Now, round: &mut Round) {
         match action {
             Action::Obtain { name, generation, parents } => self.queue_obtaining(name, generation, parents),
             Action::Persist(token) => {
@@ -278,17 +314,15 @@ impl Runner {
             }
             Action::Remove { path, op } => self.files.remove(&path, op),
             Action::Hook { name, kind, expires_at } => self.run_hook(name, kind, expires_at),
-            Action::WakeAt(at) => self.wake = at,
             Action::Reply { id, answer } => {
                 if let Some(asker) = self.askers.remove(&id) {
                     self.reply(asker, answer);
                 }
             }
-            Action::Status => self.status_changed = true,
-            Action::Ready { missing } => self.ready = Some(missing),
-            Action::Reread => self.reread = true,
+            Action::Status => round.status_changed = true,
+            Action::Ready { missing } => round.ready = Some(missing),
+            Action::Reread => round.reread = true,
             Action::Note(note) => self.tell(&note, now),
-            Action::Exit => self.finished = true,
         }
     }
 
@@ -389,7 +423,7 @@ impl Runner {
     }
 
     /// What is known of a file's content follows what became of it: a removal takes all of it along.
-    pub fn file_done(&mut self, event: &Event) {
+    fn file_done(&mut self, event: &Event) {
         match event {
             Event::Delivered { path, .. } => self.files.landed(path),
             Event::Removed { path, failed: None, .. } => {

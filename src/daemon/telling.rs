@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::notes;
-use super::runner::Runner;
+use super::runner::{Round, Runner};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
 use crate::host::clock;
@@ -64,13 +64,11 @@ impl Telling {
     }
 
     /// What there is to say after a round.
-    pub fn tell(&mut self, runner: &mut Runner, is_stopping: bool) {
-        if let Some(missing) = runner.ready.take() {
+    pub fn tell(&mut self, runner: &Runner, round: &Round, is_stopping: bool) {
+        if let Some(missing) = &round.ready {
             self.ready(runner);
-            self.log_ready(&missing);
-            runner.status_changed = false;
-        }
-        if std::mem::take(&mut runner.status_changed) && self.notifier.is_connected() && !is_stopping {
+            self.log_ready(missing);
+        } else if round.status_changed && self.notifier.is_connected() && !is_stopping {
             let status = notes::status_line(&runner.state, clock::now());
             if status != self.status {
                 self.notifier.status(&status);

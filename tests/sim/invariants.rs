@@ -238,7 +238,6 @@ impl Invariants {
                 }
                 Ok(())
             }
-            Action::Exit => Err("a daemon that nobody stopped exits".into()),
             _ => Ok(()),
         }
     }
@@ -390,6 +389,9 @@ impl Invariants {
         // "Nobody waits for an answer past the time given, by more than the longest sleep."
         if let Some((id, _)) = self.open.iter().find(|(_, until)| now.boot > until.plus(Duration::from_secs(31))) {
             return Err(format!("request {id} has no answer"));
+        }
+        if state.is_finished(now) {
+            return Err("the run of a daemon that nobody stopped is over".into());
         }
         let counts = state.counts();
         // "The sums are those of the rows."

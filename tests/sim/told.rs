@@ -25,7 +25,6 @@ struct Script {
     /// How the next hooks end, the last one first; then they go well.
     hook_ends: Vec<HookEnd>,
     answers: Vec<Answer>,
-    exited: bool,
 }
 
 fn name() -> TokenName {
@@ -63,7 +62,6 @@ impl Script {
             hooks: Vec::new(),
             hook_ends: Vec::new(),
             answers: Vec::new(),
-            exited: false,
         }
     }
 
@@ -95,7 +93,6 @@ impl Script {
                         events.push(Event::HookDone { name, kind, end });
                     }
                     Action::Reply { answer, .. } => self.answers.push(answer),
-                    Action::Exit => self.exited = true,
                     _ => {}
                 }
             }
@@ -292,7 +289,7 @@ fn a_stop_waits_for_no_source_whose_credential_is_not_spent() {
     let mut script = Script::new();
     let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
     script.give(Event::Shutdown);
-    assert!(script.exited);
+    assert!(script.state.is_finished(Script::at(script.seconds)));
     // Its answer comes too late and changes nothing.
     script.obtained(asked);
 }

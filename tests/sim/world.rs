@@ -418,6 +418,7 @@ impl World {
         self.note(|| format!("-> {event:?}"));
         self.seen.event(&event, self.now);
         let actions = step(&mut self.state, event, self.now);
+        self.wake = self.state.next_wake(self.now);
         for action in actions {
             self.note(|| format!("   {action:?}"));
             self.seen.action(&action, &self.plan, &self.log, &self.disk, self.now)?;
@@ -488,7 +489,6 @@ impl World {
                 };
                 self.later(20_000, Event::HookDone { name, kind, end });
             }
-            Action::WakeAt(at) => self.wake = at,
             Action::Reread => self.later(10, Event::Plan(self.plan.clone())),
             _ => {}
         }

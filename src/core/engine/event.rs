@@ -344,8 +344,6 @@ pub enum Action {
         kind: HookKind,
         expires_at: Option<Wall>,
     },
-    /// Wake when the boot-time clock is there (and at any step of the wall clock).
-    WakeAt(Option<crate::core::time::Boot>),
     Reply {
         id: RequestId,
         answer: Answer,
@@ -360,8 +358,6 @@ pub enum Action {
     Reread,
     /// A line for the log.
     Note(Note),
-    /// Nothing is under way any more.
-    Exit,
 }
 
 /// What the log tells of decisions; rendered at the edge.

@@ -77,7 +77,9 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     state.start_hooks(now, &mut out);
     state.tell_ready(now, &mut out);
     state.reread_when_due(now, &mut out);
-    state.tell_change(now, &mut out);
+    if std::mem::take(&mut state.changed) {
+        out.push(Action::Status);
+    }
     out
 }
 
@@ -154,23 +156,9 @@ impl State {
         }
     }
 
-    fn tell_change(&mut self, now: Now, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.changed) {
-            out.push(Action::Status);
-        }
-        if !self.exited && self.is_finished(now) {
-            self.exited = true;
-            out.push(Action::Exit);
-        }
-        let wake = self.next_wake(now);
-        if self.told_wake != Some(wake) {
-            self.told_wake = Some(wake);
-            out.push(Action::WakeAt(wake));
-        }
-    }
-
-    /// The earliest moment at which anything changes by itself, on the boot-time clock.
-    fn next_wake(&self, now: Now) -> Option<Boot> {
+    /// The earliest moment at which anything changes by itself, on the boot-time clock: then, and at any step of the wall
+    /// clock, an event is due.
+    pub fn next_wake(&self, now: Now) -> Option<Boot> {
         let boot = self.boot_timers.first().map(|(at, _)| *at);
         let wall = self.wall_timers.first().map(|(at, _)| now.boot.plus(at.since(now.wall)));
         let ready = match self.readiness {
@@ -183,8 +171,8 @@ impl State {
         [boot, wall, ready, reread, asked, wished].into_iter().flatten().min()
     }
 
-    /// Nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.
-    fn is_finished(&self, now: Now) -> bool {
+    /// The run is over: nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.
+    pub fn is_finished(&self, now: Now) -> bool {
         if self.stopping {
             return self.busy == 0;
         }

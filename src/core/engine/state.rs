@@ -18,7 +18,7 @@ use crate::core::time::{Boot, Now, Wall};
 pub enum RunMode {
     /// `run`: until it is told to stop.
     Daemon,
-    /// `once` and what works as it does: each due token is tried once, then `Exit`.
+    /// `once` and what works as it does: each due token is tried once, then the run is over.
     Once {
         /// Only these (and their parents); `None`: all.
         only: Option<BTreeSet<TokenName>>,
@@ -107,14 +107,12 @@ pub struct State {
     pub(super) refused: Option<Arc<str>>,
     pub(super) reread: Option<Reread>,
     pub(super) stopping: bool,
-    pub(super) exited: bool,
     pub(super) failed_once: bool,
     /// The newest generation of all: they are never given twice, not even to a name that comes back.
     pub(super) last_generation: u64,
     pub(super) next_op: OpId,
     /// Flights, tokens being persisted and operations on files that are under way.
     pub(super) busy: usize,
-    pub(super) told_wake: Option<Option<Boot>>,
     pub(super) changed: bool,
     /// How many tokens are valid, retrying, expired, pending.
     pub(super) counts: [usize; 4],
@@ -144,12 +142,10 @@ impl State {
             refused: None,
             reread: None,
             stopping: false,
-            exited: false,
             failed_once: false,
             last_generation: 0,
             next_op: 0,
             busy: 0,
-            told_wake: None,
             changed: false,
             counts: [0; 4],
             required_missing: 0,

@@ -23,8 +23,6 @@ const TOO_SHORT: &str = "a new token does not live as long as was asked; ask for
 
 impl State {
     pub(super) fn wanted(&mut self, id: RequestId, want: Want, timeout: Duration, now: Now, out: &mut Vec<Action>) {
-        // A run that had come to its end goes on for it.
-        self.exited = self.stopping && self.exited;
         if self.stopping {
             out.push(Action::Reply { id, answer: Answer::NotNow(Vec::new()) });
             return;
