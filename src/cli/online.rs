@@ -10,14 +10,12 @@ use futures_util::future::join_all;
 use super::Surroundings;
 use super::progress::Progress;
 use super::status::clean;
-use crate::core::engine::Precedence;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::host::clock;
 use crate::process::threads;
-use crate::source::net::Network;
 use crate::source::probe::{ProbeResult, probe};
-use crate::source::{Given, SourceError};
+use crate::source::{Given, Shared, SourceError};
 
 type Tried = BTreeMap<TokenName, Result<ProbeResult, SourceError>>;
 
@@ -56,7 +54,7 @@ fn said(tried: &Result<ProbeResult, SourceError>) -> String {
 
 /// In rounds: those whose parents were tried go together.
 async fn all(plan: &Plan, progress: &Progress) -> Tried {
-    let network = Arc::new(Network::new(|| clock::now().wall));
+    let shared = Arc::new(Shared::new(|| clock::now().wall));
     let mut tried = Tried::new();
     loop {
         let ready = |token: &&TokenPlan| {
@@ -67,7 +65,7 @@ async fn all(plan: &Plan, progress: &Progress) -> Tried {
             return tried;
         }
         let asked = round.iter().map(|token| async {
-            let answer = one(token, &tried, &network).await;
+            let answer = one(token, &tried, &shared).await;
             progress.step();
             answer
         });
@@ -76,22 +74,12 @@ async fn all(plan: &Plan, progress: &Progress) -> Tried {
     }
 }
 
-async fn one(token: &TokenPlan, tried: &Tried, network: &Arc<Network>) -> Result<ProbeResult, SourceError> {
+async fn one(token: &TokenPlan, tried: &Tried, shared: &Arc<Shared>) -> Result<ProbeResult, SourceError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(SourceError::no_random_numbers)?;
-    let given = Given {
-        name: token.name.clone(),
-        at: clock::now().wall,
-        nonce,
-        parents: token.parents.iter().filter_map(|parent| at_hand(parent, tried)).collect(),
-        refresh_token: None,
-        first_sent: None,
-        answer_lost: Arc::new(|| {}),
-        precedence: Precedence::NEW,
-        network: network.clone(),
-        now: || clock::now().wall,
-    };
-    probe(token, given).await
+    let parents = token.parents.iter().filter_map(|parent| at_hand(parent, tried)).collect();
+    let given = Given::new(token.name.clone(), clock::now().wall, nonce, shared);
+    probe(token, Given { parents, ..given }).await
 }
 
 fn at_hand(parent: &TokenName, tried: &Tried) -> Option<(TokenName, Secret<String>)> {

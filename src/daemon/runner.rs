@@ -27,8 +27,7 @@ use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
 use crate::host::clock;
 use crate::host::store::{Record, Store};
-use crate::source::net::Network;
-use crate::source::{self, Execution, Given, Source, SourceError};
+use crate::source::{self, Execution, Given, Shared, Source, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
@@ -108,7 +107,7 @@ pub(super) struct Runner {
     /// What was asked for and is not granted, as it was told last.
     pub(super) not_granted: BTreeMap<TokenName, Vec<String>>,
     pub(super) messages: Messages,
-    network: Arc<Network>,
+    shared: Arc<Shared>,
     queue: VecDeque<Event>,
     to_obtain: Vec<ToObtain>,
     pub index: Index,
@@ -141,7 +140,7 @@ impl Runner {
             saving: Saving::new(store, messages)?,
             not_granted: BTreeMap::new(),
             messages: messages.clone(),
-            network: Arc::new(Network::new(|| clock::now().wall)),
+            shared: Arc::new(Shared::new(|| clock::now().wall)),
             queue: VecDeque::new(),
             to_obtain: Vec::new(),
             index: Index::default(),
@@ -169,8 +168,8 @@ impl Runner {
 
     /// What the status is made from.
     pub fn view(&self) -> View<'_> {
-        let Self { state, plan, vault, files, index, history, network, .. } = self;
-        View { state, plan, vault, files, index, history, streaks: None, network: Some(network) }
+        let Self { state, plan, vault, files, index, history, shared, .. } = self;
+        View { state, plan, vault, files, index, history, streaks: None, network: Some(&shared.network) }
     }
 
     pub fn push(&mut self, event: Event) {
@@ -375,16 +374,16 @@ impl Runner {
             }
         }
         self.start_waiting(waiting);
-        for answered in sign_all(instant, &self.network) {
+        for answered in sign_all(instant, &self.shared) {
             self.obtained(answered);
         }
         let mut computing = computing.into_iter().peekable();
         while computing.peek().is_some() {
             let batch: Vec<ToObtain> = computing.by_ref().take(SIGNATURES).collect();
-            let (messages, network) = (self.messages.clone(), self.network.clone());
+            let (messages, shared) = (self.messages.clone(), self.shared.clone());
             tokio::task::spawn_blocking(move || {
                 // The daemon is gone: nobody waits for the answer.
-                let _ = messages.send(Message::Obtained(sign_all(batch, &network)));
+                let _ = messages.send(Message::Obtained(sign_all(batch, &shared)));
             });
         }
     }
@@ -397,16 +396,12 @@ impl Runner {
         let mut nonce = [0; 16];
         let drawn = getrandom::fill(&mut nonce);
         let given = Given {
-            name: one.name.clone(),
-            at: clock::now().wall,
-            nonce,
             parents: parents.collect(),
             refresh_token: self.vault.refresh_token(&one.name).cloned(),
             first_sent,
             answer_lost: self.on_lost_answer(&one.name, one.generation),
             precedence: self.state.precedence(&one.name),
-            network: self.network.clone(),
-            now: || clock::now().wall,
+            ..Given::new(one.name.clone(), clock::now().wall, nonce, &self.shared)
         };
         let messages = self.messages.clone();
         tokio::spawn(async move {

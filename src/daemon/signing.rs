@@ -6,30 +6,17 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::runner::{Answered, ToObtain};
-use crate::core::engine::{Precedence, Reason};
+use crate::core::engine::Reason;
 use crate::host::clock;
-use crate::source::net::Network;
-use crate::source::{Given, SourceError};
+use crate::source::{Given, Shared, SourceError};
 
 /// Signs a batch where it stands. None of its sources waits.
-pub(super) fn sign_all(batch: Vec<ToObtain>, network: &Arc<Network>) -> Vec<Answered> {
+pub(super) fn sign_all(batch: Vec<ToObtain>, shared: &Arc<Shared>) -> Vec<Answered> {
     let mut random = vec![0; batch.len() * 16];
     let drawn = getrandom::fill(&mut random);
     let now = clock::now().wall;
-    let nobody: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
     let one = |(one, nonce): (ToObtain, &[u8; 16])| {
-        let given = Given {
-            name: one.name.clone(),
-            at: now,
-            nonce: *nonce,
-            parents: Vec::new(),
-            refresh_token: None,
-            first_sent: None,
-            answer_lost: nobody.clone(),
-            precedence: Precedence::NEW,
-            network: network.clone(),
-            now: || clock::now().wall,
-        };
+        let given = Given::new(one.name.clone(), now, *nonce, shared);
         let result = match drawn {
             Ok(()) => one.source.obtain(given).now_or_never().unwrap_or_else(|| Err(broken())),
             Err(error) => Err(SourceError::no_random_numbers(error)),

@@ -43,7 +43,7 @@ async fn obtain(settings: &CommandSettings, given: Given) -> Result<Obtained, So
     let (command, secrets) = command(settings, &given)?;
     // It is never closed. The wait for a place is not part of the timeout.
     let _place = PLACES.acquire().await;
-    let started_at = (given.now)();
+    let started_at = given.now();
     let mut running = Running::start(command, settings.timeout).await.map_err(|error| not_started(program, &error))?;
     let mut said = Said::new(secrets);
     let printed = attend(&mut running, settings, &mut said).await;
@@ -58,7 +58,7 @@ async fn obtain(settings: &CommandSettings, given: Given) -> Result<Obtained, So
     );
     let of_program = |error: SourceError| SourceError { message: format!("{program}: {}", error.message), ..error };
     let answered = output::read(&printed?, settings.response.as_ref()).map_err(|error| of_program(error.into()))?;
-    answered.obtained(settings.ttl, started_at, (given.now)(), None).map_err(|error| of_program(error.into()))
+    answered.obtained(settings.ttl, started_at, given.now(), None).map_err(|error| of_program(error.into()))
 }
 
 /// The command, and the secrets that its environment holds.

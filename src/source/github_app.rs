@@ -41,7 +41,7 @@ impl Source for GithubAppSettings {
 }
 
 async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Obtained, SourceError> {
-    let hub = Hub { settings, given: &given, jwt: app_jwt(settings, (given.now)()).await? };
+    let hub = Hub { settings, given: &given, jwt: app_jwt(settings, given.now()).await? };
     let id = match &settings.installation {
         Installation::Id(id) => id.clone(),
         Installation::Owner(owner) => hub.installation_of_owner(owner).await?,
@@ -49,7 +49,7 @@ async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Obtained, 
     };
     let answer = hub.ask(Method::POST, &["app", "installations", &id, "access_tokens"], Some(wanted(settings))).await?;
     if !answer.status.is_success() {
-        return Err(refusal::of(&answer, &format!("installation {id}"), (given.now)()));
+        return Err(refusal::of(&answer, &format!("installation {id}"), given.now()));
     }
     let pointers = Pointers {
         token: "/token".into(),
@@ -58,7 +58,7 @@ async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Obtained, 
         refresh_token: None,
     };
     let answered = TokenResponse::read(&answer.body, &pointers).map_err(|problem| answer.unread(&problem))?;
-    let read = answered.obtained(settings.reach.ttl, answer.sent_at, (given.now)(), None);
+    let read = answered.obtained(settings.reach.ttl, answer.sent_at, given.now(), None);
     read.map_err(|problem| answer.failure(&problem.to_string()))
 }
 
@@ -121,7 +121,7 @@ impl Hub<'_> {
 
     fn installation_in(&self, answer: &HttpResponse, what: &str) -> Result<String, SourceError> {
         if !answer.status.is_success() {
-            return Err(refusal::of(answer, what, (self.given.now)()));
+            return Err(refusal::of(answer, what, self.given.now()));
         }
         let document = Document::parse(&answer.body).map_err(|problem| answer.unread(&problem))?;
         match document.at("/id").and_then(Value::as_u64) {
@@ -140,11 +140,7 @@ impl Hub<'_> {
             request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             request.body = Some(Zeroizing::new(body.to_string().into_bytes()));
         }
-        self.given
-            .network
-            .send(&self.given.asker(), request, &self.settings.reach)
-            .await
-            .map_err(|NetError { error, .. }| error)
+        self.given.send(request, &self.settings.reach).await.map_err(|NetError { error, .. }| error)
     }
 }
 

@@ -47,7 +47,7 @@ async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, S
     let filling = Filling::of(settings, &given, used.as_ref());
     let send = |_| async {
         let request = filling.request(settings).map_err(NetError::unsent)?;
-        given.network.send(&given.asker(), request, &settings.reach).await
+        given.send(request, &settings.reach).await
     };
     let exchanged = refresh::exchange(&given, used.is_some(), send).await?;
     let read = read(settings, &given, &exchanged, &filling, used.clone());
@@ -79,7 +79,7 @@ fn read(
     let from = exchanged.counts_from;
     let ends = answered.refresh_expires_in.map(|span| from.plus(span));
     let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
-    let read = answered.obtained(settings.reach.ttl, from, (given.now)(), next);
+    let read = answered.obtained(settings.reach.ttl, from, given.now(), next);
     read.map_err(|problem| exchanged.unreliable(&problem))
 }
 

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use self::net::{Network, Requester};
+use self::net::{HttpResponse, Requester, NetError, Network, HttpRequest, Way};
+use self::oauth2::discovery::Discovered;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, Precedence, Reason};
 use crate::core::secret::Secret;
@@ -71,6 +72,21 @@ impl SourceError {
     }
 }
 
+/// What all attempts share.
+pub struct Shared {
+    /// The way to endpoints.
+    pub network: Network,
+    discovered: Discovered,
+    /// The wall clock, for sources that wait before they ask.
+    now: fn() -> Wall,
+}
+
+impl Shared {
+    pub fn new(now: fn() -> Wall) -> Self {
+        Self { network: Network::new(now), discovered: Discovered::default(), now }
+    }
+}
+
 /// What an attempt is given.
 pub struct Given {
     /// Whose attempt it is, for the log.
@@ -89,13 +105,34 @@ pub struct Given {
     pub answer_lost: Arc<dyn Fn() + Send + Sync>,
     /// Whether it goes before others that ask the same host.
     pub precedence: Precedence,
-    /// The way to endpoints, shared by all.
-    pub network: Arc<Network>,
-    /// The wall clock, for sources that wait before they ask.
-    pub now: fn() -> Wall,
+    pub shared: Arc<Shared>,
 }
 
 impl Given {
+    /// Of a token that was never tried, and is made from no other one.
+    pub fn new(name: TokenName, at: Wall, nonce: [u8; 16], shared: &Arc<Shared>) -> Self {
+        Self {
+            name,
+            at,
+            nonce,
+            parents: Vec::new(),
+            refresh_token: None,
+            first_sent: None,
+            answer_lost: Arc::new(|| {}),
+            precedence: Precedence::NEW,
+            shared: shared.clone(),
+        }
+    }
+
+    fn now(&self) -> Wall {
+        (self.shared.now)()
+    }
+
+    /// Asks an endpoint once: see [`Network::send`].
+    async fn send(&self, request: HttpRequest, way: impl Into<Way<'_>>) -> Result<HttpResponse, NetError> {
+        self.shared.network.send(&self.asker(), request, way).await
+    }
+
     /// Who it is to a host.
     fn asker(&self) -> Requester {
         Requester { name: self.name.clone(), precedence: self.precedence }

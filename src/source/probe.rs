@@ -49,20 +49,20 @@ pub async fn probe(token: &TokenPlan, given: Given) -> Result<ProbeResult, Sourc
 }
 
 async fn obtain(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
-    let now = given.now;
+    let shared = given.shared.clone();
     let source = of(&token.source).ok_or_else(|| SourceError::new(Reason::Machine, "it has no source"))?;
     let Obtained { token, expires_at, scope: granted, not_granted, .. } = source.obtain(given).await?;
     let missing = (!not_granted.is_empty()).then(|| scope::told(&not_granted, granted.as_deref().unwrap_or_default()));
-    Ok(ProbeResult::Obtained { token, left: expires_at.map(|at| at.since(now())), missing })
+    Ok(ProbeResult::Obtained { token, left: expires_at.map(|at| at.since((shared.now)())), missing })
 }
 
 async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {
     let reached = match &token.source {
         SourcePlan::OAuth2(settings) => {
             let url = settings.token_url(given).await?;
-            given.network.reach(&given.asker(), url, settings.way()).await
+            given.shared.network.reach(&given.asker(), url, settings.way()).await
         }
-        SourcePlan::Http(settings) => given.network.reach(&given.asker(), settings.origin()?, &settings.reach).await,
+        SourcePlan::Http(settings) => given.shared.network.reach(&given.asker(), settings.origin()?, &settings.reach).await,
         _ => return Err(SourceError::new(Reason::Machine, "it has no endpoint")),
     };
     Ok(reached?)

@@ -12,8 +12,7 @@ use renewd::core::pattern::Pattern;
 use renewd::core::secret::Secret;
 use renewd::core::settings::*;
 use renewd::core::time::Wall;
-use renewd::source::net::Network;
-use renewd::source::{Execution, Given, Obtained, SourceError, of};
+use renewd::source::{Execution, Given, Obtained, Shared, SourceError, of};
 
 pub fn now() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
@@ -72,7 +71,7 @@ pub fn assertion(algorithm: Algorithm, key: SigningKey) -> Arc<AssertionSettings
 /// Everything that one attempt has.
 #[derive(Clone)]
 pub struct Try {
-    pub network: Arc<Network>,
+    pub shared: Arc<Shared>,
     pub precedence: Precedence,
     pub parents: Vec<(TokenName, Secret<String>)>,
     pub refresh_token: Option<RefreshToken>,
@@ -84,7 +83,7 @@ pub struct Try {
 impl Try {
     pub fn new() -> Self {
         Self {
-            network: Arc::new(Network::new(now)),
+            shared: Arc::new(Shared::new(now)),
             precedence: Precedence { last: LastTry::Good, failures: 0 },
             parents: Vec::new(),
             refresh_token: None,
@@ -104,9 +103,6 @@ impl Try {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).expect("random numbers");
         let given = Given {
-            name: name("tried"),
-            at: now(),
-            nonce,
             parents: self.parents.clone(),
             refresh_token: self.refresh_token.clone(),
             first_sent: self.first_sent,
@@ -115,8 +111,7 @@ impl Try {
                 Arc::new(move || _ = lost.fetch_add(1, Ordering::SeqCst))
             },
             precedence: self.precedence,
-            network: self.network.clone(),
-            now,
+            ..Given::new(name("tried"), now(), nonce, &self.shared)
         };
         source.obtain(given).await
     }

@@ -4,10 +4,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::core::engine::Precedence;
 use crate::core::settings::{Pointers, Reach};
 use crate::core::time::Wall;
-use crate::source::net::Network;
+use crate::source::Shared;
 
 fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).unwrap()
@@ -32,19 +31,9 @@ fn settings(url: &str, body: Body) -> HttpSettings {
 }
 
 fn request(settings: &HttpSettings, parent: &str) -> Result<HttpRequest, SourceError> {
-    let given = Given {
-        name: name("portal"),
-        at: Wall(0),
-        nonce: [0; 16],
-        parents: vec![(name("parent"), Secret::new(parent.into()))],
-        refresh_token: None,
-        first_sent: None,
-        answer_lost: Arc::new(|| {}),
-        precedence: Precedence::NEW,
-        network: Arc::new(Network::new(|| Wall(0))),
-        now: || Wall(0),
-    };
-    Filling::of(settings, &given, None).request(settings)
+    let given = Given::new(name("portal"), Wall(0), [0; 16], &Arc::new(Shared::new(|| Wall(0))));
+    let parents = vec![(name("parent"), Secret::new(parent.into()))];
+    Filling::of(settings, &Given { parents, ..given }, None).request(settings)
 }
 
 #[test]

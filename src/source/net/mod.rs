@@ -24,7 +24,6 @@ use self::turns::Turns;
 pub use self::turns::{Requester, WaitingToken};
 use super::SourceError;
 use super::answer::AnswerError;
-use super::oauth2::discovery::Discovered;
 use crate::core::engine::Reason;
 use crate::core::printable::{printable, shortened};
 use crate::core::secret::{Secret, make_room};
@@ -38,7 +37,6 @@ const LARGEST_ANSWER: usize = 1024 * 1024;
 pub struct Network {
     clients: Clients,
     turns: Arc<Turns>,
-    pub(super) discovered: Discovered,
     now: fn() -> Wall,
 }
 
@@ -120,7 +118,7 @@ impl NetError {
 
 impl Network {
     pub fn new(now: fn() -> Wall) -> Self {
-        Self { clients: Clients::default(), turns: Arc::default(), discovered: Discovered::default(), now }
+        Self { clients: Clients::default(), turns: Arc::default(), now }
     }
 
     /// Asks once. The wait for a turn at the host is not part of the timeout.

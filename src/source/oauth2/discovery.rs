@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
+use futures_util::future::{self, BoxFuture, WeakShared};
 
 use crate::core::engine::Reason;
 use crate::core::settings::Fingerprint;
-use crate::source::SourceError;
+use crate::source::{Shared, SourceError};
 use crate::source::answer::Document;
 use crate::source::net::header::{ACCEPT, HeaderValue};
 use crate::source::net::{Fate, Host, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};
@@ -77,7 +77,7 @@ impl Discovered {
     }
 }
 
-type Asking = Shared<BoxFuture<'static, Metadata>>;
+type Asking = future::Shared<BoxFuture<'static, Metadata>>;
 
 impl CacheKey {
     fn of(issuer: &str, way: Way<'_>) -> Self {
@@ -87,31 +87,31 @@ impl CacheKey {
 }
 
 /// `asker`: who asks, where nobody has asked yet.
-pub(super) async fn endpoints(network: &Arc<Network>, asker: &Requester, issuer: &str, way: Way<'_>) -> Metadata {
+pub(super) async fn endpoints(shared: &Arc<Shared>, asker: &Requester, issuer: &str, way: Way<'_>) -> Metadata {
     let key = CacheKey::of(issuer, way);
     let question = || {
-        let (network, asker, issuer, reach) = (network.clone(), asker.clone(), issuer.to_owned(), way.reach.clone());
+        let (shared, asker, issuer, reach) = (shared.clone(), asker.clone(), issuer.to_owned(), way.reach.clone());
         let identity = way.identity.cloned();
         async move {
             let way = Way { reach: &reach, identity: identity.as_ref() };
-            ask(&network, &asker, &issuer, way).await.map(Arc::new)
+            ask(&shared.network, &asker, &issuer, way).await.map(Arc::new)
         }
         .boxed()
     };
-    let asking = match network.discovered.look(&key, question) {
+    let asking = match shared.discovered.look(&key, question) {
         Ok(endpoints) => return Ok(endpoints),
         Err(asking) => asking,
     };
     let told = asking.await;
     // A question that failed is gone with the last who waited for it.
     if let Ok(endpoints) = &told {
-        network.discovered.entries().insert(key, CacheEntry::Known(Instant::now(), endpoints.clone()));
+        shared.discovered.entries().insert(key, CacheEntry::Known(Instant::now(), endpoints.clone()));
     }
     told
 }
 
-pub(super) fn forget(network: &Network, issuer: &str, way: Way<'_>) {
-    network.discovered.entries().remove(&CacheKey::of(issuer, way));
+pub(super) fn forget(shared: &Shared, issuer: &str, way: Way<'_>) {
+    shared.discovered.entries().remove(&CacheKey::of(issuer, way));
 }
 
 /// The two places where metadata stands, the second only where the first gives none. Where nobody answers at all, or who

@@ -59,7 +59,7 @@ impl OAuth2Settings {
         match &self.endpoint {
             TokenEndpoint::Url(url) => net::url(url),
             TokenEndpoint::Issuer(issuer) => {
-                let endpoints = discovery::endpoints(&given.network, &given.asker(), issuer, self.way()).await?;
+                let endpoints = discovery::endpoints(&given.shared, &given.asker(), issuer, self.way()).await?;
                 match self.client_auth {
                     ClientAuth::Tls(_) => net::url(&endpoints.token_mtls),
                     _ => net::url(&endpoints.token),
@@ -71,7 +71,7 @@ impl OAuth2Settings {
     /// The next try asks the issuer again where its endpoint is: this one is out of order.
     fn forget_endpoint(&self, given: &Given) {
         if let TokenEndpoint::Issuer(issuer) = &self.endpoint {
-            discovery::forget(&given.network, issuer, self.way());
+            discovery::forget(&given.shared, issuer, self.way());
         }
     }
 }
@@ -118,7 +118,7 @@ impl Exchange<'_> {
         let occasion = self.occasion([again, b'c']);
         client_auth::add(self.settings, &occasion, &mut form, &mut request.headers).map_err(NetError::unsent)?;
         request.body = Some(form.body());
-        self.given.network.send(&self.given.asker(), request, self.settings.way()).await
+        self.given.send(request, self.settings.way()).await
     }
 
     fn form(&self, again: u8) -> Result<Form, SourceError> {
@@ -151,7 +151,7 @@ impl Exchange<'_> {
         Occasion {
             client_id: self.settings.client_id.as_deref(),
             audience: self.url.as_str(),
-            now: (self.given.now)(),
+            now: self.given.now(),
             jti: assertion::jti(self.given.nonce, which),
         }
     }
@@ -179,7 +179,7 @@ impl Exchange<'_> {
         let ends = answered.refresh_expires_in.map(|span| from.plus(span));
         let used = self.refresh_token.clone();
         let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
-        let (ttl, now) = (self.settings.reach.ttl, (self.given.now)());
+        let (ttl, now) = (self.settings.reach.ttl, self.given.now());
         let obtained = answered.obtained(ttl, from, now, next).map_err(|problem| exchanged.unreliable(&problem))?;
         let not_granted = self.settings.not_granted(obtained.scope.as_deref());
         Ok(Obtained { not_granted, ..obtained })
