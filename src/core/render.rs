@@ -42,7 +42,7 @@ pub enum RenderError {
     Template { name: TokenName, file: String, place: String, what: String },
 }
 
-/// Writes one file: its lines in order. More than one only where all are `env`.
+/// Writes one file: its lines in order. More than one only where their format may be shared.
 pub fn render<'a>(lines: impl IntoIterator<Item = (Rendered<'a>, &'a Format)>) -> Result<Secret<Vec<u8>>, RenderError> {
     let lines: Vec<_> = lines.into_iter().collect();
     // Room for all of it: a buffer that grows leaves copies of itself behind.

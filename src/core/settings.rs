@@ -193,6 +193,27 @@ impl TokenPlan {
     }
 }
 
+words! {
+    /// `format = "..."` of an output.
+    pub enum FormatKind {
+        Token = "token",
+        Env = "env",
+        Json = "json",
+        Header = "header",
+        Template = "template",
+    }
+}
+
+impl FormatKind {
+    /// Whether a file of it may be that of several tokens, which have a line each.
+    pub const fn is_shared(self) -> bool {
+        match self {
+            Self::Env => true,
+            Self::Token | Self::Json | Self::Header | Self::Template => false,
+        }
+    }
+}
+
 /// How a token is written into its file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -211,14 +232,13 @@ pub enum Format {
 }
 
 impl Format {
-    /// The word of `format = "..."`.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> FormatKind {
         match self {
-            Self::Token => "token",
-            Self::Env { .. } => "env",
-            Self::Json => "json",
-            Self::Header => "header",
-            Self::Template { .. } => "template",
+            Self::Token => FormatKind::Token,
+            Self::Env { .. } => FormatKind::Env,
+            Self::Json => FormatKind::Json,
+            Self::Header => FormatKind::Header,
+            Self::Template { .. } => FormatKind::Template,
         }
     }
 }
@@ -265,7 +285,7 @@ impl fmt::Debug for TargetPath {
     }
 }
 
-/// One file that renewd writes. More than one line only where all are `env`.
+/// One file that renewd writes. More than one line only where their format may be shared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TargetPlan {
     /// What the target is known by: the folder with its links resolved where it exists, and the file's name. Absolute.

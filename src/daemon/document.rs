@@ -236,7 +236,7 @@ fn outputs(view: View<'_>, statuses: &[TokenStatus], is_all: bool, now: Now) -> 
         let stamp = view.files.stamp(&target.path);
         for line in &target.lines {
             if let Some(of_token) = outputs.get_mut(&line.token) {
-                let (path, format) = (target.shown.to_path_buf(), line.format.kind());
+                let (path, format) = (target.shown.to_path_buf(), line.format.kind().word());
                 of_token.push(Output { path, format, stamp, problem: problem.clone() });
             }
         }

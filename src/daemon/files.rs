@@ -440,7 +440,7 @@ pub(super) fn rendered(vault: &Vault, lines: &[LineAt]) -> Result<Secret<Vec<u8>
 fn kept_line(line: &LinePlan) -> KeptLine {
     let env = match &line.format {
         Format::Env { variable, expires_variable } => Some((variable.clone(), expires_variable.clone())),
-        _ => None,
+        Format::Token | Format::Json | Format::Header | Format::Template { .. } => None,
     };
     KeptLine { token: line.token.clone(), env }
 }
@@ -448,6 +448,7 @@ fn kept_line(line: &LinePlan) -> KeptLine {
 fn line_plan(kept: KeptLine) -> Arc<LinePlan> {
     let format = match kept.env {
         Some((variable, expires_variable)) => Format::Env { variable, expires_variable },
+        // How a file of one token alone was written, the state does not tell: it goes with its token, and is not written by this.
         None => Format::Token,
     };
     Arc::new(LinePlan { token: kept.token, format })

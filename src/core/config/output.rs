@@ -2,8 +2,9 @@
 //! Does not: compare outputs with each other, or look at their folders.
 
 use super::raw::{RawFormat, RawOutput};
-use super::section::{Section, SectionReader};
+use super::section::{SectionReader, Section};
 use crate::core::diagnostic::{Located, quote};
+use crate::core::settings::FormatKind;
 
 pub(super) fn read_all(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<RawOutput> {
     let sections = token.tables(cx, "output");
@@ -16,23 +17,25 @@ pub(super) fn read_all(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> V
 fn read(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<RawOutput> {
     let path = output_path(cx, output);
     let file = output.file(cx);
-    let word = output.word(cx, "format");
-    let word = word?.value;
-    for (key, of) in [("variable", "env"), ("expires_variable", "env"), ("template", "template")] {
-        if let Some(span) = output.key_span(cx, key).filter(|_| of != word) {
-            cx.error(span, format!("`{key}` with format \"{word}\""), format!("it belongs to format = \"{of}\""));
+    let kind = output.choice(cx, "format", FormatKind::parse)?.value;
+    let own = [
+        ("variable", FormatKind::Env),
+        ("expires_variable", FormatKind::Env),
+        ("template", FormatKind::Template),
+    ];
+    for (key, of) in own {
+        if let Some(span) = output.key_span(cx, key).filter(|_| of != kind) {
+            let title = format!("`{key}` with format \"{}\"", kind.word());
+            cx.error(span, title, format!("it belongs to format = \"{}\"", of.word()));
         }
     }
-    let format = match word {
-        "token" => RawFormat::Token,
-        "json" => RawFormat::Json,
-        "header" => RawFormat::Header,
-        "env" => env(cx, output)?,
-        _ => RawFormat::Template(if output.require(cx, "template") {
-            output.path(cx, "template")?
-        } else {
-            return None;
-        }),
+    let format = match kind {
+        FormatKind::Token => RawFormat::Token,
+        FormatKind::Json => RawFormat::Json,
+        FormatKind::Header => RawFormat::Header,
+        FormatKind::Env => env(cx, output)?,
+        FormatKind::Template if output.require(cx, "template") => RawFormat::Template(output.path(cx, "template")?),
+        FormatKind::Template => return None,
     };
     Some(RawOutput { header: output.header, path: path?, format, file })
 }

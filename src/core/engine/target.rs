@@ -11,7 +11,7 @@ use super::record::{Content, Op, TargetRecord, Trouble};
 use super::settle::Timers;
 use super::state::TimerOf;
 use crate::core::schedule;
-use crate::core::settings::{Format, LinePlan, Retry, Schedule, TargetPath, TokenName};
+use crate::core::settings::{LinePlan, Retry, Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A write that has not come back after this is told as trouble; it is still waited for.
@@ -92,7 +92,7 @@ impl State {
             let held = self.tokens.get(&line.token)?.held.as_ref()?;
             Some(LineAt { line: line.clone(), generation: held.generation, expires_at: held.issued.expires_at })
         };
-        let is_shared = |line: &LinePlan| matches!(line.format, Format::Env { .. });
+        let is_shared = |line: &LinePlan| line.format.kind().is_shared();
         let mut shall: Vec<LineAt> = target.lines.iter().filter_map(at_hand).collect();
         if target.lines.iter().all(|line| is_shared(line)) {
             for leaving in target.leaving.iter().filter(|leaving| is_shared(&leaving.line)) {

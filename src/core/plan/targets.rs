@@ -233,7 +233,7 @@ fn template(path: &Path, facts: &Facts) -> Result<Template, Fault> {
 }
 
 impl<'r> PlannedTarget<'r> {
-    /// A second output with the same file: env outputs share it, all others clash.
+    /// A second output with the same file: they share it where their format is one that may be, else they clash.
     fn share(
         &mut self,
         output: &'r RawOutput,
@@ -242,9 +242,8 @@ impl<'r> PlannedTarget<'r> {
         spec: &Spec<'r>,
         ledger: &mut Ledger,
     ) {
-        let both_env =
-            matches!(self.first.format, RawFormat::Env { .. }) && matches!(output.format, RawFormat::Env { .. });
-        if !both_env {
+        let kind = line.format.kind();
+        if !kind.is_shared() || self.plan.lines.iter().any(|other| other.format.kind() != kind) {
             let way = match path {
                 _ if output.path.value == self.first.path.value => "",
                 path if *path == self.plan.path => " (through a linked folder)",

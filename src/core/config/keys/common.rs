@@ -3,6 +3,7 @@
 
 use super::{KeyEntries, KeyEntry, ValueKind};
 use crate::core::crypto::SecretEncoding;
+use crate::core::settings::FormatKind;
 
 pub(in crate::core::config) const LIFETIME: &[KeyEntry] = &[
     KeyEntry::new(
@@ -94,7 +95,7 @@ pub(in crate::core::config) const ENCODING: &[KeyEntry] = &[KeyEntry::new(
 pub(in crate::core::config) const OUTPUT: &[KeyEntry] = &[
     KeyEntry::new(
         "format",
-        ValueKind::Choice(&["token", "env", "json", "header", "template"]),
+        ValueKind::Choice(FormatKind::WORDS),
         r#""token""#,
         "What is written: the bare token, NAME=value, a JSON object, an Authorization header, or a template of yours.",
     )
