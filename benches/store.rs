@@ -2,12 +2,15 @@
 //! Arguments: a folder to write in (default: the temporary folder).
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
+use renewd::core::schedule::Life;
 use renewd::core::secret::Secret;
-use renewd::core::settings::{Fingerprint, TokenName};
+use renewd::core::settings::TokenName;
 use renewd::core::time::Wall;
-use renewd::host::store::{KeptToken, Record, Store, Worker};
+use renewd::core::token::Token;
+use renewd::host::store::{Record, Store, Worker};
 
 fn main() {
     let folder = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).map_or_else(std::env::temp_dir, Into::into);
@@ -43,15 +46,7 @@ fn timed<T>(label: &str, work: impl FnOnce() -> T) -> T {
 }
 
 fn record(i: u64) -> Record {
-    Record::Token(KeptToken {
-        name: TokenName::new(&format!("token{i}")).expect("a name"),
-        generation: i,
-        fingerprint: Fingerprint::default(),
-        issued_at: Wall(0),
-        expires_at: Some(Wall(3_600_000)),
-        obtained_at: Wall(0),
-        token: Secret::new("x".repeat(300)),
-        refresh_token: None,
-        scope: None,
-    })
+    let name = TokenName::new(&format!("token{i}")).expect("a name");
+    let life = Life { issued_at: Wall(0), expires_at: Some(Wall(3_600_000)), obtained_at: Wall(0) };
+    Record::Token(Arc::new(Token { generation: i, ..Token::new(name, Secret::new("x".repeat(300)), life) }))
 }

@@ -4,16 +4,18 @@
 use std::process::Command;
 
 use proptest::prelude::*;
-use renewd::core::render::{Rendered, render};
+use renewd::core::render::render;
+use renewd::core::schedule::Life;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Format, TokenName};
 use renewd::core::time::Wall;
+use renewd::core::token::Token;
 
 fn by_sh(folder: &std::path::Path, value: &str) -> Option<String> {
-    let (name, token) = (TokenName::new("a").unwrap(), Secret::new(value.to_owned()));
-    let rendered = Rendered { name: &name, token: &token, issued_at: Wall(0), expires_at: None };
+    let life = Life { issued_at: Wall(0), expires_at: None, obtained_at: Wall(0) };
+    let token = Token::new(TokenName::new("a").unwrap(), Secret::new(value.to_owned()), life);
     let format = Format::Env { variable: "T".into(), expires_variable: None };
-    let bytes = render([(rendered, &format)]).ok()?;
+    let bytes = render([(&token, &format)]).ok()?;
     std::fs::write(folder.join("env"), bytes.expose()).unwrap();
     let done = Command::new("sh").args(["-c", ". ./env && printf %s \"$T\""]).current_dir(folder).output().unwrap();
     Some(String::from_utf8(done.stdout).unwrap())

@@ -9,15 +9,18 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use renewd::core::credential::RefreshToken;
 use renewd::core::engine::{Doubt, FailedHook, FailureStreak, Reason};
+use renewd::core::schedule::Life;
 use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
+use renewd::core::token::Token;
 use renewd::host::store::{
-    FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record, Store, StoreError, Worker, glimpse,
+    FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, Record, Store, StoreError, Worker, glimpse,
 };
 
 const CONFIG: &str = "/etc/renewd/config.toml";
@@ -64,20 +67,22 @@ fn name(text: &str) -> TokenName {
     TokenName::new(text).unwrap()
 }
 
-fn token(text: &str, generation: u64) -> KeptToken {
-    KeptToken {
+fn token(text: &str, generation: u64) -> Arc<Token> {
+    Arc::new(Token {
         name: name(text),
         generation,
         fingerprint: Fingerprint::of(text.as_bytes()),
-        issued_at: Wall::from_secs(1_600_000_000),
-        expires_at: generation.is_multiple_of(2).then_some(Wall(1_600_003_600_123)),
-        obtained_at: Wall(1_600_000_000_456),
-        token: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
+        life: Life {
+            issued_at: Wall::from_secs(1_600_000_000),
+            expires_at: generation.is_multiple_of(2).then_some(Wall(1_600_003_600_123)),
+            obtained_at: Wall(1_600_000_000_456),
+        },
+        value: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
         refresh_token: generation.is_multiple_of(3).then(|| {
             refresh(&format!("refresh-{text}"), generation.is_multiple_of(4).then_some(Wall(1_600_086_400_000)))
         }),
         scope: generation.is_multiple_of(5).then(|| "read write".into()),
-    }
+    })
 }
 
 fn refresh(text: &str, expires_at: Option<Wall>) -> RefreshToken {
@@ -96,7 +101,7 @@ fn target(path: &str, tokens: &[&str]) -> KeptTarget {
     }
 }
 
-fn tokens_of(kept: &Kept) -> Vec<KeptToken> {
+fn tokens_of(kept: &Kept) -> Vec<Arc<Token>> {
     kept.tokens.values().cloned().collect()
 }
 
@@ -284,7 +289,7 @@ fn assert_locked_by(at: &Path, holder: u32) {
 }
 
 /// The records of a small log, one append each, and the state after each of them.
-fn small_log(at: &Path) -> (Vec<u8>, Vec<BTreeMap<TokenName, KeptToken>>) {
+fn small_log(at: &Path) -> (Vec<u8>, Vec<BTreeMap<TokenName, Arc<Token>>>) {
     let records = [
         Record::Token(token("a", 1)),
         Record::Token(token("b", 3)),
@@ -468,7 +473,7 @@ fn a_log_that_lost_its_name_is_written_anew() {
 /// A token with this refresh token, that descends from another one.
 fn rotating(text: &str, generation: u64) -> Record {
     let refresh_token = Some(refresh(&format!("refresh-{text}-{generation}"), None));
-    Record::Token(KeptToken { refresh_token, ..token(text, generation) })
+    Record::Token(Arc::new(Token { refresh_token, ..Token::clone(&token(text, generation)) }))
 }
 
 fn digest_of(text: &str, generation: u64) -> Fingerprint {
@@ -629,14 +634,16 @@ fn put_version_1(at: &Path) -> Vec<u8> {
 }
 
 fn of_version_1(kept: &Kept) {
-    let a = KeptToken {
+    let a = Token {
         name: name("a"),
         generation: 6,
         fingerprint: Fingerprint([5; 16]),
-        issued_at: Wall(1_600_000_000_000),
-        expires_at: Some(Wall(1_600_003_600_000)),
-        obtained_at: Wall(1_600_000_000_456),
-        token: Secret::new("access-a".into()),
+        life: Life {
+            issued_at: Wall(1_600_000_000_000),
+            expires_at: Some(Wall(1_600_003_600_000)),
+            obtained_at: Wall(1_600_000_000_456),
+        },
+        value: Secret::new("access-a".into()),
         refresh_token: Some(refresh("refresh-a", None)),
         scope: None,
     };
@@ -645,7 +652,7 @@ fn of_version_1(kept: &Kept) {
     let lines = vec![KeptLine { token: name("a"), env: None }];
     let target = KeptTarget { path: PathBuf::from("/run/a").into(), digests: vec![Fingerprint([8; 16])], lines };
     assert_eq!((kept.seed, &kept.damaged), (77, &None));
-    assert_eq!(kept.tokens.values().collect::<Vec<_>>(), [&a]);
+    assert_eq!(tokens_of(kept), [Arc::new(a)]);
     assert_eq!(kept.refreshes.values().collect::<Vec<_>>(), [&b]);
     assert_eq!(kept.targets.values().collect::<Vec<_>>(), [&target]);
 }
@@ -666,7 +673,8 @@ fn a_log_of_the_version_before_is_read_and_written_anew_before_anything_is_appen
     let fresh = fs::read(log_of(at.path())).unwrap();
     assert_eq!((version_of(&old), version_of(&fresh)), (1, 3));
     let ends = refresh("refresh-a2", Some(Wall(1_600_086_400_000)));
-    let new = KeptToken { refresh_token: Some(ends), scope: Some("read".into()), ..token("a", 8) };
+    let new = Token { refresh_token: Some(ends), scope: Some("read".into()), ..Token::clone(&token("a", 8)) };
+    let new = Arc::new(new);
     store.append(&[Record::Token(new.clone())], true).unwrap();
     drop(store);
     let kept = look(at.path());
@@ -806,8 +814,7 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
     let _mounted = Unmount(at.path());
     let (mut store, _) = open(at.path());
     store.append(&[Record::Token(token("a", 2))], true).unwrap();
-    let mut big = token("big", 1);
-    big.token = Secret::new("x".repeat(200 << 10));
+    let big = Arc::new(Token { value: Secret::new("x".repeat(200 << 10)), ..Token::clone(&token("big", 1)) });
     let batch = [Record::Token(token("b", 2)), Record::Token(big)];
     let before = fs::read(log_of(at.path())).unwrap();
     let error = store.append(&batch, true).unwrap_err();
@@ -848,8 +855,7 @@ fn room_that_is_kept_is_kept_on_a_full_disk_too() {
     }
     let _mounted = Unmount(at.path());
     let (mut store, _) = open(at.path());
-    let mut big = token("big", 1);
-    big.token = Secret::new("x".repeat(30 << 10));
+    let big = Arc::new(Token { value: Secret::new("x".repeat(30 << 10)), ..Token::clone(&token("big", 1)) });
     let error = store.begin(&[Record::Token(token("a", 2))], 256 << 10).unwrap_err();
     assert!(error.to_string().contains("free space"), "{error}");
     store.begin(&[Record::Token(token("a", 2))], 40 << 10).unwrap();
@@ -874,7 +880,7 @@ fn no_secret_is_in_debug() {
     assert!(!kept.contains("eyJ") && !kept.contains("refresh-a"), "{kept}");
 }
 
-fn some_token() -> impl Strategy<Value = KeptToken> {
+fn some_token() -> impl Strategy<Value = Token> {
     (
         "[a-e][a-z0-9_.-]{0,3}",
         any::<u64>(),
@@ -886,14 +892,12 @@ fn some_token() -> impl Strategy<Value = KeptToken> {
         any::<Option<(String, Option<i64>)>>(),
         any::<Option<String>>(),
     )
-        .prop_map(|(text, generation, from, issued, expires, obtained, secret, refresh, scope)| KeptToken {
+        .prop_map(|(text, generation, from, issued, expires, obtained, secret, refresh, scope)| Token {
             name: name(&text),
             generation,
             fingerprint: Fingerprint(from),
-            issued_at: Wall(issued),
-            expires_at: expires.map(Wall),
-            obtained_at: Wall(obtained),
-            token: Secret::new(secret),
+            life: Life { issued_at: Wall(issued), expires_at: expires.map(Wall), obtained_at: Wall(obtained) },
+            value: Secret::new(secret),
             refresh_token: refresh.map(|(token, end)| RefreshToken {
                 token: Secret::new(token),
                 first: Fingerprint(from),
@@ -913,7 +917,7 @@ fn some_record() -> impl Strategy<Value = Record> {
     let lines = proptest::collection::vec(one, 0..3);
     let digests = proptest::collection::vec(any::<[u8; 16]>().prop_map(Fingerprint), 0..3);
     prop_oneof![
-        4 => some_token().prop_map(Record::Token),
+        4 => some_token().prop_map(|token| Record::Token(Arc::new(token))),
         1 => any::<u64>().prop_map(Record::Seed),
         1 => "[a-e]".prop_map(|text| Record::TokenGone(name(&text))),
         2 => (path.clone(), digests, lines).prop_map(|(path, digests, lines)| {

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     for secret in &usable.secret_variables {
         command.env_remove(secret);
     }
-    command.env(variable, usable.token.expose());
+    command.env(variable, usable.token.value.expose());
     let error = command.exec();
     eprintln!("error: {}: {error}", program.display());
     ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })

@@ -75,8 +75,8 @@ fn generate(args: &Args) -> Result<(), Failure> {
         nbf: members.nbf,
         jti: members.jti,
     };
-    let made = jwt::mint(&settings, input::now(), input::draw_jti()?).map_err(|e| Failure::failed(e.message))?;
-    input::print(made.token.expose(), "\n")
+    let (made, _) = jwt::mint(&settings, input::now(), input::draw_jti()?).map_err(|e| Failure::failed(e.message))?;
+    input::print(made.expose(), "\n")
 }
 
 /// Claims and header as asked for, each member once.

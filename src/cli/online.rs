@@ -84,7 +84,7 @@ async fn one(token: &TokenPlan, tried: &Tried, shared: &Arc<Shared>) -> Result<P
 
 fn at_hand(parent: &TokenName, tried: &Tried) -> Option<(TokenName, Secret<String>)> {
     match tried.get(parent) {
-        Some(Ok(ProbeResult::Obtained { token, .. })) => Some((parent.clone(), token.clone())),
+        Some(Ok(ProbeResult::Obtained { token, .. })) => Some((parent.clone(), token.value.clone())),
         _ => None,
     }
 }

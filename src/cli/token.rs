@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -13,13 +14,12 @@ use super::acting::Home;
 use super::ask::{ANSWER_TIMEOUT, SocketArgs, complain};
 use super::{Exit, Surroundings, check, input, once, say};
 use crate::core::plan::Purpose;
-use crate::core::render::{Rendered, render};
-use crate::core::secret::Secret;
-use crate::core::settings::{Format, Plan, TokenName};
-use crate::core::time::Wall;
+use crate::core::render::render;
+use crate::core::settings::{Format, Plan};
+use crate::core::token::Token;
 use crate::daemon::{self, Once};
 use crate::host::account::controller_of;
-use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response};
+use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response, TokenAnswer};
 use crate::host::load::load_for;
 
 /// Print a token, obtained first where it has too little life left
@@ -49,17 +49,14 @@ enum TokenForm {
     Token,
     Header,
     Json,
-    /// As `json`, with what `exec` must know besides: for this program alone, where it acts as another user.
+    /// As the daemon would answer: for this program alone, where it acts as another user.
     #[value(hide = true)]
     ForExec,
 }
 
 /// A token that a command may use.
 pub(crate) struct Usable {
-    pub name: TokenName,
-    pub token: Secret<String>,
-    pub issued_at: Wall,
-    pub expires_at: Option<Wall>,
+    pub token: Token,
     /// That of its env output, as who answers knows it.
     pub variable: Option<String>,
     /// Variables that hold secrets of the config, which a command is not to have.
@@ -68,12 +65,19 @@ pub(crate) struct Usable {
     pub told_by: Option<u32>,
 }
 
+impl Usable {
+    fn of(answer: TokenAnswer, told_by: Option<u32>) -> Option<Self> {
+        let token = answer.token()?;
+        Some(Self { token, variable: answer.variable, secret_variables: answer.secret_variables, told_by })
+    }
+}
+
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let usable = match usable(&args.name, args.min_valid, &args.socket, around) {
         Ok(usable) => usable,
         Err(exit) => return exit.into(),
     };
-    match print(&usable, args.format) {
+    match print(usable, args.format) {
         Ok(()) => Exit::Done.into(),
         Err(why) => {
             super::say(&why);
@@ -82,38 +86,24 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     }
 }
 
-/// The second line of [`TokenForm::ForExec`].
-#[derive(serde::Serialize, serde::Deserialize)]
-struct ForExec {
-    variable: Option<String>,
-    secret_variables: Vec<String>,
-}
-
-fn print(usable: &Usable, shown: TokenForm) -> Result<(), String> {
+fn print(usable: Usable, shown: TokenForm) -> Result<(), String> {
     let format = match shown {
         TokenForm::Token => Format::Token,
         TokenForm::Header => Format::Header,
-        TokenForm::Json | TokenForm::ForExec => Format::Json,
+        TokenForm::Json => Format::Json,
+        TokenForm::ForExec => {
+            let Usable { token, variable, secret_variables, .. } = usable;
+            let answer = TokenAnswer::of(&token, variable, secret_variables);
+            return put(&Zeroizing::new(serde_json::to_vec(&answer).map_err(|error| error.to_string())?));
+        }
     };
-    let token = Rendered {
-        name: &usable.name,
-        token: &usable.token,
-        issued_at: usable.issued_at,
-        expires_at: usable.expires_at,
-    };
-    let mut bytes = render([(token, &format)]).map_err(|error| error.to_string())?;
-    if shown == TokenForm::ForExec {
-        let more = ForExec { variable: usable.variable.clone(), secret_variables: usable.secret_variables.clone() };
-        let line = serde_json::to_vec(&more).map_err(|error| error.to_string())?;
-        let mut both = Zeroizing::new(Vec::with_capacity(bytes.expose().len() + line.len() + 1));
-        both.extend_from_slice(bytes.expose().trim_ascii_end());
-        both.push(b'\n');
-        both.extend_from_slice(&line);
-        bytes = Secret::new(std::mem::take(&mut *both));
-    }
+    put(render([(&usable.token, &format)]).map_err(|error| error.to_string())?.expose())
+}
+
+fn put(bytes: &[u8]) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    let end: &[u8] = if bytes.expose().ends_with(b"\n") { b"" } else { b"\n" };
-    out.write_all(bytes.expose()).and_then(|()| out.write_all(end)).map_err(|error| format!("cannot print: {error}"))
+    let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
+    out.write_all(bytes).and_then(|()| out.write_all(end)).map_err(|error| format!("cannot print: {error}"))
 }
 
 /// The token with so much life left; says what went wrong.
@@ -128,7 +118,7 @@ pub(crate) fn usable(
     match socket.ask_whom(around, &request, ANSWER_TIMEOUT) {
         // A daemon of somebody else, which serves its own user and root alone, is as good as none.
         Ok((response, _)) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
-        Ok((response, peer)) => from_daemon(name, response, peer),
+        Ok((response, peer)) => from_daemon(response, peer),
         Err(ClientError::NotThere { .. } | ClientError::Stranger { .. } | ClientError::Refused { .. }) => {
             from_state(name, min_valid, around)
         }
@@ -139,22 +129,12 @@ pub(crate) fn usable(
     }
 }
 
-fn from_daemon(name: &str, response: Response, peer: Peer) -> Result<Usable, Exit> {
-    match (response.token, TokenName::new(name)) {
-        (Some(answer), Some(name)) => Ok(Usable {
-            name,
-            token: Secret::new(answer.token.to_string()),
-            issued_at: Wall(answer.issued_at),
-            expires_at: answer.expires_at.map(Wall),
-            variable: answer.variable,
-            secret_variables: answer.secret_variables,
-            told_by: (!peer.is_handed).then_some(peer.uid),
-        }),
-        _ => {
-            response.errors.iter().for_each(say);
-            Err(if response.exit == Exit::Usage as u8 { Exit::Usage } else { Exit::NotNow })
-        }
-    }
+fn from_daemon(response: Response, peer: Peer) -> Result<Usable, Exit> {
+    let told_by = (!peer.is_handed).then_some(peer.uid);
+    response.token.and_then(|answer| Usable::of(answer, told_by)).ok_or_else(|| {
+        response.errors.iter().for_each(say);
+        if response.exit == Exit::Usage as u8 { Exit::Usage } else { Exit::NotNow }
+    })
 }
 
 /// The plan alone: warnings of a config that will do are not for the standard error of somebody's command.
@@ -194,15 +174,7 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
     let what = Once { names, ahead: Duration::ZERO, force: false, token: Some((name.clone(), min_valid)) };
     let end = daemon::once(plan, what, &|_, _| ()).map_err(|error| not_now(error.to_string()))?;
     match end.held {
-        Some(Ok(held)) => Ok(Usable {
-            name,
-            token: held.token,
-            issued_at: held.issued_at,
-            expires_at: held.expires_at,
-            variable,
-            secret_variables,
-            told_by,
-        }),
+        Some(Ok(token)) => Ok(Usable { token: Arc::unwrap_or_clone(token), variable, secret_variables, told_by }),
         Some(Err(why)) => Err(not_now(why)),
         None => Err(not_now(format!("token {name} is not at hand"))),
     }
@@ -217,38 +189,11 @@ fn from_own_user(home: &Home, name: &str, min_valid: Duration) -> Option<Result<
         Err(exit) => return Some(Err(exit)),
     };
     let printed = Zeroizing::new(output.stdout);
-    let answer = printed_token(&printed, home.acting_uid()).filter(|_| output.status.success());
+    let answer: Option<TokenAnswer> = serde_json::from_slice(&printed).ok().filter(|_| output.status.success());
+    let answer = answer.and_then(|answer| Usable::of(answer, home.acting_uid()));
     Some(answer.ok_or(match output.status.code() {
         Some(64) => Exit::Usage,
         Some(78) => Exit::WrongConfig,
         _ => Exit::NotNow,
     }))
-}
-
-/// What `token --format for-exec` prints as that user.
-fn printed_token(printed: &[u8], uid: Option<u32>) -> Option<Usable> {
-    #[derive(serde::Deserialize)]
-    struct PrintedToken {
-        name: String,
-        token: Zeroizing<String>,
-        issued_at: String,
-        expires_at: Option<String>,
-    }
-    let mut lines = printed.splitn(2, |byte| *byte == b'\n');
-    let printed: PrintedToken = serde_json::from_slice(lines.next()?).ok()?;
-    let more: ForExec = serde_json::from_slice(lines.next()?).ok()?;
-    let time = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| Wall(at.as_millisecond()));
-    let expires_at = match &printed.expires_at {
-        Some(text) => Some(time(text)?),
-        None => None,
-    };
-    Some(Usable {
-        name: TokenName::new(&printed.name)?,
-        token: Secret::new(printed.token.to_string()),
-        issued_at: time(&printed.issued_at)?,
-        expires_at,
-        variable: more.variable,
-        secret_variables: more.secret_variables,
-        told_by: uid,
-    })
 }

@@ -25,4 +25,5 @@ pub mod scope;
 pub mod secret;
 pub mod settings;
 pub mod time;
+pub mod token;
 mod words;

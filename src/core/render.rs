@@ -14,20 +14,11 @@ use super::jose::Jws;
 use super::secret::Secret;
 use super::settings::{Format, TokenName};
 use super::time::Wall;
+use super::token::Token;
 pub(crate) use template::{Fault, Template};
 
 /// Steps of a template at most: one that goes round for ever would hold up every file.
 const STEPS: u64 = 1_000_000;
-
-/// A token as an output sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Rendered<'a> {
-    pub name: &'a TokenName,
-    pub token: &'a Secret<String>,
-    pub issued_at: Wall,
-    /// `None`: never.
-    pub expires_at: Option<Wall>,
-}
 
 /// Why a token can't be written in a format: an error of delivery. Never shows the token.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -43,7 +34,7 @@ pub enum RenderError {
 }
 
 /// Writes one file: its lines in order. More than one only where their format may be shared.
-pub fn render<'a>(lines: impl IntoIterator<Item = (Rendered<'a>, &'a Format)>) -> Result<Secret<Vec<u8>>, RenderError> {
+pub fn render<'a>(lines: impl IntoIterator<Item = (&'a Token, &'a Format)>) -> Result<Secret<Vec<u8>>, RenderError> {
     let lines: Vec<_> = lines.into_iter().collect();
     // Room for all of it: a buffer that grows leaves copies of itself behind.
     let size = lines.iter().map(|(token, format)| room(token, format)).sum();
@@ -57,7 +48,7 @@ pub fn render<'a>(lines: impl IntoIterator<Item = (Rendered<'a>, &'a Format)>) -
     Ok(Secret::new(out))
 }
 
-fn room(token: &Rendered, format: &Format) -> usize {
+fn room(token: &Token, format: &Format) -> usize {
     let more = match format {
         Format::Token => 0,
         Format::Header => 32,
@@ -67,11 +58,11 @@ fn room(token: &Rendered, format: &Format) -> usize {
         }
         Format::Template { .. } => 0,
     };
-    token.token.expose().len() + more
+    token.value.expose().len() + more
 }
 
-fn line(out: &mut Vec<u8>, token: &Rendered, format: &Format) -> Result<(), RenderError> {
-    let text = token.token.expose();
+fn line(out: &mut Vec<u8>, token: &Token, format: &Format) -> Result<(), RenderError> {
+    let text = token.value.expose();
     match format {
         Format::Token => out.extend_from_slice(text.as_bytes()),
         Format::Env { variable, expires_variable } => env(out, token, variable, expires_variable.as_deref())?,
@@ -98,15 +89,15 @@ fn line(out: &mut Vec<u8>, token: &Rendered, format: &Format) -> Result<(), Rend
 }
 
 /// `NAME=value`, and the second line with Unix seconds; without quotes, so only of bytes that all readers take alike.
-fn env(out: &mut Vec<u8>, token: &Rendered, variable: &str, expires_variable: Option<&str>) -> Result<(), RenderError> {
-    let text = token.token.expose();
+fn env(out: &mut Vec<u8>, token: &Token, variable: &str, expires_variable: Option<&str>) -> Result<(), RenderError> {
+    let text = token.value.expose();
     if let Some(byte) = unfit(text.as_bytes()) {
         return Err(RenderError::Env { name: token.name.clone(), variable: variable.to_owned(), byte });
     }
     for part in [variable, "=", text, "\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    if let (Some(variable), Some(at)) = (expires_variable, token.expires_at) {
+    if let (Some(variable), Some(at)) = (expires_variable, token.life.expires_at) {
         out.extend_from_slice(format!("{variable}={}\n", at.secs()).as_bytes());
     }
     Ok(())
@@ -153,12 +144,12 @@ struct Json<'a> {
     expires_at: Option<String>,
 }
 
-fn json(out: &mut Vec<u8>, token: &Rendered) {
+fn json(out: &mut Vec<u8>, token: &Token) {
     let object = Json {
         name: token.name.as_str(),
-        token: token.token.expose(),
-        issued_at: token.issued_at.rfc3339(),
-        expires_at: token.expires_at.map(Wall::rfc3339),
+        token: token.value.expose(),
+        issued_at: token.life.issued_at.rfc3339(),
+        expires_at: token.life.expires_at.map(Wall::rfc3339),
     };
     let written = serde_json::to_writer(&mut *out, &object);
     debug_assert!(written.is_ok());
@@ -176,14 +167,14 @@ fn environment() -> Environment<'static> {
 }
 
 /// Of an error only kind and line are told: its detail may quote a value, and the token is one.
-fn template(token: &Rendered, text: &str) -> Result<Secret<String>, (String, String)> {
+fn template(token: &Token, text: &str) -> Result<Secret<String>, (String, String)> {
     let environment = environment();
     let values = context! {
         name => token.name.as_str(),
-        token => token.token.expose().as_str(),
-        claims => Serde(claims(token.token.expose())),
-        issued_at => token.issued_at.rfc3339(),
-        expires_at => token.expires_at.map(Wall::rfc3339),
+        token => token.value.expose().as_str(),
+        claims => Serde(claims(token.value.expose())),
+        issued_at => token.life.issued_at.rfc3339(),
+        expires_at => token.life.expires_at.map(Wall::rfc3339),
     };
     environment.template_from_str(text).and_then(|template| template.render(values)).map(Secret::new).map_err(|error| {
         let place = error.line().map(|l| format!(" line {l}")).unwrap_or_default();

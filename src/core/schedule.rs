@@ -16,10 +16,12 @@ const CLOSEST: Duration = Duration::from_secs(1);
 /// A token issued further ahead of the clock than this (plus its skew) shows that the clock was set back.
 const AHEAD: Duration = Duration::from_secs(60);
 
-/// What of a token's life the schedule looks at.
+/// How long a token is good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Life {
+    /// `iat` before it is backdated, in whole seconds; or when the request was sent.
     pub issued_at: Wall,
+    /// `None`: it never expires.
     pub expires_at: Option<Wall>,
     /// When it was at hand, by the wall clock.
     pub obtained_at: Wall,

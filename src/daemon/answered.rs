@@ -5,21 +5,24 @@
 use std::sync::Arc;
 
 use super::Message;
-use super::runner::{Answered, Runner};
-use crate::core::engine::{Doubt, Event};
+use super::runner::{Answered, Runner, ToObtain};
+use crate::core::engine::{Doubt, Event, Issued};
 use crate::core::scope;
 use crate::core::settings::TokenName;
-use crate::source::Obtained;
+use crate::core::token::Token;
+use crate::source;
 
 impl Runner {
     /// What a source answered, of whatever kind it is.
     pub fn obtained(&mut self, answered: Answered) {
-        let Answered { name, generation, parents, result } = answered;
+        let Answered { one: ToObtain { name, generation, fingerprint, parents, .. }, result } = answered;
         let error = match result {
-            Ok(obtained) => {
-                self.tell_not_granted(&name, &obtained);
-                let issued = self.vault.put(name.clone(), generation, obtained);
-                self.push(Event::Obtained { name, generation, issued });
+            Ok(token) => {
+                let token = Token { generation, fingerprint, ..token };
+                self.tell_not_granted(&token);
+                let issued = Issued::of(&token);
+                self.vault.put(Arc::new(token));
+                self.push(Event::Obtained { name, issued });
                 return;
             }
             Err(error) => error,
@@ -54,17 +57,16 @@ impl Runner {
     }
 
     /// Says which scopes are missing, once as long as they are the same ones.
-    fn tell_not_granted(&mut self, name: &TokenName, obtained: &Obtained) {
-        let missing = &obtained.not_granted;
-        let before = self.not_granted.get(name).is_some_and(|before| before == missing);
+    fn tell_not_granted(&mut self, token: &Token) {
+        let (name, granted) = (&token.name, token.scope.as_deref());
+        let missing = self.token(name).map(|plan| source::not_granted(&plan.source, granted)).unwrap_or_default();
         if missing.is_empty() {
             if self.not_granted.remove(name).is_some() {
                 tracing::info!(token = %name, "token {name}: the issuer grants all of its scope again");
             }
-        } else if !before {
-            let granted = obtained.scope.as_deref().unwrap_or_default();
-            tracing::warn!(token = %name, "token {name}: {}", scope::told(missing, granted));
-            self.not_granted.insert(name.clone(), missing.clone());
+        } else if self.not_granted.get(name) != Some(&missing) {
+            tracing::warn!(token = %name, "token {name}: {}", scope::told(&missing, granted.unwrap_or_default()));
+            self.not_granted.insert(name.clone(), missing);
         }
     }
 }

@@ -2,9 +2,11 @@
 //! tells of it.
 //! Does not: decide whether the token must be obtained; the engine does.
 
-use super::runner::Runner;
+use std::time::Duration;
+
+use super::runner::{Reply, Runner};
 use crate::core::diagnostic::quote;
-use crate::core::engine::Answer;
+use crate::core::engine::{Answer, Want};
 use crate::core::settings::TokenName;
 use crate::host::credentials::{CredentialRequest, CredentialWish};
 
@@ -19,7 +21,8 @@ pub(super) fn take(runner: &mut Runner, request: CredentialRequest) {
         }
     };
     let timeout = runner.plan.daemon.credential_timeout;
-    let receiver = runner.ask_patiently(name.clone(), timeout);
+    let want = Want::Token { name: name.clone(), min_valid: Duration::ZERO, is_patient: true };
+    let receiver = runner.ask(want, timeout);
     tokio::spawn(async move {
         let unit = quote(&wish.unit);
         let answered = tokio::select! {
@@ -30,11 +33,11 @@ pub(super) fn take(runner: &mut Runner, request: CredentialRequest) {
             }
         };
         match answered {
-            Ok(Ok(held)) => match answer.send(held.token) {
+            Ok(Reply { token: Some(token), .. }) => match answer.send(token) {
                 Ok(()) => tracing::info!(token = %name, "token {name} for unit {unit}: handed over"),
                 Err(_) => tracing::warn!(token = %name, "token {name} for unit {unit}: the client hung up"),
             },
-            Ok(Err(refused)) => {
+            Ok(Reply { answer: refused, .. }) => {
                 let why = reason(refused);
                 tracing::error!(token = %name, "token {name} for unit {unit}: refused, the unit gets an empty credential: {why}");
             }

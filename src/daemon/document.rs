@@ -16,9 +16,9 @@ use super::requests::StatusHead;
 use super::vault::Vault;
 use crate::core::engine::{FailureStreak, LastHook, State, TokenStatus};
 use crate::core::jose::Jws;
-use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TargetPlan, TokenName};
 use crate::core::time::{Now, Wall};
+use crate::core::token::Token;
 use crate::host::control::{Response, ResponseLine};
 use crate::host::deliver::Stamp;
 use crate::host::{clock, names};
@@ -68,7 +68,7 @@ struct Row {
     source: Option<&'static str>,
     outputs: Vec<Output>,
     /// Of one that may be a JWT.
-    token: Option<Secret<String>>,
+    token: Option<Arc<Token>>,
     login_expires_at: Option<Wall>,
     scope: Option<String>,
     events: Vec<HistoryLine>,
@@ -222,9 +222,9 @@ fn config_error(view: View<'_>, problems: &[String]) -> Option<String> {
 }
 
 /// A token that begins as a JWS header does. Another one is opaque, and nothing of it is shown.
-fn maybe_jwt(view: View<'_>, name: &TokenName, generation: u64) -> Option<Secret<String>> {
+fn maybe_jwt(view: View<'_>, name: &TokenName, generation: u64) -> Option<Arc<Token>> {
     let stored = view.vault.get(name, generation)?;
-    stored.token.expose().starts_with("eyJ").then(|| stored.token.clone())
+    stored.value.expose().starts_with("eyJ").then(|| stored.clone())
 }
 
 /// The files of these tokens, in order of the config: a file that many share is gone through once.
@@ -292,7 +292,7 @@ impl Row {
             "uncertain_why": status.uncertain.map(|doubt| doubt.why()),
             "login_expires_at": time(self.login_expires_at),
             "scope": self.scope,
-            "claims": self.token.as_ref().and_then(|token| claims(token.expose(), is_owner)),
+            "claims": self.token.as_ref().and_then(|token| claims(token.value.expose(), is_owner)),
             "events": events.collect::<Vec<Value>>(),
         })
     }

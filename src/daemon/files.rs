@@ -15,7 +15,7 @@ use super::places::Places;
 use super::vault::Vault;
 use super::{Message, Messages};
 use crate::core::engine::{Event, Found, LineAt, OpId, RestoredTarget};
-use crate::core::render::{Rendered, render};
+use crate::core::render::render;
 use crate::core::secret::Secret;
 use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPath, TargetPlan};
 use crate::core::time::Boot;
@@ -426,13 +426,7 @@ pub(super) fn rendered(vault: &Vault, lines: &[LineAt]) -> Result<Secret<Vec<u8>
         let Some(stored) = vault.get(&at.line.token, at.generation) else {
             return Err(format!("token {} is not at hand any more; it is tried again", at.line.token).into());
         };
-        let token = Rendered {
-            name: &at.line.token,
-            token: &stored.token,
-            issued_at: stored.issued_at,
-            expires_at: stored.expires_at,
-        };
-        parts.push((token, &at.line.format));
+        parts.push((&**stored, &at.line.format));
     }
     render(parts).map_err(|error| error.to_string().into())
 }

@@ -11,12 +11,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::Message;
-use super::runner::{Held, Runner};
+use super::runner::{Reply, Runner};
 use super::start::{StartError, start};
-use crate::core::engine::{Answer, Event, RunMode, Want, Wiring};
+use super::{Message, requests};
+use crate::core::engine::{Event, RunMode, Want, Wiring};
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::Boot;
+use crate::core::token::Token;
 use crate::host::clock::{self, Alarm};
 use crate::host::inherited;
 use crate::host::store::Worker;
@@ -59,7 +60,7 @@ pub(crate) struct OnceEnd {
     /// Every try and every write went well.
     pub ok: bool,
     /// The token that was asked for, or why there is none.
-    pub held: Option<Result<Held, String>>,
+    pub held: Option<Result<Arc<Token>, String>>,
 }
 
 /// Who is told how many tokens are done, and of how many.
@@ -91,8 +92,8 @@ async fn all(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceEnd, St
     runner.push(Event::Plan(Arc::new(wiring)));
     let at_most = Duration::from_secs(600);
     let asked = what.token.map(|(name, min_valid)| {
-        let answer = runner.ask_token(name.clone(), min_valid, at_most);
-        (name, answer)
+        let want = Want::Token { name: name.clone(), min_valid, is_patient: false };
+        (name, runner.ask(want, at_most))
     });
     // Its answer says no more than the failures that are counted anyway, but somebody must want it.
     let forced = what.force.then(|| runner.ask(Want::Rotate { names: what.names, force: true }, at_most));
@@ -233,13 +234,14 @@ fn longest(plan: &Plan) -> Duration {
     plan.tokens.iter().filter_map(of_token).max().unwrap_or_default()
 }
 
-fn held(name: &TokenName, answer: Option<Result<Held, Answer>>) -> Result<Held, String> {
-    match answer {
-        Some(Ok(held)) => Ok(held),
-        Some(Err(Answer::Failed(lines) | Answer::NotNow(lines))) if !lines.is_empty() => {
-            Err(lines.iter().map(|(name, why)| format!("token {name}: {why}")).collect::<Vec<_>>().join("; "))
-        }
-        Some(Err(Answer::Unknown(name))) => Err(format!("token {name} is not in the config")),
-        _ => Err(format!("token {name}: stopped before it was at hand")),
-    }
+fn held(name: &TokenName, reply: Option<Reply>) -> Result<Arc<Token>, String> {
+    let Some(Reply { answer, token }) = reply else { return Err(stopped(name)) };
+    token.ok_or_else(|| {
+        let lines = requests::lines(&answer);
+        if lines.is_empty() { stopped(name) } else { lines.join("; ") }
+    })
+}
+
+fn stopped(name: &TokenName) -> String {
+    format!("token {name}: stopped before it was at hand")
 }

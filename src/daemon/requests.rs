@@ -2,16 +2,18 @@
 //! Does not: decide; wishes go to the engine, and this waits for its answer.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::document::Gathered;
 use super::reload::Reload;
-use super::runner::Runner;
+use super::runner::{Reply, Runner};
 use crate::core::engine::{Answer, Rotated, Want};
-use crate::core::settings::{TargetPath, TokenName};
+use crate::core::settings::{Plan, TargetPath, TokenName};
 use crate::core::time::Wall;
+use crate::core::token::Token;
 use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, ResponseLine, Share, TokenAnswer};
 
 /// sysexits.h.
@@ -62,8 +64,7 @@ pub(super) fn take(
             false
         }
         Request::Rotate { names, force } => {
-            let want = Want::Rotate { names: parsed(&names), force };
-            wait(runner, want, LONGEST_WAIT, answer);
+            wait(runner, Want::Rotate { names: parsed(&names), force }, LONGEST_WAIT, answer);
             false
         }
         Request::Wait { names, min_valid, timeout } => {
@@ -73,7 +74,8 @@ pub(super) fn take(
         }
         Request::Token { name, min_valid } => {
             if let Some(name) = TokenName::new(&name) {
-                wait_for_token(runner, name, Duration::from_millis(min_valid), answer);
+                let min_valid = Duration::from_millis(min_valid);
+                wait(runner, Want::Token { name, min_valid, is_patient: false }, LONGEST_WAIT, answer);
             }
             false
         }
@@ -175,51 +177,44 @@ fn unknown_names(runner: &Runner, request: &Request) -> Option<Vec<String>> {
 }
 
 fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot::Sender<ResponseLine>) {
-    let receiver = runner.ask(want, timeout);
+    let (receiver, plan) = (runner.ask(want, timeout), runner.plan.clone());
     tokio::spawn(async move {
         tokio::select! {
-            answered = receiver => reply(answer, response(answered.ok())),
+            replied = receiver => reply(answer, response(replied.ok(), &plan)),
             () = answer.closed() => {}
         }
     });
 }
 
-fn wait_for_token(runner: &mut Runner, name: TokenName, min_valid: Duration, answer: oneshot::Sender<ResponseLine>) {
-    let receiver = runner.ask_token(name.clone(), min_valid, LONGEST_WAIT);
-    let variable = runner.plan.env_variable(name.as_str()).map(str::to_owned);
-    let secret_variables = runner.plan.secret_variables.clone();
-    tokio::spawn(async move {
-        let response = match receiver.await {
-            Ok(Ok(stored)) => Response {
-                token: Some(TokenAnswer {
-                    name: name.as_str().into(),
-                    token: zeroize::Zeroizing::new(stored.token.expose().clone()),
-                    issued_at: stored.issued_at.0,
-                    expires_at: stored.expires_at.map(|at| at.0),
-                    variable,
-                    secret_variables,
-                }),
-                ..Response::done()
-            },
-            Ok(Err(answer)) => response(Some(answer)),
-            Err(_) => response(None),
-        };
-        reply(answer, response);
-    });
+pub(super) fn response(reply: Option<Reply>, plan: &Plan) -> Response {
+    // Whoever asks a daemon that stops.
+    let stopping = || Response::failed(NOT_NOW, vec!["renewd is stopping".into()]);
+    let Some(Reply { answer, token }) = reply else { return stopping() };
+    let exit = match &answer {
+        Answer::Done | Answer::Token { .. } => {
+            let of = |token: Arc<Token>| {
+                let variable = plan.env_variable(token.name.as_str()).map(str::to_owned);
+                TokenAnswer::of(&token, variable, plan.secret_variables.clone())
+            };
+            return Response { token: token.map(of), ..Response::done() };
+        }
+        Answer::Rotated(renewed) => return rotated(renewed),
+        Answer::Failed(_) => FAILED,
+        Answer::NotNow(late) if late.is_empty() => return stopping(),
+        Answer::NotNow(_) => NOT_NOW,
+        Answer::Unknown(_) => USAGE,
+    };
+    Response::failed(exit, lines(&answer))
 }
 
-fn response(answer: Option<Answer>) -> Response {
-    let lines = |lines: Vec<(TokenName, std::sync::Arc<str>)>| {
-        lines.into_iter().map(|(name, why)| format!("token {name}: {why}")).collect()
-    };
+/// Why there is not what was asked for.
+pub(super) fn lines(answer: &Answer) -> Vec<String> {
     match answer {
-        Some(Answer::Done | Answer::Token { .. }) => Response::done(),
-        Some(Answer::Rotated(renewed)) => rotated(&renewed),
-        Some(Answer::Failed(failed)) => Response::failed(FAILED, lines(failed)),
-        Some(Answer::NotNow(late)) if !late.is_empty() => Response::failed(NOT_NOW, lines(late)),
-        Some(Answer::Unknown(name)) => Response::failed(USAGE, vec![format!("token {name} is not in the config")]),
-        // Whoever asks a daemon that stops.
-        Some(Answer::NotNow(_)) | None => Response::failed(NOT_NOW, vec!["renewd is stopping".into()]),
+        Answer::Failed(lines) | Answer::NotNow(lines) => {
+            lines.iter().map(|(name, why)| format!("token {name}: {why}")).collect()
+        }
+        Answer::Unknown(name) => vec![format!("token {name} is not in the config")],
+        Answer::Done | Answer::Rotated(_) | Answer::Token { .. } => Vec::new(),
     }
 }
 

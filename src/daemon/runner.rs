@@ -21,10 +21,10 @@ use super::saving::Saving;
 use super::signing::{broken, sign_all};
 use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, Rotated, State, Want, step};
-use crate::core::secret::Secret;
-use crate::core::settings::{Plan, TokenName, TokenPlan};
+use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, RequestId, Rotated, State, Want, step};
+use crate::core::settings::{Fingerprint, Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
+use crate::core::token::Token;
 use crate::host::clock;
 use crate::host::store::{Record, Store};
 use crate::source::{self, Execution, Given, Shared, Source, SourceError};
@@ -32,42 +32,25 @@ use crate::source::{self, Execution, Given, Shared, Source, SourceError};
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
 
-pub(super) struct ToObtain {
+pub(crate) struct ToObtain {
     pub name: TokenName,
     pub generation: u64,
-    pub(super) source: Arc<dyn Source>,
-    pub(super) parents: Vec<(TokenName, u64)>,
+    pub fingerprint: Fingerprint,
+    pub source: Arc<dyn Source>,
+    pub parents: Vec<(TokenName, u64)>,
 }
 
 /// What became of an attempt.
 pub(crate) struct Answered {
-    pub name: TokenName,
-    pub generation: u64,
-    /// What it was made from.
-    pub parents: Vec<(TokenName, u64)>,
-    pub result: Result<source::Obtained, SourceError>,
+    pub one: ToObtain,
+    pub result: Result<Token, SourceError>,
 }
 
-/// A copy of a token at hand, for whoever asked.
-pub(crate) struct Held {
-    pub token: Secret<String>,
-    pub issued_at: Wall,
-    pub expires_at: Option<Wall>,
-}
-
-/// Where an answer goes.
-enum Asker {
-    Any(oneshot::Sender<Answer>),
-    Token(TokenName, oneshot::Sender<Result<Held, Answer>>),
-}
-
-impl Asker {
-    fn is_gone(&self) -> bool {
-        match self {
-            Self::Any(answer) => answer.is_closed(),
-            Self::Token(_, answer) => answer.is_closed(),
-        }
-    }
+/// What came of a request.
+pub(super) struct Reply {
+    pub answer: Answer,
+    /// The token that was asked for.
+    pub token: Option<Arc<Token>>,
 }
 
 /// What came of a round that its loop has to act on.
@@ -112,8 +95,8 @@ pub(super) struct Runner {
     to_obtain: Vec<ToObtain>,
     pub index: Index,
     pub history: History,
-    askers: HashMap<u64, Asker>,
-    last_request: u64,
+    askers: HashMap<RequestId, oneshot::Sender<Reply>>,
+    last_request: RequestId,
     /// It works for who asks for a token and delivers nothing: how tokens fail is not its affair.
     pub is_passing: bool,
     /// Tokens that such a run obtained, and that are not delivered yet.
@@ -181,56 +164,25 @@ impl Runner {
     }
 
     /// Asks the engine for something; the answer comes through the channel.
-    pub fn ask(&mut self, want: Want, timeout: Duration) -> oneshot::Receiver<Answer> {
-        let (answer, receiver) = oneshot::channel();
-        self.want(Asker::Any(answer), want, timeout);
-        receiver
-    }
-
-    /// Asks for a token with so much life left, and for its bytes.
-    pub fn ask_token(
-        &mut self,
-        name: TokenName,
-        min_valid: Duration,
-        timeout: Duration,
-    ) -> oneshot::Receiver<Result<Held, Answer>> {
-        let (answer, receiver) = oneshot::channel();
-        self.want(Asker::Token(name.clone(), answer), Want::Token { name, min_valid }, timeout);
-        receiver
-    }
-
-    /// Asks for a valid token, as long as it takes, and for its bytes.
-    pub fn ask_patiently(&mut self, name: TokenName, timeout: Duration) -> oneshot::Receiver<Result<Held, Answer>> {
-        let (answer, receiver) = oneshot::channel();
-        self.want(Asker::Token(name.clone(), answer), Want::Patient { name }, timeout);
-        receiver
-    }
-
-    fn want(&mut self, asker: Asker, want: Want, timeout: Duration) {
-        for (id, _) in self.askers.extract_if(|_, asker| asker.is_gone()) {
+    pub fn ask(&mut self, want: Want, timeout: Duration) -> oneshot::Receiver<Reply> {
+        for (id, _) in self.askers.extract_if(|_, asker| asker.is_closed()) {
             self.queue.push_back(Event::Unwanted { id });
         }
+        let (asker, reply) = oneshot::channel();
         self.last_request += 1;
         self.askers.insert(self.last_request, asker);
         self.push(Event::Wanted { id: self.last_request, want, timeout });
+        reply
     }
 
-    fn reply(&self, asker: Asker, answer: Answer) {
-        // Who does not listen any more needs no answer.
-        match asker {
-            Asker::Any(asker) => drop(asker.send(answer)),
-            Asker::Token(name, asker) => {
-                let stored = match answer {
-                    Answer::Token { generation } => self.vault.get(&name, generation),
-                    _ => None,
-                };
-                let held = stored.map(|stored| Held {
-                    token: stored.token.clone(),
-                    issued_at: stored.issued_at,
-                    expires_at: stored.expires_at,
-                });
-                drop(asker.send(held.ok_or(answer)));
-            }
+    fn reply(&mut self, id: RequestId, answer: Answer) {
+        let token = match &answer {
+            Answer::Token { name, generation } => self.vault.get(name, *generation).cloned(),
+            _ => None,
+        };
+        if let Some(asker) = self.askers.remove(&id) {
+            // Who does not listen any more needs no answer.
+            drop(asker.send(Reply { answer, token }));
         }
     }
 
@@ -278,7 +230,15 @@ impl Runner {
 
     fn carry_out(&mut self, action: Action, now: Now, round: &mut Round) {
         match action {
-            Action::Obtain { name, generation, parents } => self.queue_obtaining(name, generation, parents),
+            Action::Obtain { name, generation, fingerprint, parents } => {
+                match self.token(&name).and_then(|token| source::of(&token.source)) {
+                    Some(source) => self.to_obtain.push(ToObtain { name, generation, fingerprint, source, parents }),
+                    None => tracing::error!(
+                        token = %name,
+                        "token {name} is wanted but cannot be asked for: please report this"
+                    ),
+                }
+            }
             Action::Persist(token) => {
                 if self.is_passing && !token.is_same {
                     self.saving.push(Record::Owed(token.name.clone()));
@@ -313,11 +273,7 @@ impl Runner {
             }
             Action::Remove { path, op } => self.files.remove(&path, op),
             Action::Hook { name, kind, expires_at } => self.run_hook(name, kind, expires_at),
-            Action::Reply { id, answer } => {
-                if let Some(asker) = self.askers.remove(&id) {
-                    self.reply(asker, answer);
-                }
-            }
+            Action::Reply { id, answer } => self.reply(id, answer),
             Action::Status => round.status_changed = true,
             Action::Ready { missing } => round.ready = Some(missing),
             Action::Reread => round.reread = true,
@@ -355,14 +311,6 @@ impl Runner {
         self.history.note(note, tokens, now.wall);
     }
 
-    fn queue_obtaining(&mut self, name: TokenName, generation: u64, parents: Vec<(TokenName, u64)>) {
-        let Some(source) = self.token(&name).and_then(|token| source::of(&token.source)) else {
-            tracing::error!(token = %name, "token {name} is wanted but cannot be asked for: please report this");
-            return;
-        };
-        self.to_obtain.push(ToObtain { name, generation, source, parents });
-    }
-
     /// Signatures of microseconds are made here, slower ones on threads; what waits is a task of its own.
     fn obtain(&mut self) {
         let (mut instant, mut computing, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
@@ -391,7 +339,7 @@ impl Runner {
     /// `first_sent`: when its refresh token was first sent, by an attempt whose end is not known.
     pub(super) fn wait_for(&self, one: ToObtain, first_sent: Option<Wall>) {
         let parents = one.parents.iter().filter_map(|(name, generation)| {
-            self.vault.get(name, *generation).map(|stored| (name.clone(), stored.token.clone()))
+            self.vault.get(name, *generation).map(|stored| (name.clone(), stored.value.clone()))
         });
         let mut nonce = [0; 16];
         let drawn = getrandom::fill(&mut nonce);
@@ -405,15 +353,14 @@ impl Runner {
         };
         let messages = self.messages.clone();
         tokio::spawn(async move {
-            let ToObtain { name, generation, source, parents } = one;
             let asked = async {
                 drawn.map_err(SourceError::no_random_numbers)?;
-                source.obtain(given).await
+                one.source.obtain(given).await
             };
             // A panic must not leave the token waiting for ever.
             let result = AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| Err(broken()));
             // The daemon is gone: nobody waits for the answer.
-            let _ = messages.send(Message::Obtained(vec![Answered { name, generation, parents, result }]));
+            let _ = messages.send(Message::Obtained(vec![Answered { one, result }]));
         });
     }
 

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use super::keeping::{Batch, BatchReport, StateKeeper, newest_of_each, successors};
 use super::runner::ToObtain;
-use super::vault::{Stored, Vault};
+use super::vault::Vault;
 use super::{Message, Messages};
 use crate::core::engine::{Event, Persist};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now, Wall};
-use crate::host::store::{KeptRefresh, KeptToken, Record, Store};
+use crate::host::store::{KeptRefresh, Record, Store};
 use crate::process::threads;
 
 /// A state that could not be written is tried again in the first round after this.
@@ -156,19 +156,8 @@ impl Saving {
 
     pub fn push_token(&mut self, token: Persist, vault: &Vault) {
         let Some(stored) = vault.get(&token.name, token.generation) else { return };
-        let Stored { token: bytes, refresh_token, scope, .. } = stored;
-        self.push(Record::Token(KeptToken {
-            name: token.name.clone(),
-            generation: token.generation,
-            fingerprint: token.fingerprint,
-            issued_at: token.issued.issued_at,
-            expires_at: token.issued.expires_at,
-            obtained_at: token.obtained_at,
-            token: bytes.clone(),
-            refresh_token: refresh_token.clone(),
-            scope: scope.clone(),
-        }));
-        if refresh_token.is_some() {
+        self.push(Record::Token(stored.clone()));
+        if stored.refresh_token.is_some() {
             self.push(Record::RefreshGone(token.name.clone()));
         }
         self.next.sync |= token.sync;

@@ -21,7 +21,7 @@ pub(super) fn sign_all(batch: Vec<ToObtain>, shared: &Arc<Shared>) -> Vec<Answer
             Ok(()) => one.source.obtain(given).now_or_never().unwrap_or_else(|| Err(broken())),
             Err(error) => Err(SourceError::no_random_numbers(error)),
         };
-        Answered { name: one.name, generation: one.generation, parents: one.parents, result }
+        Answered { one, result }
     };
     let (nonces, _) = random.as_chunks::<16>();
     batch.into_iter().zip(nonces).map(one).collect()

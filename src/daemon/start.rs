@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::Messages;
 use super::files::Files;
 use super::runner::Runner;
-use super::vault::{Stored, Vault};
+use super::vault::Vault;
 use crate::core::engine::{Issued, Restored, RunMode, State};
 use crate::core::plan::default_state_dir;
-use crate::core::settings::{Fingerprint, Plan, TokenName};
+use crate::core::settings::{Plan, TokenName};
 use crate::host::clock;
 use crate::host::load;
 use crate::host::machine::Machine;
@@ -50,8 +50,8 @@ pub(super) fn start(plan: Plan, mode: RunMode, worker: Worker, messages: &Messag
         kept.owed_hooks.clear();
     }
     let owed_hooks = kept.owed_hooks.clone();
-    let Remembered { state, vault, files, fingerprint } = remember(kept, mode, machine.as_ref(), messages);
-    let told = told_before(&plan, &vault, &fingerprint);
+    let Remembered { state, vault, files } = remember(kept, mode, machine.as_ref(), messages);
+    let told = told_before(&plan, &vault);
     let mut runner = Runner::new(state, Arc::new(plan), vault, files, store, messages)?;
     runner.not_granted = told;
     if is_foreign {
@@ -81,34 +81,21 @@ pub(super) struct Remembered {
     pub state: State,
     pub vault: Vault,
     pub files: Files,
-    fingerprint: BTreeMap<TokenName, Fingerprint>,
 }
 
 pub(super) fn remember(kept: Kept, mode: RunMode, machine: Option<&Machine>, messages: &Messages) -> Remembered {
     let mut vault = Vault::default();
     kept.refreshes.into_values().for_each(|refresh| vault.restore_refresh(refresh));
     let mut restored = Vec::with_capacity(kept.tokens.len());
-    let fingerprint = kept.tokens.values().map(|token| (token.name.clone(), token.fingerprint)).collect();
     for token in kept.tokens.into_values() {
-        let sha256 = Fingerprint::of(token.token.expose().as_bytes());
         restored.push(Restored {
             name: token.name.clone(),
-            generation: token.generation,
-            fingerprint: token.fingerprint,
-            issued: Issued { issued_at: token.issued_at, expires_at: token.expires_at, sha256 },
-            obtained_at: token.obtained_at,
+            issued: Issued::of(&token),
             unsettled: vault.is_unsettled(&token.name),
             doubt: vault.doubt(&token.name),
             owes_hook: kept.owed_hooks.contains(&token.name),
         });
-        let stored = Stored {
-            token: token.token,
-            refresh_token: token.refresh_token,
-            issued_at: token.issued_at,
-            expires_at: token.expires_at,
-            scope: token.scope,
-        };
-        vault.restore(token.name, token.generation, stored);
+        vault.restore(token);
     }
     let mut files = Files::new(messages);
     let targets = files.restore(kept.targets);
@@ -116,19 +103,14 @@ pub(super) fn remember(kept: Kept, mode: RunMode, machine: Option<&Machine>, mes
     let seed = machine.map_or(kept.seed, |machine| machine.mix(kept.seed));
     let mut state = State::new(mode, seed, restored, targets, now);
     state.restore_streaks(kept.streaks, now);
-    Remembered { state, vault, files, fingerprint }
+    Remembered { state, vault, files }
 }
 
 /// Scopes that an earlier run has said to be missing: of tokens that were made from the settings of now.
-fn told_before(
-    plan: &Plan,
-    vault: &Vault,
-    fingerprint: &BTreeMap<TokenName, Fingerprint>,
-) -> BTreeMap<TokenName, Vec<String>> {
-    let kept = plan.tokens.iter().filter(|token| fingerprint.get(&token.name) == Some(&token.fingerprint));
-    let missing = kept.map(|token| {
-        let scope = vault.newest(&token.name).and_then(|stored| stored.scope.as_deref());
-        (token.name.clone(), source::not_granted(&token.source, scope))
+fn told_before(plan: &Plan, vault: &Vault) -> BTreeMap<TokenName, Vec<String>> {
+    let missing = plan.tokens.iter().filter_map(|token| {
+        let kept = vault.newest(&token.name).filter(|kept| kept.fingerprint == token.fingerprint)?;
+        Some((token.name.clone(), source::not_granted(&token.source, kept.scope.as_deref())))
     });
     missing.filter(|(_, missing)| !missing.is_empty()).collect()
 }

@@ -3,59 +3,35 @@
 //! Does not: decide anything, or show a token in `Debug`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Doubt, Issued};
-use crate::core::secret::Secret;
+use crate::core::engine::Doubt;
 use crate::core::settings::{Fingerprint, TokenName};
 use crate::core::time::Wall;
+use crate::core::token::Token;
 use crate::host::store::{FirstSending, KeptRefresh, Record};
-use crate::source::Obtained;
-
-/// A token's bytes and times.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub token: Secret<String>,
-    pub refresh_token: Option<RefreshToken>,
-    pub issued_at: Wall,
-    pub expires_at: Option<Wall>,
-    /// What the answer said that it is good for.
-    pub scope: Option<String>,
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
-    stored: BTreeMap<(TokenName, u64), Stored>,
+    tokens: BTreeMap<(TokenName, u64), Arc<Token>>,
     /// Where the newest token does not tell what is used next, or it is being spent: as the state has it.
     refreshes: BTreeMap<TokenName, KeptRefresh>,
 }
 
 impl Vault {
-    /// Takes a token in and tells what the engine may know of it.
-    pub fn put(&mut self, name: TokenName, generation: u64, obtained: Obtained) -> Issued {
-        let issued = Issued {
-            issued_at: obtained.issued_at,
-            expires_at: obtained.expires_at,
-            sha256: Fingerprint::of(obtained.token.expose().as_bytes()),
-        };
-        let stored = Stored {
-            token: obtained.token,
-            refresh_token: obtained.refresh_token,
-            issued_at: obtained.issued_at,
-            expires_at: obtained.expires_at,
-            scope: obtained.scope,
-        };
-        self.refreshes.remove(&name);
-        self.stored.insert((name, generation), stored);
-        issued
+    /// Takes a token in: what it was made from is spent.
+    pub fn put(&mut self, token: Arc<Token>) {
+        self.refreshes.remove(&token.name);
+        self.restore(token);
     }
 
-    pub fn restore(&mut self, name: TokenName, generation: u64, stored: Stored) {
-        self.stored.insert((name, generation), stored);
+    pub fn restore(&mut self, token: Arc<Token>) {
+        self.tokens.insert((token.name.clone(), token.generation), token);
     }
 
-    pub fn get(&self, name: &TokenName, generation: u64) -> Option<&Stored> {
-        self.stored.get(&(name.clone(), generation))
+    pub fn get(&self, name: &TokenName, generation: u64) -> Option<&Arc<Token>> {
+        self.tokens.get(&(name.clone(), generation))
     }
 
     pub fn restore_refresh(&mut self, kept: KeptRefresh) {
@@ -96,7 +72,7 @@ impl Vault {
     pub fn answer_len(&self, name: &TokenName) -> usize {
         self.newest(name).map_or(0, |stored| {
             let refresh = stored.refresh_token.as_ref().map_or(0, |refresh| refresh.token.expose().len());
-            stored.token.expose().len() + refresh
+            stored.value.expose().len() + refresh
         })
     }
 
@@ -142,8 +118,8 @@ impl Vault {
     }
 
     /// The newest token of this name.
-    pub fn newest(&self, name: &TokenName) -> Option<&Stored> {
-        let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
+    pub fn newest(&self, name: &TokenName) -> Option<&Arc<Token>> {
+        let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         all.last().map(|(_, stored)| stored)
     }
 
@@ -152,7 +128,7 @@ impl Vault {
         if let Some(next) = self.refreshes.get(name).and_then(|kept| kept.next.as_ref()) {
             return Some(next);
         }
-        let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
+        let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         all.rev().find_map(|(_, stored)| stored.refresh_token.as_ref())
     }
 
@@ -162,17 +138,17 @@ impl Vault {
     }
 
     pub fn discard(&mut self, name: &TokenName, generation: u64) {
-        self.stored.remove(&(name.clone(), generation));
+        self.tokens.remove(&(name.clone(), generation));
     }
 
     /// Lets go of all its tokens. What it is obtained with next stays: the one in the config is spent, should the entry
     /// come back.
     pub fn forget(&mut self, name: &TokenName) -> Option<KeptRefresh> {
         let next = self.refresh_token(name).cloned();
-        let all = self.stored.range((name.clone(), 0)..=(name.clone(), u64::MAX));
+        let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         let all: Vec<(TokenName, u64)> = all.map(|(key, _)| key.clone()).collect();
         for key in all {
-            self.stored.remove(&key);
+            self.tokens.remove(&key);
         }
         self.refreshes.remove(name);
         let left = KeptRefresh { name: name.clone(), next: Some(next?), begun: false, sent: None, doubt: None };

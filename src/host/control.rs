@@ -11,6 +11,13 @@ use std::fmt;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use zeroize::Zeroizing;
+
+use crate::core::schedule::Life;
+use crate::core::secret::Secret;
+use crate::core::settings::TokenName;
+use crate::core::time::Wall;
+use crate::core::token::Token;
 
 pub use accounts::Accounts;
 pub use client::{ClientError, Peer, call, call_with_peer};
@@ -113,7 +120,7 @@ pub struct DaemonInfo {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenAnswer {
     pub name: String,
-    pub token: zeroize::Zeroizing<String>,
+    pub token: Zeroizing<String>,
     /// Milliseconds since the epoch.
     pub issued_at: i64,
     pub expires_at: Option<i64>,
@@ -123,6 +130,26 @@ pub struct TokenAnswer {
     /// Variables that hold secrets of the daemon's config: a command is not to have them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_variables: Vec<String>,
+}
+
+impl TokenAnswer {
+    pub fn of(token: &Token, variable: Option<String>, secret_variables: Vec<String>) -> Self {
+        Self {
+            name: token.name.as_str().into(),
+            token: Zeroizing::new(token.value.expose().clone()),
+            issued_at: token.life.issued_at.0,
+            expires_at: token.life.expires_at.map(|at| at.0),
+            variable,
+            secret_variables,
+        }
+    }
+
+    /// `None`: its name is none.
+    pub fn token(&self) -> Option<Token> {
+        let issued_at = Wall(self.issued_at);
+        let life = Life { issued_at, expires_at: self.expires_at.map(Wall), obtained_at: issued_at };
+        Some(Token::new(TokenName::new(&self.name)?, Secret::new(self.token.to_string()), life))
+    }
 }
 
 impl Response {

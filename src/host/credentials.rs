@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::seldom::Seldom;
 use super::socket::{Listening, SocketFile, is_owner};
-use crate::core::secret::Secret;
+use crate::core::token::Token;
 
 /// A client must have taken the token by then.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub struct CredentialWish {
 /// A wish, and where the token goes. Dropped without one, the client sees the end of the stream: it is refused.
 pub struct CredentialRequest {
     pub wish: CredentialWish,
-    pub answer: oneshot::Sender<Secret<String>>,
+    pub answer: oneshot::Sender<Arc<Token>>,
 }
 
 impl CredentialWish {
@@ -156,7 +156,7 @@ async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<CredentialReq
     };
     if let Ok(token) = token {
         // A client that does not read loses its answer.
-        let _ = timeout(ANSWER_TIME, write.write_all(token.expose().as_bytes())).await;
+        let _ = timeout(ANSWER_TIME, write.write_all(token.value.expose().as_bytes())).await;
     }
 }
 

@@ -22,6 +22,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -32,11 +33,12 @@ use self::place::StateFolder;
 use self::scan::{Newer, RecordRange, Scan};
 use crate::core::engine::FailureStreak;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
+use crate::core::token::Token;
 
 pub use self::error::StoreError;
 pub use self::glimpse::{Glimpse, glimpse};
 pub use self::place::Worker;
-pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, KeptToken, Record};
+pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, Record};
 pub use self::twin::{Twin, twins};
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
@@ -48,7 +50,7 @@ const COMPACT_TIMES: u64 = 4;
 pub struct Kept {
     /// Drawn once for each config: jitter and backoff are hashed from it.
     pub seed: u64,
-    pub tokens: BTreeMap<TokenName, KeptToken>,
+    pub tokens: BTreeMap<TokenName, Arc<Token>>,
     pub targets: BTreeMap<TargetPath, KeptTarget>,
     pub refreshes: BTreeMap<TokenName, KeptRefresh>,
     /// Tokens that failed when the state was written last.

@@ -10,14 +10,16 @@ use zeroize::Zeroize;
 
 use super::expiry::{self, ExpiryError, KnownExpiry};
 use super::net::cut;
-use super::{Obtained, SourceError};
+use super::{Given, SourceError};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::jose::MAX_TOKEN;
 use crate::core::json::{self, JsonError};
+use crate::core::schedule::Life;
 use crate::core::secret::Secret;
 use crate::core::settings::Pointers;
 use crate::core::time::Wall;
+use crate::core::token::Token;
 
 /// Characters of a scope that are kept: more are of no use to anybody.
 const LONGEST_SCOPE: usize = 8192;
@@ -181,23 +183,17 @@ impl TokenResponse {
     }
 
     /// The token with its expiry: see [`expiry::of`]. `refresh_token` is what the next one is obtained with.
-    pub fn obtained(
+    pub fn token(
         self,
+        given: &Given,
         ttl: Option<Duration>,
         sent: Wall,
-        now: Wall,
         refresh_token: Option<RefreshToken>,
-    ) -> Result<Obtained, ExpiryError> {
-        let told = KnownExpiry { expires_in: self.expires_in, expires_at: self.expires_at, ttl };
+    ) -> Result<Token, ExpiryError> {
+        let (told, now) = (KnownExpiry { expires_in: self.expires_in, expires_at: self.expires_at, ttl }, given.now());
         let expires_at = expiry::of(self.token.expose(), told, sent, now)?;
-        Ok(Obtained {
-            token: self.token,
-            issued_at: sent,
-            expires_at: Some(expires_at),
-            refresh_token,
-            scope: self.scope,
-            not_granted: Vec::new(),
-        })
+        let life = Life { issued_at: sent, expires_at: Some(expires_at), obtained_at: now };
+        Ok(Token { refresh_token, scope: self.scope, ..Token::new(given.name.clone(), self.token, life) })
     }
 }
 
@@ -259,7 +255,11 @@ impl From<ExpiryError> for SourceError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::core::settings::TokenName;
+    use crate::source::Shared;
 
     const SUNBIRD: &str = r#"{"result":{"access_token":"abc","expires_in":0,"refresh_token":"next"}}"#;
 
@@ -401,12 +401,13 @@ mod tests {
 
     #[test]
     fn an_answer_without_expiry_asks_for_ttl() {
-        let (sent, now) = (Wall(1000), Wall(2000));
-        let error = read(SUNBIRD).unwrap().obtained(None, sent, now, None).unwrap_err();
+        let (sent, shared) = (Wall(1000), Arc::new(Shared::new(|| Wall(2000))));
+        let given = Given::new(TokenName::new("sunbird").unwrap(), sent, [0; 16], &shared);
+        let error = read(SUNBIRD).unwrap().token(&given, None, sent, None).unwrap_err();
         let error = SourceError::from(error);
         assert_eq!(error.reason, Reason::InvalidAnswer);
         assert!(error.message.contains("set ttl"), "{error}");
-        let got = read(SUNBIRD).unwrap().obtained(Some(Duration::from_secs(5)), sent, now, None).unwrap();
-        assert_eq!((got.issued_at, got.expires_at), (sent, Some(Wall(6000))));
+        let got = read(SUNBIRD).unwrap().token(&given, Some(Duration::from_secs(5)), sent, None).unwrap();
+        assert_eq!((got.life.issued_at, got.life.expires_at), (sent, Some(Wall(6000))));
     }
 }

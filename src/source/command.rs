@@ -16,10 +16,11 @@ use tokio::sync::{Notify, Semaphore};
 use zeroize::Zeroizing;
 
 use self::stderr::Said;
-use super::{Execution, Given, Obtained, Source, SourceError};
+use super::{Execution, Given, Source, SourceError};
 use crate::core::engine::Reason;
 use crate::core::secret::make_room;
 use crate::core::settings::CommandSettings;
+use crate::core::token::Token;
 use crate::process::{End, Running};
 
 /// An output ends here; no token is as long.
@@ -33,12 +34,12 @@ impl Source for CommandSettings {
         Execution::Waiting
     }
 
-    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }
 }
 
-async fn obtain(settings: &CommandSettings, given: Given) -> Result<Obtained, SourceError> {
+async fn obtain(settings: &CommandSettings, given: Given) -> Result<Token, SourceError> {
     let program = settings.argv.first().map_or("", String::as_str);
     let (command, secrets) = command(settings, &given)?;
     // It is never closed. The wait for a place is not part of the timeout.
@@ -58,7 +59,7 @@ async fn obtain(settings: &CommandSettings, given: Given) -> Result<Obtained, So
     );
     let of_program = |error: SourceError| SourceError { message: format!("{program}: {}", error.message), ..error };
     let answered = output::read(&printed?, settings.response.as_ref()).map_err(|error| of_program(error.into()))?;
-    answered.obtained(settings.ttl, started_at, given.now(), None).map_err(|error| of_program(error.into()))
+    answered.token(&given, settings.ttl, started_at, None).map_err(|error| of_program(error.into()))
 }
 
 /// The command, and the secrets that its environment holds.

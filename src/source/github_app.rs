@@ -14,13 +14,14 @@ use zeroize::Zeroizing;
 use super::answer::{AnswerError, Document, TokenResponse};
 use super::net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
-use super::{Execution, Given, Obtained, Source, SourceError};
+use super::{Execution, Given, Source, SourceError};
 use crate::core::crypto::Algorithm;
 use crate::core::engine::Reason;
 use crate::core::jose;
 use crate::core::secret::Secret;
 use crate::core::settings::{GithubAppSettings, Installation, Pointers};
 use crate::core::time::Wall;
+use crate::core::token::Token;
 
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 const VERSION: (HeaderName, HeaderValue) =
@@ -35,12 +36,12 @@ impl Source for GithubAppSettings {
         Execution::Waiting
     }
 
-    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }
 }
 
-async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Obtained, SourceError> {
+async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Token, SourceError> {
     let hub = Hub { settings, given: &given, jwt: app_jwt(settings, given.now()).await? };
     let id = match &settings.installation {
         Installation::Id(id) => id.clone(),
@@ -58,7 +59,7 @@ async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Obtained, 
         refresh_token: None,
     };
     let answered = TokenResponse::read(&answer.body, &pointers).map_err(|problem| answer.unread(&problem))?;
-    let read = answered.obtained(settings.reach.ttl, answer.sent_at, given.now(), None);
+    let read = answered.token(&given, settings.reach.ttl, answer.sent_at, None);
     read.map_err(|problem| answer.failure(&problem.to_string()))
 }
 

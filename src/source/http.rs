@@ -13,19 +13,20 @@ use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Hea
 use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
-use super::{Execution, Given, Obtained, Source, SourceError, refresh};
+use super::{Execution, Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::pattern::{Missing, Pattern, Placeholder};
 use crate::core::secret::Secret;
 use crate::core::settings::{Body, HttpSettings, TokenName};
+use crate::core::token::Token;
 
 impl Source for HttpSettings {
     fn cost(&self) -> Execution {
         Execution::Waiting
     }
 
-    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }
 }
@@ -41,7 +42,7 @@ impl HttpSettings {
     }
 }
 
-async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Obtained, SourceError> {
+async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Token, SourceError> {
     let stored = given.refresh_token.take();
     let used = settings.refresh_token.as_ref().map(|first| refresh::current(first, stored));
     let filling = Filling::of(settings, &given, used.as_ref());
@@ -61,7 +62,7 @@ fn read(
     exchanged: &Exchanged,
     filling: &Filling<'_>,
     used: Option<RefreshToken>,
-) -> Result<Obtained, SourceError> {
+) -> Result<Token, SourceError> {
     let answer = &exchanged.answer;
     let mut answered = match TokenResponse::read(&answer.body, &settings.response) {
         Ok(answered) if answer.status.is_success() => answered,
@@ -79,7 +80,7 @@ fn read(
     let from = exchanged.counts_from;
     let ends = answered.refresh_expires_in.map(|span| from.plus(span));
     let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
-    let read = answered.obtained(settings.reach.ttl, from, given.now(), next);
+    let read = answered.token(given, settings.reach.ttl, from, next);
     read.map_err(|problem| exchanged.unreliable(&problem))
 }
 

@@ -19,29 +19,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use self::net::{HttpResponse, Requester, NetError, Network, HttpRequest, Way};
+use self::net::{HttpRequest, HttpResponse, NetError, Network, Requester, Way};
 use self::oauth2::discovery::Discovered;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, Precedence, Reason};
 use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenName};
 use crate::core::time::Wall;
-
-/// A token that was just obtained.
-#[derive(Debug)]
-pub struct Obtained {
-    pub token: Secret<String>,
-    /// When it was issued: `iat` before it is backdated, in whole seconds; or when the request was sent.
-    pub issued_at: Wall,
-    /// `None`: it never expires.
-    pub expires_at: Option<Wall>,
-    /// What the next one is obtained with: the new one, or the old one where it stays good.
-    pub refresh_token: Option<RefreshToken>,
-    /// What the answer says it is good for (RFC 6749 5.1); `None`: it does not say, and it is as asked.
-    pub scope: Option<String>,
-    /// What was asked for and is not in that.
-    pub not_granted: Vec<String>,
-}
+use crate::core::token::Token;
 
 /// A failed try.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -167,11 +152,11 @@ pub enum Execution {
 pub trait Source: Send + Sync {
     fn cost(&self) -> Execution;
 
-    /// Obtains one. Only where its cost is `Waiting` does it ever wait.
+    /// Obtains one; which try it came of is for the caller to say. Only where its cost is `Waiting` does it ever wait.
     ///
     /// # Errors
     /// See [`SourceError`]; the engine tries again.
-    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>>;
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>>;
 }
 
 /// The source that a plan asks for; `None` where the machine lacks what it needs.

@@ -5,17 +5,17 @@
 use std::time::Duration;
 
 use super::net::Host;
-use super::{Given, Obtained, SourceError, of};
+use super::{Given, SourceError, not_granted, of};
 use crate::core::engine::Reason;
 use crate::core::scope;
-use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenPlan};
+use crate::core::token::Token;
 
 /// What a try showed.
 pub enum ProbeResult {
     /// A token came, and is good for so long; for ever where it says so.
     Obtained {
-        token: Secret<String>,
+        token: Token,
         left: Option<Duration>,
         /// What of the scope is missing, in words.
         missing: Option<String>,
@@ -51,9 +51,12 @@ pub async fn probe(token: &TokenPlan, given: Given) -> Result<ProbeResult, Sourc
 async fn obtain(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
     let shared = given.shared.clone();
     let source = of(&token.source).ok_or_else(|| SourceError::new(Reason::Machine, "it has no source"))?;
-    let Obtained { token, expires_at, scope: granted, not_granted, .. } = source.obtain(given).await?;
-    let missing = (!not_granted.is_empty()).then(|| scope::told(&not_granted, granted.as_deref().unwrap_or_default()));
-    Ok(ProbeResult::Obtained { token, left: expires_at.map(|at| at.since((shared.now)())), missing })
+    let obtained = source.obtain(given).await?;
+    let granted = obtained.scope.as_deref();
+    let missing = not_granted(&token.source, granted);
+    let missing = (!missing.is_empty()).then(|| scope::told(&missing, granted.unwrap_or_default()));
+    let left = obtained.life.expires_at.map(|at| at.since((shared.now)()));
+    Ok(ProbeResult::Obtained { token: obtained, left, missing })
 }
 
 async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {
@@ -62,7 +65,9 @@ async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {
             let url = settings.token_url(given).await?;
             given.shared.network.reach(&given.asker(), url, settings.way()).await
         }
-        SourcePlan::Http(settings) => given.shared.network.reach(&given.asker(), settings.origin()?, &settings.reach).await,
+        SourcePlan::Http(settings) => {
+            given.shared.network.reach(&given.asker(), settings.origin()?, &settings.reach).await
+        }
         _ => return Err(SourceError::new(Reason::Machine, "it has no endpoint")),
     };
     Ok(reached?)

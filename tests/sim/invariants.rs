@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use renewd::core::engine::{Action, Event, Issued, LineAt, Reason, State, TokenState, Want, Wiring};
-use renewd::core::schedule::{self, Life};
+use renewd::core::schedule;
 use renewd::core::settings::{FileSpec, Format, TargetPath, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
 
@@ -68,7 +68,8 @@ impl Invariants {
                 self.stir_all();
             }
             Event::HookDone { name, .. } => drop(self.hooks.remove(name)),
-            Event::Obtained { name, generation, .. } | Event::ObtainFailed { name, generation, .. } => {
+            Event::Obtained { name, issued: Issued { generation, .. } }
+            | Event::ObtainFailed { name, generation, .. } => {
                 self.flights.entry(name.clone()).or_default().remove(generation);
                 // A parent's answer sets its children going.
                 if matches!(event, Event::Obtained { .. }) {
@@ -192,7 +193,7 @@ impl Invariants {
         now: Now,
     ) -> Result<(), String> {
         match action {
-            Action::Obtain { name, generation, parents } => self.on_obtain(name, *generation, parents, plan, now),
+            Action::Obtain { name, generation, parents, .. } => self.on_obtain(name, *generation, parents, plan, now),
             Action::Deliver { path, op, lines, .. } => {
                 self.on_op(path, *op)?;
                 self.never_hot(path, now)?;
@@ -280,15 +281,10 @@ impl Invariants {
             && self.restarted_at.is_some_and(|at| now.boot.since(at) < Duration::from_secs(1))
         {
             let issued = stored.restored.issued;
-            let old = now.wall.since(issued.issued_at);
-            let life = Life {
-                issued_at: issued.issued_at,
-                expires_at: issued.expires_at,
-                obtained_at: stored.restored.obtained_at,
-            };
-            let is_due = schedule::due(&wire.schedule, life, 1.0).is_past(now.wall);
-            let of_now = issued.issued_at <= now.wall;
-            if !is_due && of_now && !stored.restored.unsettled && stored.restored.fingerprint == wire.fingerprint {
+            let old = now.wall.since(issued.life.issued_at);
+            let is_due = schedule::due(&wire.schedule, issued.life, 1.0).is_past(now.wall);
+            let of_now = issued.life.issued_at <= now.wall;
+            if !is_due && of_now && !stored.restored.unsettled && issued.fingerprint == wire.fingerprint {
                 return Err(format!("{name} is obtained again after a restart, {old:?} old"));
             }
         }
@@ -323,7 +319,7 @@ impl Invariants {
             let token = &at.line.token;
             // "A spent credential's successor is in the state before its token is in a file."
             let single_use = plan.tokens.iter().any(|wire| wire.name == *token && wire.single_use);
-            if single_use && log.get(token).is_none_or(|stored| stored.restored.generation < at.generation) {
+            if single_use && log.get(token).is_none_or(|stored| stored.restored.issued.generation < at.generation) {
                 return Err(format!("{token} generation {} is delivered before it is persisted", at.generation));
             }
         }
@@ -479,7 +475,7 @@ impl Invariants {
 
 fn newest(made: &BTreeMap<(TokenName, u64, u64), Issued>, name: &TokenName, generation: u64) -> Option<Wall> {
     let of = made.range((name.clone(), generation, 0)..=(name.clone(), generation, u64::MAX));
-    of.last().and_then(|(_, issued)| issued.expires_at)
+    of.last().and_then(|(_, issued)| issued.life.expires_at)
 }
 
 /// Nothing lacks for it, its parents, or for all of its files.

@@ -10,6 +10,7 @@ use renewd::core::engine::{
     Action, Answer, Event, Found, HookEnd, HookKind, Issued, Note, Persist, Reason, Restored, RunMode, State,
     TokenState, TokenWire, Want, Wiring, step,
 };
+use renewd::core::schedule::Life;
 use renewd::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Schedule, TargetPath, TargetPlan, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
 
@@ -19,6 +20,8 @@ const START: i64 = 1_700_000_000;
 struct Script {
     state: State,
     seconds: u64,
+    /// Of what was asked for last.
+    fingerprint: Fingerprint,
     fails: bool,
     deliveries: usize,
     hooks: Vec<HookKind>,
@@ -29,6 +32,12 @@ struct Script {
 
 fn name() -> TokenName {
     TokenName::new("a").expect("a name")
+}
+
+fn issued(generation: u64, fingerprint: Fingerprint, at: Wall, seconds: u64) -> Issued {
+    let expires_at = Some(at.plus(Duration::from_secs(seconds)));
+    let life = Life { issued_at: at, expires_at, obtained_at: at };
+    Issued { generation, fingerprint, life, sha256: Fingerprint([generation as u8; 16]) }
 }
 
 fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
@@ -57,6 +66,7 @@ impl Script {
         Self {
             state,
             seconds: 0,
+            fingerprint: Fingerprint::default(),
             fails: false,
             deliveries: 0,
             hooks: Vec::new(),
@@ -75,7 +85,9 @@ impl Script {
         while let Some(event) = events.pop() {
             for action in step(&mut self.state, event, Self::at(self.seconds)) {
                 match action {
-                    Action::Obtain { generation, .. } => asked = Some(generation),
+                    Action::Obtain { generation, fingerprint, .. } => {
+                        (asked, self.fingerprint) = (Some(generation), fingerprint);
+                    }
                     Action::Persist(Persist { name, generation, .. }) => {
                         events.push(Event::Persisted { name, generation })
                     }
@@ -101,13 +113,8 @@ impl Script {
     }
 
     fn obtained(&mut self, generation: u64) {
-        let issued_at = Self::at(self.seconds).wall;
-        let issued = Issued {
-            issued_at,
-            expires_at: Some(issued_at.plus(Duration::from_secs(3600))),
-            sha256: Fingerprint([generation as u8; 16]),
-        };
-        assert_eq!(self.give(Event::Obtained { name: name(), generation, issued }), None);
+        let issued = issued(generation, self.fingerprint, Self::at(self.seconds).wall, 3600);
+        assert_eq!(self.give(Event::Obtained { name: name(), issued }), None);
     }
 
     fn failed(&mut self, generation: u64, reason: Reason) {
@@ -253,15 +260,13 @@ fn who_is_patient_outlasts_a_failure_but_not_a_refusal() {
     for (reason, outlasts) in [(Reason::Unreachable, true), (Reason::Rejected, false)] {
         let mut script = Script::new();
         let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
-        script.give(Event::Wanted { id: 1, want: Want::Patient { name: name() }, timeout: Duration::from_secs(10) });
+        let want = Want::Token { name: name(), min_valid: Duration::ZERO, is_patient: true };
+        let timeout = Duration::from_secs(10);
+        script.give(Event::Wanted { id: 1, want: want.clone(), timeout });
         script.failed(asked, reason);
         assert_eq!(script.answers.is_empty(), outlasts, "{reason:?}: {:?}", script.answers);
         // Another unit starts: a refused credential is not tried for it.
-        let again = script.give(Event::Wanted {
-            id: 2,
-            want: Want::Patient { name: name() },
-            timeout: Duration::from_secs(10),
-        });
+        let again = script.give(Event::Wanted { id: 2, want, timeout });
         assert_eq!(again.is_some(), outlasts, "{reason:?}");
         assert_eq!(script.answers.len(), if outlasts { 0 } else { 2 });
         if let Some(again) = again {
@@ -276,7 +281,7 @@ fn who_is_patient_outlasts_a_failure_but_not_a_refusal() {
 fn who_is_gone_is_not_answered() {
     let mut script = Script::new();
     let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
-    let want = Want::Token { name: name(), min_valid: Duration::ZERO };
+    let want = Want::Token { name: name(), min_valid: Duration::ZERO, is_patient: false };
     script.give(Event::Wanted { id: 1, want, timeout: Duration::from_secs(90) });
     script.give(Event::Unwanted { id: 1 });
     script.obtained(asked);
@@ -294,22 +299,22 @@ fn a_stop_waits_for_no_source_whose_credential_is_not_spent() {
     script.obtained(asked);
 }
 
+#[test]
+fn a_stop_is_not_woken_for_what_is_done_no_more() {
+    let mut script = Script::new();
+    // The config would be read again in a second, and READY told in a minute.
+    script.give(wiring(true, 1, Some("no secret")));
+    script.give(Event::Shutdown);
+    script.pass(100);
+    let now = Script::at(script.seconds);
+    assert!(script.state.next_wake(now).is_none_or(|at| at > now.boot), "it would wake over and over");
+}
+
 /// An hour that passed while the daemon was down is nobody's fault: the token is renewed, or its failure is told.
 #[test]
 fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
-    let was = Script::at(0).wall;
-    let issued =
-        Issued { issued_at: was, expires_at: Some(was.plus(Duration::from_secs(60))), sha256: Fingerprint([1; 16]) };
-    let restored = Restored {
-        name: name(),
-        generation: 1,
-        fingerprint: Fingerprint([1; 16]),
-        issued,
-        obtained_at: was,
-        unsettled: false,
-        doubt: None,
-        owes_hook: false,
-    };
+    let issued = issued(1, Fingerprint([1; 16]), Script::at(0).wall, 60);
+    let restored = Restored { name: name(), issued, unsettled: false, doubt: None, owes_hook: false };
     let now = Script::at(3600);
     let mut state = State::new(RunMode::Daemon, 1, vec![restored], Vec::new(), now);
     let actions = step(&mut state, wiring(true, 1, None), now);

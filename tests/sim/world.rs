@@ -12,6 +12,7 @@ use renewd::core::engine::{
     Action, Doubt, Event, Found, HookEnd, Issued, LineAt, Persist, Reason, Restored, RestoredTarget, RunMode, State,
     TokenWire, Want, Wiring, step,
 };
+use renewd::core::schedule::Life;
 use renewd::core::settings::{
     FileSpec, Fingerprint, Format, LinePlan, Mode as FileMode, Retry, RotateRule, Schedule, TargetPath, TargetPlan,
     TokenName,
@@ -282,8 +283,8 @@ impl World {
         let min_valid = Duration::from_secs(self.rng.u64(0..100));
         let want = match self.rng.u32(0..4) {
             0 => Want::Rotate { names, force: self.rng.bool() },
-            1 => Want::Token { name: self.any_name(), min_valid },
-            2 => Want::Patient { name: self.any_name() },
+            1 => Want::Token { name: self.any_name(), min_valid, is_patient: false },
+            2 => Want::Token { name: self.any_name(), min_valid: Duration::ZERO, is_patient: true },
             _ => Want::Valid { names, min_valid },
         };
         let timeout = Duration::from_millis(self.rng.u64(0..60_000));
@@ -348,8 +349,12 @@ impl World {
         }
     }
 
-    /// The disk is changed, and the config read, at the moment the answer comes.
+    /// The disk is changed, the config read, and a token at hand, at the moment the answer comes.
     fn happen(&mut self, mut event: Event) -> Result<(), String> {
+        if let Event::Obtained { name, issued } = &mut event {
+            issued.life.obtained_at = self.now.wall;
+            self.made.insert((name.clone(), issued.generation, self.life), *issued);
+        }
         if let Event::Plan(plan) = &mut event {
             *plan = self.plan.clone();
         }
@@ -435,21 +440,15 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Obtain { name, generation, parents } => self.obtain(name, generation, parents),
-            Action::Persist(Persist { name, generation, fingerprint, issued, obtained_at, .. }) => {
+            Action::Obtain { name, generation, fingerprint, parents } => {
+                self.obtain(name, generation, fingerprint, parents)
+            }
+            Action::Persist(Persist { name, generation, .. }) => {
                 if self.faults.no_state {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
-                let restored = Restored {
-                    name: name.clone(),
-                    generation,
-                    fingerprint,
-                    issued,
-                    obtained_at,
-                    unsettled: false,
-                    doubt: None,
-                    owes_hook: false,
-                };
+                let issued = self.made[&(name.clone(), generation, self.life)];
+                let restored = Restored { name: name.clone(), issued, unsettled: false, doubt: None, owes_hook: false };
                 self.log.insert(name.clone(), Stored { restored });
                 self.later(20, Event::Persisted { name, generation });
             }
@@ -494,7 +493,7 @@ impl World {
         }
     }
 
-    fn obtain(&mut self, name: TokenName, generation: u64, parents: Vec<(TokenName, u64)>) {
+    fn obtain(&mut self, name: TokenName, generation: u64, fingerprint: Fingerprint, parents: Vec<(TokenName, u64)>) {
         let spends = self.plan.tokens.iter().any(|wire| wire.name == name && wire.single_use);
         if let Some(stored) = self.log.get_mut(&name).filter(|_| spends) {
             stored.restored.unsettled = true;
@@ -531,13 +530,12 @@ impl World {
             return self.later(500, event);
         }
         let life = self.seen.lifetime(&name);
-        let issued = Issued {
-            issued_at: self.now.wall.whole(),
-            expires_at: life.map(|life| self.now.wall.whole().plus(life)),
-            sha256: Fingerprint::of(format!("{name} {generation} {}", self.life).as_bytes()),
-        };
+        let issued_at = self.now.wall.whole();
+        let life = Life { issued_at, expires_at: life.map(|life| issued_at.plus(life)), obtained_at: self.now.wall };
+        let sha256 = Fingerprint::of(format!("{name} {generation} {}", self.life).as_bytes());
+        let issued = Issued { generation, fingerprint, life, sha256 };
         self.made.insert((name.clone(), generation, self.life), issued);
-        self.later(40, Event::Obtained { name, generation, issued });
+        self.later(40, Event::Obtained { name, issued });
     }
 }
 

@@ -20,9 +20,9 @@ fn an_answer_becomes_a_token_with_an_expiry_from_when_it_was_asked_for() {
     let body = r#"{"access_token":"abc","token_type":"bearer","expires_in":"60","refresh_token":"unasked"}"#;
     let server = Server::start(move |_| json(body).after(Duration::from_millis(300)));
     let (before, got, after) = (now(), Try::new().oauth2(oauth2(&server.url("/token"))).unwrap(), now());
-    assert_eq!(got.token.expose(), "abc");
-    assert!(got.issued_at >= before && got.issued_at.0 + 300 <= after.0);
-    assert_eq!(got.expires_at, Some(got.issued_at.plus(Duration::from_secs(60))));
+    assert_eq!(got.value.expose(), "abc");
+    assert!(got.life.issued_at >= before && got.life.issued_at.0 + 300 <= after.0);
+    assert_eq!(got.life.expires_at, Some(got.life.issued_at.plus(Duration::from_secs(60))));
     assert_eq!(got.refresh_token, None, "there was none to be replaced");
     let seen = server.only();
     assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/token"));
@@ -73,7 +73,7 @@ fn ttl_stands_in_for_an_expiry_and_bounds_it() {
         let server = Server::start(move |_| json(body));
         let reach = Reach { ttl: Some(Duration::from_secs(30)), ..reach() };
         let got = Try::new().oauth2(OAuth2Settings { reach, ..oauth2(&server.url("/")) }).unwrap();
-        assert_eq!(got.expires_at, Some(got.issued_at.plus(Duration::from_secs(lifetime))));
+        assert_eq!(got.life.expires_at, Some(got.life.issued_at.plus(Duration::from_secs(lifetime))));
     }
 }
 

@@ -11,6 +11,8 @@ use renewd::core::crypto::{Algorithm, SigningKey};
 use renewd::core::engine::{Doubt, Reason};
 use renewd::core::jose::Jws;
 use renewd::core::settings::*;
+use renewd::core::token::Token;
+use renewd::source::not_granted;
 
 use crate::pki::{CLIENT, HERE, Pki};
 use crate::server::{Act, Seen, Server, answer, json};
@@ -325,21 +327,24 @@ fn a_repeated_exchange_counts_from_when_the_refresh_token_was_first_sent() {
         let before = now();
         let got = block(Try::new().of(both(&server.url("/"), "first-1", span(700))[number].clone())).unwrap();
         assert!(now().since(before) >= span(700), "the first answer was waited for");
-        assert!(got.issued_at >= before && got.issued_at <= before.plus(span(600)), "{got:?}, begun at {before:?}");
-        assert_eq!(got.expires_at, Some(got.issued_at.plus(Duration::from_secs(60))));
+        assert!(
+            got.life.issued_at >= before && got.life.issued_at <= before.plus(span(600)),
+            "{got:?}, begun at {before:?}"
+        );
+        assert_eq!(got.life.expires_at, Some(got.life.issued_at.plus(Duration::from_secs(60))));
         let ends = got.refresh_token.and_then(|next| next.expires_at);
-        assert_eq!(ends, Some(got.issued_at.plus(Duration::from_secs(3600))));
+        assert_eq!(ends, Some(got.life.issued_at.plus(Duration::from_secs(3600))));
 
         // Over two attempts, with the time of the first from the state.
         let server = Server::start(|_| json(NEXT));
         let source = &both(&server.url("/"), "first-1", span(20_000))[number];
         let first_sent = Some(now().minus(Duration::from_secs(20)));
         let got = block(Try { first_sent, ..Try::new() }.of(source.clone())).unwrap();
-        assert_eq!(got.expires_at, first_sent.map(|at| at.plus(Duration::from_secs(60))));
+        assert_eq!(got.life.expires_at, first_sent.map(|at| at.plus(Duration::from_secs(60))));
         // A clock that was set back meanwhile makes nothing live longer.
         let first_sent = Some(now().plus(Duration::from_secs(3600)));
         let got = block(Try { first_sent, ..Try::new() }.of(source.clone())).unwrap();
-        assert!(got.issued_at <= now(), "{got:?}");
+        assert!(got.life.issued_at <= now(), "{got:?}");
 
         // What may have ended is not used, and its successor is not lost.
         let first_sent = Some(now().minus(Duration::from_secs(61)));
@@ -352,7 +357,15 @@ fn a_repeated_exchange_counts_from_when_the_refresh_token_was_first_sent() {
     let server = Server::start(|_| json(GOOD));
     let first_sent = Some(now().minus(Duration::from_secs(20)));
     let got = Try { first_sent, ..Try::new() }.oauth2(oauth2(&server.url("/"))).unwrap();
-    assert!(now().since(got.issued_at) < Duration::from_secs(15), "{got:?}");
+    assert!(now().since(got.life.issued_at) < Duration::from_secs(15), "{got:?}");
+}
+
+/// A token, and what of its scope was not granted.
+fn with_missing(settings: OAuth2Settings) -> (Token, Vec<String>) {
+    let plan = SourcePlan::OAuth2(Arc::new(settings));
+    let got = block(Try::new().of(plan.clone())).unwrap();
+    let missing = not_granted(&plan, got.scope.as_deref());
+    (got, missing)
 }
 
 #[test]
@@ -368,15 +381,16 @@ fn a_scope_that_was_not_granted_is_told_of_grants_and_refreshes() {
         let body = format!(r#"{{"access_token":"abc","expires_in":60{scope}}}"#);
         let server = Server::start(move |_| json(&body));
         for settings in [oauth2(&server.url("/")), refreshing(&server.url("/"), "first-1")] {
-            let got = Try::new().oauth2(OAuth2Settings { scope: asked.map(Into::into), ..settings }).unwrap();
-            assert_eq!(got.not_granted.join(" "), missing, "{asked:?} {granted:?}");
+            let settings = OAuth2Settings { scope: asked.map(Into::into), ..settings };
+            let (got, not_granted) = with_missing(settings);
+            assert_eq!(not_granted.join(" "), missing, "{asked:?} {granted:?}");
             assert_eq!(got.scope.as_deref(), granted);
         }
     }
     // Who refreshes has what `offline_access` asks for; who does not, has not.
     let server = Server::start(|_| json(r#"{"access_token":"abc","expires_in":60,"scope":"read"}"#));
     let scope = Some("read offline_access".to_owned());
-    let of = |settings| Try::new().oauth2(OAuth2Settings { scope: scope.clone(), ..settings }).unwrap().not_granted;
+    let of = |settings| with_missing(OAuth2Settings { scope: scope.clone(), ..settings }).1;
     assert!(of(refreshing(&server.url("/"), "first-1")).is_empty());
     assert_eq!(of(oauth2(&server.url("/"))), ["offline_access"]);
 }
@@ -588,5 +602,5 @@ fn googles_answer_to_an_audience_is_an_id_token() {
         reach: Reach { ttl: Some(Duration::from_secs(60)), ..reach() },
         ..oauth2(&server.url("/"))
     };
-    assert_eq!(Try::new().oauth2(settings).unwrap().token.expose(), "abc");
+    assert_eq!(Try::new().oauth2(settings).unwrap().value.expose(), "abc");
 }

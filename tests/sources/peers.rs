@@ -26,7 +26,7 @@ fn a_private_ca_is_trusted_where_it_is_named() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let server = Server::at(address, Some(pki.server("here", None)), |_| json(GOOD));
         let got = Try::new().oauth2(trusting(&pki, &server.url("/token"))).unwrap();
-        assert_eq!(got.token.expose(), "abc");
+        assert_eq!(got.value.expose(), "abc");
         if address.starts_with("127") {
             let named = format!("https://localhost:{}/token", server.address.port());
             Try::new().oauth2(trusting(&pki, &named)).unwrap();

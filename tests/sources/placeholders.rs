@@ -56,7 +56,7 @@ fn sunbirds_refresh_endpoint() {
     });
     let mut one = Try::new().parent("sunbird", "api-token");
     let got = one.http(portal(&server.url("/auth/v1/refresh/token"))).unwrap();
-    assert_eq!(got.expires_at.unwrap().secs(), 4_102_444_800);
+    assert_eq!(got.life.expires_at.unwrap().secs(), 4_102_444_800);
     one.refresh_token = got.refresh_token;
     one.http(portal(&server.url("/auth/v1/refresh/token"))).unwrap();
     let seen = server.seen();
@@ -77,7 +77,7 @@ fn sunbirds_register_endpoint() {
         reach: renewd::core::settings::Reach { ttl: Some(std::time::Duration::from_secs(60)), ..reach() },
         ..plain(&server.url("/x"))
     };
-    assert_eq!(Try::new().http(settings).unwrap().token.expose(), "abc");
+    assert_eq!(Try::new().http(settings).unwrap().value.expose(), "abc");
     let seen = server.only();
     assert_eq!(seen.header("content-type"), Some("application/json"));
     assert_eq!(serde_json::from_str::<Value>(&seen.body).unwrap(), json!({"request": {"key": "a\"b"}}));

@@ -12,7 +12,8 @@ use renewd::core::pattern::Pattern;
 use renewd::core::secret::Secret;
 use renewd::core::settings::*;
 use renewd::core::time::Wall;
-use renewd::source::{Execution, Given, Obtained, Shared, SourceError, of};
+use renewd::core::token::Token;
+use renewd::source::{Execution, Given, Shared, SourceError, of};
 
 pub fn now() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
@@ -97,7 +98,7 @@ impl Try {
         self
     }
 
-    pub async fn of(&self, plan: SourcePlan) -> Result<Obtained, SourceError> {
+    pub async fn of(&self, plan: SourcePlan) -> Result<Token, SourceError> {
         let source = of(&plan).expect("a source");
         assert_eq!(source.cost(), Execution::Waiting);
         let mut nonce = [0; 16];
@@ -116,11 +117,11 @@ impl Try {
         source.obtain(given).await
     }
 
-    pub fn oauth2(&self, settings: OAuth2Settings) -> Result<Obtained, SourceError> {
+    pub fn oauth2(&self, settings: OAuth2Settings) -> Result<Token, SourceError> {
         block(self.of(SourcePlan::OAuth2(Arc::new(settings))))
     }
 
-    pub fn http(&self, settings: HttpSettings) -> Result<Obtained, SourceError> {
+    pub fn http(&self, settings: HttpSettings) -> Result<Token, SourceError> {
         block(self.of(SourcePlan::Http(Arc::new(settings))))
     }
 }

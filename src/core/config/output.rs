@@ -2,7 +2,7 @@
 //! Does not: compare outputs with each other, or look at their folders.
 
 use super::raw::{RawFormat, RawOutput};
-use super::section::{SectionReader, Section};
+use super::section::{Section, SectionReader};
 use crate::core::diagnostic::{Located, quote};
 use crate::core::settings::FormatKind;
 
@@ -18,11 +18,8 @@ fn read(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<RawOutpu
     let path = output_path(cx, output);
     let file = output.file(cx);
     let kind = output.choice(cx, "format", FormatKind::parse)?.value;
-    let own = [
-        ("variable", FormatKind::Env),
-        ("expires_variable", FormatKind::Env),
-        ("template", FormatKind::Template),
-    ];
+    let own =
+        [("variable", FormatKind::Env), ("expires_variable", FormatKind::Env), ("template", FormatKind::Template)];
     for (key, of) in own {
         if let Some(span) = output.key_span(cx, key).filter(|_| of != kind) {
             let title = format!("`{key}` with format \"{}\"", kind.word());

@@ -80,7 +80,7 @@ impl State {
     /// The server may have carried out the exchange whose answer was lost: the same refresh token is on its way again.
     pub(super) fn answer_lost(&mut self, name: &TokenName, generation: u64) {
         let Some(token) = self.tokens.get_mut(name) else { return };
-        if token.flight.as_ref().is_some_and(|flight| flight.generation == generation) {
+        if token.flight == Some(generation) {
             self.changed = true;
             token.doubt = Some(token.doubt.map_or(Doubt::Lost, |doubt| doubt.and(Some(Doubt::Lost))));
         }

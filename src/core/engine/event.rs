@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use super::doubt::{Certainty, Doubt};
 use super::wiring::Wiring;
+use crate::core::schedule::Life;
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TokenName};
 use crate::core::time::Wall;
+use crate::core::token::Token;
 
 /// Why a token is in trouble, in the words of `status --json`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,22 +38,27 @@ impl Reason {
     }
 }
 
-/// Times and fingerprint of a token that was obtained.
+/// A token without its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Issued {
-    pub issued_at: Wall,
-    pub expires_at: Option<Wall>,
+    pub generation: u64,
+    pub fingerprint: Fingerprint,
+    pub life: Life,
     pub sha256: Fingerprint,
+}
+
+impl Issued {
+    pub fn of(token: &Token) -> Self {
+        let Token { generation, fingerprint, life, .. } = *token;
+        Self { generation, fingerprint, life, sha256: Fingerprint::of(token.value.expose().as_bytes()) }
+    }
 }
 
 /// A token that an earlier run left in the state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Restored {
     pub name: TokenName,
-    pub generation: u64,
-    pub fingerprint: Fingerprint,
     pub issued: Issued,
-    pub obtained_at: Wall,
     /// An exchange for the next one was begun, and how it ended is not known: the server may take what was sent once more,
     /// for a moment.
     pub unsettled: bool,
@@ -103,11 +110,9 @@ pub type OpId = u64;
 pub enum Want {
     /// `rotate`: new tokens, on disk. Empty: all.
     Rotate { names: BTreeSet<TokenName>, force: bool },
-    /// `token`, `exec`: a token with so much life left; on disk is not asked.
-    Token { name: TokenName, min_valid: Duration },
-    /// The credential socket: a token that is valid. One failure is not the end of it, as long as the time is not over; a
-    /// refused credential is.
-    Patient { name: TokenName },
+    /// `token`, `exec`, the credential socket: a token with so much life left; on disk is not asked. To who `is_patient` one
+    /// failure is not the end of it, as long as the time is not over; a refused credential is.
+    Token { name: TokenName, min_valid: Duration, is_patient: bool },
     /// `wait`: valid on disk with so much life left. Empty: all that are required.
     Valid { names: BTreeSet<TokenName>, min_valid: Duration },
 }
@@ -169,7 +174,6 @@ pub enum Event {
     },
     Obtained {
         name: TokenName,
-        generation: u64,
         issued: Issued,
     },
     ObtainFailed {
@@ -263,6 +267,7 @@ pub enum Answer {
     Rotated(Vec<Rotated>),
     /// The token is at hand under this generation.
     Token {
+        name: TokenName,
         generation: u64,
     },
     /// It failed: one line a token.
@@ -288,9 +293,6 @@ pub struct Rotated {
 pub struct Persist {
     pub name: TokenName,
     pub generation: u64,
-    pub fingerprint: Fingerprint,
-    pub issued: Issued,
-    pub obtained_at: Wall,
     /// The bytes are those of the one before.
     pub is_same: bool,
     pub sync: bool,
@@ -302,6 +304,7 @@ pub enum Action {
     Obtain {
         name: TokenName,
         generation: u64,
+        fingerprint: Fingerprint,
         parents: Vec<(TokenName, u64)>,
     },
     /// Write the token into the state, fsynced where `sync`, then say Persisted.

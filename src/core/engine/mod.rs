@@ -48,7 +48,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     match event {
         Event::Plan(wiring) => state.apply(&wiring, now, &mut out),
         Event::PlanRefused { message, lack } => state.refuse(message, lack, now, &mut out),
-        Event::Obtained { name, generation, issued } => state.obtained(&name, generation, issued, now, &mut out),
+        Event::Obtained { name, issued } => state.obtained(&name, issued, now, &mut out),
         Event::ObtainFailed { name, generation, reason, message, retry_after, doubt } => {
             state.obtain_failed(&name, generation, reason, &message, retry_after, doubt, now, &mut out);
         }
@@ -161,11 +161,12 @@ impl State {
     pub fn next_wake(&self, now: Now) -> Option<Boot> {
         let boot = self.boot_timers.first().map(|(at, _)| *at);
         let wall = self.wall_timers.first().map(|(at, _)| now.boot.plus(at.since(now.wall)));
+        let stays = !self.is_once() && !self.stopping;
         let ready = match self.readiness {
-            Readiness::Waiting { until } if !self.is_once() => Some(until),
+            Readiness::Waiting { until } if stays => Some(until),
             _ => None,
         };
-        let reread = self.reread.as_ref().filter(|reread| !reread.under_way && !self.is_once()).map(|reread| reread.at);
+        let reread = self.reread.as_ref().filter(|reread| stays && !reread.under_way).map(|reread| reread.at);
         let asked = self.waiters.iter().map(|waiter| waiter.deadline).min();
         let wished = self.wishes.iter().map(|wish| wish.read_by).min();
         [boot, wall, ready, reread, asked, wished].into_iter().flatten().min()

@@ -41,8 +41,9 @@ impl State {
     }
 
     fn touch_changed(&mut self) {
-        let is_changed =
-            |token: &TokenRecord| token.held.as_ref().is_some_and(|held| held.fingerprint != token.wire.fingerprint);
+        let is_changed = |token: &TokenRecord| {
+            token.held.as_ref().is_some_and(|held| held.issued.fingerprint != token.wire.fingerprint)
+        };
         for (name, token) in self.tokens.iter().filter(|(_, token)| is_changed(token)) {
             self.dirty_tokens.insert(name.clone());
             self.dirty_targets.extend(token.targets.iter().cloned());
@@ -79,18 +80,18 @@ impl State {
             self.set_token(wire, first, hurry, now);
             let token = self.tokens.get(&wire.name);
             if let Some(held) = token.filter(|_| first).and_then(|token| token.held.as_ref())
-                && held.fingerprint == wire.fingerprint
+                && held.issued.fingerprint == wire.fingerprint
             {
                 let doubt = token.and_then(|token| token.uncertain(now.wall));
-                let (name, expires_at) = (wire.name.clone(), held.issued.expires_at);
+                let (name, expires_at) = (wire.name.clone(), held.ends());
                 out.push(Action::Note(Note::Kept { name, expires_at, doubt }));
             }
         }
     }
 
     fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) {
-        let seed_due = |state: &Self, held: &super::record::Held| state.due(wire, held.life(), held.generation);
-        let due = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref()).map(|held| seed_due(self, held));
+        let held = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref());
+        let due = held.map(|held| self.due(wire, &held.issued));
         let token =
             self.tokens.entry(wire.name.clone()).or_insert_with(|| Box::new(TokenRecord::new(Arc::new(wire.clone()))));
         token.leaving = None;
@@ -103,7 +104,7 @@ impl State {
             held.due = due;
             if first {
                 // What is left of min_interval, by the only clock that outlived the restart.
-                let end = held.obtained_at.plus(wire.schedule.min_interval);
+                let end = held.issued.life.obtained_at.plus(wire.schedule.min_interval);
                 let rest = end.since(now.wall).min(wire.schedule.min_interval);
                 held.hold_until = now.boot.plus(rest);
             }

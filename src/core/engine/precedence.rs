@@ -46,6 +46,6 @@ fn of(token: &TokenRecord) -> Precedence {
         let last = if reason == Reason::Unreachable { LastTry::Silent } else { LastTry::Refused };
         return Precedence { last, failures };
     }
-    let is_authenticated = token.held.as_ref().is_some_and(|held| held.fingerprint == token.wire.fingerprint);
+    let is_authenticated = token.held.as_ref().is_some_and(|held| held.issued.fingerprint == token.wire.fingerprint);
     Precedence { last: if is_authenticated { LastTry::Good } else { LastTry::None }, failures: 0 }
 }

@@ -7,17 +7,14 @@ use std::time::Duration;
 use super::doubt::{Certainty, Doubt};
 use super::event::{FailureStreak, Found, HookKind, Issued, LineAt, OpId, Reason};
 use super::wiring::TokenWire;
-use crate::core::schedule::{Due, Life};
-use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TargetPlan, TokenName};
+use crate::core::schedule::Due;
+use crate::core::settings::{FileSpec, LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Held {
-    pub generation: u64,
-    pub fingerprint: Fingerprint,
     pub issued: Issued,
-    pub obtained_at: Wall,
     pub due: Due,
     /// `min_interval`: not obtained again on schedule before this.
     pub hold_until: Boot,
@@ -26,17 +23,18 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub fn life(&self) -> Life {
-        Life { issued_at: self.issued.issued_at, expires_at: self.issued.expires_at, obtained_at: self.obtained_at }
+    pub fn is_expired(&self, now: Wall) -> bool {
+        self.ends().is_some_and(|end| end <= now)
     }
 
-    pub fn is_expired(&self, now: Wall) -> bool {
-        self.issued.expires_at.is_some_and(|end| end <= now)
+    /// `None`: never.
+    pub fn ends(&self) -> Option<Wall> {
+        self.issued.life.expires_at
     }
 
     /// `None`: it never expires.
     pub fn left(&self, now: Wall) -> Option<Duration> {
-        self.issued.expires_at.map(|end| end.since(now))
+        self.ends().map(|end| end.since(now))
     }
 
     pub fn has_left(&self, now: Wall, least: Duration) -> bool {
@@ -125,12 +123,6 @@ pub(super) struct HookRecord {
     pub untold: Option<Untold>,
 }
 
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Flight {
-    pub generation: u64,
-    pub fingerprint: Fingerprint,
-}
-
 /// A token that was obtained and waits to be persisted.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Incoming {
@@ -145,7 +137,8 @@ pub(super) struct TokenRecord {
     pub wire: Arc<TokenWire>,
     pub held: Option<Held>,
     pub incoming: Option<Box<Incoming>>,
-    pub flight: Option<Box<Flight>>,
+    /// The generation that is under way.
+    pub flight: Option<u64>,
     /// The generation of the newest try.
     pub last_generation: u64,
     /// When that try began, in this run.
@@ -213,7 +206,7 @@ impl TokenRecord {
     }
 
     pub fn generation(&self) -> u64 {
-        self.held.as_ref().map_or(0, |held| held.generation)
+        self.held.as_ref().map_or(0, |held| held.issued.generation)
     }
 
     /// When one of its hooks that could not be started is tried again.
@@ -226,7 +219,7 @@ impl TokenRecord {
 
     /// At hand, not expired, and made from the settings and credential of now.
     pub fn is_usable(&self, now: Wall) -> bool {
-        self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.fingerprint == self.wire.fingerprint)
+        self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.issued.fingerprint == self.wire.fingerprint)
     }
 
     /// The doubt about the token at hand, as long as it would be good by its time.
@@ -236,9 +229,7 @@ impl TokenRecord {
 
     pub fn standing(&self, now: Wall) -> Certainty {
         match &self.held {
-            Some(held) if !held.is_expired(now) && self.doubt.is_some() => {
-                Certainty::Doubtful { until: held.issued.expires_at }
-            }
+            Some(held) if !held.is_expired(now) && self.doubt.is_some() => Certainty::Doubtful { until: held.ends() },
             Some(held) if !held.is_expired(now) => Certainty::Valid,
             _ => Certainty::Gone,
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::Doubt;
-use super::event::{HookKind, OpId, RequestId, Restored, RestoredTarget, Want};
+use super::event::{HookKind, Issued, OpId, RequestId, Restored, RestoredTarget, Want};
 use super::record::{Held, TargetRecord, TokenRecord};
 use super::wiring::TokenWire;
-use crate::core::schedule::{self, Due, Life};
+use crate::core::schedule::{self, Due};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
@@ -36,19 +36,12 @@ pub(super) enum TimerOf {
     Target(TargetPath),
 }
 
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Asked {
-    Rotate,
-    Token(TokenName, Duration),
-    Patient(TokenName),
-    Valid(BTreeSet<TokenName>, Duration),
-}
-
 /// Somebody who waits for an answer.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Waiter {
     pub id: RequestId,
-    pub asked: Asked,
+    /// Whoever is meant by no name is named.
+    pub want: Want,
     pub deadline: Boot,
     /// Names not yet served, each with the generation wanted.
     pub open: BTreeMap<TokenName, u64>,
@@ -165,32 +158,28 @@ impl State {
 
     /// The settings of a restored token are not known before the first plan: it stands under ones that ask for nothing.
     fn restore(&mut self, restored: Restored, schedule: Arc<Schedule>, now: Now) {
-        let wire =
-            TokenWire { fingerprint: restored.fingerprint, schedule, ..TokenWire::unknown(restored.name.clone()) };
+        let wire = TokenWire {
+            fingerprint: restored.issued.fingerprint,
+            schedule,
+            ..TokenWire::unknown(restored.name.clone())
+        };
         let mut token = TokenRecord::new(Arc::new(wire));
-        token.last_generation = restored.generation;
-        self.last_generation = self.last_generation.max(restored.generation);
-        token.held = Some(Held {
-            generation: restored.generation,
-            fingerprint: restored.fingerprint,
-            issued: restored.issued,
-            obtained_at: restored.obtained_at,
-            due: Due::Never,
-            hold_until: now.boot,
-            is_same: false,
-        });
+        let generation = restored.issued.generation;
+        token.last_generation = generation;
+        self.last_generation = self.last_generation.max(generation);
+        token.held = Some(Held { issued: restored.issued, due: Due::Never, hold_until: now.boot, is_same: false });
         (token.is_landing, token.owes_hook) = (restored.owes_hook, restored.owes_hook);
         token.doubt = restored.doubt.or(restored.unsettled.then_some(Doubt::Cut));
         if restored.unsettled {
-            token.wanted = restored.generation + 1;
+            token.wanted = generation + 1;
             token.forced = true;
         }
         self.tokens.insert(restored.name, Box::new(token));
     }
 
     /// When this token falls due, jitter drawn for this generation.
-    pub(super) fn due(&self, wire: &TokenWire, life: Life, generation: u64) -> Due {
-        schedule::due(&wire.schedule, life, schedule::draw(self.seed, &wire.name, generation, 0))
+    pub(super) fn due(&self, wire: &TokenWire, issued: &Issued) -> Due {
+        schedule::due(&wire.schedule, issued.life, schedule::draw(self.seed, &wire.name, issued.generation, 0))
     }
 
     pub(super) fn next_op(&mut self) -> OpId {

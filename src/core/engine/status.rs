@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::State;
 use super::doubt::Doubt;
 use super::event::Reason;
-use super::record::{TokenRecord, TokenState};
+use super::record::{Held, TokenRecord, TokenState};
 use super::state::Readiness;
 use super::wiring::{TokenWire, Wiring};
 use crate::core::schedule::Due;
@@ -74,7 +74,7 @@ impl State {
     pub fn kept(&self, plan: &Wiring, now: Now) -> usize {
         let is_kept = |wire: &&TokenWire| {
             let held = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref());
-            held.is_some_and(|held| held.fingerprint == wire.fingerprint && !held.is_expired(now.wall))
+            held.is_some_and(|held| held.issued.fingerprint == wire.fingerprint && !held.is_expired(now.wall))
         };
         plan.tokens.iter().filter(is_kept).count()
     }
@@ -114,13 +114,13 @@ impl State {
             required: token.wire.required,
             on_disk: token.view.on_disk,
             is_valid: matches!(token.view.state, TokenState::Valid | TokenState::Retrying) && !token.view.is_lost,
-            issued_at: held.map(|held| held.issued.issued_at),
-            expires_at: held.and_then(|held| held.issued.expires_at),
+            issued_at: held.map(|held| held.issued.life.issued_at),
+            expires_at: held.and_then(Held::ends),
             next_rotation_at: self.next_rotation(name, now),
             sha256: held.map(|held| held.issued.sha256),
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
             reason: failing.as_ref().map(|(reason, _, _)| *reason),
-            generation: held.map(|held| held.generation),
+            generation: held.map(|held| held.issued.generation),
             failing_since: streak.map(|streak| match &token.kept_streak {
                 // In the words of the run that it began in.
                 Some(kept) if !streak.before.is_zero() => kept.since,

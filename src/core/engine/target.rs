@@ -90,7 +90,7 @@ impl State {
     fn shall_hold(&self, target: &TargetRecord) -> Vec<LineAt> {
         let at_hand = |line: &Arc<LinePlan>| {
             let held = self.tokens.get(&line.token)?.held.as_ref()?;
-            Some(LineAt { line: line.clone(), generation: held.generation, expires_at: held.issued.expires_at })
+            Some(LineAt { line: line.clone(), generation: held.issued.generation, expires_at: held.ends() })
         };
         let is_shared = |line: &LinePlan| line.format.kind().is_shared();
         let mut shall: Vec<LineAt> = target.lines.iter().filter_map(at_hand).collect();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::State;
 use super::doubt::Doubt;
 use super::event::{Action, Issued, Note, Persist, Reason};
-use super::record::{Flight, Held, Incoming, TokenRecord, Trouble};
-use crate::core::schedule::{self, Life};
+use super::record::{Held, Incoming, TokenRecord, Trouble};
+use crate::core::schedule;
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
 
@@ -40,9 +40,9 @@ impl State {
         token.last_generation = generation;
         token.asked_at = Some(now.boot);
         token.tried = once;
-        token.flight = Some(Box::new(Flight { generation, fingerprint: wire.fingerprint }));
+        token.flight = Some(generation);
         self.busy += 1;
-        out.push(Action::Obtain { name: name.clone(), generation, parents });
+        out.push(Action::Obtain { name: name.clone(), generation, fingerprint: wire.fingerprint, parents });
     }
 
     /// A failure counts only as long as a new token is needed (a clock set back may end that).
@@ -80,9 +80,9 @@ impl State {
     fn need(&self, token: &TokenRecord, now: Now) -> Need {
         let Some(held) = &token.held else { return Need::Now };
         let wire = &token.wire;
-        let wanted = token.wanted > held.generation;
-        if held.fingerprint != wire.fingerprint
-            || schedule::issued_in_future(&wire.schedule, held.life(), now.wall)
+        let wanted = token.wanted > held.issued.generation;
+        if held.issued.fingerprint != wire.fingerprint
+            || schedule::issued_in_future(&wire.schedule, held.issued.life, now.wall)
             || (wanted && token.forced)
         {
             Need::Now
@@ -130,33 +130,23 @@ impl State {
         all.then_some(at_hand)
     }
 
-    pub(super) fn obtained(
-        &mut self,
-        name: &TokenName,
-        generation: u64,
-        issued: Issued,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(flight) = self.land(name, generation) else {
+    pub(super) fn obtained(&mut self, name: &TokenName, issued: Issued, now: Now, out: &mut Vec<Action>) {
+        let generation = issued.generation;
+        if !self.land(name, generation) {
             out.push(Action::Discard { name: name.clone(), generation });
             return;
-        };
+        }
         let Some(token) = self.tokens.get(name) else { return };
         let wire = token.wire.clone();
         if token.leaving.is_some() && !wire.single_use {
             out.push(Action::Discard { name: name.clone(), generation });
             return;
         }
-        let life = Life { issued_at: issued.issued_at, expires_at: issued.expires_at, obtained_at: now.wall };
         // A program or an issuer that keeps a cache hands out the one again that it gave before.
         let is_same = token.held.as_ref().is_some_and(|old| old.issued.sha256 == issued.sha256);
         let held = Held {
-            generation,
-            fingerprint: flight.fingerprint,
             issued,
-            obtained_at: now.wall,
-            due: self.due(&wire, life, generation),
+            due: self.due(&wire, &issued),
             hold_until: now.boot.plus(wire.schedule.min_interval),
             is_same,
         };
@@ -166,18 +156,22 @@ impl State {
         self.busy += 1;
     }
 
-    /// Ends the flight of this generation; `None` where it is another's, or nobody's any more.
-    fn land(&mut self, name: &TokenName, generation: u64) -> Option<Flight> {
-        let token = self.tokens.get_mut(name)?;
-        let flight = token.flight.take_if(|flight| flight.generation == generation)?;
-        self.busy -= 1;
-        self.touch(name);
-        Some(*flight)
+    /// Ends the flight of this generation; false where it is another's, or nobody's any more.
+    fn land(&mut self, name: &TokenName, generation: u64) -> bool {
+        let Some(token) = self.tokens.get_mut(name) else { return false };
+        let lands = token.flight.take_if(|flight| *flight == generation).is_some();
+        if lands {
+            self.busy -= 1;
+            self.touch(name);
+        }
+        lands
     }
 
     pub(super) fn persisted(&mut self, name: &TokenName, generation: u64, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(name) else { return };
-        let Some(incoming) = token.incoming.take_if(|incoming| incoming.held.generation == generation) else { return };
+        let Some(incoming) = token.incoming.take_if(|incoming| incoming.held.issued.generation == generation) else {
+            return;
+        };
         self.busy -= 1;
         self.adopt(name, incoming.held, out);
     }
@@ -191,7 +185,8 @@ impl State {
         out: &mut Vec<Action>,
     ) {
         let Some(token) = self.tokens.get_mut(name) else { return };
-        let Some(incoming) = token.incoming.as_mut().filter(|incoming| incoming.held.generation == generation) else {
+        let Some(incoming) = token.incoming.as_mut().filter(|incoming| incoming.held.issued.generation == generation)
+        else {
             return;
         };
         out.push(Action::Note(Note::PersistFailed { name: name.clone(), message: message.clone() }));
@@ -231,13 +226,13 @@ impl State {
         token.doubt = None;
         token.blamed = false;
         token.asked = false;
-        if token.wanted <= held.generation {
+        if token.wanted <= held.issued.generation {
             token.forced = false;
         }
         token.is_landing = true;
         token.owes_hook |= !held.is_same;
         if let Some(old) = token.held.replace(held) {
-            out.push(Action::Discard { name: name.clone(), generation: old.generation });
+            out.push(Action::Discard { name: name.clone(), generation: old.issued.generation });
         }
         let targets = token.targets.clone();
         for path in &targets {
@@ -269,7 +264,7 @@ impl State {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        if self.land(name, generation).is_some() {
+        if self.land(name, generation) {
             self.settle_exchange(name, doubt, out);
             if let (Some(Doubt::Stale), Some(token)) = (doubt, self.tokens.get_mut(name)) {
                 // An answer came: the next try is the first of a new row.
@@ -291,7 +286,7 @@ impl State {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        if self.land(name, generation).is_none() {
+        if !self.land(name, generation) {
             return;
         }
         self.settle_exchange(name, None, out);
@@ -401,13 +396,5 @@ impl State {
 }
 
 fn persist(name: &TokenName, held: &Held, sync: bool) -> Action {
-    Action::Persist(Persist {
-        name: name.clone(),
-        generation: held.generation,
-        fingerprint: held.fingerprint,
-        issued: held.issued,
-        obtained_at: held.obtained_at,
-        is_same: held.is_same,
-        sync,
-    })
+    Action::Persist(Persist { name: name.clone(), generation: held.issued.generation, is_same: held.is_same, sync })
 }

@@ -15,7 +15,7 @@ impl State {
     pub(super) fn hopeless(&self, token: &TokenRecord, want: &Want, now: Now) -> Option<Arc<str>> {
         match want {
             // What is lacking may come in time. A refused credential is not tried for each unit that starts.
-            Want::Patient { .. } => self.refused_words(token, now),
+            Want::Token { is_patient: true, .. } => self.refused_words(token, now),
             Want::Rotate { force: true, .. } => self.unobtainable(token),
             Want::Rotate { .. } => {
                 self.unobtainable(token).or_else(|| self.told_to_wait(token, now)).or_else(|| held_back(token, now))
@@ -81,8 +81,9 @@ impl State {
 
 /// Why min_interval makes a wish hopeless: it ends only after the asker's patience.
 fn held_back(token: &TokenRecord, now: Now) -> Option<Arc<str>> {
-    let too_long =
-        |held: &Held| held.hold_until > now.boot.plus(MIN_INTERVAL_WAIT) && held.fingerprint == token.wire.fingerprint;
+    let too_long = |held: &Held| {
+        held.hold_until > now.boot.plus(MIN_INTERVAL_WAIT) && held.issued.fingerprint == token.wire.fingerprint
+    };
     token.held.as_ref().is_some_and(too_long).then(|| min_interval_note(token, now))?
 }
 

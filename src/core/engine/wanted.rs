@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::State;
 use super::event::{Action, Answer, Reason, RequestId, Rotated, Want};
 use super::record::{Held, TargetRecord, TokenRecord};
-use super::state::{Asked, Reread, Waiter, Wish};
+use super::state::{Reread, Waiter, Wish};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
 
@@ -31,23 +31,25 @@ impl State {
         if self.lacks_for(&want, &named(&want)) {
             self.wish(id, want, deadline, now, out);
         } else {
-            self.judge(id, &want, deadline, now, out);
+            self.judge(id, want, deadline, now, out);
         }
     }
 
     /// Opens a waiter for what can be served in time.
-    fn judge(&mut self, id: RequestId, want: &Want, deadline: Boot, now: Now, out: &mut Vec<Action>) {
-        let named = named(want);
+    fn judge(&mut self, id: RequestId, mut want: Want, deadline: Boot, now: Now, out: &mut Vec<Action>) {
+        let named = named(&want);
         let in_config = |name: &&TokenName| self.tokens.get(*name).is_none_or(|token| token.leaving.is_some());
         if let Some(name) = named.iter().find(in_config) {
             out.push(Action::Reply { id, answer: Answer::Unknown(name.clone()) });
             return;
         }
-        let names = if named.is_empty() { self.all_meant(want) } else { named.iter().cloned().collect() };
-        let asked = asked(want, &names);
-        let mut waiter = Waiter { id, asked, deadline, open: BTreeMap::new(), done: Vec::new(), failed: Vec::new() };
-        for name in names {
-            self.open(&mut waiter, want, name, now);
+        let meant = if named.is_empty() { self.all_meant(&want) } else { named };
+        if let Want::Rotate { names, .. } | Want::Valid { names, .. } = &mut want {
+            names.clone_from(&meant);
+        }
+        let mut waiter = Waiter { id, want, deadline, open: BTreeMap::new(), done: Vec::new(), failed: Vec::new() };
+        for name in meant {
+            self.open(&mut waiter, name, now);
         }
         let touched: Vec<TokenName> = waiter.open.keys().cloned().collect();
         self.waiters.push(waiter);
@@ -56,7 +58,7 @@ impl State {
     }
 
     /// What no name at all stands for.
-    fn all_meant(&self, want: &Want) -> Vec<TokenName> {
+    fn all_meant(&self, want: &Want) -> BTreeSet<TokenName> {
         let every = self.tokens.iter().filter(|(_, token)| token.leaving.is_none());
         let meant = every.filter(|(_, t)| !matches!(want, Want::Valid { .. }) || t.wire.required);
         meant.map(|(name, _)| name.clone()).collect()
@@ -64,7 +66,7 @@ impl State {
 
     /// Whether the config must be read again before the wish is judged: what the machine lacked may be there by now.
     fn lacks_for(&self, want: &Want, named: &BTreeSet<TokenName>) -> bool {
-        let is_due = !self.is_once() && matches!(want, Want::Rotate { .. } | Want::Token { .. });
+        let is_due = !self.is_once() && matches!(want, Want::Rotate { .. } | Want::Token { is_patient: false, .. });
         let all = || self.tokens.values().any(|token| self.lacks(token));
         is_due && if named.is_empty() { all() } else { named.iter().any(|name| self.lacks_with_parents(name)) }
     }
@@ -102,13 +104,14 @@ impl State {
             self.wishes.iter_mut().for_each(|wish| wish.is_read = true);
         }
         for wish in granted {
-            self.judge(wish.id, &wish.want, wish.deadline, now, out);
+            self.judge(wish.id, wish.want, wish.deadline, now, out);
         }
     }
 
     /// Marks one token as wanted by the waiter, or its wish as failed where it cannot be served in time.
-    fn open(&mut self, waiter: &mut Waiter, want: &Want, name: TokenName, now: Now) {
+    fn open(&mut self, waiter: &mut Waiter, name: TokenName, now: Now) {
         let Some(token) = self.tokens.get(&name) else { return };
+        let want = &waiter.want;
         let satisfied = match want {
             Want::Valid { .. } => {
                 waiter.open.insert(name, 0);
@@ -116,7 +119,6 @@ impl State {
             }
             Want::Rotate { .. } => false,
             Want::Token { min_valid, .. } => is_enough(token, *min_valid, now),
-            Want::Patient { .. } => is_enough(token, Duration::ZERO, now),
         };
         if satisfied {
             let generation = token.generation();
@@ -182,13 +184,14 @@ impl State {
         let mut waiters = std::mem::take(&mut self.waiters);
         for waiter in &mut waiters {
             let Some(generation) = waiter.open.get(name) else { continue };
-            if is_served(&waiter.asked, token, *generation, now) {
+            let rotates = matches!(waiter.want, Want::Rotate { .. });
+            if is_served(&waiter.want, token, *generation, now) {
                 waiter.open.remove(name);
-                if waiter.asked == Asked::Rotate {
+                if rotates {
                     waiter.done.push(name.clone());
                 }
             } else if let Some(why) = &undelivered
-                && waiter.asked == Asked::Rotate
+                && rotates
                 && token.generation() >= *generation
             {
                 waiter.open.remove(name);
@@ -210,12 +213,12 @@ impl State {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let gives_up = |asked: &Asked| match asked {
-            Asked::Rotate | Asked::Token(..) => true,
-            Asked::Patient(_) => reason == Reason::Rejected,
-            Asked::Valid(..) => false,
+        let gives_up = |want: &Want| match want {
+            Want::Rotate { .. } => true,
+            Want::Token { is_patient, .. } => !is_patient || reason == Reason::Rejected,
+            Want::Valid { .. } => false,
         };
-        for waiter in self.waiters.iter_mut().filter(|waiter| gives_up(&waiter.asked)) {
+        for waiter in self.waiters.iter_mut().filter(|waiter| gives_up(&waiter.want)) {
             if waiter.open.get(name).is_some_and(|generation| *generation <= tried) {
                 waiter.open.remove(name);
                 waiter.failed.push((name.clone(), message.clone()));
@@ -248,10 +251,10 @@ impl State {
 
     /// `wait` means all at the same time: one that was served may have expired meanwhile.
     fn reopen(&self, waiter: &mut Waiter, now: Now) {
-        let Asked::Valid(names, _) = &waiter.asked else { return };
+        let Want::Valid { names, .. } = &waiter.want else { return };
         if waiter.open.is_empty() {
             let lapsed =
-                |name: &&TokenName| self.tokens.get(*name).is_some_and(|t| !is_served(&waiter.asked, t, 0, now));
+                |name: &&TokenName| self.tokens.get(*name).is_some_and(|t| !is_served(&waiter.want, t, 0, now));
             let lapsed: Vec<TokenName> = names.iter().filter(lapsed).cloned().collect();
             waiter.open.extend(lapsed.into_iter().map(|name| (name, 0)));
         }
@@ -259,18 +262,19 @@ impl State {
 
     fn verdict(&self, waiter: &mut Waiter, now: Now) -> Answer {
         let failed = std::mem::take(&mut waiter.failed);
-        let (name, min_valid) = match &waiter.asked {
-            Asked::Token(name, min_valid) => (name, *min_valid),
-            Asked::Patient(name) => (name, Duration::ZERO),
+        let (name, min_valid) = match &waiter.want {
+            Want::Token { name, min_valid, .. } => (name, *min_valid),
             _ if !failed.is_empty() => return Answer::Failed(failed),
-            Asked::Rotate => return Answer::Rotated(self.renewed(&mut waiter.done)),
-            Asked::Valid(..) => return Answer::Done,
+            Want::Rotate { .. } => return Answer::Rotated(self.renewed(&mut waiter.done)),
+            Want::Valid { .. } => return Answer::Done,
         };
         if !failed.is_empty() {
             return Answer::NotNow(failed);
         }
         match self.tokens.get(name).and_then(|token| token.held.as_ref()) {
-            Some(held) if held.has_left(now.wall, min_valid) => Answer::Token { generation: held.generation },
+            Some(held) if held.has_left(now.wall, min_valid) => {
+                Answer::Token { name: name.clone(), generation: held.issued.generation }
+            }
             _ => Answer::NotNow(vec![(name.clone(), TOO_SHORT.into())]),
         }
     }
@@ -279,7 +283,7 @@ impl State {
         done.sort_unstable();
         let renewed = |name: TokenName| {
             let held = self.tokens.get(&name).and_then(|token| token.held.as_ref());
-            let (expires_at, is_same) = held.map_or((None, false), |held| (held.issued.expires_at, held.is_same));
+            let (expires_at, is_same) = held.map_or((None, false), |held| (held.ends(), held.is_same));
             Rotated { name, expires_at, is_same }
         };
         std::mem::take(done).into_iter().map(renewed).collect()
@@ -287,7 +291,7 @@ impl State {
 
     pub(super) fn answer_overdue(&mut self, now: Now, out: &mut Vec<Action>) {
         for wish in self.wishes.extract_if(.., |wish| wish.read_by <= now.boot).collect::<Vec<_>>() {
-            self.judge(wish.id, &wish.want, wish.deadline, now, out);
+            self.judge(wish.id, wish.want, wish.deadline, now, out);
         }
         if self.waiters.iter().any(|waiter| waiter.deadline <= now.boot) {
             self.give_up("the time to wait for it is over", now, out);
@@ -340,24 +344,15 @@ impl State {
 fn named(want: &Want) -> BTreeSet<TokenName> {
     match want {
         Want::Rotate { names, .. } | Want::Valid { names, .. } => names.clone(),
-        Want::Token { name, .. } | Want::Patient { name } => [name.clone()].into(),
+        Want::Token { name, .. } => [name.clone()].into(),
     }
 }
 
-fn asked(want: &Want, names: &[TokenName]) -> Asked {
+fn is_served(want: &Want, token: &TokenRecord, generation: u64, now: Now) -> bool {
     match want {
-        Want::Rotate { .. } => Asked::Rotate,
-        Want::Token { name, min_valid } => Asked::Token(name.clone(), *min_valid),
-        Want::Patient { name } => Asked::Patient(name.clone()),
-        Want::Valid { min_valid, .. } => Asked::Valid(names.iter().cloned().collect(), *min_valid),
-    }
-}
-
-fn is_served(asked: &Asked, token: &TokenRecord, generation: u64, now: Now) -> bool {
-    match asked {
-        Asked::Rotate => token.generation() >= generation && token.view.delivered,
-        Asked::Token(..) | Asked::Patient(_) => token.generation() >= generation,
-        Asked::Valid(_, min_valid) => {
+        Want::Rotate { .. } => token.generation() >= generation && token.view.delivered,
+        Want::Token { .. } => token.generation() >= generation,
+        Want::Valid { min_valid, .. } => {
             let left = token.view.ends.map(|end| end.since(now.wall));
             token.view.on_disk && left.is_none_or(|left| left >= *min_valid)
         }

@@ -2,20 +2,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
+use crate::core::schedule::Life;
 
 // RFC 7515 A.1: a token whose claims a template may read.
 const JWT: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
+fn named(name: &str, value: &str, issued_at: Wall, expires_at: Option<Wall>) -> Token {
+    let life = Life { issued_at, expires_at, obtained_at: issued_at };
+    Token::new(TokenName::new(name).unwrap(), Secret::new(value.to_owned()), life)
+}
+
 /// One line at 2020-09-13T12:26:40Z.
 fn one(token: &str, expires: Option<i64>, format: &Format) -> Result<String, RenderError> {
-    let (name, token) = (TokenName::new("a.b").unwrap(), Secret::new(token.to_owned()));
-    let rendered = Rendered {
-        name: &name,
-        token: &token,
-        issued_at: Wall::from_secs(1_600_000_000),
-        expires_at: expires.map(Wall::from_secs),
-    };
-    render([(rendered, format)]).map(|bytes| String::from_utf8(bytes.expose().clone()).unwrap())
+    let token = named("a.b", token, Wall::from_secs(1_600_000_000), expires.map(Wall::from_secs));
+    render([(&token, format)]).map(|bytes| String::from_utf8(bytes.expose().clone()).unwrap())
 }
 
 fn env_format(expires: bool) -> Format {
@@ -53,12 +53,10 @@ fn the_five_formats() {
 
 #[test]
 fn a_shared_env_file_holds_its_lines_in_order() {
-    let (a, b) = (TokenName::new("a").unwrap(), TokenName::new("b").unwrap());
-    let (x, y) = (Secret::new("x".to_owned()), Secret::new("y".to_owned()));
-    let line = |name, token| Rendered { name, token, issued_at: Wall(0), expires_at: Some(Wall::from_secs(7)) };
+    let [a, b] = [("a", "x"), ("b", "y")].map(|(name, value)| named(name, value, Wall(0), Some(Wall::from_secs(7))));
     let second = Format::Env { variable: "B".into(), expires_variable: None };
     let first = env_format(true);
-    let bytes = render([(line(&a, &x), &first), (line(&b, &y), &second)]).unwrap();
+    let bytes = render([(&a, &first), (&b, &second)]).unwrap();
     assert_eq!(bytes.expose(), b"T=x\nT_AT=7\nB=y\n");
     assert_eq!(render([]).unwrap().expose(), b"");
 }
@@ -112,11 +110,9 @@ fn a_template_fails_without_telling_the_token() {
 #[test]
 fn the_buffer_does_not_grow() {
     for format in [Format::Token, Format::Json, Format::Header, env_format(true)] {
-        let (name, token) = (TokenName::new(&"n".repeat(64)).unwrap(), Secret::new("t".repeat(5000)));
-        let rendered =
-            Rendered { name: &name, token: &token, issued_at: Wall(i64::MAX), expires_at: Some(Wall(i64::MAX)) };
-        let size = room(&rendered, &format);
-        let bytes = render([(rendered, &format)]).unwrap();
+        let token = named(&"n".repeat(64), &"t".repeat(5000), Wall(i64::MAX), Some(Wall(i64::MAX)));
+        let size = room(&token, &format);
+        let bytes = render([(&token, &format)]).unwrap();
         assert!(bytes.expose().len() <= size, "{format:?}");
     }
 }

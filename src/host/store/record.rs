@@ -3,14 +3,16 @@
 
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use super::reader::RecordReader;
 use super::streak;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, FailureStreak};
-use crate::core::secret::Secret;
+use crate::core::schedule::Life;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
+use crate::core::token::Token;
 
 /// Begins each record, so that the next good one is found after a damaged one.
 pub(super) const MARK: [u8; 4] = *b"rnw\xe5";
@@ -24,23 +26,6 @@ pub(super) const VERSION: u8 = 3;
 pub(super) const OLDEST: u8 = 1;
 /// No record is longer: tokens come in answers of 1 MiB at most.
 const MOST: usize = 64 << 20;
-
-/// A token that was obtained.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KeptToken {
-    pub name: TokenName,
-    pub generation: u64,
-    /// Of the credential and settings it was made from.
-    pub fingerprint: Fingerprint,
-    pub issued_at: Wall,
-    /// `None`: it never expires.
-    pub expires_at: Option<Wall>,
-    pub obtained_at: Wall,
-    pub token: Secret<String>,
-    pub refresh_token: Option<RefreshToken>,
-    /// As the answer named it.
-    pub scope: Option<String>,
-}
 
 /// What a token is obtained with next, where its own record does not tell: it has none any more, or an answer brought a
 /// successor and no token; or it is being spent just now.
@@ -111,7 +96,7 @@ impl KeptLine {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Record {
     Seed(u64),
-    Token(KeptToken),
+    Token(Arc<Token>),
     TokenGone(TokenName),
     Target(KeptTarget),
     TargetGone(TargetPath),
@@ -142,7 +127,8 @@ impl Record {
     pub fn subject(&self) -> Fingerprint {
         match self {
             Self::Seed(_) => subject(SEED, &[]),
-            Self::Token(KeptToken { name, .. }) | Self::TokenGone(name) => subject(TOKEN, name.as_str().as_bytes()),
+            Self::Token(token) => subject(TOKEN, token.name.as_str().as_bytes()),
+            Self::TokenGone(name) => subject(TOKEN, name.as_str().as_bytes()),
             Self::Target(KeptTarget { path, .. }) | Self::TargetGone(path) => {
                 subject(TARGET, path.as_os_str().as_bytes())
             }
@@ -240,7 +226,7 @@ impl Record {
                 Self::Token(kept) => {
                     let refresh = kept.refresh_token.as_ref();
                     kept.name.as_str().len()
-                        + kept.token.expose().len()
+                        + kept.value.expose().len()
                         + refresh.map_or(0, |refresh| refresh.token.expose().len())
                         + kept.scope.as_ref().map_or(0, String::len)
                 }
@@ -271,7 +257,7 @@ impl Record {
         let mut rest = RecordReader::new(body, *version);
         let record = match rest.byte()? {
             SEED => Self::Seed(rest.u64()?),
-            TOKEN => Self::Token(decode_token(&mut rest)?),
+            TOKEN => Self::Token(Arc::new(decode_token(&mut rest)?)),
             TOKEN_GONE => Self::TokenGone(rest.name()?),
             TARGET => Self::Target(KeptTarget {
                 path: rest.path()?,
@@ -340,17 +326,17 @@ pub(super) fn subject(kind: u8, name: &[u8]) -> Fingerprint {
     Fingerprint::of(&bytes)
 }
 
-fn encode_token(kept: &KeptToken, out: &mut Vec<u8>) {
+fn encode_token(kept: &Token, out: &mut Vec<u8>) {
     put_bytes(out, kept.name.as_str().as_bytes());
     out.extend_from_slice(&kept.generation.to_le_bytes());
     out.extend_from_slice(&kept.fingerprint.0);
-    out.extend_from_slice(&kept.issued_at.0.to_le_bytes());
-    out.push(u8::from(kept.expires_at.is_some()));
-    if let Some(at) = kept.expires_at {
+    out.extend_from_slice(&kept.life.issued_at.0.to_le_bytes());
+    out.push(u8::from(kept.life.expires_at.is_some()));
+    if let Some(at) = kept.life.expires_at {
         out.extend_from_slice(&at.0.to_le_bytes());
     }
-    out.extend_from_slice(&kept.obtained_at.0.to_le_bytes());
-    put_bytes(out, kept.token.expose().as_bytes());
+    out.extend_from_slice(&kept.life.obtained_at.0.to_le_bytes());
+    put_bytes(out, kept.value.expose().as_bytes());
     put_refresh_token(out, kept.refresh_token.as_ref());
     out.push(u8::from(kept.scope.is_some()));
     if let Some(scope) = &kept.scope {
@@ -394,15 +380,17 @@ fn doubt_of(byte: u8) -> Option<Option<Doubt>> {
     }
 }
 
-fn decode_token(rest: &mut RecordReader<'_>) -> Option<KeptToken> {
-    Some(KeptToken {
+fn decode_token(rest: &mut RecordReader<'_>) -> Option<Token> {
+    Some(Token {
         name: rest.name()?,
         generation: rest.u64()?,
         fingerprint: rest.fingerprint()?,
-        issued_at: rest.wall()?,
-        expires_at: rest.optional(RecordReader::wall)?,
-        obtained_at: rest.wall()?,
-        token: rest.secret()?,
+        life: Life {
+            issued_at: rest.wall()?,
+            expires_at: rest.optional(RecordReader::wall)?,
+            obtained_at: rest.wall()?,
+        },
+        value: rest.secret()?,
         refresh_token: rest.optional(RecordReader::refresh_token)?,
         scope: rest.since_2(|rest| rest.optional(|rest| rest.text().map(str::to_owned)))?,
     })

@@ -2,12 +2,14 @@
 //! Does not: touch files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::damage;
 use super::doubt::Doubts;
-use super::record::{self, FRAME, KeptRefresh, KeptTarget, KeptToken, MARK, OLDEST, Record, VERSION};
+use super::record::{self, FRAME, KeptRefresh, KeptTarget, MARK, OLDEST, Record, VERSION};
 use crate::core::engine::FailureStreak;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
+use crate::core::token::Token;
 
 const MAGIC: [u8; 8] = *b"renewd\0s";
 /// Magic, version, CRC-32 of both.
@@ -24,7 +26,7 @@ pub(super) struct RecordRange {
 #[derive(Default)]
 pub(super) struct Scan {
     pub(super) seed: Option<u64>,
-    pub(super) tokens: BTreeMap<TokenName, KeptToken>,
+    pub(super) tokens: BTreeMap<TokenName, Arc<Token>>,
     pub(super) targets: BTreeMap<TargetPath, KeptTarget>,
     pub(super) refreshes: BTreeMap<TokenName, KeptRefresh>,
     pub(super) streaks: BTreeMap<TokenName, FailureStreak>,

@@ -11,11 +11,11 @@ use futures_util::future::{self, BoxFuture, WeakShared};
 
 use crate::core::engine::Reason;
 use crate::core::settings::Fingerprint;
-use crate::source::{Shared, SourceError};
 use crate::source::answer::Document;
 use crate::source::net::header::{ACCEPT, HeaderValue};
 use crate::source::net::{Fate, Host, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};
 use crate::source::refusal::Refusal;
+use crate::source::{Shared, SourceError};
 
 /// What is older is asked for again.
 const KEPT: Duration = Duration::from_secs(3600);

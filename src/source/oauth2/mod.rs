@@ -15,13 +15,14 @@ use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url, Way};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
-use super::{Execution, Given, Obtained, Source, SourceError, refresh};
+use super::{Execution, Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::scope;
 use crate::core::secret::Secret;
 use crate::core::settings::{
     AssertionSettings, ClientAuth, Grant, OAuth2Settings, Pointers, SubjectToken, TokenEndpoint,
 };
+use crate::core::token::Token;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -30,7 +31,7 @@ impl Source for OAuth2Settings {
         Execution::Waiting
     }
 
-    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Obtained, SourceError>> {
+    fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }
 }
@@ -85,7 +86,7 @@ struct Exchange<'a> {
     subject: Option<Secret<String>>,
 }
 
-async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Obtained, SourceError> {
+async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Token, SourceError> {
     let stored = given.refresh_token.take();
     let refresh_token = match &settings.grant {
         Grant::RefreshToken(first) => Some(refresh::current(first, stored)),
@@ -156,7 +157,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn read(&self, exchanged: &Exchanged) -> Result<Obtained, SourceError> {
+    fn read(&self, exchanged: &Exchanged) -> Result<Token, SourceError> {
         let answer = &exchanged.answer;
         let basic = client_auth::encoded(self.settings);
         if !answer.status.is_success() {
@@ -179,10 +180,8 @@ impl Exchange<'_> {
         let ends = answered.refresh_expires_in.map(|span| from.plus(span));
         let used = self.refresh_token.clone();
         let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
-        let (ttl, now) = (self.settings.reach.ttl, self.given.now());
-        let obtained = answered.obtained(ttl, from, now, next).map_err(|problem| exchanged.unreliable(&problem))?;
-        let not_granted = self.settings.not_granted(obtained.scope.as_deref());
-        Ok(Obtained { not_granted, ..obtained })
+        let read = answered.token(self.given, self.settings.reach.ttl, from, next);
+        read.map_err(|problem| exchanged.unreliable(&problem))
     }
 
     /// The secrets that must not come back in a message. Assertions are known by their shape.

@@ -1,0 +1,31 @@
+//! Owns: a token on its way from the source to the vault, the state, the files and the sockets.
+//! Does not: obtain, keep or write it. The engine knows it without its bytes: see [`Issued`](super::engine::Issued).
+
+use super::credential::RefreshToken;
+use super::schedule::Life;
+use super::secret::Secret;
+use super::settings::{Fingerprint, TokenName};
+
+/// A token, how long it is good for, and where it came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    pub name: TokenName,
+    pub value: Secret<String>,
+    pub life: Life,
+    /// Tells it from the others of its name; 0 where nobody counts them.
+    pub generation: u64,
+    /// Of the credential and settings it was made from.
+    pub fingerprint: Fingerprint,
+    /// What the next one is obtained with: the new one, or the old one where it stays good.
+    pub refresh_token: Option<RefreshToken>,
+    /// What the answer says it is good for (RFC 6749 5.1); `None`: it does not say, and it is as asked.
+    pub scope: Option<String>,
+}
+
+impl Token {
+    /// One of which nothing else is known.
+    pub fn new(name: TokenName, value: Secret<String>, life: Life) -> Self {
+        let fingerprint = Fingerprint::default();
+        Self { name, value, life, generation: 0, fingerprint, refresh_token: None, scope: None }
+    }
+}
