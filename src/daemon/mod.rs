@@ -26,6 +26,8 @@ mod signing;
 mod spending;
 mod start;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod vault;
 
 use std::path::PathBuf;
