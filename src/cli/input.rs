@@ -78,37 +78,31 @@ impl KeyArgs {
 
     /// The key, and the algorithm that it shall sign with.
     pub(crate) fn load(&self) -> Result<(SigningKey, Algorithm), Failure> {
-        match (&self.secret_file, &self.private_key_file, self.alg) {
-            (_, Some(_), Some(alg)) if alg.is_symmetric() => {
-                Err(Failure::usage(format!("{alg} takes a secret (--secret-file), not a private key")))
+        let (file, what) = match (&self.secret_file, &self.private_key_file) {
+            (Some(file), _) => (file, "secret"),
+            (None, Some(file)) => (file, "private key"),
+            (None, None) => return Err(Failure::usage("--secret-file or --private-key-file is missing")),
+        };
+        let is_secret = self.secret_file.is_some();
+        match self.alg {
+            Some(alg) if is_secret && !alg.is_symmetric() => {
+                return Err(Failure::usage(format!("{alg} takes a private key (--private-key-file), not a secret")));
             }
-            (Some(_), _, Some(alg)) if !alg.is_symmetric() => {
-                Err(Failure::usage(format!("{alg} takes a private key (--private-key-file), not a secret")))
+            Some(alg) if !is_secret && alg.is_symmetric() => {
+                return Err(Failure::usage(format!("{alg} takes a secret (--secret-file), not a private key")));
             }
-            (Some(file), _, alg) => {
-                let text = read_key(file, "secret", true)?;
-                let key = SigningKey::from_secret_text(without_newline(text.expose()), self.secret_encoding);
-                self.checked(key.map_err(|e| wrong("secret", file, &e))?, alg, "secret", file)
-            }
-            (None, Some(file), alg) => {
-                let text = read_key(file, "private key", true)?;
-                let key = SigningKey::from_private(text.expose()).map_err(|e| wrong("private key", file, &e))?;
-                self.checked(key, alg, "private key", file)
-            }
-            (None, None, _) => Err(Failure::usage("--secret-file or --private-key-file is missing")),
+            _ => {}
         }
-    }
-
-    fn checked(
-        &self,
-        key: SigningKey,
-        alg: Option<Algorithm>,
-        what: &str,
-        file: &Path,
-    ) -> Result<(SigningKey, Algorithm), Failure> {
-        let algorithm = alg.unwrap_or_else(|| key.default_algorithm());
-        key.check(algorithm, self.allow_weak_secret).map_err(|e| wrong(what, file, &e))?;
-        Ok((key, algorithm))
+        let text = read_key(file, what, true)?;
+        let key = match is_secret {
+            true => SigningKey::from_secret_text(without_newline(text.expose()), self.secret_encoding),
+            false => SigningKey::from_private(text.expose()),
+        };
+        let checked = key.and_then(|key| {
+            let algorithm = self.alg.unwrap_or_else(|| key.default_algorithm());
+            key.check(algorithm, self.allow_weak_secret).map(|()| (key, algorithm))
+        });
+        checked.map_err(|error| wrong(what, file, &error))
     }
 }
 

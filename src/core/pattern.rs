@@ -82,23 +82,14 @@ impl Pattern {
     ///
     /// # Errors
     /// One for which `give` has nothing.
-    pub fn fill<'s>(&self, give: impl Fn(&Placeholder) -> Option<&'s str>) -> Result<Secret<String>, Missing> {
-        let part = |piece: &PatternPiece| match piece {
-            PatternPiece::Text(text) => Ok(text.len()),
-            PatternPiece::Placeholder(placeholder) => {
-                give(placeholder).map(str::len).ok_or_else(|| Missing(placeholder.clone()))
-            }
+    pub fn fill<'s>(&'s self, give: impl Fn(&Placeholder) -> Option<&'s str>) -> Result<Secret<String>, Missing> {
+        let part = |piece: &'s PatternPiece| match piece {
+            PatternPiece::Text(text) => Ok(text.as_str()),
+            PatternPiece::Placeholder(placeholder) => give(placeholder).ok_or_else(|| Missing(placeholder.clone())),
         };
-        let length = self.0.iter().map(part).sum::<Result<usize, Missing>>()?;
+        let parts = self.0.iter().map(part).collect::<Result<Vec<_>, _>>()?;
         // Room is made once: no part of a secret stays in freed memory.
-        let mut filled = String::with_capacity(length);
-        for piece in &self.0 {
-            match piece {
-                PatternPiece::Text(text) => filled.push_str(text),
-                PatternPiece::Placeholder(placeholder) => filled.push_str(give(placeholder).unwrap_or_default()),
-            }
-        }
-        Ok(Secret::new(filled))
+        Ok(Secret::new(parts.concat()))
     }
 }
 

@@ -181,12 +181,10 @@ impl<'a> Filling<'a> {
         if let Some(wanted) = &settings.bearer {
             let absent = || SourceError::new(Reason::Machine, format!("the token {wanted} is not at hand"));
             let token = self.bearer.ok_or_else(absent)?.expose();
-            let mut value = String::with_capacity("Bearer ".len() + token.len());
-            value.push_str("Bearer ");
-            value.push_str(token);
             let unfit =
                 || SourceError::new(Reason::Machine, format!("the token {wanted} is none that a header can hold"));
-            headers.insert(AUTHORIZATION, net::secret_value(Secret::new(value)).ok_or_else(unfit)?);
+            headers
+                .insert(AUTHORIZATION, net::secret_value(Secret::new(["Bearer ", token].concat())).ok_or_else(unfit)?);
         }
         Ok(())
     }

@@ -37,11 +37,7 @@ pub(super) fn read(
 
 /// Ended by one newline, which every reader of it drops.
 fn one_line(bytes: &Secret<Vec<u8>>) -> Secret<Vec<u8>> {
-    let bytes = without_newline(bytes.expose());
-    let mut line = Vec::with_capacity(bytes.len() + 1);
-    line.extend_from_slice(bytes);
-    line.push(b'\n');
-    Secret::new(line)
+    Secret::new([without_newline(bytes.expose()), b"\n"].concat())
 }
 
 /// By its path, or pasted.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::super::json;
 use super::algorithm::{Algorithm, KeyKind};
 use super::error::KeyError;
-use super::signing::{Pair, SigningKey};
+use super::signing::SigningKey;
 use super::verifying::VerifyingKey;
 
 type Bytes = Zeroizing<Vec<u8>>;
@@ -79,21 +79,22 @@ pub(super) fn private(text: &[u8]) -> Result<SigningKey, KeyError> {
         return Err(KeyError::JwkSetForKey);
     }
     may(&jwk, "sign")?;
-    let pair = match kind(&jwk)? {
+    let key = match kind(&jwk)? {
         KeyKind::Secret => return Err(KeyError::JwkSymmetric),
         _ if !jwk.contains_key("d") => return Err(KeyError::PublicForPrivate),
         KeyKind::Rsa => rsa_pair(&jwk)?,
         KeyKind::Ed25519 => {
             let (d, x) = (sized(&jwk, "d", 32)?, sized(&jwk, "x", 32)?);
-            Pair::ed25519(Ed25519KeyPair::from_seed_and_public_key(&d, &x)).map_err(|_| KeyError::JwkHalvesDiffer)?
+            SigningKey::ed25519(Ed25519KeyPair::from_seed_and_public_key(&d, &x))
+                .map_err(|_| KeyError::JwkHalvesDiffer)?
         }
         kind => {
             let (d, point) = (sized(&jwk, "d", coordinate(kind))?, point(&jwk, coordinate(kind))?);
-            Pair::ec(kind, |curve| EcdsaKeyPair::from_private_key_and_public_key(curve, &d, &point))
+            SigningKey::ec(kind, |curve| EcdsaKeyPair::from_private_key_and_public_key(curve, &d, &point))
                 .map_err(|_| KeyError::JwkHalvesDiffer)?
         }
     };
-    Ok(SigningKey::new(pair, algorithm(&jwk)?))
+    Ok(key.only_for(algorithm(&jwk)?))
 }
 
 /// The half that verifies. Of a private JWK too; a symmetric one is a secret.
@@ -166,11 +167,11 @@ fn algorithm(jwk: &Jwk) -> Result<Option<Algorithm>, KeyError> {
     }
 }
 
-fn rsa_pair(jwk: &Jwk) -> Result<Pair, KeyError> {
+fn rsa_pair(jwk: &Jwk) -> Result<SigningKey, KeyError> {
     if !["p", "q", "dp", "dq", "qi"].iter().all(|m| jwk.contains_key(*m)) {
         return Err(KeyError::JwkWithoutPrimes);
     }
-    Pair::rsa(RsaKeyPair::from_components(&KeyPairComponents {
+    SigningKey::rsa(RsaKeyPair::from_components(&KeyPairComponents {
         public_key: RsaPublicKeyComponents { n: number(jwk, "n")?, e: number(jwk, "e")? },
         d: bytes(jwk, "d")?,
         p: bytes(jwk, "p")?,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::algorithm::KeyKind;
 use super::error::KeyError;
 use super::oid;
-use super::signing::{Pair, SigningKey};
+use super::signing::SigningKey;
 use super::verifying::VerifyingKey;
 
 const CERTIFICATE: &str = "CERTIFICATE";
@@ -20,21 +20,20 @@ struct Block {
 
 pub(super) fn private(text: &[u8]) -> Result<SigningKey, KeyError> {
     let Block { tag, der } = the_block(text)?;
-    let pair = match tag.as_str() {
+    match tag.as_str() {
         "PRIVATE KEY" => match oid::kind_of(&der)? {
-            KeyKind::Rsa => Pair::rsa(RsaKeyPair::from_pkcs8(&der)),
-            KeyKind::Ed25519 => Pair::ed25519(Ed25519KeyPair::from_pkcs8(&der)),
-            kind => Pair::ec(kind, |curve| EcdsaKeyPair::from_pkcs8(curve, &der)),
+            KeyKind::Rsa => SigningKey::rsa(RsaKeyPair::from_pkcs8(&der)),
+            KeyKind::Ed25519 => SigningKey::ed25519(Ed25519KeyPair::from_pkcs8(&der)),
+            kind => SigningKey::ec(kind, |curve| EcdsaKeyPair::from_pkcs8(curve, &der)),
         },
-        "RSA PRIVATE KEY" => Pair::rsa(RsaKeyPair::from_der(&der)),
+        "RSA PRIVATE KEY" => SigningKey::rsa(RsaKeyPair::from_der(&der)),
         "EC PRIVATE KEY" => sec1(&der),
         "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(KeyError::PublicForPrivate),
         tag if is_certificate(tag) => Err(KeyError::CertificateForPrivate),
         "OPENSSH PRIVATE KEY" => Err(KeyError::OpenSsh),
         "DSA PRIVATE KEY" => Err(KeyError::Unsupported { what: "a DSA key" }),
         _ => Err(KeyError::ForeignBlock),
-    };
-    pair.map(|pair| SigningKey::new(pair, None))
+    }
 }
 
 pub(super) fn public(text: &[u8]) -> Result<VerifyingKey, KeyError> {
@@ -107,8 +106,8 @@ fn the_block(text: &[u8]) -> Result<Block, KeyError> {
 }
 
 /// SEC1 may leave its curve out. A number for P-384 is too large for P-256, so the smaller one is tried first.
-fn sec1(der: &[u8]) -> Result<Pair, KeyError> {
-    let on = |kind| Pair::ec(kind, |curve| EcdsaKeyPair::from_private_key_der(curve, der));
+fn sec1(der: &[u8]) -> Result<SigningKey, KeyError> {
+    let on = |kind| SigningKey::ec(kind, |curve| EcdsaKeyPair::from_private_key_der(curve, der));
     match oid::curve_of(der)? {
         Some(kind) => on(kind),
         None => on(KeyKind::P256).or_else(|_| on(KeyKind::P384)),

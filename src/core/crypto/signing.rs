@@ -20,23 +20,27 @@ use super::verifying::VerifyingKey;
 
 /// A key that is ready to sign.
 pub struct SigningKey {
+    kind: KeyKind,
     pair: Pair,
     /// The `alg` member of a JWK (RFC 7517 4.4): the one algorithm it is for.
     only: Option<Algorithm>,
 }
 
-pub(super) enum Pair {
+enum Pair {
     /// The bytes, not a keyed state for each hash: that is two kilobytes, and made in less than a microsecond.
     Secret(EncodingKey),
     Rsa(RsaKeyPair),
-    P256(EcdsaKeyPair),
-    P384(EcdsaKeyPair),
+    Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
-impl Pair {
+impl SigningKey {
+    fn new(kind: KeyKind, pair: Pair) -> Self {
+        Self { kind, pair, only: None }
+    }
+
     pub(super) fn rsa(pair: Result<RsaKeyPair, KeyRejected>) -> Result<Self, KeyError> {
-        pair.map(Self::Rsa).map_err(|rejected| match rejected.description_() {
+        pair.map(|pair| Self::new(KeyKind::Rsa, Pair::Rsa(pair))).map_err(|rejected| match rejected.description_() {
             "TooSmall" => KeyError::SmallRsa,
             "TooLarge" => KeyError::LargeRsa,
             _ => KeyError::Broken { what: "the RSA key" },
@@ -48,21 +52,20 @@ impl Pair {
         kind: KeyKind,
         read: impl Fn(&'static EcdsaSigningAlgorithm) -> Result<EcdsaKeyPair, KeyRejected>,
     ) -> Result<Self, KeyError> {
-        let pair = match kind {
-            KeyKind::P384 => read(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Self::P384),
-            _ => read(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Self::P256),
-        };
-        pair.map_err(|_| KeyError::Broken { what: "the EC key" })
+        let pair = read(match kind {
+            KeyKind::P384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+            _ => &ECDSA_P256_SHA256_FIXED_SIGNING,
+        });
+        pair.map(|pair| Self::new(kind, Pair::Ec(pair))).map_err(|_| KeyError::Broken { what: "the EC key" })
     }
 
     pub(super) fn ed25519(pair: Result<Ed25519KeyPair, KeyRejected>) -> Result<Self, KeyError> {
-        pair.map(Self::Ed25519).map_err(|_| KeyError::Broken { what: "the Ed25519 key" })
+        pair.map(|pair| Self::new(KeyKind::Ed25519, Pair::Ed25519(pair)))
+            .map_err(|_| KeyError::Broken { what: "the Ed25519 key" })
     }
-}
 
-impl SigningKey {
-    pub(super) fn new(pair: Pair, only: Option<Algorithm>) -> Self {
-        Self { pair, only }
+    pub(super) fn only_for(self, only: Option<Algorithm>) -> Self {
+        Self { only, ..self }
     }
 
     /// A shared secret that is written down as `text`. Whether it is long enough says [`Self::check`].
@@ -75,31 +78,21 @@ impl SigningKey {
 
     /// The bytes of a shared secret, decoded and found to be one.
     pub fn from_secret(secret: &[u8]) -> Self {
-        Self::new(Pair::Secret(EncodingKey::from_secret(secret)), None)
-    }
-
-    fn kind(&self) -> KeyKind {
-        match &self.pair {
-            Pair::Secret(_) => KeyKind::Secret,
-            Pair::Rsa(_) => KeyKind::Rsa,
-            Pair::P256(_) => KeyKind::P256,
-            Pair::P384(_) => KeyKind::P384,
-            Pair::Ed25519(_) => KeyKind::Ed25519,
-        }
+        Self::new(KeyKind::Secret, Pair::Secret(EncodingKey::from_secret(secret)))
     }
 
     /// What it is, in words: "an RSA key of 2048 bits".
     fn describe(&self) -> String {
-        self.kind().describe(match &self.pair {
+        self.kind.describe(match &self.pair {
             Pair::Secret(key) => key.as_bytes().len(),
             Pair::Rsa(pair) => pair.public_modulus_len() * 8,
-            Pair::P256(_) | Pair::P384(_) | Pair::Ed25519(_) => 0,
+            Pair::Ec(_) | Pair::Ed25519(_) => 0,
         })
     }
 
     /// What it signs with where nobody says: what the JWK says, else its kind's first.
     pub fn default_algorithm(&self) -> Algorithm {
-        self.only.unwrap_or_else(|| self.kind().default_algorithm())
+        self.only.unwrap_or_else(|| self.kind.default_algorithm())
     }
 
     /// Whether it may sign with `algorithm`: by its kind, by what its JWK says, and by the length of a secret (RFC 7518 3.2)
@@ -108,7 +101,7 @@ impl SigningKey {
     /// # Errors
     /// It may not, and why.
     pub fn check(&self, algorithm: Algorithm, allow_weak: bool) -> Result<(), KeyError> {
-        if algorithm.kind() != self.kind() {
+        if algorithm.kind() != self.kind {
             return Err(KeyError::WrongKind { algorithm, kind: self.describe() });
         }
         if let Some(only) = self.only.filter(|only| *only != algorithm) {
@@ -144,21 +137,8 @@ impl SigningKey {
                 pair.sign(rsa_padding(algorithm), &random, message, &mut signature).map_err(failed)?;
                 Ok(encoded(&signature))
             }
-            Pair::P256(pair) | Pair::P384(pair) => {
-                pair.sign(&random, message).map(|signature| encoded(signature.as_ref())).map_err(failed)
-            }
-            Pair::Ed25519(pair) => pair.try_sign(message).map(|signature| encoded(signature.as_ref())).map_err(failed),
-        }
-    }
-
-    /// How long a signature is, in bytes.
-    pub(in crate::core) fn signature_bytes(&self, algorithm: Algorithm) -> usize {
-        match &self.pair {
-            // As long as its hash, like the least secret.
-            Pair::Secret(_) => algorithm.min_secret_bytes().unwrap_or_default(),
-            Pair::Rsa(pair) => pair.public_modulus_len(),
-            Pair::P256(_) | Pair::Ed25519(_) => 64,
-            Pair::P384(_) => 96,
+            Pair::Ec(pair) => pair.sign(&random, message).map(|made| encoded(made.as_ref())).map_err(failed),
+            Pair::Ed25519(pair) => pair.try_sign(message).map(|made| encoded(made.as_ref())).map_err(failed),
         }
     }
 
@@ -170,10 +150,10 @@ impl SigningKey {
         let public = match &self.pair {
             Pair::Secret(key) => key.as_bytes(),
             Pair::Rsa(pair) => pair.public_key().as_ref(),
-            Pair::P256(pair) | Pair::P384(pair) => pair.public_key().as_ref(),
+            Pair::Ec(pair) => pair.public_key().as_ref(),
             Pair::Ed25519(pair) => pair.public_key().as_ref(),
         };
-        Ok(VerifyingKey::new(self.kind(), public)?.only_for(self.only))
+        Ok(VerifyingKey::new(self.kind, public)?.only_for(self.only))
     }
 }
 

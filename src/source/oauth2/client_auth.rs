@@ -48,11 +48,7 @@ pub(super) fn add(
 /// no plus: that is undone alike by servers that decode forms and by those that know percent-encoding alone (Authlib). What no
 /// encoding needs to touch (`-`, `.`, `_`, `~`) is left as it is, for servers that decode nothing (glewlwyd).
 fn basic(id: &str, secret: &Secret<String>) -> Secret<String> {
-    let encoded = encoded_pair(id, secret);
-    let mut value = String::with_capacity("Basic ".len() + encoded.expose().len());
-    value.push_str("Basic ");
-    value.push_str(encoded.expose());
-    Secret::new(value)
+    Secret::new(["Basic ", encoded_pair(id, secret).expose()].concat())
 }
 
 /// What stands for id and secret in the header, if they are sent there: an endpoint may say it again.
@@ -63,13 +59,8 @@ pub(super) fn encoded(settings: &OAuth2Settings) -> Option<Secret<String>> {
 
 fn encoded_pair(id: &str, secret: &Secret<String>) -> Secret<String> {
     let (id, secret) = (percent(id), percent(secret.expose()));
-    let mut pair = Zeroizing::new(String::with_capacity(id.len() + secret.len() + 1));
-    pair.push_str(&id);
-    pair.push(':');
-    pair.push_str(&secret);
-    let mut value = String::with_capacity(BASE64.encode_len(pair.len()));
-    BASE64.encode_append(pair.as_bytes(), &mut value);
-    Secret::new(value)
+    let pair = Zeroizing::new([id.as_str(), ":", secret.as_str()].concat());
+    Secret::new(BASE64.encode(pair.as_bytes()))
 }
 
 #[cfg(test)]
