@@ -34,6 +34,7 @@ use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::core::environment::Environment;
+use crate::core::printable::printable;
 use crate::core::redact::looks_opaque;
 use crate::host::{hardening, inherited, load, log};
 
@@ -146,7 +147,7 @@ impl Surroundings {
 
 /// Says what went wrong. The words may come from a server or from who listens at a socket: they do not steer the terminal.
 pub(crate) fn say(error: impl std::fmt::Display) {
-    eprintln!("error: {}", status::clean(&error.to_string()));
+    eprintln!("error: {}", printable(&error.to_string()));
 }
 
 /// Parses the command line and runs the command.

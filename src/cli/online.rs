@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::Surroundings;
 use super::progress::Progress;
-use super::status::clean;
+use crate::core::printable::printable;
 use crate::core::secret::Secret;
 use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::host::clock;
@@ -30,7 +30,7 @@ pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> 
     let is_told = |token: &&TokenPlan| !around.is_quiet() || tried.get(&token.name).is_none_or(Result::is_err);
     for token in plan.tokens.iter().filter(is_told) {
         let said = tried.get(&token.name).map_or_else(|| "was not tried".into(), said);
-        writeln!(out, "{}: {}", token.name, clean(&said))?;
+        writeln!(out, "{}: {}", token.name, printable(&said))?;
     }
     Ok(tried.values().all(Result::is_ok))
 }

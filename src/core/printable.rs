@@ -15,9 +15,10 @@ pub(crate) fn is_unseen(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Text for one line: breaks and tabs become blanks, all else that is not seen goes.
+/// Text for one line: breaks and tabs become blanks, all else that is not seen goes, and so do blanks at its ends.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter_map(|c| if is_blank(c) { Some(' ') } else { (!is_unseen(c)).then_some(c) }).collect()
+    let shown = |c: char| if is_blank(c) { Some(' ') } else { (!is_unseen(c)).then_some(c) };
+    text.chars().filter_map(shown).collect::<String>().trim().to_owned()
 }
 
 /// The same of text that may have lines and tabs.
@@ -70,6 +71,7 @@ mod tests {
     #[test]
     fn nothing_is_left_that_steers_turns_or_hides() {
         assert_eq!(printable(HOSTILE), "a[31mbcd e2Jf ghij");
+        assert_eq!(printable("\n größe\t令牌 e\u{301}\t"), "größe 令牌 e\u{301}");
         assert_eq!(printable_lines(HOSTILE), "a[31mbcd\ne2Jf\tghij");
         assert_eq!(
             escaped(HOSTILE),

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::printable::{printable, shortened};
+use super::printable::{printable, printable_lines, shortened};
 
 /// What stands in a secret's place in running text.
 const MASK: &str = "[masked]";
@@ -89,10 +89,9 @@ pub(crate) fn without(text: &str, secrets: &[Zeroizing<String>]) -> String {
     long.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
 }
 
-/// The same of text from outside, for one line: masked again once nothing is left that would hide a secret between its
-/// letters.
+/// The same of text from outside: masked again once nothing is left that would hide a secret between its letters.
 pub(crate) fn printable_without(text: &str, secrets: &[Zeroizing<String>]) -> String {
-    without(&printable(&without(text, secrets)), secrets)
+    without(&printable_lines(&without(text, secrets)), secrets)
 }
 
 /// True for bytes that a token may consist of.

@@ -231,7 +231,7 @@ mod tests {
         let manager = Manager::at_path();
         let mut notifier = manager.notifier();
         notifier.status("bad\nREADY=1\r\0");
-        assert_eq!(manager.heard(), "STATUS=bad READY=1 \n");
+        assert_eq!(manager.heard(), "STATUS=bad READY=1\n");
         notifier.status(&"ü".repeat(4000));
         let heard = manager.heard();
         assert!(heard.ends_with("ü…\n") && heard.len() <= STATUS_BYTES + "STATUS=\n".len());

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::line::clean;
+use crate::core::printable::printable;
 
 /// What was answered.
 pub(super) struct StatusDocument<'d> {
@@ -112,7 +112,7 @@ impl<'d> StatusDocument<'d> {
     }
 
     pub fn restart_needed(&self) -> Vec<String> {
-        list(&self.json["config"], "restart_needed").filter_map(Value::as_str).map(clean).collect()
+        list(&self.json["config"], "restart_needed").filter_map(Value::as_str).map(printable).collect()
     }
 }
 
@@ -176,8 +176,8 @@ impl<'d> StatusToken<'d> {
     pub fn claims(&self) -> Option<StatusClaims> {
         let claims = self.json.get("claims").filter(|claims| claims.is_object())?;
         let registered = claims["registered"].as_object().into_iter().flatten();
-        let registered = registered.map(|(name, value)| (clean(name), clean(&value.to_string()))).collect();
-        let others = list(claims, "others").filter_map(Value::as_str).map(clean).collect();
+        let registered = registered.map(|(name, value)| (printable(name), printable(&value.to_string()))).collect();
+        let others = list(claims, "others").filter_map(Value::as_str).map(printable).collect();
         Some(StatusClaims { registered, others })
     }
 }
@@ -212,7 +212,7 @@ fn list<'v>(json: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> {
 /// A string or a number, made harmless; nothing where that leaves nothing.
 fn text(json: &Value, member: &str) -> Option<String> {
     let text = match &json[member] {
-        Value::String(text) => clean(text),
+        Value::String(text) => printable(text),
         Value::Number(number) => number.to_string(),
         _ => return None,
     };

@@ -4,8 +4,6 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::core::printable::printable;
-
 /// How a stretch of a line is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Tint {
@@ -84,11 +82,6 @@ pub(super) fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// Text from outside on its way to a terminal, as one line.
-pub(in crate::cli) fn clean(text: &str) -> String {
-    printable(text).trim().to_owned()
-}
-
 /// Words on lines of at most `width` columns, all behind `indent` blanks; a no-break blank is part of its word. A word that is longer than a line is cut, behind
 /// a slash where there is one.
 pub(super) fn wrap(text: &str, indent: usize, width: Option<usize>) -> Vec<String> {
@@ -165,12 +158,6 @@ mod tests {
         assert_eq!(columns("令牌 x"), 6);
         assert_eq!(wrap("令牌 令牌", 0, Some(8)), ["令牌", "令牌"]);
         assert_eq!(cut("令牌令", 5), ["令牌", "令"]);
-    }
-
-    #[test]
-    fn what_steers_a_terminal_is_taken_out() {
-        assert_eq!(clean("a\x1b[31mb\u{202e}c\u{200b}d\u{feff}\ne\u{9b}2Jf\t"), "a[31mbcd e2Jf");
-        assert_eq!(clean("größe 令牌 e\u{301}"), "größe 令牌 e\u{301}");
     }
 
     #[test]

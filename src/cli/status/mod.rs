@@ -10,7 +10,6 @@ mod screen;
 mod settings;
 mod table;
 
-pub(super) use line::clean;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -32,7 +31,7 @@ use self::when::Clock;
 use super::ask::{SocketArgs, complain};
 use super::{Surroundings, colour};
 use crate::core::environment::Environment;
-use crate::core::printable::escaped;
+use crate::core::printable::{escaped, printable};
 use crate::host::control::{Request, Response};
 use crate::host::{clock, written};
 
@@ -140,5 +139,5 @@ fn json(status: &Value, whole: bool) -> String {
 
 /// What an answer says went wrong.
 fn errors(response: &Response) -> Vec<String> {
-    response.errors.iter().map(|error| line::clean(error)).collect()
+    response.errors.iter().map(|error| printable(error)).collect()
 }

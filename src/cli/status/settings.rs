@@ -6,9 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
-use super::line::{Line, Tint, clean, columns};
+use super::line::{Line, Tint, columns};
 use super::page::Page;
 use crate::core::config::Setting;
+use crate::core::printable::printable;
 use crate::host::written::WrittenToken;
 
 /// Longer settings do not decide where the places stand.
@@ -25,11 +26,15 @@ impl Page<'_> {
                     let at = self.sheet.clock.at(at);
                     format!("; the daemon runs the config that it read at {at}")
                 });
-                self.say(Tint::Warn, 2, &format!("they cannot be shown: {}{}", clean(why), runs.unwrap_or_default()));
+                self.say(
+                    Tint::Warn,
+                    2,
+                    &format!("they cannot be shown: {}{}", printable(why), runs.unwrap_or_default()),
+                );
                 return;
             }
         };
-        let file = clean(&written.file.display().to_string());
+        let file = printable(&written.file.display().to_string());
         self.title(&format!("Settings, as they stand in {file}"));
         if let Some(note) = written.changed.as_ref().and_then(|(file, at)| self.older(file, *at)) {
             self.say(Tint::Warn, 2, &note);
@@ -46,7 +51,7 @@ impl Page<'_> {
     /// What runs may be another config than the one that stands in the file.
     fn older(&self, file: &Path, changed: SystemTime) -> Option<String> {
         let loaded = self.document.config_loaded_at()?;
-        let file = clean(&file.display().to_string());
+        let file = printable(&file.display().to_string());
         let changed = changed.duration_since(UNIX_EPOCH).ok()?;
         let changed = Timestamp::from_second(i64::try_from(changed.as_secs()).ok()?).ok()?;
         (changed.as_second() > loaded.as_second()).then(|| {
@@ -82,7 +87,7 @@ impl Page<'_> {
 }
 
 fn shown(setting: &Setting) -> String {
-    format!("{} = {}", clean(&setting.key), clean(&setting.value))
+    format!("{} = {}", printable(&setting.key), printable(&setting.value))
 }
 
 /// The file's own name is enough: its path stands above, or at the summary of the config.

@@ -25,6 +25,7 @@ use super::table::{Sheet, Table, table};
 use super::when::Clock;
 use super::{Args, Printer, errors, json, now};
 use crate::cli::Surroundings;
+use crate::core::printable::printable;
 use crate::host::control::{ClientError, Response};
 use crate::host::inherited;
 
@@ -269,7 +270,7 @@ impl LastHeard {
             }
             Err(error) => {
                 self.errors.clear();
-                self.gone.get_or_insert((at, super::line::clean(&error.to_string())));
+                self.gone.get_or_insert((at, printable(&error.to_string())));
             }
         }
     }
