@@ -1,18 +1,14 @@
-//! Owns: a real authorization server that runs on loopback: its installation, its absence told aloud, and what it has seen.
+//! Owns: a real authorization server that runs on loopback, and what it has seen.
 //! Does not: issue tokens; that is done over there.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use support::{PATIENCE, Sandbox};
-
-static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+use support::{PATIENCE, Sandbox, peer, python, repository};
 
 /// One on loopback; it ends with this.
 pub struct Issuer {
@@ -34,8 +30,7 @@ pub struct Tls<'a> {
 impl Issuer {
     /// The OpenID provider with these clients (metadata of OpenID Connect Registration). `None`: `test` has to be skipped.
     pub fn oidc(test: &str, sandbox: &Sandbox, clients: &Value, tls: Option<&Tls<'_>>) -> Option<Self> {
-        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let folder = installed(test, &INSTALLED, "oidc")?;
+        let folder = peer(test, "oidc")?;
         let tls_files = tls.map(|tls| json!({"cert": tls.cert, "key": tls.key, "ca": tls.ca}));
         let config = sandbox.put("provider.json", json!({"clients": clients, "tls": tls_files}).to_string());
         let mut node = Command::new("node");
@@ -50,12 +45,10 @@ impl Issuer {
 
     /// The server of Authlib with these clients (see `server.py`). `None`: `test` has to be skipped.
     pub fn authlib(test: &str, sandbox: &Sandbox, clients: &Value) -> Option<Self> {
-        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let folder = installed(test, &INSTALLED, "authlib")?;
+        let mut command = Command::new(python(test, "authlib")?);
         let config = sandbox.put("server.json", json!({"clients": clients}).to_string());
-        let mut python = Command::new(folder.join("bin/python"));
-        python.arg("-I").arg(script("server.py")).arg(config);
-        Some(Self::start(python, |port| {
+        command.arg("-I").arg(script("server.py")).arg(config);
+        Some(Self::start(command, |port| {
             let issuer = format!("http://127.0.0.1:{port}/tenant");
             let token_url = format!("{issuer}/token");
             (issuer, token_url)
@@ -65,15 +58,13 @@ impl Issuer {
     /// The server of django-oauth-toolkit, with the client `jobs` of this secret, and so many seconds of grace for a refresh token
     /// that comes again. `None`: `test` has to be skipped.
     pub fn django(test: &str, sandbox: &Sandbox, secret: &str, grace: u32, reuse_protection: bool) -> Option<Self> {
-        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let folder = installed(test, &INSTALLED, "django")?;
+        let mut command = Command::new(python(test, "django")?);
         let database = sandbox.path("django.sqlite");
         let config = json!({"database": database, "id": "jobs", "secret": secret, "grace": grace,
             "reuse_protection": reuse_protection});
         let config = sandbox.put("django.json", config.to_string());
-        let mut python = Command::new(folder.join("bin/python"));
-        python.arg("-I").arg(script("django_server.py")).arg(config);
-        Some(Self::start(python, |port| {
+        command.arg("-I").arg(script("django_server.py")).arg(config);
+        Some(Self::start(command, |port| {
             let issuer = format!("http://127.0.0.1:{port}");
             let token_url = format!("{issuer}/token");
             (issuer, token_url)
@@ -143,33 +134,5 @@ impl Drop for Issuer {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/issuers").join(name)
-}
-
-/// Where a peer is, installed at the first call. Its absence is said on stderr, not captured.
-fn installed(test: &str, once: &OnceLock<Result<PathBuf, String>>, peer: &str) -> Option<PathBuf> {
-    match once.get_or_init(|| install(peer)) {
-        Ok(folder) => Some(folder.clone()),
-        Err(why) => {
-            let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-            assert!(std::env::var_os("RENEWD_NEED_PEERS").is_none(), "{test} would be skipped: {why}");
-            let _ = writeln!(std::io::stderr(), "issuers: skipped {count}: {test}: {why}");
-            None
-        }
-    }
-}
-
-fn install(peer: &str) -> Result<PathBuf, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("peers");
-    let done = Command::new(root.join("tests/peers/install"))
-        .args([folder.as_os_str(), peer.as_ref()])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("tests/peers/install: {e}"))?;
-    match done.status.code() {
-        Some(0) => Ok(folder.join(peer)),
-        Some(75) => Err(String::from_utf8_lossy(&done.stderr).lines().last().unwrap_or("it said nothing").to_owned()),
-        _ => panic!("tests/peers/install: {done:#?}"),
-    }
+    repository().join("tests/issuers").join(name)
 }

@@ -1,13 +1,13 @@
-//! Owns: the way to PyJWT: its installation, its absence told aloud, and one question: does this token hold?
+//! Owns: the way to PyJWT, and one question: does this token hold?
 //! Does not: run the gateway (`gateway.rs`).
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+
+use support::{python, repository};
 
 /// A python that has PyJWT.
 #[derive(Clone)]
@@ -15,40 +15,9 @@ pub struct Peers {
     python: PathBuf,
 }
 
-static SKIPPED: AtomicUsize = AtomicUsize::new(0);
-
-/// The peers, installed at the first call. `None`: `test` has to be skipped, which is said on stderr, not captured.
+/// `None`: `test` has to be skipped.
 pub fn peers(test: &str) -> Option<Peers> {
-    static INSTALLED: OnceLock<Result<Peers, String>> = OnceLock::new();
-    match INSTALLED.get_or_init(install) {
-        Ok(peers) => Some(peers.clone()),
-        Err(why) => {
-            skip(test, why);
-            None
-        }
-    }
-}
-
-/// Says that `test` was skipped, and the how many were until now; fails instead where nothing may be.
-pub fn skip(test: &str, why: &str) {
-    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-    assert!(std::env::var_os("RENEWD_NEED_PEERS").is_none(), "{test} would be skipped: {why}");
-    let _ = writeln!(std::io::stderr(), "recipes: skipped {count}: {test}: {why}");
-}
-
-fn install() -> Result<Peers, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("peers");
-    let done = Command::new(root.join("tests/peers/install"))
-        .arg(&folder)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("tests/peers/install: {e}"))?;
-    match done.status.code() {
-        Some(0) => Ok(Peers { python: folder.join("venv/bin/python") }),
-        Some(75) => Err(last_line(&done)),
-        _ => panic!("tests/peers/install: {done:#?}"),
-    }
+    Some(Peers { python: python(test, "verifiers")? })
 }
 
 /// What a verifier is told; the token's header has no say in it.
@@ -74,7 +43,7 @@ impl Peers {
     /// `python tests/recipes/SCRIPT`, without the proxies and python settings of whoever runs the tests.
     pub fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
-        command.arg("-I").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes").join(script));
+        command.arg("-I").arg(repository().join("tests/recipes").join(script));
         command
     }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Answer, Gateway};
 use crate::jobs::Jobs;
-use crate::peers::{peers, skip};
-use support::{Daemon, SECRET, Sandbox, TokenText, eventually, openssl, token};
+use crate::peers::peers;
+use support::{Daemon, SECRET, Sandbox, TokenText, eventually, openssl, program, token};
 
 /// How many rotations the issue asks for.
 const ROTATIONS: usize = 200;
@@ -32,14 +32,6 @@ fn settings(key_claim_name: &str, consumers: Value) -> Value {
 
 fn gateway_token(name: &str) -> TokenText {
     token(name).line(LIFETIME).line("claims = { nbf = true }")
-}
-
-fn wants_curl(test: &str) -> bool {
-    let there = std::process::Command::new("curl").arg("--version").output().is_ok();
-    if !there {
-        skip(test, "no curl on this machine");
-    }
-    there
 }
 
 /// Every answer of every job is 200, and each job asked often enough to mean something.
@@ -72,7 +64,7 @@ fn rotate_and_ask(sandbox: &Sandbox, gateways: &[(&Gateway, &str)]) {
 #[test]
 fn no_job_is_refused_through_200_rotations() {
     let Some(peers) = peers("no_job_is_refused_through_200_rotations") else { return };
-    if !wants_curl("no_job_is_refused_through_200_rotations") {
+    if program("no_job_is_refused_through_200_rotations", "curl").is_none() {
         return;
     }
     let sandbox = Sandbox::new();

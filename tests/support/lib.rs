@@ -6,6 +6,7 @@
 mod daemon;
 mod jwt;
 mod mounts;
+mod peers;
 mod readers;
 mod sandbox;
 mod token_text;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use daemon::Daemon;
 pub use jwt::{Jwt, openssl};
 pub use mounts::Mounts;
+pub use peers::{peer, program, python, skip};
 pub use readers::Readers;
 pub use sandbox::{Ran, SECRET, Sandbox, names_in};
 pub use token_text::{TokenText, token};
@@ -29,6 +31,11 @@ pub fn repository() -> &'static Path {
     ancestors.into_iter().nth(2).expect("this crate is in tests/support")
 }
 
+/// The folder of the build that this test program is part of.
+pub fn target() -> PathBuf {
+    this_program().ancestors().nth(3).expect("target/debug/deps/PROGRAM").to_owned()
+}
+
 /// The binary under test. Cargo names it to the test programs that it runs (RENEWD_BINARY=PATH takes another one); for a test
 /// program that is run by hand it is the one built beside it.
 pub fn binary() -> PathBuf {
@@ -37,8 +44,11 @@ pub fn binary() -> PathBuf {
 }
 
 fn beside_this_program() -> PathBuf {
-    let program = std::env::current_exe().expect("a test program knows where it is");
-    program.ancestors().nth(2).expect("target/debug/deps/PROGRAM").join("renewd")
+    this_program().ancestors().nth(2).expect("target/debug/deps/PROGRAM").join("renewd")
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("a test program knows where it is")
 }
 
 /// Polls until `check` gives something; panics with `what` once `limit` has passed.

@@ -3,9 +3,8 @@
 
 use std::process::Command;
 
-use crate::program;
 use crate::pty::Terminal;
-use support::{Sandbox, token};
+use support::{Sandbox, program, token};
 
 /// A shell in a sandbox whose `renewd` prints how it was called, but for what the completions ask it.
 struct Desk {

@@ -3,8 +3,7 @@
 
 use std::process::Command;
 
-use crate::skip;
-use support::{Ran, SECRET, Sandbox, is_root};
+use support::{Ran, SECRET, Sandbox, is_root, skip};
 
 /// Runs a script as root where /etc is empty but for what it puts there. `None`: it cannot be had here.
 fn in_another_etc(test: &str, script: &str) -> Option<Ran> {

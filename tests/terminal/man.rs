@@ -6,9 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::program;
 use crate::pty::Terminal;
-use support::{Sandbox, names_in};
+use support::{Sandbox, names_in, program};
 
 /// The commands that `--help` lists.
 fn commands(sandbox: &Sandbox) -> Vec<String> {
