@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use support::repository;
+use support::{Page, pages, repository};
 
-use super::{Page, pages, printed};
+use super::printed;
 
 /// The commands that `--help` lists, in its order.
 pub(super) fn all() -> Vec<String> {

@@ -9,9 +9,9 @@ use std::process::Command;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;
 
-use support::{binary, repository};
+use support::{Page, binary, pages, repository};
 
-use super::{pages, renewd, said};
+use super::{renewd, said};
 
 /// RFC 8037 A.1 and RFC 7515 A.3.1: published keys.
 const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
@@ -111,11 +111,10 @@ fn every_config_checks_out() {
 
 /// The command below a mark of the README.
 fn command(mark: &str) -> String {
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("the README");
-    let (_, rest) = readme.split_once(&format!("<!-- {mark} -->\n```sh\n")).expect("the mark");
-    let (command, _) = rest.split_once("\n```").expect("the block's end");
-    assert!(!command.contains('\n'), "it is one line, to be copied as one");
-    command.to_string()
+    let mut blocks = Page::open("README.md").blocks().into_iter();
+    let block = blocks.find(|block| block.above == format!("<!-- {mark} -->")).expect("the mark");
+    assert_eq!((block.info.as_str(), block.text.lines().count()), ("sh", 1), "it is one line, to be copied as one");
+    block.text.trim_end().to_owned()
 }
 
 #[test]

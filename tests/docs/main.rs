@@ -8,10 +8,10 @@ mod configs;
 mod marks;
 mod reference;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{binary, repository};
+use support::{binary, manual, pages, repository};
 
 /// The binary, in an environment that leads to no config, state or daemon of this machine.
 fn renewd(home: &Path) -> Command {
@@ -29,67 +29,6 @@ fn printed(args: &[&str]) -> String {
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// A Markdown file, by its path below the crate.
-struct Page {
-    path: PathBuf,
-    text: String,
-}
-
-/// A fenced block: what stands behind the fence, the lines, where it begins, and the line above it.
-struct Block {
-    info: String,
-    text: String,
-    line: usize,
-    above: String,
-}
-
-/// The README, the changes and all pages of the manual.
-fn pages() -> Vec<Page> {
-    let mut paths = vec![repository().join("README.md"), repository().join("CHANGELOG.md")];
-    collect(&repository().join("docs/src"), &mut paths);
-    assert!(paths.len() > 10, "the manual is not where it was");
-    paths.into_iter().map(|path| Page { text: std::fs::read_to_string(&path).expect("a page"), path }).collect()
-}
-
-fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, into);
-        } else if path.extension().is_some_and(|end| end == "md") {
-            into.push(path);
-        }
-    }
-}
-
-impl Page {
-    fn blocks(&self) -> Vec<Block> {
-        let mut blocks = Vec::new();
-        let mut open: Option<Block> = None;
-        let mut above = "";
-        for (number, line) in self.text.lines().enumerate() {
-            // In a list a fence is indented, and what it holds too.
-            match (&mut open, line.trim_start().strip_prefix("```")) {
-                (None, Some(info)) => {
-                    let above = above.trim().into();
-                    open = Some(Block { info: info.trim().into(), text: String::new(), line: number + 1, above });
-                }
-                (Some(_), Some(_)) => blocks.extend(open.take()),
-                (Some(block), None) => block.text.extend([line, "\n"]),
-                (None, None) => {}
-            }
-            above = line;
-        }
-        assert!(open.is_none(), "{}: a block without an end", self.path.display());
-        blocks
-    }
-
-    /// The text outside of blocks.
-    fn prose(&self) -> String {
-        self.text.split("```").step_by(2).collect()
-    }
 }
 
 #[test]
@@ -128,9 +67,7 @@ fn slug(heading: &str) -> String {
 #[test]
 fn every_page_is_in_the_summary() {
     let summary = std::fs::read_to_string(repository().join("docs/src/SUMMARY.md")).expect("the summary");
-    let mut paths = Vec::new();
-    collect(&repository().join("docs/src"), &mut paths);
-    for path in paths {
+    for path in manual() {
         let name = path.strip_prefix(repository().join("docs/src")).expect("below").display().to_string();
         assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "docs/src/SUMMARY.md lacks {name}");
     }

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::{Block, Page, pages};
+use support::{Block, Page, pages};
 
 /// Who runs commands: root, an ordinary user, renewd's user, a job's, and cron.
 const WHO: [&str; 5] = ["root", "user", "renewd", "orders", "cron"];
@@ -55,8 +55,13 @@ fn every_command_says_who_runs_it() {
 
 #[test]
 fn a_command_without_a_mark_is_found() {
-    let block =
-        |info: &str, above: &str| Block { info: info.into(), text: String::new(), line: 1, above: above.into() };
+    let block = |info: &str, above: &str| Block {
+        info: info.into(),
+        text: String::new(),
+        line: 1,
+        above: above.into(),
+        section: String::new(),
+    };
     for (info, above) in [("sh", ""), ("sh", "text"), ("sh", "<!-- run: nobody -->"), ("", "<!-- run: root -->")] {
         assert!(fault(&block(info, above)).is_some(), "{info:?} below {above:?}");
     }

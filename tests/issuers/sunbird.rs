@@ -1,14 +1,13 @@
 //! The worked examples of the page for Sunbird, against a portal that answers as Sunbird's does: `expires_in` 0 included.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Asked, Endpoint, Reply, json as answer, refusal};
-use support::{Jwt, SECRET, Sandbox, now, until};
+use support::{Jwt, Page, SECRET, Sandbox, now, until};
 
 const KEY: &str = "398e54e888da42f8d089";
 const DEVICE: &str = "/api-manager/v1/consumer/mobile_device/credential/register";
@@ -16,10 +15,7 @@ const REFRESH: &str = "/auth/v1/refresh/token";
 
 /// The n-th config of the page, for this portal and this host.
 fn config(sandbox: &Sandbox, portal: &Endpoint, number: usize) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/recipes/sunbird.md");
-    let text = std::fs::read_to_string(page).expect("the page");
-    let block = text.split("```toml check\n").nth(number + 1).and_then(|rest| rest.split("```").next());
-    let block = block.unwrap_or_else(|| panic!("no config {number} on the page"));
+    let block = Page::open("docs/src/recipes/sunbird.md").texts("toml check").swap_remove(number);
     assert!(block.contains("https://portal.example") && block.contains("/run/renewd/"), "{block}");
     block
         .replace("https://portal.example", &portal.url(""))

@@ -2,7 +2,6 @@
 //! Blocks marked `toml` are the config, those marked `sh` are run; `console` and `sql` belong to the other side.
 //! Does not: verify what is delivered.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,51 +10,24 @@ use support::{Ran, Sandbox};
 
 /// One page of docs/src/recipes, and a host on which it is followed.
 pub struct Page {
-    text: String,
+    page: support::Page,
     pub sandbox: Sandbox,
-}
-
-/// Where the pages stand.
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/recipes")
 }
 
 impl Page {
     pub fn open(name: &str) -> Self {
-        let path = folder().join(format!("{name}.md"));
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        Self { text, sandbox: Sandbox::new() }
-    }
-
-    /// All blocks of one language, as they stand.
-    pub fn blocks(&self, language: &str) -> Vec<String> {
-        let mut blocks = Vec::new();
-        let mut open: Option<(bool, String)> = None;
-        for line in self.text.lines() {
-            match (&mut open, line.strip_prefix("```")) {
-                (None, Some(info)) => open = Some((info == language, String::new())),
-                (None, None) => {}
-                (Some((_, block)), None) => *block += &format!("{line}\n"),
-                (Some(_), Some(_)) => {
-                    let (wanted, block) = open.take().expect("an open block");
-                    wanted.then(|| blocks.push(block));
-                }
-            }
-        }
-        assert!(open.is_none(), "a block is not closed");
-        assert!(!blocks.is_empty(), "no block of {language}");
-        blocks
+        Self { page: support::Page::open(&format!("docs/src/recipes/{name}.md")), sandbox: Sandbox::new() }
     }
 
     /// Its config, whole.
     pub fn config(&self) -> String {
-        self.blocks("toml").join("\n")
+        self.page.texts("toml").join("\n")
     }
 
     /// Runs its n-th `sh` block in the config's folder, with our binary as `renewd`; its stdout.
     #[track_caller]
     pub fn run(&self, block: usize) -> String {
-        let script = &self.blocks("sh")[block];
+        let script = &self.page.texts("sh")[block];
         let binary = support::binary();
         let bin = binary.parent().expect("a folder");
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("PATH"));

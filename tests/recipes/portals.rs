@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::forge::hs256;
 use crate::gateway::Gateway;
-use crate::page::{Page, folder};
+use crate::page::Page;
 use crate::peers::{Rule, peers};
 use support::{SECRET, now};
 
@@ -16,7 +16,7 @@ fn secret_rule() -> Rule<'static> {
 
 #[test]
 fn each_page_is_followed_by_a_test() {
-    let names: Vec<String> = support::names_in(&folder());
+    let names: Vec<String> = support::names_in(&support::repository().join("docs/src/recipes"));
     let tested = ["apns.md", "app-store-connect.md", "kong.md", "snowflake.md", "sunbird.md", "twilio.md"];
     assert_eq!(names, tested);
 }

@@ -2,32 +2,31 @@
 //! The commands that make an issuer's key are run.
 //! Does not: run renewd or a job.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use support::Sandbox;
+use support::{Block, Page, Sandbox};
 
-/// The part of the page about one token.
+/// The part of the page about one token: its config, and the blocks that follow in the same section.
 pub struct Part {
     config: String,
-    rest: String,
+    rest: Vec<Block>,
 }
 
-fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/how-to/federated.md");
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+fn blocks() -> Vec<Block> {
+    Page::open("docs/src/how-to/federated.md").blocks()
+}
+
+fn first<'a>(blocks: impl IntoIterator<Item = &'a Block>, language: &str) -> &'a str {
+    let found = blocks.into_iter().find(|block| block.info == language);
+    &found.unwrap_or_else(|| panic!("no block of {language}")).text
 }
 
 /// An issuer as the page has it made: `app.pem` in the sandbox, and what is published, its metadata and its JWK set.
 pub fn issuer(sandbox: &Sandbox) -> (Value, Value) {
-    let page = page();
-    let (_, section) = page.split_once("\n## Who signs\n").expect("the heading");
-    let block = |language: &str| {
-        let (_, rest) = section.split_once(&format!("\n```{language}\n")).expect("a block");
-        rest.split("```").next().unwrap_or_default()
-    };
+    let blocks = blocks();
+    let block = |language: &str| first(blocks.iter().filter(|block| block.section == "Who signs"), language);
     let mut sh = Command::new("sh");
     let ran = sh.args(["-euc", block("sh")]).current_dir(sandbox.dir()).output().expect("sh starts");
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
@@ -36,14 +35,13 @@ pub fn issuer(sandbox: &Sandbox) -> (Value, Value) {
     (read(block("json")), read(&set))
 }
 
-/// The config that defines `[token.NAME]`, and what follows it up to the next heading.
+/// The config that opens with `[token.NAME]`, and what follows it up to the next heading.
 pub fn part(name: &str) -> Part {
-    let page = page();
-    let (before, after) = page.split_once(&format!("[token.{name}]")).unwrap_or_else(|| panic!("no token {name}"));
-    assert!(before.ends_with("```toml check\n"), "{name} opens its block");
-    let (config, rest) = after.split_once("```\n").expect("the block's end");
-    let rest = rest.split("\n## ").next().unwrap_or_default();
-    Part { config: format!("[token.{name}]{config}"), rest: rest.to_owned() }
+    let is_config = |block: &Block| block.info == "toml check" && block.text.starts_with(&format!("[token.{name}]\n"));
+    let mut from = blocks().into_iter().skip_while(|block| !is_config(block));
+    let config = from.next().unwrap_or_else(|| panic!("no config opens with token {name}"));
+    let rest = from.take_while(|block| block.section == config.section).collect();
+    Part { config: config.text, rest }
 }
 
 /// A text of the page with the places of this sandbox.
@@ -66,14 +64,13 @@ impl Part {
 
     /// The environment of the job's unit.
     pub fn environment(&self, sandbox: &Sandbox) -> Vec<(String, String)> {
-        let lines = self.rest.lines().filter_map(|line| line.strip_prefix("Environment="));
+        let lines = self.rest.iter().flat_map(|block| block.text.lines()).filter_map(|line| line.strip_prefix("Environment="));
         let pairs = lines.map(|line| line.split_once('=').expect("NAME=VALUE"));
         pairs.map(|(name, value)| (name.to_owned(), placed(sandbox, value))).collect()
     }
 
     /// Its block of one language.
     pub fn block(&self, sandbox: &Sandbox, language: &str) -> String {
-        let (_, rest) = self.rest.split_once(&format!("```{language}\n")).expect("the block");
-        placed(sandbox, rest.split("```").next().unwrap_or_default())
+        placed(sandbox, first(&self.rest, language))
     }
 }

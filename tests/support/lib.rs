@@ -6,6 +6,7 @@
 mod daemon;
 mod jwt;
 mod mounts;
+mod pages;
 mod peers;
 mod readers;
 mod sandbox;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use daemon::Daemon;
 pub use jwt::{Jwt, openssl};
 pub use mounts::Mounts;
+pub use pages::{Block, Page, manual, pages};
 pub use peers::{peer, program, python, skip};
 pub use readers::Readers;
 pub use sandbox::{Ran, SECRET, Sandbox, names_in};
