@@ -1,84 +1,54 @@
 //! The promise: who asks for a token is told what is, not what was: a server that asked for time, or refused, is not asked
 //! again for each of them, and they are told since when, until when, and what does ask. What was mended is looked at first.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use support::http::{Server, json as answered, refusal};
 use support::{Daemon, Sandbox, names_in, token, until};
 
 /// A token endpoint on loopback that gives the answers it was told to, in turn, and then good ones.
 struct Endpoint {
-    url: String,
-    asked: Arc<Mutex<usize>>,
+    server: Server,
 }
 
-const BUSY: &str = "503 Service Unavailable\r\nretry-after: 600";
-const REFUSED: &str = "401 Unauthorized";
+const BUSY: u16 = 503;
+const REFUSED: u16 = 401;
 
 impl Endpoint {
-    fn first_saying(answers: &'static [&'static str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/token", listener.local_addr().expect("an address"));
-        let asked = Arc::new(Mutex::new(0));
-        let count = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let mut number = count.lock().expect("the count");
-                // Who only looks whether it is there asks for nothing.
-                if answer(stream, *number, answers.get(*number).copied()) {
-                    *number += 1;
-                }
+    fn first_saying(answers: &'static [u16]) -> Self {
+        let count = AtomicUsize::new(0);
+        let server = Server::start(move |_| {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            match answers.get(number) {
+                Some(&BUSY) => refusal(BUSY, r#"{"error":"invalid_client"}"#).header("Retry-After", "600"),
+                Some(&status) => refusal(status, r#"{"error":"invalid_client"}"#),
+                None => answered(
+                    json!({"access_token": format!("opaque-{number}"), "token_type": "Bearer", "expires_in": 600}),
+                ),
             }
         });
-        Self { url, asked }
+        Self { server }
     }
 
     fn asked(&self) -> usize {
-        *self.asked.lock().expect("the count")
+        self.server.seen().len()
+    }
+
+    fn url(&self) -> String {
+        self.server.url("/token")
     }
 
     fn token(&self, name: &str, more: &str) -> String {
         format!(
             "[token.{name}]\nsource = \"oauth2\"\ngrant = \"client_credentials\"\ntoken_url = \"{}\"\nclient_id = \"jobs\"\n\
              client_secret.file = \"secret\"\n{more}output = [{{ format = \"token\", path = \"out/{name}.token\" }}]\n",
-            self.url
+            self.url()
         )
     }
-}
-
-fn answer(stream: TcpStream, number: usize, head: Option<&str>) -> bool {
-    let mut reader = BufReader::new(&stream);
-    let mut length = 0;
-    let mut line = String::new();
-    while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line != "\r\n" {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a length");
-        }
-        line.clear();
-    }
-    if line.is_empty() {
-        return false;
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).expect("the form");
-    let json = match head {
-        Some(_) => r#"{"error":"invalid_client"}"#.to_owned(),
-        None => format!(r#"{{"access_token":"opaque-{number}","token_type":"Bearer","expires_in":600}}"#),
-    };
-    let mut text = format!("HTTP/1.1 {}\r\n", head.unwrap_or("200 OK"));
-    let _ = write!(
-        text,
-        "content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{json}",
-        json.len()
-    );
-    (&stream).write_all(text.as_bytes()).expect("an answer");
-    true
 }
 
 fn failing(sandbox: &Sandbox, daemon: &Daemon<'_>, name: &str) {
@@ -116,7 +86,7 @@ fn who_needs_a_token_whose_server_asked_for_time_is_told_so_and_forces_both() {
     let child = format!(
         "[token.child]\nsource = \"http\"\nurl = \"{}\"\nmethod = \"POST\"\nbearer = {{ token = \"parent\" }}\n\
          response = {{ token = \"/access_token\", expires_in = \"/expires_in\" }}\n",
-        children.url
+        children.url()
     );
     sandbox.config(format!("{}{child}", parents.token("parent", "")));
     let daemon = sandbox.daemon().spawn();

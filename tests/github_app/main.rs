@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use hub::{Hub, error};
+use support::http::{Act, answer};
 use support::{Daemon, PATIENCE, Ran, Sandbox, eventually, now, openssl};
 
 const TOKEN: &str = "ghs_16C7e42F292c6912E7710c838347Ae178B4a";
@@ -44,9 +45,9 @@ impl Case {
         self.sandbox.ours(&["once"])
     }
 
-    /// The requests, without the version at their ends.
+    /// The requests, each as method and path.
     fn lines(&self) -> Vec<String> {
-        self.hub.asked().iter().map(|asked| asked.line.trim_end_matches(" HTTP/1.1").replace("/api/v3", "")).collect()
+        self.hub.asked().iter().map(|seen| format!("{} {}", seen.method, seen.path.replace("/api/v3", ""))).collect()
     }
 
     /// A daemon that knows nothing of the failures of earlier ones.
@@ -98,22 +99,22 @@ fn what_is_asked_is_what_github_documents() {
     case.once("installation_id = \"1\"\npermissions = { contents = \"read\", pull_requests = \"write\" }\nrepositories = [\"jobs\", \"docs\"]")
         .expect(0);
     let asked = case.hub.asked().pop().unwrap();
-    assert_eq!(asked.header("accept"), "application/vnd.github+json");
-    assert_eq!(asked.header("x-github-api-version"), "2022-11-28");
-    assert!(asked.header("user-agent").starts_with("renewd/"));
+    assert_eq!(asked.header("accept"), Some("application/vnd.github+json"));
+    assert_eq!(asked.header("x-github-api-version"), Some("2022-11-28"));
+    assert!(asked.header("user-agent").is_some_and(|agent| agent.starts_with("renewd/")));
     let wanted =
         json!({"repositories": ["jobs", "docs"], "permissions": {"contents": "read", "pull_requests": "write"}});
-    assert_eq!(asked.body, wanted);
+    assert_eq!(asked.json(), wanted);
     case.once("installation_id = \"2\"").expect(0);
-    assert_eq!(case.hub.asked().pop().unwrap().body, json!({}));
+    assert_eq!(case.hub.asked().pop().unwrap().json(), json!({}));
 }
 
 #[test]
 fn refusals_are_told_in_githubs_words_with_what_to_do() {
     let case = Case::new();
     let message = |status, text: &str| Some(error(status, text));
-    let html = Some((502, vec![("Content-Type", "text/html".into())], "<html>hunter2".into()));
-    let no_token = Some((201, Vec::new(), json!({"token": null}).to_string()));
+    let html = Some(answer(502, "text/html", "<html>hunter2"));
+    let no_token = Some(answer(201, "application/json", json!({"token": null}).to_string()));
     let with_token = format!("leaked {TOKEN}1 and more");
     for (instead, lines, wanted, reason) in [
         (
@@ -178,21 +179,20 @@ fn another_apps_key_is_refused() {
 #[test]
 fn a_limit_is_no_refusal_and_its_time_is_kept() {
     let case = Case::new();
-    let reset = |seconds: i64| ("X-RateLimit-Reset", (now() as i64 + seconds).to_string());
-    let spent = || ("X-RateLimit-Remaining", "0".to_owned());
-    let left = || ("X-RateLimit-Remaining", "4999".to_owned());
-    let body = |text: &str| error(403, text).2;
+    let reset = |seconds: i64| (now() as i64 + seconds).to_string();
+    let spent = |answer: Act| answer.header("X-RateLimit-Remaining", "0");
+    let left = |answer: Act| answer.header("X-RateLimit-Remaining", "4999");
     let exceeded = "API rate limit exceeded for installation ID 1.";
     let secondary = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
-    for (answer, wait) in [
-        ((403, vec![spent(), reset(900)], body(exceeded)), 900.0),
-        ((429, vec![spent(), reset(600)], body(exceeded)), 600.0),
-        ((403, vec![left(), reset(900), ("Retry-After", "120".into())], body("x")), 120.0),
-        ((403, vec![left(), reset(900)], body(secondary)), 60.0),
-        ((429, vec![], body("Too many requests")), 60.0),
+    for (limit, wait) in [
+        (spent(error(403, exceeded)).header("X-RateLimit-Reset", reset(900)), 900.0),
+        (spent(error(429, exceeded)).header("X-RateLimit-Reset", reset(600)), 600.0),
+        (left(error(403, "x")).header("X-RateLimit-Reset", reset(900)).header("Retry-After", "120"), 120.0),
+        (left(error(403, secondary)).header("X-RateLimit-Reset", reset(900)), 60.0),
+        (error(429, "Too many requests"), 60.0),
     ] {
-        let shown = format!("{answer:?}");
-        case.hub.answer_instead(Some(answer));
+        let shown = format!("{limit:?}");
+        case.hub.answer_instead(Some(limit));
         case.config("installation_id = \"1\"\nretry = { initial = \"1s\", max = \"1s\" }");
         let daemon = case.anew();
         let token = case.failure();

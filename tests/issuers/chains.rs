@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::endpoint::{Asked, Endpoint, Reply, json, refusal};
 use crate::host::{hidden, token};
+use support::http::{Act, Seen, Server, json as answered, refusal};
 use support::{Daemon, Sandbox, until};
 
 /// What no path, form or JSON may hold as it is.
 const ODD: &str = r#"a/b?c&d=e+f%20"\'"#;
 
 /// A token with an hour to live.
-fn fresh(token: &str) -> Reply {
-    json(&json!({"t": token, "n": 3600}))
+fn fresh(token: &str) -> Act {
+    answered(json!({"t": token, "n": 3600}))
 }
 
 /// A token of `source = "http"` that reads such an answer.
-fn http(endpoint: &Endpoint, path: &str, more: &str) -> String {
+fn http(endpoint: &Server, path: &str, more: &str) -> String {
     let url = endpoint.url(path);
     let retry = "retry = { initial = \"50ms\", max = \"200ms\" }";
     format!("source = \"http\"\nurl = \"{url}\"\n{retry}\n{more}\nresponse = {{ token = \"/t\", expires_in = \"/n\" }}")
@@ -31,12 +31,12 @@ fn numbered(name: &str, count: &AtomicUsize) -> String {
 }
 
 /// A parent that hands out `p-1`, `p-2`..., and a child whose requests are answered as told.
-fn family(child: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Endpoint {
+fn family(child: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Server {
     let count = AtomicUsize::new(0);
-    Endpoint::start(move |asked| if asked.path == "/parent" { fresh(&numbered("p", &count)) } else { child(asked) })
+    Server::start(move |asked| if asked.path == "/parent" { fresh(&numbered("p", &count)) } else { child(asked) })
 }
 
-fn parent_and_child(endpoint: &Endpoint) -> String {
+fn parent_and_child(endpoint: &Server) -> String {
     let bearer = "method = \"POST\"\nbearer = { token = \"parent\" }";
     format!("{}{}", hidden("parent", &http(endpoint, "/parent", "")), token("child", &http(endpoint, "/child", bearer)))
 }
@@ -50,7 +50,7 @@ fn told(sandbox: &Sandbox, daemon: &Daemon<'_>, name: &str, member: &str, wanted
 
 #[test]
 fn a_token_in_each_place_of_a_request() {
-    let endpoint = Endpoint::start(|asked| fresh(if asked.path == "/parent" { ODD } else { "child" }));
+    let endpoint = Server::start(|asked| fresh(if asked.path == "/parent" { ODD } else { "child" }));
     let sandbox = Sandbox::new();
     let child = |name: &str, path: &str, more: &str| token(name, &http(&endpoint, path, more));
     sandbox.config(
@@ -67,9 +67,9 @@ fn a_token_in_each_place_of_a_request() {
     );
     sandbox.ours(&["check"]).expect(0);
     sandbox.ours(&["once"]).expect(0);
-    assert_eq!(endpoint.asked("/parent").len(), 1, "one parent serves all");
+    assert_eq!(endpoint.seen_at("/parent").len(), 1, "one parent serves all");
     let the = |path: &str| {
-        let mut asked = endpoint.asked(path);
+        let mut asked = endpoint.seen_at(path);
         assert_eq!(asked.len(), 1, "{path}");
         asked.remove(0)
     };
@@ -78,7 +78,7 @@ fn a_token_in_each_place_of_a_request() {
     assert_eq!(the("/form").field("also").as_deref(), Some("b c"));
     let encoded = "a%2Fb%3Fc%26d%3De%2Bf%2520%22%5C%27";
     assert_eq!(the("/url/").path, format!("/url/{encoded}/x?at={encoded}"), "it adds no path and no query of its own");
-    assert_eq!(the("/header").header("x-api-key"), format!("key {ODD}"));
+    assert_eq!(the("/header").header("x-api-key"), Some(format!("key {ODD}").as_str()));
     assert_eq!((the("/bearer").bearer(), the("/bearer").method.as_str()), (ODD, "POST"));
     assert_eq!(the("/grandchild").bearer(), "child", "a child may be a parent");
     assert_eq!(support::names_in(&sandbox.path("out")).len(), 6, "a parent without an output has none");
@@ -94,11 +94,11 @@ fn a_parent_that_rotates_leaves_its_children_alone() {
     for _ in 0..2 {
         assert!(sandbox.rotate(&["parent"]));
     }
-    assert_eq!((endpoint.asked("/parent").len(), endpoint.asked("/child").len()), (3, 1));
+    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (3, 1));
     assert!(sandbox.rotate(&["child"]));
     assert_eq!(sandbox.read("child.token"), "by-p-3", "the one at hand is used");
     assert_eq!(
-        (endpoint.asked("/parent").len(), endpoint.asked("/child").len()),
+        (endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()),
         (3, 2),
         "and it is not obtained for it"
     );
@@ -106,7 +106,7 @@ fn a_parent_that_rotates_leaves_its_children_alone() {
     sandbox.ours(&["once"]).expect(0);
     let printed = sandbox.ours(&["token", "child", "--min-valid", "2h"]);
     assert_eq!(printed.code, Some(75), "{printed:#?}");
-    assert_eq!((endpoint.asked("/parent").len(), endpoint.asked("/child").len()), (3, 3), "without a daemon too");
+    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (3, 3), "without a daemon too");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_refused_child_has_its_parent_obtained_once_more() {
     sandbox.config(parent_and_child(&endpoint));
     sandbox.ours(&["once"]).expect(0);
     assert_eq!(sandbox.read("child.token"), "by-p-2");
-    assert_eq!((endpoint.asked("/parent").len(), endpoint.asked("/child").len()), (2, 2));
+    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (2, 2));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn two_refused_children_cost_one_parent() {
         assert_eq!(sandbox.read(&format!("{name}.token")), "by-p-2");
         assert_eq!(daemon.token(name)["failures"], 0, "it was the parent's fault");
     }
-    assert_eq!((endpoint.asked("/parent").len(), endpoint.asked("/child").len()), (2, 6));
+    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (2, 6));
     daemon.stop();
 }
 
@@ -149,14 +149,14 @@ fn a_second_refusal_is_the_childs_own() {
     sandbox.config(parent_and_child(&endpoint));
     let ran = sandbox.ours(&["once"]).expect(1);
     assert!(ran.stderr.contains("access_denied"), "{}", ran.stderr);
-    assert_eq!((endpoint.asked("/parent").len(), endpoint.asked("/child").len()), (2, 2));
+    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (2, 2));
 
     let daemon = sandbox.daemon().spawn();
     told(&sandbox, &daemon, "child", "reason", &json!("rejected"));
     assert_eq!(daemon.token("child")["failures"], 1);
     assert_eq!((&daemon.token("parent")["state"], &daemon.token("parent")["failures"]), (&json!("valid"), &json!(0)));
     // The parent of `once` was at hand; one more of it was tried.
-    assert_eq!((endpoint.asked("/parent").len(), endpoint.asked("/child").len()), (3, 4));
+    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (3, 4));
     daemon.stop();
 }
 
@@ -164,7 +164,7 @@ fn a_second_refusal_is_the_childs_own() {
 fn a_parent_that_cannot_be_had_fails_its_children_by_name() {
     let up = Arc::new(AtomicBool::new(false));
     let lever = up.clone();
-    let endpoint = Endpoint::start(move |asked| match asked.path.as_str() {
+    let endpoint = Server::start(move |asked| match asked.path.as_str() {
         "/parent" if !lever.load(Ordering::SeqCst) => refusal(503, r#"{"error":"maintenance"}"#),
         "/parent" => fresh("p"),
         _ => fresh(&format!("by-{}", asked.bearer())),
@@ -177,7 +177,7 @@ fn a_parent_that_cannot_be_had_fails_its_children_by_name() {
     told(&sandbox, &daemon, "child", "reason", &json!("unreachable"));
     let error = daemon.token("child")["last_error"].to_string();
     assert!(error.contains("needs token parent, which failed") && error.contains("maintenance"), "{error}");
-    assert_eq!(endpoint.asked("/child").len(), 0, "it is not asked without its parent");
+    assert_eq!(endpoint.seen_at("/child").len(), 0, "it is not asked without its parent");
     up.store(true, Ordering::SeqCst);
     told(&sandbox, &daemon, "child", "state", &json!("valid"));
     assert_eq!(sandbox.read("child.token"), "by-p");
@@ -188,7 +188,7 @@ fn a_parent_that_cannot_be_had_fails_its_children_by_name() {
 #[test]
 fn a_refused_parent_that_cannot_be_had_again_is_told_of_the_child() {
     let count = AtomicUsize::new(0);
-    let endpoint = Endpoint::start(move |asked| match asked.path.as_str() {
+    let endpoint = Server::start(move |asked| match asked.path.as_str() {
         "/parent" if count.fetch_add(1, Ordering::SeqCst) > 0 => refusal(503, r#"{"error":"maintenance"}"#),
         "/parent" => fresh("p"),
         _ => refusal(401, "{}"),
@@ -197,7 +197,7 @@ fn a_refused_parent_that_cannot_be_had_again_is_told_of_the_child() {
     sandbox.config(parent_and_child(&endpoint));
     let ran = sandbox.ours(&["once"]).expect(1);
     assert!(ran.stderr.contains("needs token parent, which failed"), "{}", ran.stderr);
-    assert_eq!(endpoint.asked("/child").len(), 1);
+    assert_eq!(endpoint.seen_at("/child").len(), 1);
     let daemon = sandbox.daemon().spawn();
     told(&sandbox, &daemon, "child", "reason", &json!("unreachable"));
     let error = daemon.token("child")["last_error"].to_string();
@@ -231,14 +231,14 @@ fn reloads_and_removals() {
     // Another setting of the parent is the parent's affair.
     let changed = body.replacen("response", "ttl = \"30m\"\nresponse", 1);
     daemon.reloaded_by(|| drop(sandbox.config(&changed)));
-    until("the parent is obtained anew", || endpoint.asked("/parent").len() == 2);
+    until("the parent is obtained anew", || endpoint.seen_at("/parent").len() == 2);
     assert!(sandbox.rotate(&["child"]));
     assert_eq!(sandbox.read("child.token"), "by-p-2");
-    assert_eq!(endpoint.asked("/child").len(), 2, "only when it was asked for");
+    assert_eq!(endpoint.seen_at("/child").len(), 2, "only when it was asked for");
 
     let alone = hidden("parent", &http(&endpoint, "/parent", "ttl = \"30m\""));
     daemon.reloaded_by(|| drop(sandbox.config(alone)));
     until("the child is gone", || names() == 1 && !sandbox.out("child.token").exists());
-    assert_eq!(endpoint.asked("/parent").len(), 2, "what nobody needs any more is kept all the same");
+    assert_eq!(endpoint.seen_at("/parent").len(), 2, "what nobody needs any more is kept all the same");
     daemon.stop();
 }

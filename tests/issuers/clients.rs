@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::host::{field, sha256, token};
 use crate::issuer::Issuer;
-use crate::keys;
+use support::pki::Pki;
 use support::Sandbox;
 
 /// Characters that end, split or change what is not encoded; a client of OAuth may have all of them (RFC 6749 A).
@@ -55,7 +55,7 @@ impl Way {
     }
 
     fn key(&self, sandbox: &Sandbox, number: usize) -> Option<String> {
-        self.secret.is_none().then(|| keys::key(sandbox, &number.to_string(), self.algorithm.unwrap_or_default()))
+        self.secret.is_none().then(|| Pki::at(sandbox.dir()).key(&number.to_string(), self.algorithm.unwrap_or_default()))
     }
 }
 

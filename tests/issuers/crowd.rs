@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::endpoint::{Endpoint, Reply, json as answer, refusal};
 use crate::host::hidden;
+use support::http::{Act, Server, json as answered, refusal};
 use support::{Daemon, Sandbox, until};
 
 const TOKENS: usize = 1000;
 const BUCKET: Duration = Duration::from_millis(100);
 
-fn crowd(endpoint: &Endpoint, number: usize, retry: &str) -> String {
+fn crowd(endpoint: &Server, number: usize, retry: &str) -> String {
     let url = endpoint.url("/token");
     let one = |index: usize| {
         let client = format!("client_id = \"c{index}\"\nclient_secret.file = \"secret\"");
@@ -26,8 +26,8 @@ fn crowd(endpoint: &Endpoint, number: usize, retry: &str) -> String {
     std::iter::once(defaults).chain((0..number).map(one)).collect()
 }
 
-fn good() -> Reply {
-    answer(&json!({"access_token": "abc", "token_type": "Bearer", "expires_in": 3600}))
+fn good() -> Act {
+    answered(json!({"access_token": "abc", "token_type": "Bearer", "expires_in": 3600}))
 }
 
 fn all_valid(daemon: &Daemon<'_>, number: usize) -> bool {
@@ -38,7 +38,7 @@ fn all_valid(daemon: &Daemon<'_>, number: usize) -> bool {
 
 #[test]
 fn a_thousand_tokens_eight_at_a_time() {
-    let endpoint = Endpoint::start(|_| {
+    let endpoint = Server::start(|_| {
         // Long enough for others to come meanwhile, if they may.
         std::thread::sleep(Duration::from_millis(3));
         good()
@@ -47,15 +47,15 @@ fn a_thousand_tokens_eight_at_a_time() {
     sandbox.config(crowd(&endpoint, TOKENS, "{}"));
     let daemon = sandbox.start();
     assert!(all_valid(&daemon, TOKENS), "READY=1 waits for all");
-    assert_eq!(endpoint.asked("/token").len(), TOKENS, "each asked once");
-    assert_eq!(endpoint.most_at_a_time(), 8);
+    assert_eq!(endpoint.seen_at("/token").len(), TOKENS, "each asked once");
+    assert_eq!(endpoint.peak(), 8);
     daemon.stop();
 }
 
 /// Requests per tenth of a second from `start` to `end`.
-fn buckets(endpoint: &Endpoint, start: Instant, end: Instant) -> Vec<usize> {
+fn buckets(endpoint: &Server, start: Instant, end: Instant) -> Vec<usize> {
     let mut buckets = vec![0; (end.duration_since(start).as_millis() / BUCKET.as_millis()) as usize];
-    for asked in endpoint.asked("/token") {
+    for asked in endpoint.seen_at("/token") {
         let bucket = asked.at.saturating_duration_since(start).as_millis() / BUCKET.as_millis();
         if asked.at >= start
             && let Some(count) = buckets.get_mut(bucket as usize)
@@ -78,19 +78,19 @@ fn peak(name: &str, buckets: &[usize]) -> f64 {
 fn an_outage_is_followed_by_no_stampede() {
     let up = Arc::new(AtomicBool::new(false));
     let lever = up.clone();
-    let endpoint = Endpoint::start(move |_| if lever.load(Ordering::SeqCst) { good() } else { refusal(503, "{}") });
+    let endpoint = Server::start(move |_| if lever.load(Ordering::SeqCst) { good() } else { refusal(503, "{}") });
     let sandbox = Sandbox::in_memory();
     sandbox.config(crowd(&endpoint, TOKENS, "{ initial = \"8s\", max = \"8s\" }"));
     let daemon = sandbox.daemon().spawn();
-    until("the second round", || endpoint.asked("/token").len() >= 2 * TOKENS);
+    until("the second round", || endpoint.seen_at("/token").len() >= 2 * TOKENS);
     let start = Instant::now();
-    until("the fourth round", || endpoint.asked("/token").len() >= 4 * TOKENS);
+    until("the fourth round", || endpoint.seen_at("/token").len() >= 4 * TOKENS);
     let down = buckets(&endpoint, start, Instant::now());
     up.store(true, Ordering::SeqCst);
     let start = Instant::now();
     until("all are there", || all_valid(&daemon, TOKENS));
     let back = buckets(&endpoint, start, Instant::now());
-    assert!(endpoint.most_at_a_time() <= 8);
+    assert!(endpoint.peak() <= 8);
     for (when, buckets) in [("while it lasts", down), ("when it is over", back)] {
         let peak = peak(when, &buckets);
         assert!(peak < 6.0, "{when}: the peak is {peak:.1} times the mean: {buckets:?}");
@@ -104,14 +104,13 @@ fn nobody_comes_at_the_moment_that_a_server_tells_all() {
     let opening = jiff::Timestamp::now().as_second() + until_then;
     let date = jiff::Timestamp::from_second(opening).expect("a time").strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let open = move || support::now() >= opening as f64;
-    let header = format!("Retry-After: {date}\r\n");
-    let endpoint = Endpoint::start(move |_| if open() { good() } else { Reply(503, header.clone(), "{}".into()) });
+    let endpoint = Server::start(move |_| if open() { good() } else { refusal(503, "{}").header("Retry-After", &date) });
     let sandbox = Sandbox::in_memory();
     sandbox.config(crowd(&endpoint, TOKENS, "{ initial = \"6s\", max = \"6s\" }"));
     let daemon = sandbox.daemon().spawn();
     until("the control socket", || sandbox.path("control.sock").exists());
     until("all are there", || all_valid(&daemon, TOKENS));
-    let mut asked: Vec<Instant> = endpoint.asked("/token").iter().map(|asked| asked.at).collect();
+    let mut asked: Vec<Instant> = endpoint.seen_at("/token").iter().map(|asked| asked.at).collect();
     asked.sort();
     assert_eq!(asked.len(), 2 * TOKENS, "nobody comes sooner");
     let second = &asked[TOKENS..];
@@ -123,8 +122,8 @@ fn nobody_comes_at_the_moment_that_a_server_tells_all() {
 
 #[test]
 fn retry_after_is_obeyed() {
-    let endpoint = Endpoint::start(|asked| match asked.path.as_str() {
-        "/token" => Reply(503, "Retry-After: 30\r\n".into(), "{}".into()),
+    let endpoint = Server::start(|asked| match asked.path.as_str() {
+        "/token" => refusal(503, "{}").header("Retry-After", "30"),
         _ => good(),
     });
     let sandbox = Sandbox::new();
@@ -144,6 +143,6 @@ fn retry_after_is_obeyed() {
     let (_, other) = other.split_once("\n\n").expect("a token");
     daemon.reloaded_by(|| drop(sandbox.config_with("ready_timeout = \"100ms\"", format!("{refused}\n{other}"))));
     until("the new one", || daemon.token("fence")["state"] == "valid");
-    assert_eq!(endpoint.asked("/token").len(), 3);
+    assert_eq!(endpoint.seen_at("/token").len(), 3);
     daemon.stop();
 }

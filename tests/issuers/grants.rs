@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::host::{field, hidden, sha256, token};
 use crate::issuer::Issuer;
-use crate::keys;
+use support::pki::Pki;
 use support::{Jwt, Sandbox, until};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -105,7 +105,7 @@ fn rotation_of_refresh_tokens(sandbox: &Sandbox, idp: &Issuer, first: &str) {
 #[test]
 fn all_grants_of_an_authorization_server() {
     let sandbox = Sandbox::new();
-    let [rsa, ec, ed] = ["RS256", "ES256", "EdDSA"].map(|alg| (alg, keys::key(&sandbox, alg, alg)));
+    let [rsa, ec, ed] = ["RS256", "ES256", "EdDSA"].map(|alg| (alg, Pki::at(sandbox.dir()).key(alg, alg)));
     let mut clients = vec![
         json!({"id": "plain", "secret": SECRET, "auth": "client_secret_basic", "grants": ["client_credentials"], "scope": "read"}),
         json!({"id": "swap", "secret": SECRET, "auth": "client_secret_basic", "grants": [], "scope": "read"}),

@@ -7,11 +7,9 @@
 mod chains;
 mod clients;
 mod crowd;
-mod endpoint;
 mod grants;
 mod host;
 mod issuer;
-mod keys;
 mod lost;
 mod rejected;
 mod relay;

@@ -2,12 +2,13 @@
 //! was asked, and nobody is told.
 //! Does not: change a byte of what it passes on.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::PATIENCE;
+use support::http::{LOOPBACK, Seen, listen};
 
 /// What becomes of answers.
 #[derive(Clone, Copy)]
@@ -28,16 +29,9 @@ impl Relay {
     pub fn start(token_url: &str, loss: Loss) -> Self {
         let url = url::Url::parse(token_url).expect("an address");
         let port = url.port().expect("a port");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
         let to_lose = Arc::new(AtomicUsize::new(0));
         let counter = to_lose.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let counter = counter.clone();
-                std::thread::spawn(move || pass(&stream, port, loss, &counter));
-            }
-        });
+        let address = listen(LOOPBACK, move |stream| _ = pass(&stream, port, loss, &counter));
         Self { address, to_lose }
     }
 
@@ -69,26 +63,10 @@ fn pass(stream: &TcpStream, port: u16, loss: Loss, to_lose: &AtomicUsize) -> Opt
 
 /// The request, which asks for one answer and the end of the connection.
 fn request(stream: &TcpStream) -> Option<Vec<u8>> {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.trim_end().is_empty() {
-            head += "Connection: close\r\n\r\n";
-            break;
-        }
-        if !name.eq_ignore_ascii_case("connection") {
-            head += &line;
-        }
+    let seen = Seen::read(&mut BufReader::new(stream)).ok()??;
+    let mut text = format!("{}\r\n", seen.line);
+    for (name, value) in seen.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
+        text += &format!("{name}: {value}\r\n");
     }
-    let mut bytes = head.into_bytes();
-    let start = bytes.len();
-    bytes.resize(start + length, 0);
-    reader.read_exact(bytes.get_mut(start..)?).ok()?;
-    Some(bytes)
+    Some((text + "Connection: close\r\n\r\n" + &seen.body).into_bytes())
 }

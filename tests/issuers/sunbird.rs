@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
-use crate::endpoint::{Asked, Endpoint, Reply, json as answer, refusal};
+use support::http::{Act, Seen, Server, json as answered, refusal};
 use support::{Jwt, Page, SECRET, Sandbox, now, until};
 
 const KEY: &str = "398e54e888da42f8d089";
@@ -14,7 +14,7 @@ const DEVICE: &str = "/api-manager/v1/consumer/mobile_device/credential/register
 const REFRESH: &str = "/auth/v1/refresh/token";
 
 /// The n-th config of the page, for this portal and this host.
-fn config(sandbox: &Sandbox, portal: &Endpoint, number: usize) -> String {
+fn config(sandbox: &Sandbox, portal: &Server, number: usize) -> String {
     let block = Page::open("docs/src/recipes/sunbird.md").texts("toml check").swap_remove(number);
     assert!(block.contains("https://portal.example") && block.contains("/run/renewd/"), "{block}");
     block
@@ -28,19 +28,19 @@ fn jwt(claims: &Value) -> String {
 }
 
 /// What Kong in front of it does.
-fn refused(asked: &Asked) -> Option<Reply> {
+fn refused(asked: &Seen) -> Option<Act> {
     let known = Jwt::good_at(asked.bearer(), SECRET.as_bytes(), now()).is_ok_and(|jwt| jwt.claims["iss"] == KEY);
     (!known).then(|| refusal(401, r#"{"message":"Unauthorized"}"#))
 }
 
 #[test]
 fn a_device_is_registered() {
-    let portal = Endpoint::start(|asked| {
+    let portal = Server::start(|asked| {
         refused(asked).unwrap_or_else(|| {
             let key = asked.json()["request"]["key"].clone();
             let token = jwt(&json!({"iss": key, "iat": null, "exp": null, "aud": "", "sub": ""}));
             let result = json!({"key": key, "secret": "of-the-device", "token": token});
-            answer(&json!({"id": "api.am.adminutil.credential.register", "result": result}))
+            answered(json!({"id": "api.am.adminutil.credential.register", "result": result}))
         })
     });
     let sandbox = Sandbox::new();
@@ -48,10 +48,10 @@ fn a_device_is_registered() {
     sandbox.config(config(&sandbox, &portal, 0));
     sandbox.ours(&["check"]).expect(0);
     let daemon = sandbox.start();
-    let asked = portal.asked(DEVICE);
+    let asked = portal.seen_at(DEVICE);
     assert_eq!((asked.len(), asked[0].method.as_str()), (1, "POST"));
     assert_eq!(asked[0].json(), json!({"request": {"key": "device-0001"}}));
-    assert_eq!(asked[0].header("content-type"), "application/json");
+    assert_eq!(asked[0].header("content-type"), Some("application/json"));
     let header = sandbox.read("device.header");
     let token = header.strip_prefix("Authorization: Bearer ").and_then(|rest| rest.strip_suffix('\n'));
     let token = Jwt::parse(token.expect("a header")).expect("a token of Sunbird's");
@@ -67,7 +67,7 @@ fn a_device_is_registered() {
 #[test]
 fn a_user_is_refreshed() {
     let spent = Arc::new(Mutex::new(BTreeSet::new()));
-    let portal = Endpoint::start(move |asked| {
+    let portal = Server::start(move |asked| {
         refused(asked).unwrap_or_else(|| {
             let used = asked.field("refresh_token").unwrap_or_default();
             let mut spent = spent.lock().expect("spent");
@@ -76,7 +76,7 @@ fn a_user_is_refreshed() {
             }
             let count = spent.len();
             let access = jwt(&json!({"sub": "f:user", "exp": now() as i64 + 1800, "jti": count}));
-            answer(&json!({"id": "api.refresh.token", "params": {"status": "successful"}, "responseCode": "OK", "result": {
+            answered(json!({"id": "api.refresh.token", "params": {"status": "successful"}, "responseCode": "OK", "result": {
                 "access_token": access, "expires_in": 0, "refresh_expires_in": 0, "refresh_token": format!("refresh-{count}"),
             }}))
         })
@@ -95,8 +95,8 @@ fn a_user_is_refreshed() {
         assert!(sandbox.rotate(&["user"]), "{}", daemon.log());
     }
     daemon.stop();
-    let sent = |portal: &Endpoint| -> Vec<String> {
-        portal.asked(REFRESH).iter().filter_map(|asked| asked.field("refresh_token")).collect()
+    let sent = |portal: &Server| -> Vec<String> {
+        portal.seen_at(REFRESH).iter().filter_map(|asked| asked.field("refresh_token")).collect()
     };
     assert_eq!(sent(&portal), ["refresh-of-the-login", "refresh-1", "refresh-2"]);
 

@@ -4,19 +4,21 @@ use serde_json::json;
 
 use crate::host::token;
 use crate::issuer::{Issuer, Tls};
-use crate::keys;
+use support::pki::{CLIENT, HERE, Pki};
 use support::{Sandbox, until};
 
 #[test]
 fn a_private_ca_and_a_client_certificate() {
     let sandbox = Sandbox::new();
-    let ca = keys::authority(&sandbox, "ca");
-    keys::authority(&sandbox, "other-ca");
-    let cert = keys::certificate(&sandbox, "ca", "server", "DNS:localhost,IP:127.0.0.1");
+    let pki = Pki::at(sandbox.dir());
+    let ca = pki.authority("ca");
+    pki.authority("other-ca");
+    let cert = pki.issue("server", "2", HERE);
     let key = sandbox.path("server.key");
-    keys::certificate(&sandbox, "ca", "jobs", "DNS:jobs.example");
-    keys::certificate(&sandbox, "ca", "stranger", "DNS:stranger.example");
-    keys::certificate(&sandbox, "other-ca", "forged", "DNS:jobs.example");
+    let client = |of: &str| format!("{CLIENT}subjectAltName=DNS:{of}.example\n");
+    pki.issue("jobs", "2", &client("jobs"));
+    pki.issue("stranger", "2", &client("stranger"));
+    pki.issue_by("other-ca", "forged", "2", &client("jobs"));
     let clients = json!([
         {"client_id": "jobs", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "jobs.example",
             "grant_types": ["client_credentials"], "redirect_uris": [], "response_types": []},

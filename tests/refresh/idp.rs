@@ -4,12 +4,13 @@
 //! Does not: know anything of renewd.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use support::PATIENCE;
+use support::http::{Answer, LOOPBACK, Seen, listen, reset};
 
 /// A step of an exchange, as the server sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,28 +72,23 @@ struct Inner {
     slow: Duration,
 }
 
-#[derive(Clone)]
+#[derive(Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
 pub struct Idp {
     address: SocketAddr,
-    shared: Arc<(Mutex<Inner>, Condvar)>,
+    shared: Arc<Shared>,
 }
 
 impl Idp {
     pub fn start(grace: Grace) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let inner = Inner { grace: Some(grace), ..Inner::default() };
-        let idp = Self {
-            address: listener.local_addr().expect("an address"),
-            shared: Arc::new((Mutex::new(inner), Condvar::new())),
-        };
-        let serving = idp.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let idp = serving.clone();
-                std::thread::spawn(move || idp.serve(&stream));
-            }
-        });
-        idp
+        let shared = Arc::new(Shared::default());
+        shared.lock().grace = Some(grace);
+        let serving = Arc::clone(&shared);
+        Self { address: listen(LOOPBACK, move |stream| serving.serve(&stream)), shared }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -100,7 +96,7 @@ impl Idp {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.shared.0.lock().expect("the server's state")
+        self.shared.lock()
     }
 
     /// A new family; its first refresh token.
@@ -111,7 +107,7 @@ impl Idp {
 
     /// The refresh token that is good now.
     pub fn current(&self, family: &str) -> String {
-        refresh_token(family, self.lock().families[family].number)
+        self.lock().current(family)
     }
 
     pub fn is_revoked(&self, family: &str) -> bool {
@@ -149,14 +145,14 @@ impl Idp {
     #[track_caller]
     pub fn wait_held(&self) {
         let inner = self.lock();
-        let held = self.shared.1.wait_timeout_while(inner, PATIENCE, |inner| inner.reached.is_none());
+        let held = self.shared.changed.wait_timeout_while(inner, PATIENCE, |inner| inner.reached.is_none());
         assert!(held.expect("the server's state").0.reached.is_some(), "no exchange came to the step");
     }
 
     /// Whoever is held goes on: its connection is closed as it is.
     pub fn let_go(&self) {
         self.lock().let_go += 1;
-        self.shared.1.notify_all();
+        self.shared.changed.notify_all();
     }
 
     /// The refresh tokens that came, in their order.
@@ -173,6 +169,20 @@ impl Idp {
         self.lock().most_at_once
     }
 
+}
+
+impl Inner {
+    fn current(&self, family: &str) -> String {
+        refresh_token(family, self.families[family].number)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("the server's state")
+    }
+
+    /// Whether an exchange stopped here, and was let go.
     fn hold(&self, step: Step, path: &str) -> bool {
         let mut inner = self.lock();
         let is_meant = match &inner.mischief {
@@ -185,9 +195,9 @@ impl Idp {
         }
         inner.mischief = None;
         inner.reached = Some(step);
-        self.shared.1.notify_all();
+        self.changed.notify_all();
         let number = inner.let_go;
-        let waited = self.shared.1.wait_timeout_while(inner, PATIENCE * 3, |inner| inner.let_go == number);
+        let waited = self.changed.wait_timeout_while(inner, PATIENCE * 3, |inner| inner.let_go == number);
         drop(waited.expect("the server's state"));
         true
     }
@@ -196,19 +206,15 @@ impl Idp {
         if self.hold(Step::Connected, "") {
             return;
         }
-        let Some((path, body)) = read(stream) else { return };
-        let field = |name: &str| {
-            let fields = body.split('&').filter_map(|field| field.split_once('='));
-            fields.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-        };
-        let token = field("refresh_token").unwrap_or_default();
+        let Ok(Some(seen)) = Seen::read(&mut BufReader::new(stream)) else { return };
+        let token = seen.field("refresh_token").unwrap_or_default();
         {
             let mut inner = self.lock();
             inner.seen.push(token.clone());
             inner.under_way += 1;
             inner.most_at_once = inner.most_at_once.max(inner.under_way);
         }
-        self.exchange(stream, &path, &token);
+        self.exchange(stream, &seen.path, &token);
         self.lock().under_way -= 1;
     }
 
@@ -223,21 +229,24 @@ impl Idp {
         let (status, body) = match mischief {
             Some(Mischief::Reset) => {
                 self.lock().mischief = None;
-                reset(stream);
+                // Dropped with it, by whoever called.
+                let _ = reset(stream);
                 return;
             }
             Some(Mischief::Say(status, said)) => {
                 self.lock().mischief = None;
-                (status, said.replace("{next}", &self.current(token.split('.').next().unwrap_or_default())))
+                (status, said.replace("{next}", &self.lock().current(token.split('.').next().unwrap_or_default())))
             }
             _ => (status, body),
         };
         if self.hold(Step::Processed, path) {
             return;
         }
-        let kind = "Content-Type: application/json\r\nCache-Control: no-store\r\nConnection: close";
-        let answer = format!("HTTP/1.1 {status} X\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let (first, second) = answer.as_bytes().split_at(answer.len() - body.len() / 2);
+        let kind = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Connection", "close")];
+        let headers = kind.map(|(name, value)| (name, value.to_owned())).into();
+        let half = body.len() / 2;
+        let answer = Answer { status, headers, body: body.into_bytes(), after: Duration::ZERO }.bytes();
+        let (first, second) = answer.split_at(answer.len() - half);
         // The other side may be gone: that is what is tested.
         let _ = stream.write_all(first);
         if self.hold(Step::HalfAnswered, path) {
@@ -292,36 +301,4 @@ impl Idp {
 
 pub fn refresh_token(family: &str, number: u32) -> String {
     format!("{family}.{number}")
-}
-
-/// The path, and the body.
-fn read(stream: &TcpStream) -> Option<(String, String)> {
-    let mut reader = BufReader::new(stream);
-    let (mut path, mut length) = (None, 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim_end();
-        if line.is_empty() {
-            break;
-        }
-        if path.is_none() {
-            path = line.split(' ').nth(1).map(str::to_owned);
-        }
-        if let Some((name, value)) = line.split_once(": ")
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((path?, String::from_utf8(body).ok()?))
-}
-
-/// Closes with RST: what is not read on either side is thrown away.
-fn reset(stream: &TcpStream) {
-    let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
 }

@@ -8,6 +8,8 @@ use std::process::{Child, Stdio};
 use serde_json::{Value, json};
 
 use crate::page::{self, Part};
+use support::pki::Pki;
+use support::{PATIENCE, Sandbox, eventually};
 use crate::venv::Venv;
 use support::{PATIENCE, Sandbox, eventually, openssl};
 
@@ -23,13 +25,15 @@ pub struct Issuers {
 impl Issuers {
     /// Endpoints that trust the page's issuer, and want the audience of its config.
     pub fn start(venv: &Venv, sandbox: &Sandbox, part: &Part) -> Self {
-        let (ca, certificate, own_key) = certificates(sandbox);
+        let pki = Pki::at(sandbox.dir());
+        let ca = text(pki.authority("ca"));
+        let certificate = pki.issue("tls", "2", EXTENSIONS);
         let (metadata, keys) = page::issuer(sandbox);
         let rule = json!({"keys": keys, "issuer": metadata["issuer"], "audience": part.value("aud")});
         let rule = sandbox.put("rule.json", rule.to_string());
         let said = sandbox.path("issuers.said");
         let mut command = venv.command("issuers.py", &sandbox.path("home"));
-        command.args([&certificate, &own_key]).arg(rule);
+        command.args([certificate, pki.path("tls.key"), rule]);
         let stdout = File::create(&said).expect("a file");
         let child = command.stdin(Stdio::piped()).stdout(stdout).spawn().expect("the issuers start");
         let mut issuers = Self { child, said, url: String::new(), ca };
@@ -58,22 +62,9 @@ impl Drop for Issuers {
     }
 }
 
-/// A CA's certificate, and certificate and key of `localhost` that it has signed.
-fn certificates(sandbox: &Sandbox) -> (String, String, String) {
-    let at = |name: &str| text(sandbox.path(name));
-    let (ca, ca_key, certificate, key, request) = (at("ca.crt"), at("ca.key"), at("tls.crt"), at("tls.key"), at("csr"));
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    let of_ca = ["req", "-x509", "-days", "2", "-subj", "/CN=a CA of the tests", "-keyout", &ca_key, "-out", &ca];
-    openssl(&[&of_ca[..], &curve, &["-addext", "keyUsage=critical,keyCertSign"]].concat(), b"");
-    let asked = ["req", "-subj", "/CN=localhost", "-keyout", &key, "-out", &request];
-    openssl(&[&asked[..], &curve].concat(), b"");
-    let extensions = "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n\
-                      subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
-    let extensions = text(sandbox.put("tls.ext", extensions));
-    let signed = ["x509", "-req", "-days", "2", "-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial", "-in", &request];
-    openssl(&[&signed[..], &["-extfile", &extensions, "-out", &certificate]].concat(), b"");
-    (ca, certificate, key)
-}
+/// Of `localhost`, with what python's ssl wants of a chain.
+const EXTENSIONS: &str = "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n\
+                          subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
 
 pub fn text(path: PathBuf) -> String {
     path.to_str().expect("UTF-8").to_owned()

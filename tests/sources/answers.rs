@@ -5,7 +5,7 @@ use std::time::Duration;
 use renewd::core::engine::Reason;
 use renewd::core::settings::{OAuth2Settings, Reach};
 
-use crate::server::{Act, Server, answer, json};
+use support::http::{Act, Server, answer, json};
 use crate::setting::{Try, now, oauth2, reach, refused};
 
 type Answering = fn() -> Act;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::server::{Act, Seen, Server, json};
+use support::http::{Act, Seen, Server, json};
 use support::{Sandbox, openssl, until};
 
 const SOURCES: [&str; 4] = ["command", "github-app", "http", "oauth2"];

@@ -10,7 +10,7 @@ use renewd::core::engine::Doubt;
 use renewd::host::store::glimpse;
 use serde_json::{Value, json};
 
-use crate::server::{Act, Server, answer, json};
+use support::http::{Act, Server, answer, json};
 use support::{Daemon, Sandbox, until};
 
 const ROTATING: u8 = 0;

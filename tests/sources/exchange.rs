@@ -14,11 +14,9 @@ use renewd::core::settings::*;
 use renewd::core::token::Token;
 use renewd::source::not_granted;
 
-use crate::pki::{CLIENT, HERE, Pki};
-use crate::server::{Act, Seen, Server, answer, json};
-use crate::setting::{
-    Try, assertion, block, clean, first, name, now, oauth2, pattern, reach, refreshing, refused, secret,
-};
+use support::pki::{CLIENT, HERE, Pki};
+use support::http::{Act, Seen, Server, answer, json};
+use crate::setting::{Try, assertion, block, clean, first, identity, name, now, oauth2, pattern, reach, refreshing, refused, secret};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":60}"#;
 const SECRET: &[u8] = b"swordfish-swordfish-swordfish-00";
@@ -565,7 +563,7 @@ fn a_client_with_a_certificate_takes_the_endpoint_that_asks_for_it() {
         _ => None,
     });
     let settings = OAuth2Settings {
-        client_auth: ClientAuth::Tls(pki.identity("client")),
+        client_auth: ClientAuth::Tls(identity(&pki, "client")),
         reach: Reach { ca: Some(pki.read("ca.crt").into()), ..reach() },
         ..discovered(&server.url(""))
     };

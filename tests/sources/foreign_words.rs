@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::server::{Server, answer};
+use support::http::{Server, answer};
 use support::{Sandbox, until};
 
 /// Steering, bidirectional controls, no width, tags, line ends that are none of ASCII's.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use renewd::core::settings::{OAuth2Settings, Reach, SourcePlan};
 
-use crate::server::{Act, Server, json};
+use support::http::{Act, Server, json};
 use crate::setting::{Try, block, oauth2, reach};
 
 const GOOD: &str = r#"{"access_token":"abc","expires_in":60}"#;

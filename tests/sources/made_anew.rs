@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::server::{Server, answer};
+use support::http::{Server, answer};
 use support::Sandbox;
 
 /// A source that never gives the same token twice: its config, one that differs in a setting, and one line that does

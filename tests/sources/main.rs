@@ -11,8 +11,6 @@ mod limits;
 mod made_anew;
 mod night;
 mod peers;
-mod pki;
 mod placeholders;
 mod proxy;
-mod server;
 mod setting;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::server::{Act, Server, answer, json};
+use support::http::{Act, Server, answer, json};
 use support::{Daemon, Sandbox, until};
 
 const LONG: &str = "a-token-whose-name-is-as-long-as-names-may-be-64-characters.prod";

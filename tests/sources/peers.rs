@@ -9,9 +9,9 @@ use futures_util::future::join;
 use renewd::core::engine::Reason;
 use renewd::core::settings::{ClientAuth, OAuth2Settings, Reach, SourcePlan, TokenEndpoint};
 
-use crate::pki::{CLIENT, HERE, Pki};
-use crate::server::{Act, Server, json};
-use crate::setting::{Try, block, oauth2, reach, refused};
+use support::pki::{CLIENT, HERE, Pki};
+use support::http::{Act, Server, json};
+use crate::setting::{Try, block, identity, oauth2, reach, refused};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":60}"#;
 
@@ -74,7 +74,7 @@ fn a_client_authenticates_itself_by_its_certificate() {
     pki.issue("client", "2", CLIENT);
     let server = Server::at("127.0.0.1:0", Some(pki.server("here", Some("ca"))), |_| json(GOOD));
     let settings = trusting(&pki, &server.url("/token"));
-    let certified = OAuth2Settings { client_auth: ClientAuth::Tls(pki.identity("client")), ..settings.clone() };
+    let certified = OAuth2Settings { client_auth: ClientAuth::Tls(identity(&pki, "client")), ..settings.clone() };
     Try::new().oauth2(certified.clone()).unwrap();
     let seen = server.only();
     assert!(seen.certified);
@@ -103,8 +103,8 @@ fn a_client_authenticates_itself_by_its_certificate() {
     assert!(error.message.contains("client_cert"), "{error}");
 
     pki.issue("other", "2", CLIENT);
-    let mut mixed = pki.identity("client");
-    mixed.key = pki.identity("other").key;
+    let mut mixed = identity(&pki, "client");
+    mixed.key = identity(&pki, "other").key;
     let error = refused(OAuth2Settings { client_auth: ClientAuth::Tls(mixed), ..settings });
     assert_eq!(error.reason, Reason::Machine);
     assert!(error.message.contains("do not belong together"), "{error}");

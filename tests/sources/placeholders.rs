@@ -7,7 +7,7 @@ use renewd::core::settings::{Body, HttpSettings, Pointers};
 use renewd::source::SourceError;
 use serde_json::{Value, json};
 
-use crate::server::{Act, Server, answer, json as answered};
+use support::http::{Act, Server, answer, json as answered};
 use crate::setting::{Try, clean, first, name, pattern, reach, secret};
 
 /// Sunbird's: a form with the refresh token, an API token as bearer, and an expiry of 0.

@@ -1,9 +1,11 @@
 //! Owns: a proxy that opens tunnels (CONNECT) to one server, whatever name it is asked for, and keeps what it was asked.
 //! Does not: look into a tunnel.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
+
+use support::http::{LOOPBACK, Seen, listen};
 
 pub struct Proxy {
     pub address: SocketAddr,
@@ -13,17 +15,10 @@ pub struct Proxy {
 impl Proxy {
     /// `None`: it lets nobody through.
     pub fn start(to: Option<SocketAddr>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let address = listener.local_addr().expect("an address");
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let keeping = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let keeping = keeping.clone();
-                // What is broken off is no error of the proxy's.
-                std::thread::spawn(move || drop(tunnel(stream, to, &keeping)));
-            }
-        });
+        // What is broken off is no error of the proxy's.
+        let address = listen(LOOPBACK, move |stream| drop(tunnel(stream, to, &keeping)));
         Self { address, asked }
     }
 
@@ -33,14 +28,9 @@ impl Proxy {
 }
 
 fn tunnel(mut stream: TcpStream, to: Option<SocketAddr>, asked: &Mutex<Vec<String>>) -> io::Result<()> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let text = String::from_utf8_lossy(&head);
-    asked.lock().expect("a lock").push(text.lines().next().unwrap_or_default().to_owned());
+    // Nothing comes behind the head before it is answered.
+    let Some(seen) = Seen::read(&mut BufReader::new(&stream))? else { return Ok(()) };
+    asked.lock().expect("a lock").push(seen.line);
     let Some(to) = to else {
         return stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     };

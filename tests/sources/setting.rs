@@ -14,6 +14,7 @@ use renewd::core::settings::*;
 use renewd::core::time::Wall;
 use renewd::core::token::Token;
 use renewd::source::{Execution, Given, Shared, SourceError, of};
+use support::pki::Pki;
 
 pub fn now() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
@@ -35,6 +36,14 @@ pub fn pattern(text: &str) -> Pattern {
 /// Long enough for a loaded machine; what has to fail by time sets its own.
 pub fn reach() -> Reach {
     Reach { ca: None, timeout: Duration::from_secs(20), allow_http: false, ttl: None }
+}
+
+/// The certificate NAME and its key.
+pub fn identity(pki: &Pki, name: &str) -> Identity {
+    Identity {
+        certificates: pki.read(&format!("{name}.crt")).into(),
+        key: Arc::new(Secret::new(pki.read(&format!("{name}.key")))),
+    }
 }
 
 /// client_credentials with client_secret_basic.

@@ -1,8 +1,5 @@
-//! Owns: an eye for tokens that shares nothing with renewd: parts by hand, HMAC and public keys by the `openssl` command or a bare HMAC.
+//! Owns: an eye for tokens that shares nothing with renewd: parts by hand, and a bare HMAC.
 //! Does not: mint tokens.
-
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
@@ -79,27 +76,4 @@ impl Jwt {
     pub fn left(&self) -> f64 {
         self.number("exp") as f64 - now()
     }
-}
-
-/// Runs `openssl` and gives its stdout; panics where it fails.
-#[track_caller]
-pub fn openssl(args: &[&str], stdin: &[u8]) -> Vec<u8> {
-    let mut child = Command::new("openssl")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the openssl command");
-    let mut pipe = child.stdin.take().expect("a pipe");
-    pipe.write_all(stdin).expect("openssl reads");
-    drop(pipe);
-    let done = child.wait_with_output().expect("openssl ends");
-    assert!(
-        done.status.success(),
-        "openssl {args:?}: {}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
-    done.stdout
 }

@@ -4,10 +4,13 @@
 //! Does not: assert promises. The test programs do.
 
 mod daemon;
+pub mod http;
 mod jwt;
 mod mounts;
+mod openssl;
 mod pages;
 mod peers;
+pub mod pki;
 mod readers;
 mod sandbox;
 mod token_text;
@@ -16,8 +19,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use daemon::Daemon;
-pub use jwt::{Jwt, openssl};
+pub use jwt::Jwt;
 pub use mounts::Mounts;
+pub use openssl::{openssl, openssl_in};
 pub use pages::{Block, Page, manual, pages};
 pub use peers::{peer, program, python, skip};
 pub use readers::Readers;

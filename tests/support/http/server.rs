@@ -2,42 +2,18 @@
 //! It keeps what it was asked, and counts the connections that are open.
 //! Does not: know what a token is.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A request as it came.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
-    pub path: String,
-    headers: Vec<(String, String)>,
-    pub body: String,
-    /// A client's certificate came with it.
-    pub certified: bool,
-}
-
-impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    /// The form's fields in order, decoded.
-    pub fn form(&self) -> Vec<(String, String)> {
-        let url = reqwest::Url::parse(&format!("http://x/?{}", self.body)).expect("a form");
-        url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
-    }
-
-    pub fn field(&self, name: &str) -> Option<String> {
-        self.form().into_iter().find(|(n, _)| n == name).map(|(_, value)| value)
-    }
-}
+use super::{Answer, LOOPBACK, Seen, listen};
 
 /// What the server does with a request.
+#[derive(Clone, Debug)]
 pub enum Act {
     Answer(Answer),
     /// Exactly these bytes, then the end.
@@ -50,20 +26,19 @@ pub enum Act {
     Close,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
-    pub after: Duration,
-}
-
-pub fn json(body: impl AsRef<str>) -> Act {
-    answer(200, "application/json", body.as_ref())
+/// 200, and JSON: a text of it, or a value.
+pub fn json(body: impl ToString) -> Act {
+    answer(200, "application/json", body.to_string())
 }
 
 pub fn answer(status: u16, kind: &'static str, body: impl Into<Vec<u8>>) -> Act {
     let headers = vec![("Content-Type", kind.to_owned())];
     Act::Answer(Answer { status, headers, body: body.into(), after: Duration::ZERO })
+}
+
+/// An answer that is no success, in JSON.
+pub fn refusal(status: u16, body: &str) -> Act {
+    answer(status, "application/json", body)
 }
 
 impl Act {
@@ -96,6 +71,7 @@ struct Shared {
     peak: AtomicUsize,
 }
 
+#[derive(Clone)]
 pub struct Server {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -103,7 +79,7 @@ pub struct Server {
 
 impl Server {
     pub fn start(handler: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Self {
-        Self::at("127.0.0.1:0", None, handler)
+        Self::at(LOOPBACK, None, handler)
     }
 
     pub fn at(
@@ -111,8 +87,6 @@ impl Server {
         tls: Option<Arc<ServerConfig>>,
         handler: impl Fn(&Seen) -> Act + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(address).expect("bind");
-        let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             tls,
@@ -121,14 +95,8 @@ impl Server {
             answering: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
         });
-        let accepting = shared.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = accepting.clone();
-                std::thread::spawn(move || shared.serve(stream));
-            }
-        });
-        Self { address, shared }
+        let serving = Arc::clone(&shared);
+        Self { address: listen(address, move |stream| serving.serve(stream)), shared }
     }
 
     /// An address at this server: by its IP, in the clear or not.
@@ -137,8 +105,15 @@ impl Server {
         format!("{scheme}://{}{path}", self.address)
     }
 
+    /// The requests until now, in the order in which they came.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().expect("a lock").clone()
+    }
+
+    /// Those whose path begins with this.
+    pub fn seen_at(&self, path: &str) -> Vec<Seen> {
+        let seen = self.shared.seen.lock().expect("a lock");
+        seen.iter().filter(|seen| seen.path.starts_with(path)).cloned().collect()
     }
 
     /// The only request there was.
@@ -147,6 +122,11 @@ impl Server {
         let seen = self.seen();
         assert_eq!(seen.len(), 1, "{seen:#?}");
         seen.into_iter().next().expect("one")
+    }
+
+    /// As if nothing had been asked yet.
+    pub fn forget(&self) {
+        self.shared.seen.lock().expect("a lock").clear();
     }
 
     /// Connections that the other side has not closed.
@@ -186,7 +166,8 @@ impl Shared {
     }
 
     fn request(&self, socket: &TcpStream, stream: &mut dyn Stream, certified: bool) -> io::Result<()> {
-        let Some(seen) = read(stream, certified)? else { return Ok(()) };
+        let Some(seen) = Seen::read(&mut BufReader::new(&mut *stream))? else { return Ok(()) };
+        let seen = Seen { certified, ..seen };
         self.seen.lock().expect("a lock").push(seen.clone());
         let now = self.answering.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(now, Ordering::SeqCst);
@@ -196,29 +177,26 @@ impl Shared {
             // The next may be asked as soon as this is read.
             self.answering.fetch_sub(1, Ordering::SeqCst);
         }
-        self.act(act, socket, stream)?;
+        act.perform(socket, stream)?;
         // The connection may be used again, if the other side wants to: it is only closed from there.
         io::copy(&mut { stream }, &mut io::sink()).map(drop)
     }
+}
 
-    fn act(&self, act: Act, socket: &TcpStream, stream: &mut dyn Stream) -> io::Result<()> {
-        match act {
-            Act::Answer(answer) => {
-                let mut text = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
-                for (name, value) in &answer.headers {
-                    text.push_str(&format!("{name}: {value}\r\n"));
-                }
-                stream.write_all(format!("{text}\r\n").as_bytes())?;
-                stream.write_all(&answer.body)?;
+impl Act {
+    fn perform(self, socket: &TcpStream, stream: &mut dyn Stream) -> io::Result<()> {
+        match self {
+            Self::Answer(answer) => {
+                stream.write_all(&answer.bytes())?;
                 stream.flush()
             }
-            Act::Raw(bytes) => {
+            Self::Raw(bytes) => {
                 stream.write_all(&bytes)?;
                 stream.flush()?;
                 socket.shutdown(std::net::Shutdown::Write)
             }
-            Act::Hang => io::copy(&mut { stream }, &mut io::sink()).map(drop),
-            Act::Trickle => {
+            Self::Hang => io::copy(&mut { stream }, &mut io::sink()).map(drop),
+            Self::Trickle => {
                 stream.write_all(
                     b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: 999999\r\n\r\n{",
                 )?;
@@ -228,34 +206,19 @@ impl Shared {
                     std::thread::sleep(Duration::from_millis(20));
                 }
             }
-            Act::Reset => {
-                rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO))?;
+            Self::Reset => {
+                reset(socket)?;
                 Err(io::ErrorKind::ConnectionReset.into())
             }
-            Act::Close => Err(io::ErrorKind::BrokenPipe.into()),
+            Self::Close => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 }
 
-fn read(stream: &mut dyn Stream, certified: bool) -> io::Result<Option<Seen>> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte)? == 0 {
-            return Ok(None);
-        }
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).map_err(io::Error::other)?;
-    let mut lines = head.lines();
-    let mut first = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
-    let (method, path) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
-    let headers: Vec<(String, String)> =
-        lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-    let mut seen = Seen { method, path, headers, body: String::new(), certified };
-    let length = seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
-    seen.body = String::from_utf8(body).map_err(io::Error::other)?;
-    Ok(Some(seen))
+/// Has a connection closed by RST: what is not read on either side is thrown away.
+///
+/// # Errors
+/// setsockopt(2).
+pub fn reset(socket: &TcpStream) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
 }
