@@ -2,15 +2,10 @@
 //! and what a network token costs at rest. RENEWD_BIN names another binary, RENEWD_PYTHON a Python that has Authlib (default:
 //! that of `tests/peers/install FOLDER authlib`). The endpoint answers at once: what is measured is who asks.
 
-// Shared with `figures`; nobody but it needs all of it.
-#[expect(dead_code)]
-#[path = "figures/support/mod.rs"]
-mod support;
-
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,8 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use support::daemon::Daemon;
-use support::{SECRET, in_memory, is_long, millis, on_disk, quantile, renewd, settle, table, timed};
+use support::bench::daemon::Daemon;
+use support::bench::{in_memory, measured, millis, on_disk, quantile, renewd, settle, table, timed};
+use support::http::{LOOPBACK, Seen, listen};
+use support::{SECRET, long};
 
 const TOKENS: usize = 1000;
 const ANSWER: &str = r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","expires_in":3600}"#;
@@ -53,7 +50,7 @@ fn main() {
 }
 
 fn many(place: &str, folder: &Path, endpoint: &Endpoint) {
-    let rounds = if is_long() { 7 } else { 3 };
+    let rounds = if long() { 7 } else { 3 };
     table::title(&format!("{TOKENS} client_credentials tokens, {place} (median of {rounds}, in turns)"));
     write_config(folder, &config(folder, endpoint, TOKENS));
     forget(folder);
@@ -118,8 +115,7 @@ fn at_rest(endpoint: &Endpoint) {
         let own = private as f64 / 1024.0;
         table::plain(label, rss as f64 / 1024.0, &format!("MiB  {own:.2} of it private and written"));
     }
-    let binary = std::env::var_os("RENEWD_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_renewd").into());
-    let size = fs::metadata(&binary).expect("the binary").len();
+    let size = fs::metadata(measured()).expect("the binary").len();
     table::line("the binary", size as f64 / (1024.0 * 1024.0), 8.0, "MiB");
 }
 
@@ -169,7 +165,7 @@ fn of(folder: &Path, command: &str) -> Command {
 }
 
 fn python() -> PathBuf {
-    let installed = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("peers").join("authlib/bin/python");
+    let installed = support::target().join("peers/authlib/bin/python");
     std::env::var_os("RENEWD_PYTHON").map_or(installed, PathBuf::from)
 }
 
@@ -200,21 +196,10 @@ struct Endpoint {
 
 impl Endpoint {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/token", listener.local_addr().expect("an address"));
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let count = count.clone();
-                std::thread::spawn(move || {
-                    while answer(&stream).is_some() {
-                        count.fetch_add(1, Ordering::Relaxed);
-                    }
-                });
-            }
-        });
-        Self { url, asked }
+        let address = listen(LOOPBACK, move |stream| _ = serve(&stream, &count));
+        Self { url: format!("http://{address}/token"), asked }
     }
 
     fn asked(&self) -> usize {
@@ -222,23 +207,12 @@ impl Endpoint {
     }
 }
 
-fn answer(mut stream: &TcpStream) -> Option<()> {
+fn serve(mut stream: &TcpStream, count: &AtomicUsize) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let line = line.trim_end();
-        if line.is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
+    while Seen::read(&mut reader)?.is_some() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
+        write!(stream, "{head}: {}\r\n\r\n{ANSWER}", ANSWER.len())?;
+        count.fetch_add(1, Ordering::Relaxed);
     }
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
-    write!(stream, "{head}: {}\r\n\r\n{ANSWER}", ANSWER.len()).ok()
+    Ok(())
 }

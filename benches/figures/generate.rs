@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{SECRET, in_memory, is_long, millis, quantile, renewd, table, timed};
+use support::bench::{in_memory, millis, quantile, renewd, table, timed};
+use support::{SECRET, long};
 
 const SCRIPT: &str = r#"
 b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
@@ -29,7 +30,7 @@ pub fn figures() {
     let secret = folder.path().join("secret");
     std::fs::write(&secret, SECRET).expect("the secret");
     rustix::fs::chmod(&secret, rustix::fs::Mode::from_raw_mode(0o600)).expect("chmod");
-    let rounds = if is_long() { 500 } else { 50 };
+    let rounds = if long() { 500 } else { 50 };
 
     table::title("one HS256 token, process start included (median)");
     let ours = median(&mut generate(&secret), rounds);
@@ -52,7 +53,7 @@ pub fn figures() {
             println!("  {label:<52} skipped: it is not installed");
             continue;
         }
-        let theirs = median(&mut other, rounds.min(if is_long() { 100 } else { 20 }));
+        let theirs = median(&mut other, rounds.min(if long() { 100 } else { 20 }));
         table::plain(
             label,
             millis(theirs),

@@ -2,11 +2,12 @@
 //! Arguments: which of `once`, `start`, `reload`, `generate` (default: all). The short form of each takes seconds;
 //! RENEWD_LONG=1 takes minutes. RENEWD_BIN names another binary to measure.
 
+mod floor;
 mod generate;
 mod once;
 mod reload;
 mod start;
-mod support;
+mod tokens;
 
 type Part = (&'static str, fn());
 

@@ -4,11 +4,14 @@
 
 use std::path::Path;
 
-use crate::support::floor::{bare_loop, shared_loop};
-use crate::support::{Signed, Tokens, Took, in_memory, is_long, millis, on_disk, run, table};
+use support::bench::{Took, in_memory, millis, on_disk, run, table};
+use support::long;
+
+use crate::floor::{bare_loop, shared_loop};
+use crate::tokens::{Signed, Tokens};
 
 pub fn figures() {
-    let numbers: &[usize] = if is_long() { &[1, 1_000, 10_000] } else { &[1, 1_000] };
+    let numbers: &[usize] = if long() { &[1, 1_000, 10_000] } else { &[1, 1_000] };
     for number in numbers {
         let folder = on_disk();
         compare(folder.path(), "on disk", *number, Signed::Hs256, 1.15);
@@ -17,12 +20,12 @@ pub fn figures() {
         let folder = in_memory();
         compare(folder.path(), "in memory", number, Signed::Hs256, 1.5);
     }
-    let number = if is_long() { 10_000 } else { 1_000 };
+    let number = if long() { 10_000 } else { 1_000 };
     for signed in [Signed::Es256, Signed::Rs256] {
         let folder = in_memory();
         compare(folder.path(), "in memory", number, signed, 1.5);
     }
-    growth(if is_long() { 10_000 } else { 2_000 });
+    growth(if long() { 10_000 } else { 2_000 });
 }
 
 /// The best of a few runs that take turns, so that a busy moment of the machine meets all.

@@ -6,13 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::daemon::Daemon;
-use crate::support::{Tokens, in_memory, is_long, millis, quantile, table};
+use support::bench::daemon::Daemon;
+use support::bench::{in_memory, millis, quantile, table};
+use support::long;
+
+use crate::tokens::Tokens;
 
 pub fn figures() {
     for (number, goal, edits) in [(1, 60.0, 60), (1_000, 80.0, 40), (10_000, 150.0, 25)] {
         let folder = in_memory();
-        edit(folder.path(), number, goal, if is_long() { 200 } else { edits });
+        edit(folder.path(), number, goal, if long() { 200 } else { edits });
     }
 }
 

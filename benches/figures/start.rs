@@ -4,8 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::daemon::Daemon;
-use crate::support::{Tokens, in_memory, is_long, millis, quantile, table};
+use support::bench::daemon::Daemon;
+use support::bench::{in_memory, millis, quantile, table};
+use support::long;
+
+use crate::tokens::Tokens;
 
 pub fn figures() {
     binary();
@@ -19,7 +22,7 @@ pub fn figures() {
 }
 
 fn binary() {
-    let path = std::env::var_os("RENEWD_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_renewd").into());
+    let path = support::bench::measured();
     let size = Path::new(&path).metadata().expect("the binary").len();
     table::title("the binary");
     table::line("size", size as f64 / 1024.0 / 1024.0, 8.0, "MiB");
@@ -30,7 +33,7 @@ fn start(tokens: &Tokens<'_>, goal: f64) {
     let first = millis(fresh.ready_after);
     let after_first = memory(&fresh);
     fresh.stop();
-    let rounds = if is_long() { 20 } else { 5 };
+    let rounds = if long() { 20 } else { 5 };
     let mut times: Vec<Duration> = (0..rounds)
         .map(|_| {
             let daemon = Daemon::start(tokens.command("run"), tokens.folder);
@@ -71,7 +74,7 @@ fn memory(daemon: &Daemon) -> Memory {
 
 fn idle() {
     let given = std::env::var("RENEWD_IDLE").ok().and_then(|seconds| seconds.parse().ok());
-    let seconds: u64 = given.unwrap_or(if is_long() { 120 } else { 5 });
+    let seconds: u64 = given.unwrap_or(if long() { 120 } else { 5 });
     let folder = in_memory();
     let tokens = Tokens::new(folder.path(), 100);
     tokens.prepare();

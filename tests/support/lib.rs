@@ -3,6 +3,7 @@
 //! A crate of its own, so that each test program takes what it needs, and it is compiled once for all of them.
 //! Does not: assert promises. The test programs do.
 
+pub mod bench;
 mod daemon;
 pub mod http;
 mod jwt;

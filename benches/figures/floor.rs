@@ -17,7 +17,9 @@ use aws_lc_rs::{hmac, rsa};
 use data_encoding::BASE64URL_NOPAD;
 use rustix::fs::{CWD, Mode, OFlags, fsync, openat, renameat};
 
-use super::{SECRET, Signed};
+use support::SECRET;
+
+use crate::tokens::Signed;
 
 /// An RSA key of 2048 bits, PEM (PKCS#8), made once a run.
 pub fn rsa_key() -> &'static str {
