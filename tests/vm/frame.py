@@ -1,10 +1,10 @@
 """What a case is written with: the decorator, the guest with renewd in it, and the ways to fail and to skip.
 
-    from frame import case, expect, Skip
+    from frame import case, expect, signed, Skip
 
     @case("a stop and a start keep the tokens")
     def keeps(guest):
-        guest.begin(CONFIG, secrets={"a.secret": secret("mine")})      # a clean renewd with this config, started
+        guest.begin(signed(), secrets={"a.secret": secret("mine")})    # a clean renewd with this config, started
         ...
         expect(before == after, "the token changed")
         return "what was seen, in a few words"                 # stands at the end of the case's line
@@ -38,6 +38,17 @@ PACKAGE = [
     ("packaging/systemd/renewd.sysusers", "usr/lib/sysusers.d/renewd.conf"),
     ("packaging/systemd/renewd.tmpfiles", "usr/lib/tmpfiles.d/renewd.conf"),
 ]
+
+
+def signed(name="a", *more, secret='secret.file = "a.secret"', outputs=None):
+    """The text of a token that renewd signs by HS256, with /etc/renewd/a.secret, into /run/renewd/NAME.token.
+
+    `more` are further lines of its table; `outputs` are {path: further lines} in the place of that one."""
+    lines = [f"[token.{name}]", 'source = "jwt"', 'algorithm = "HS256"', f'key = "{name}"', secret, *more]
+    for path, further in ({f"/run/renewd/{name}.token": ""} if outputs is None else outputs).items():
+        lines += [f"[[token.{name}.output]]", 'format = "token"', f'path = "{path}"', further]
+    return "".join(f"{line}\n" for line in lines)
+
 
 class Skip(Exception):
     """The case cannot run here; its text says why. It is counted and printed."""

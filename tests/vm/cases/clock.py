@@ -1,5 +1,5 @@
 """Clocks that jump, and a machine that sleeps."""
-from frame import case, expect, secret
+from frame import case, expect, secret, signed
 
 NAME = "clock"
 A = secret(NAME)
@@ -7,17 +7,7 @@ RULES = ['rotate_at = 0.67', 'rotate_before = "10m"', 'lifetime = "30d"\nrotate_
 
 
 def config(rules):
-    return "".join(f"""
-[token.t{i}]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "a.secret"
-{rule}
-[[token.t{i}.output]]
-format = "token"
-path = "/run/renewd/{i}.token"
-""" for i, rule in enumerate(rules))
+    return "".join(signed(f"t{i}", rule, outputs={f"/run/renewd/{i}.token": ""}) for i, rule in enumerate(rules))
 
 
 @case("the clock set forward and back by a day: all that is due is rotated within 30 s", needs="clock")

@@ -1,5 +1,5 @@
 """The credential socket with the real service manager at its other end: who reads what, when, and what the log tells."""
-from frame import case, expect, secret
+from frame import case, expect, secret, signed
 
 A, B = secret("credential-a"), secret("credential-b")
 SOCKET = "/run/renewd/credentials.sock"
@@ -8,25 +8,8 @@ CONFIG = f"""
 ready_timeout = "2s"
 credential_socket = "{SOCKET}"
 credential_timeout = "15s"
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "a.secret"
-units = ["cred-job.service", "cred-batch@*.service", "cred-dynamic.service"]
-[[token.a.output]]
-format = "token"
-path = "/run/renewd/a.token"
-"""
-LATE = CONFIG + """
-[token.late]
-source = "jwt"
-algorithm = "HS256"
-key = "late"
-secret.file = "late.secret"
-required = false
-units = ["cred-late.service"]
-"""
+""" + signed("a", 'units = ["cred-job.service", "cred-batch@*.service", "cred-dynamic.service"]')
+LATE = CONFIG + signed("late", "required = false", 'units = ["cred-late.service"]', secret='secret.file = "late.secret"', outputs={})
 
 
 def job(credential="a", more=""):

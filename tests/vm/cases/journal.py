@@ -1,22 +1,11 @@
 """What the journal holds, of all the cases before in this machine too."""
 import json
 
-from frame import case, expect, secret
+from frame import case, expect, secret, signed
 
 NAME = "journal"
 A = secret(NAME)
-CONFIG = """
-[daemon]
-ready_timeout = "1s"
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "a.secret"
-[[token.a.output]]
-format = "token"
-path = "/run/renewd/a.token"
-"""
+CONFIG = '[daemon]\nready_timeout = "1s"\n' + signed()
 
 
 @case("journal lines have priorities, and no line shows a secret or a token", needs="journal")

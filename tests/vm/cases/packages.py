@@ -5,22 +5,13 @@ import subprocess
 import sys
 import tempfile
 
-from frame import REPO, Skip, case, expect, secret
+from frame import REPO, Skip, case, expect, secret, signed
 
 sys.path.append(str(REPO / "tests/manual"))
 import page  # noqa: E402
 
 A = secret("packages")
-TOKEN = """
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "/etc/renewd/sunbird.secret"
-[[token.a.output]]
-format = "token"
-path = "/run/renewd/a.token"
-"""
+TOKEN = signed(secret='secret.file = "/etc/renewd/sunbird.secret"')
 OLD, NEW = "0.0.1-1", "0.0.2-1"
 # What a file system holds, with owners and modes; not what the machine's own work changes all the time.
 LIST = r"""

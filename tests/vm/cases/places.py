@@ -1,5 +1,5 @@
 """Folders that are missing, late, read-only, or full."""
-from frame import case, expect, secret
+from frame import case, expect, secret, signed
 
 NAME = "places"
 A = secret(NAME)
@@ -8,17 +8,7 @@ CONFIG = """
 ready_timeout = "{ready}"
 [defaults]
 retry = {{ max = "2s" }}
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "a.secret"
-lifetime = "1h"
-{more}
-[[token.a.output]]
-format = "token"
-path = "{path}"
-"""
+""" + signed("a", 'lifetime = "1h"', "{more}", outputs={"{path}": ""})
 
 
 @case("a folder on a mount that comes late: the token is delivered when it is there")

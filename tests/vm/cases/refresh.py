@@ -1,17 +1,8 @@
 """What only a newer systemd does: a credential opened anew at each reload."""
-from frame import Skip, case, expect
+from frame import Skip, case, expect, signed
 
 SUITE, NEEDS = "forky", 260
-CONFIG = """
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.credential = "portal"
-[[token.a.output]]
-format = "token"
-path = "/run/renewd/a.token"
-"""
+CONFIG = signed(secret='secret.credential = "portal"')
 
 
 @case("RefreshOnReload=credentials: a reload takes the secret that changed at its source", needs="fresh", suite=SUITE)

@@ -1,20 +1,10 @@
 """While it runs: a hang, a config that is refused, a stop and a start. Readers read all the while."""
-from frame import case, expect, secret
+from frame import case, expect, secret, signed
 
 NAME = "running"
 A = secret(NAME)
 FILE = "/run/renewd/a.token"
-CONFIG = """
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "a.secret"
-lifetime = "{lifetime}"
-[[token.a.output]]
-format = "token"
-path = "/run/renewd/a.token"
-"""
+CONFIG = signed("a", 'lifetime = "{lifetime}"')
 
 
 @case("a hung daemon is restarted by the watchdog, and a reader never lacks a valid token")

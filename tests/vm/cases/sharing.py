@@ -1,21 +1,10 @@
 """Who reads the tokens: other users by group and by folder, jobs of cron and of timers, a user's own renewd."""
-from frame import case, expect, secret
+from frame import case, expect, secret, signed
 
 NAME = "sharing"
 A = secret(NAME)
-TOKEN = """
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "a.secret"
-"""
-OUTPUT = """
-[[token.a.output]]
-format = "token"
-path = "{path}"
-mode = "{mode}"
-"""
+FILE = "/run/renewd/a.token"
+FOR_JOBS = 'mode = "0640"\ngroup = "jobs"'
 USERS = """
 getent group jobs >/dev/null || groupadd --system jobs
 getent group others >/dev/null || groupadd --system others
@@ -31,8 +20,7 @@ def readable(guest, user, path):
 @case("without root: a group by SupplementaryGroups= and a setgid folder let one user read, and not another")
 def groups(guest):
     guest.begin(
-        TOKEN + OUTPUT.format(path="/run/renewd/a.token", mode="0640") + 'group = "jobs"\n' + OUTPUT.format(path="/srv/setgid/a.token", mode="0640"),
-        {"a.secret": A}, dropin="[Service]\nSupplementaryGroups=jobs\nReadWritePaths=/srv/setgid\n",
+        signed(outputs={FILE: FOR_JOBS, "/srv/setgid/a.token": 'mode = "0640"'}), {"a.secret": A}, dropin="[Service]\nSupplementaryGroups=jobs\nReadWritePaths=/srv/setgid\n",
         before=USERS + "install -d -o renewd -g others -m 2750 /srv/setgid")
     seen = []
     for _ in range(2):
@@ -49,7 +37,7 @@ def groups(guest):
 @case("with CAP_CHOWN in a drop-in, `owner =` gives files to another user")
 def cap_chown(guest):
     guest.begin(
-        TOKEN + OUTPUT.format(path="/run/renewd/a.token", mode="0400") + 'owner = "job"\n', {"a.secret": A}, before=USERS,
+        signed(outputs={FILE: 'mode = "0400"\nowner = "job"'}), {"a.secret": A}, before=USERS,
         dropin="[Service]\nAmbientCapabilities=CAP_CHOWN\nCapabilityBoundingSet=CAP_CHOWN\n")
     for _ in range(2):
         seen = guest.sh("stat -c '%U:%G %a' /run/renewd/a.token; ls -A /run/renewd").split("\n")
@@ -67,7 +55,7 @@ def cap_chown(guest):
 def cron_and_timer(guest):
     work = "python3 /share/guest/tokens.py /run/renewd/a.token"
     guest.begin(
-        TOKEN + OUTPUT.format(path="/run/renewd/a.token", mode="0640") + 'group = "jobs"\n', {"a.secret": A},
+        signed(outputs={FILE: FOR_JOBS}), {"a.secret": A},
         dropin="[Service]\nSupplementaryGroups=jobs\n", before=USERS + "rm -rf /srv/out; install -d -o job /srv/out",
         files={
             "/run/systemd/system/job.service": f"[Unit]\nAfter=renewd.service\n[Service]\nType=oneshot\nUser=job\nExecStart=/bin/sh -c 'exec {work}={NAME} > /srv/out/timer'\n",
@@ -84,8 +72,8 @@ def cron_and_timer(guest):
 
 @case("a user's own renewd, by the user unit with lingering")
 def user_unit(guest):
-    guest.begin(TOKEN + OUTPUT.format(path="/run/renewd/a.token", mode="0600"), {"a.secret": A}, start=False)
-    config = TOKEN + OUTPUT.format(path="$XDG_RUNTIME_DIR/renewd/a.token", mode="0600")
+    guest.begin(signed(outputs={FILE: 'mode = "0600"'}), {"a.secret": A}, start=False)
+    config = signed(outputs={"$XDG_RUNTIME_DIR/renewd/a.token": 'mode = "0600"'})
     guest.sh("id alice >/dev/null 2>&1 || useradd -m alice; install -d -o alice /home/alice/.config /home/alice/.config/renewd")
     guest.write({"/home/alice/.config/renewd/config.toml": config, "/home/alice/.config/renewd/a.secret": (A, 0o600)})
     guest.sh("""

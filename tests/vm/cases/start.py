@@ -1,20 +1,9 @@
 """How it starts: READY waits for the tokens, and a config that is wrong is not tried again."""
-from frame import case, expect, secret
+from frame import case, expect, secret, signed
 
 NAME = "start"
 A = secret(NAME)
-CONFIG = """
-[daemon]
-ready_timeout = "{ready}"
-[token.a]
-source = "jwt"
-algorithm = "HS256"
-key = "a"
-secret.file = "a.secret"
-[[token.a.output]]
-format = "token"
-path = "/run/renewd/a.token"
-"""
+CONFIG = '[daemon]\nready_timeout = "{ready}"\n' + signed()
 # The job of a user: it says what it found when it was started. The module is copied: it runs before folders are shared.
 JOB = f"""
 [Unit]
