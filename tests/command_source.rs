@@ -5,11 +5,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use data_encoding::BASE64URL_NOPAD;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use support::{Ran, Sandbox, now, until};
+use support::forge::unsigned;
+use support::{Ran, Sandbox, now, pids, runs, until};
 
 /// `[token.cmd]` with these lines, delivered as JSON to `out/cmd.json`.
 fn config(lines: &str) -> String {
@@ -37,21 +37,7 @@ fn left(delivered: &Value) -> f64 {
 }
 
 fn jwt(claims: &str) -> String {
-    let part = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
-    format!("{}.{}.c2lnbmF0dXJl", part(r#"{"alg":"RS256"}"#), part(claims))
-}
-
-/// A process that waits to be reaped does nothing any more.
-fn runs(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-    state.is_some_and(|state| state != 'Z' && state != 'X')
-}
-
-/// The process ids that scripts wrote, one a line.
-fn pids(sandbox: &Sandbox) -> Vec<String> {
-    let text = fs::read_to_string(sandbox.path("pids")).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
+    format!("{}.c2lnbmF0dXJl", unsigned(r#"{"alg":"RS256"}"#, claims))
 }
 
 /// Hangs with a child and a grandchild that both refuse SIGTERM, and writes down all three.
@@ -236,7 +222,7 @@ fn an_endless_output_is_ended() {
     let ran = once(&sandbox, "echo $$ > pids\nexec yes", "ttl = \"1h\"\ntimeout = \"10m\"").expect(1);
     assert!(ran.stderr.contains("it printed more than 1 MiB"), "{ran:#?}");
     assert!(ran.took < Duration::from_secs(20), "{ran:#?}");
-    assert!(!pids(&sandbox).iter().any(|pid| runs(pid)));
+    assert!(!pids(&sandbox.path("pids")).iter().any(|pid| runs(pid)));
 }
 
 #[test]
@@ -245,7 +231,7 @@ fn a_timeout_ends_all_that_it_started() {
     let ran = once(&sandbox, HANG, "ttl = \"1h\"\ntimeout = \"2s\"").expect(1);
     assert!(ran.stderr.contains("it ran longer than its timeout of 2s"), "{ran:#?}");
     assert!(ran.took < Duration::from_secs(20), "{ran:#?}");
-    let pids = pids(&sandbox);
+    let pids = pids(&sandbox.path("pids"));
     assert_eq!(pids.len(), 3, "{pids:?}");
     assert!(!pids.iter().any(|pid| runs(pid)), "{pids:?}");
 }
@@ -256,7 +242,7 @@ fn what_it_leaves_in_the_background_is_ended_and_not_waited_for() {
     let ran = once(&sandbox, "sleep 600 & echo $! > pids; echo token-1", "ttl = \"1h\"").expect(0);
     assert!(ran.took < Duration::from_secs(20), "{ran:#?}");
     assert_eq!(delivered(&sandbox)["token"], "token-1");
-    let pids = pids(&sandbox);
+    let pids = pids(&sandbox.path("pids"));
     assert_eq!(pids.len(), 1);
     assert!(!pids.iter().any(|pid| runs(pid)), "{pids:?}");
 }
@@ -268,12 +254,12 @@ fn sigterm_of_the_daemon_leaves_no_process_of_it() {
     sandbox
         .config(config(&format!("command = [{:?}]\nttl = \"1h\"\ntimeout = \"10m\"", program.display().to_string())));
     let mut daemon = sandbox.daemon().spawn();
-    until("the command hangs", || pids(&sandbox).len() == 3);
+    until("the command hangs", || pids(&sandbox.path("pids")).len() == 3);
     let (status, took) = daemon.end(Signal::TERM);
     assert_eq!(status.code(), Some(0));
     // 2 s are promised; a busy machine gets some more.
     assert!(took < Duration::from_secs(5), "{took:?}");
-    until("all of it is gone", || !pids(&sandbox).iter().any(|pid| runs(pid)));
+    until("all of it is gone", || !pids(&sandbox.path("pids")).iter().any(|pid| runs(pid)));
 }
 
 #[test]
@@ -295,9 +281,9 @@ fn fifty_that_hang_delay_no_other_token() {
     let mut daemon = sandbox.daemon().spawn();
     until("the good one is delivered", || sandbox.out("cmd.json").exists());
     println!("delivered after {:?}", began.elapsed());
-    until("all of them hang", || pids(&sandbox).len() == 50);
+    until("all of them hang", || pids(&sandbox.path("pids")).len() == 50);
     daemon.end(Signal::TERM);
-    until("none is left", || !pids(&sandbox).iter().any(|pid| runs(pid)));
+    until("none is left", || !pids(&sandbox.path("pids")).iter().any(|pid| runs(pid)));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use renewd::core::secret::Secret;
 use renewd::core::settings::{FileSpec, Fingerprint, Mode};
 use renewd::host::deliver::{DeliverError, Done, Job, Removed, deliver, remove, sweep};
 use renewd::host::walk::{WalkError, open_folder};
+use support::{Tmpfs, is_root, program};
 
 const SOMEBODY: u32 = 61_001;
 const SOMEBODY_ELSE: u32 = 61_002;
@@ -54,48 +55,6 @@ fn entries(folder: &Path) -> Vec<String> {
 
 fn names(list: &[&str]) -> BTreeSet<OsString> {
     list.iter().map(OsString::from).collect()
-}
-
-fn is_root(test: &str) -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("skipped 1: {test} takes root");
-    }
-    root
-}
-
-/// A file system mounted for one test.
-struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    fn tmpfs(test: &str, options: &str) -> Option<Self> {
-        let at = folder();
-        let done = is_root(test)
-            && Command::new("mount")
-                .args(["-t", "tmpfs", "-o", options, "renewd-test"])
-                .arg(at.path())
-                .status()
-                .is_ok_and(|status| status.success());
-        if !done {
-            println!("skipped 1: {test} takes the right to mount");
-        }
-        done.then_some(Self(at))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn remount(&self, options: &str) {
-        let status = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.path()).status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
 }
 
 /// This test binary again, as one of the children below; a copy that anybody may run.
@@ -585,9 +544,8 @@ fn the_sweep_takes_our_pattern_for_our_names_only() {
 
 #[test]
 fn a_failing_step_leaves_the_old_file_and_no_temporary_one() {
-    let Some(at) = Mounted::tmpfs("a full disk", "size=64k,nr_inodes=16,mode=0755") else {
-        return;
-    };
+    let at = folder();
+    let Some(disk) = Tmpfs::at("a full disk", at.path(), "size=64k,nr_inodes=16,mode=0755") else { return };
     one(at.path(), job(at.path(), "token", b"old", 0o640)).unwrap();
     let mut big = job(at.path(), "token", &vec![b'x'; 100 << 10], 0o640);
     big.spec.uid = Some(SOMEBODY);
@@ -598,22 +556,21 @@ fn a_failing_step_leaves_the_old_file_and_no_temporary_one() {
         assert_eq!(fs::read(at.path().join("token")).unwrap(), b"old");
     }
 
-    at.remount("ro");
+    disk.remount("ro");
     let said = one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap_err().to_string();
     let advice = format!("ReadWritePaths={}", at.path().display());
     assert!(said.contains("read-only") && said.contains(&advice), "{said}");
     let gone = remove(&at.path().join("token"), &[Fingerprint::of(b"old")]).unwrap_err();
     assert!(gone.to_string().contains("read-only"), "{gone}");
-    at.remount("rw");
+    disk.remount("rw");
     one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap();
     assert_eq!(fs::read(at.path().join("token")).unwrap(), b"new");
 }
 
 #[test]
 fn a_file_that_is_a_mount_point_is_told() {
-    let Some(at) = Mounted::tmpfs("a mount point", "size=1m,mode=0755") else {
-        return;
-    };
+    let at = folder();
+    let Some(_disk) = Tmpfs::at("a mount point", at.path(), "size=1m,mode=0755") else { return };
     for name in ["token", "source"] {
         fs::write(at.path().join(name), "old").unwrap();
     }
@@ -688,9 +645,7 @@ fn cap_chown_alone_is_enough_and_leaves_nothing_in_a_sticky_folder() {
         drop(home);
         said
     };
-    let there = Command::new("setpriv").arg("--version").output().is_ok();
-    if !is_root("CAP_CHOWN alone") || !there {
-        println!("skipped 1: CAP_CHOWN alone takes setpriv");
+    if !is_root("CAP_CHOWN alone") || program("CAP_CHOWN alone", "setpriv").is_none() {
         return;
     }
     let own = folder_of(SOMEBODY, 0o755);

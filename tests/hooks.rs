@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use renewd::core::settings::{HookAction, HookPlan, HookSignal};
 use renewd::host::hook::{HookError, run};
+use support::{pids, runs};
 use tokio::sync::watch;
 
 const LABEL: &str = "token sunbird, after_rotate";
@@ -38,19 +39,6 @@ fn signal(pid_file: &Path) -> HookPlan {
 async fn done(plan: &HookPlan) -> Result<(), HookError> {
     let (_go_on, stop) = watch::channel(false);
     run(plan, LABEL, &[], &[], stop).await
-}
-
-/// The process ids that a script wrote, one a line.
-fn pids(file: &Path) -> Vec<String> {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
-}
-
-/// A process that waits to be reaped does nothing any more.
-fn runs(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-    state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
 async fn written(file: &Path, lines: usize) -> Vec<String> {

@@ -4,13 +4,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
+use support::forge::hs256 as signed;
+use support::openssl_in;
 use tempfile::TempDir;
 
 const SECRET: &str = "07c6e2t1rb92987fnrd705jkk8582p9e";
@@ -59,9 +60,7 @@ impl Desk {
     }
 
     fn openssl(&self, args: &[&str]) -> Vec<u8> {
-        let done = Command::new("openssl").args(args).current_dir(self.0.path()).output().unwrap();
-        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
-        done.stdout
+        openssl_in(self.0.path(), args)
     }
 
     /// `generate` that has to succeed: the token.
@@ -93,20 +92,12 @@ fn parts(token: &str) -> (Value, Value) {
     (json(all[0]), json(all[1]))
 }
 
-/// A token signed by hand, from texts that need not even be JSON.
-fn signed(header: &str, payload: &str, secret: &[u8]) -> String {
-    let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
-    let message = format!("{}.{}", encode(header), encode(payload));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
-    format!("{message}.{}", BASE64URL_NOPAD.encode(tag.as_ref()))
-}
-
 fn hs256(payload: &str) -> String {
     signed(r#"{"typ":"JWT","alg":"HS256"}"#, payload, SECRET.as_bytes())
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
+    support::now() as i64
 }
 
 // RFC 7515 A.1 to A.3: one payload, with line breaks in it.

@@ -22,6 +22,7 @@ use renewd::core::token::Token;
 use renewd::host::store::{
     FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, Record, Store, StoreError, Worker, glimpse,
 };
+use support::{Tmpfs, is_root};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
 const STATE: &str = "RENEWD_TEST_STATE";
@@ -174,8 +175,7 @@ fn the_folder_and_its_files_are_for_the_owner_only() {
 /// Whoever can read the folder, or put another in its place, would have root's tokens.
 #[test]
 fn the_state_is_not_kept_where_another_user_has_a_hand_in_it() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped 1: folders of another user take root");
+    if !is_root("folders of another user") {
         return;
     }
     let at = folder();
@@ -703,10 +703,7 @@ fn a_log_of_the_version_before_that_was_cut_or_damaged_is_taken_as_one_of_this_v
 #[test]
 fn a_log_of_the_version_before_is_no_reason_not_to_start_on_a_full_disk() {
     let at = folder();
-    if !mount_small(at.path()) {
-        return;
-    }
-    let _mounted = Unmount(at.path());
+    let Some(_disk) = small_disk(at.path()) else { return };
     let old = put_version_1(at.path());
     let filler = at.path().join("filler");
     let _ = fs::write(&filler, vec![0; 256 << 10]);
@@ -783,35 +780,15 @@ fn compaction_keeps_all_that_counts() {
     assert_eq!(fs::read_dir(at.path()).unwrap().count(), 2);
 }
 
-struct Unmount<'a>(&'a Path);
-
-impl Drop for Unmount<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
-/// A file system of 128 KiB at this place; false, and said, where that takes a right that is lacking.
-fn mount_small(at: &Path) -> bool {
-    let mounted = rustix::process::geteuid().is_root()
-        && Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=128k,mode=0700", "renewd-test"])
-            .arg(at)
-            .status()
-            .is_ok_and(|status| status.success());
-    if !mounted {
-        println!("skipped 1: a full disk takes the right to mount");
-    }
-    mounted
+/// A file system of 128 KiB at this place; `None` where that takes a right that is lacking.
+fn small_disk(at: &Path) -> Option<Tmpfs> {
+    Tmpfs::at("a full disk", at, "size=128k,mode=0700")
 }
 
 #[test]
 fn a_full_disk_is_an_error_that_loses_nothing() {
     let at = folder();
-    if !mount_small(at.path()) {
-        return;
-    }
-    let _mounted = Unmount(at.path());
+    let Some(_disk) = small_disk(at.path()) else { return };
     let (mut store, _) = open(at.path());
     store.append(&[Record::Token(token("a", 2))], true).unwrap();
     let big = Arc::new(Token { value: Secret::new("x".repeat(200 << 10)), ..Token::clone(&token("big", 1)) });
@@ -850,10 +827,7 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
 #[test]
 fn room_that_is_kept_is_kept_on_a_full_disk_too() {
     let at = folder();
-    if !mount_small(at.path()) {
-        return;
-    }
-    let _mounted = Unmount(at.path());
+    let Some(_disk) = small_disk(at.path()) else { return };
     let (mut store, _) = open(at.path());
     let big = Arc::new(Token { value: Secret::new("x".repeat(30 << 10)), ..Token::clone(&token("big", 1)) });
     let error = store.begin(&[Record::Token(token("a", 2))], 256 << 10).unwrap_err();

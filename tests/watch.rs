@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use renewd::host::watch::{Mark, Watcher};
+use support::is_root;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -71,11 +72,17 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
+/// A folder with these files, which hold something.
+fn folder_with<const N: usize>(names: [&str; N]) -> (tempfile::TempDir, PathBuf, [PathBuf; N]) {
+    let (keep, at) = folder();
+    let files = names.map(|name| at.join(name));
+    files.iter().for_each(|file| fs::write(file, "old").unwrap());
+    (keep, at, files)
+}
+
 #[tokio::test]
 async fn a_file_that_is_given_another_mode() {
-    let (_keep, at) = folder();
-    let file = at.join("api.secret");
-    fs::write(&file, "0").unwrap();
+    let (_keep, _, [file]) = folder_with(["api.secret"]);
     let mut watch = Watch::on(&[&file], &[]).await;
     for mode in [0o640, 0o600] {
         watch.settle().await;
@@ -86,9 +93,7 @@ async fn a_file_that_is_given_another_mode() {
 
 #[tokio::test]
 async fn a_file_in_place_by_rename_and_removed() {
-    let (_keep, at) = folder();
-    let file = at.join("config.toml");
-    fs::write(&file, "0").unwrap();
+    let (_keep, at, [file]) = folder_with(["config.toml"]);
     let mut watch = Watch::on(&[&file], &[]).await;
     for n in 0..3 {
         let text = format!("in place {n}");
@@ -255,9 +260,7 @@ async fn new_files_in_an_included_folder() {
 
 #[tokio::test]
 async fn an_edit_between_reading_and_watching() {
-    let (_keep, at) = folder();
-    let file = at.join("f");
-    fs::write(&file, "old").unwrap();
+    let (_keep, _, [file]) = folder_with(["f"]);
     let read_at = Mark::now();
     fs::write(&file, "new").unwrap();
     let mut watcher = Watcher::new();
@@ -290,10 +293,7 @@ async fn a_set_that_grows_and_shrinks() {
 
 #[tokio::test]
 async fn a_file_that_is_being_written_holds_up_the_change_of_another() {
-    let (_keep, at) = folder();
-    let (secret, config) = (at.join("secret"), at.join("config.toml"));
-    fs::write(&secret, "old").unwrap();
-    fs::write(&config, "old").unwrap();
+    let (_keep, _, [secret, config]) = folder_with(["secret", "config.toml"]);
     let mut watch = Watch::on(&[&secret, &config], &[]).await;
     watch.settle().await;
     let mut half = File::create(&secret).unwrap();
@@ -326,10 +326,7 @@ async fn a_file_that_is_being_written_holds_up_the_change_of_another() {
 
 #[tokio::test]
 async fn a_writer_that_never_closes_is_waited_for_five_seconds() {
-    let (_keep, at) = folder();
-    let (secret, config) = (at.join("secret"), at.join("config.toml"));
-    fs::write(&secret, "old").unwrap();
-    fs::write(&config, "old").unwrap();
+    let (_keep, _, [secret, config]) = folder_with(["secret", "config.toml"]);
     let mut watch = Watch::on(&[&secret, &config], &[]).await;
     let mut half = File::create(&secret).unwrap();
     half.write_all(b"ne").unwrap();
@@ -345,9 +342,7 @@ async fn a_writer_that_never_closes_is_waited_for_five_seconds() {
 
 #[tokio::test]
 async fn what_is_asked_for_is_told_and_a_dropped_wait_loses_nothing() {
-    let (_keep, at) = folder();
-    let file = at.join("f");
-    fs::write(&file, "old").unwrap();
+    let (_keep, _, [file]) = folder_with(["f"]);
     let mut watch = Watch::on(&[&file], &[]).await;
     watch.settle().await;
     watch.watcher.ask();
@@ -366,9 +361,7 @@ async fn what_is_asked_for_is_told_and_a_dropped_wait_loses_nothing() {
 /// Prints what an edit takes until it is told; the goal for the whole way to a new token file is 60 ms (p99).
 #[tokio::test]
 async fn an_edit_is_told_soon() {
-    let (_keep, at) = folder();
-    let file = at.join("config.toml");
-    fs::write(&file, "0").unwrap();
+    let (_keep, at, [file]) = folder_with(["config.toml"]);
     let mut watch = Watch::on(&[&file], &[]).await;
     let mut took = Vec::new();
     for n in 0..100 {
@@ -442,9 +435,7 @@ async fn without_inotify_it_says_what_to_do_looks_and_recovers() {
         assert!(status.success());
         return;
     }
-    let (_keep, at) = folder();
-    let file = at.join("f");
-    fs::write(&file, "x").unwrap();
+    let (_keep, _, [file]) = folder_with(["f"]);
     let mut all = Vec::new();
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -461,8 +452,8 @@ async fn without_inotify_it_says_what_to_do_looks_and_recovers() {
 async fn without_a_thread_for_notify_it_looks_and_recovers() {
     const TEST: &str = "without_a_thread_for_notify_it_looks_and_recovers";
     if std::env::var_os("FEW_THREADS").is_none() {
-        if !rustix::process::geteuid().is_root() {
-            println!("{TEST}: skipped, needs root to become a user who has nothing else");
+        // It becomes a user who has nothing else.
+        if !is_root(TEST) {
             return;
         }
         // Where others may not go into the folder of this program, a copy is run.
@@ -481,9 +472,7 @@ async fn without_a_thread_for_notify_it_looks_and_recovers() {
         assert!(status.success());
         return;
     }
-    let (_keep, at) = folder();
-    let file = at.join("f");
-    fs::write(&file, "x").unwrap();
+    let (_keep, _, [file]) = folder_with(["f"]);
     // Threads for what may block are there, as the daemon keeps them.
     let pause = || tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(50)));
     for one in [pause(), pause()] {
@@ -510,9 +499,7 @@ async fn without_a_thread_for_notify_it_looks_and_recovers() {
 /// inotify is not told of truncate(2).
 #[tokio::test]
 async fn a_look_tells_what_nobody_was_told_of() {
-    let (_keep, at) = folder();
-    let file = at.join("f");
-    fs::write(&file, "x").unwrap();
+    let (_keep, _, [file]) = folder_with(["f"]);
     let mut watch = Watch::on(&[&file], &[]).await;
     watch.settle().await;
     let open = File::options().write(true).open(&file).unwrap();
@@ -544,21 +531,19 @@ async fn files_in_folders_that_are_wild_or_hold_a_bracket() {
 
 #[tokio::test]
 async fn the_whole_folder_is_moved_away_and_back() {
-    let (_keep, at) = folder();
-    let file = at.join("f");
-    fs::write(&file, "x").unwrap();
+    let (_keep, at, [file]) = folder_with(["f"]);
     let away = at.with_extension("away");
     let mut watch = Watch::on(&[&file], &[]).await;
     for n in 0..3 {
         watch.sees(&file, None, || fs::rename(&at, &away).unwrap()).await;
-        watch.sees(&file, Some("x"), || fs::rename(&away, &at).unwrap()).await;
+        watch.sees(&file, Some("old"), || fs::rename(&away, &at).unwrap()).await;
         let text = format!("again {n}");
         watch.sees(&file, Some(&text), || fs::write(&file, &text).unwrap()).await;
         watch.sees(&file, None, || fs::remove_dir_all(&at).unwrap()).await;
         watch
-            .sees(&file, Some("x"), || {
+            .sees(&file, Some("old"), || {
                 fs::create_dir(&at).unwrap();
-                fs::write(&file, "x").unwrap();
+                fs::write(&file, "old").unwrap();
             })
             .await;
     }

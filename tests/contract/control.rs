@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use support::{PATIENCE, SECRET, Sandbox, is_root, token, until};
+use support::{PATIENCE, SECRET, Sandbox, is_root, skipped, token, until};
 
 #[test]
 fn the_socket_is_its_users_alone_under_any_umask() {
@@ -298,7 +298,7 @@ fn another_user_of_the_group_reads_and_changes_nothing() {
     sandbox.config_with("control_group = \"nogroup\"", token("a"));
     let known = fs::read_to_string("/etc/group").is_ok_and(|g| g.lines().any(|l| l.starts_with("nogroup:x:65534:")));
     if !known {
-        println!("no group `nogroup` 65534 here: skipped");
+        skipped("another user", "there is no group `nogroup` 65534");
         return;
     }
     let daemon = sandbox.start();

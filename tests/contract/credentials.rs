@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with};
 
-use support::{SECRET, Sandbox, is_root, token, until};
+use support::{SECRET, Sandbox, is_root, skipped, token, until};
 
 /// Connects from an abstract address, as the service manager does (systemd.exec(5)); `None` where nobody listens.
 pub(super) fn connected(path: &Path, from: Option<&str>) -> Option<UnixStream> {
@@ -164,7 +164,7 @@ fn it_is_served_while_hooks_run() {
 #[test]
 fn sockets_that_systemd_hands_over_are_used_instead_of_the_paths() {
     if !Path::new("/bin/bash").exists() {
-        println!("handed over sockets: skipped, needs bash");
+        skipped("handed over sockets", "needs bash");
         return;
     }
     let sandbox = Sandbox::new();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Sandbox, token, until};
+use support::{Sandbox, skipped, token, until};
 
 type Pairs = BTreeMap<String, String>;
 
@@ -100,7 +100,7 @@ fn systemd_reads_it() {
     let places = ["/usr/lib", "/lib"];
     let name = "systemd/user-environment-generators/30-systemd-environment-d-generator";
     let Some(generator) = places.iter().map(|p| Path::new(p).join(name)).find(|p| p.exists()) else {
-        println!("systemd's generator is not here: skipped");
+        skipped("systemd_reads_it", "systemd's generator is not here");
         return;
     };
     let sandbox = Sandbox::new();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::strace::{Tracer, end_tracer, injecting};
-use support::{Sandbox, eventually, has_strace, long, token, until};
+use support::{Sandbox, eventually, has_a_minute, has_strace, token, until};
 
 const PASSING: [&str; 8] = ["EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE", "ETIMEDOUT", "EAGAIN", "EINTR"];
 
@@ -179,8 +179,7 @@ fn on_a_reload_nothing_is_taken_or_removed_and_it_is_told() {
 #[test]
 fn a_reload_that_failed_so_is_made_again_within_a_minute() {
     let test = "a_reload_that_failed_so_is_made_again_within_a_minute";
-    if !long() || !has_strace(test) {
-        println!("{test}: skipped, takes a minute: RENEWD_LONG=1");
+    if !has_a_minute(test) || !has_strace(test) {
         return;
     }
     let sandbox = Sandbox::new();

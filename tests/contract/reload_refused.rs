@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use support::{Daemon, SECRET, Sandbox, eventually, long, token, until};
+use support::{Daemon, SECRET, Sandbox, eventually, has_a_minute, token, until};
 
 /// Writes a bad config, waits until it is told, and gives what `status` says.
 fn refused(sandbox: &Sandbox, daemon: &Daemon<'_>, text: &[u8]) -> String {
@@ -133,8 +133,7 @@ fn a_lack_that_was_there_at_the_start_does_not_refuse_a_reload() {
 /// Looked at again once a minute where a lack was the reason, with no event at all.
 #[test]
 fn a_refused_lack_heals_by_itself_within_a_minute() {
-    if !long() {
-        println!("skipped: takes a minute, RENEWD_LONG=1");
+    if !has_a_minute("a_refused_lack_heals_by_itself_within_a_minute") {
         return;
     }
     let sandbox = Sandbox::new();

@@ -4,11 +4,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::process::Command;
 
 use proptest::prelude::*;
 
-use support::{Ran, Sandbox};
+use support::{Ran, Sandbox, openssl_in};
 
 /// Where a config's secret stands.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -139,9 +138,7 @@ proptest! {
 }
 
 fn openssl(sandbox: &Sandbox, line: &str) {
-    let mut command = Command::new("openssl");
-    command.args(line.split(' ')).current_dir(sandbox.dir());
-    sandbox.finish(command, "").expect(0);
+    openssl_in(sandbox.dir(), &line.split(' ').collect::<Vec<_>>());
 }
 
 /// Files of key material, with a word of what each is called. All for the one RSA key, or an EC one.

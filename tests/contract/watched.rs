@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::strace::{Tracer, injecting};
-use support::{Mounts, SECRET, Sandbox, eventually, has_strace, long, token, until};
+use support::{Mounts, SECRET, Sandbox, eventually, has_a_minute, has_strace, long, token, until};
 
 /// Seen at once, and not by the look of each minute.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -117,8 +117,7 @@ fn a_mount_that_nobody_tells_of_is_found_within_a_minute() {
     let test = "a_mount_that_nobody_tells_of_is_found_within_a_minute";
     let sandbox = Sandbox::new();
     let Some(mounts) = Mounts::new(test, &sandbox) else { return };
-    if !long() {
-        println!("{test}: skipped, takes a minute: RENEWD_LONG=1");
+    if !has_a_minute(test) {
         return;
     }
     let volume = sandbox.mkdir("volume");

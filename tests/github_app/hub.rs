@@ -54,51 +54,51 @@ impl Hub {
 }
 
 fn respond(seen: &Seen, public: &Path, instead: &Instead) -> Act {
-        if let Err(message) = believe(seen.header("authorization").unwrap_or_default(), public) {
-            return error(401, message);
-        }
-        let Some(path) = seen.path.strip_prefix("/api/v3/") else {
-            return answer(404, "text/html", "<!DOCTYPE html><p>hunter2");
-        };
-        let steps: Vec<&str> = path.split('/').collect();
-        match (seen.method.as_str(), steps.as_slice()) {
-            ("GET", ["orgs", "acme", "installation"]) => installation(1),
-            ("GET", ["users", "joe", "installation"]) => installation(2),
-            ("GET", ["repos", "acme", "jobs", "installation"]) => installation(3),
-            ("POST", ["app", "installations", id @ ("1" | "2" | "3"), "access_tokens"]) => {
-                let instead = instead.lock().unwrap().clone();
-                instead.unwrap_or_else(|| token(id))
-            }
-            _ => error(404, "Not Found"),
-        }
+    if let Err(message) = believe(seen.header("authorization").unwrap_or_default(), public) {
+        return error(401, message);
     }
+    let Some(path) = seen.path.strip_prefix("/api/v3/") else {
+        return answer(404, "text/html", "<!DOCTYPE html><p>hunter2");
+    };
+    let steps: Vec<&str> = path.split('/').collect();
+    match (seen.method.as_str(), steps.as_slice()) {
+        ("GET", ["orgs", "acme", "installation"]) => installation(1),
+        ("GET", ["users", "joe", "installation"]) => installation(2),
+        ("GET", ["repos", "acme", "jobs", "installation"]) => installation(3),
+        ("POST", ["app", "installations", id @ ("1" | "2" | "3"), "access_tokens"]) => {
+            let instead = instead.lock().unwrap().clone();
+            instead.unwrap_or_else(|| token(id))
+        }
+        _ => error(404, "Not Found"),
+    }
+}
 
-    /// GitHub's rules for the JWT of an app.
-    fn believe(authorization: &str, public: &Path) -> Result<(), &'static str> {
-        let undecodable = "A JSON web token could not be decoded";
-        let token = authorization.strip_prefix("Bearer ").ok_or("Requires authentication")?;
-        let jwt = Jwt::parse(token).map_err(|_| undecodable)?;
-        let signature = tempfile::NamedTempFile::new().expect("a temp file");
-        std::fs::write(signature.path(), &jwt.signature).expect("a temp file");
-        let input = tempfile::NamedTempFile::new().expect("a temp file");
-        std::fs::write(input.path(), jwt.signing_input()).expect("a temp file");
-        let mut command = std::process::Command::new("openssl");
-        command.args(["dgst", "-sha256", "-verify"]).arg(public).arg("-signature").arg(signature.path());
-        let holds = command.arg(input.path()).output().expect("openssl").status.success();
-        if !holds || jwt.header["alg"] != "RS256" || jwt.claims["iss"] != APP {
-            return Err(undecodable);
-        }
-        let (iat, exp, at) = (jwt.number("iat") as f64, jwt.number("exp") as f64, now());
-        match () {
-            () if iat > at => {
-                Err("'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued")
-            }
-            () if exp < at || exp > at + 600.0 || exp - iat > 600.0 => Err(
-                "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
-            ),
-            () => Ok(()),
-        }
+/// GitHub's rules for the JWT of an app.
+fn believe(authorization: &str, public: &Path) -> Result<(), &'static str> {
+    let undecodable = "A JSON web token could not be decoded";
+    let token = authorization.strip_prefix("Bearer ").ok_or("Requires authentication")?;
+    let jwt = Jwt::parse(token).map_err(|_| undecodable)?;
+    let signature = tempfile::NamedTempFile::new().expect("a temp file");
+    std::fs::write(signature.path(), &jwt.signature).expect("a temp file");
+    let input = tempfile::NamedTempFile::new().expect("a temp file");
+    std::fs::write(input.path(), jwt.signing_input()).expect("a temp file");
+    let mut command = std::process::Command::new("openssl");
+    command.args(["dgst", "-sha256", "-verify"]).arg(public).arg("-signature").arg(signature.path());
+    let holds = command.arg(input.path()).output().expect("openssl").status.success();
+    if !holds || jwt.header["alg"] != "RS256" || jwt.claims["iss"] != APP {
+        return Err(undecodable);
     }
+    let (iat, exp, at) = (jwt.number("iat") as f64, jwt.number("exp") as f64, now());
+    match () {
+        () if iat > at => {
+            Err("'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued")
+        }
+        () if exp < at || exp > at + 600.0 || exp - iat > 600.0 => Err(
+            "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
+        ),
+        () => Ok(()),
+    }
+}
 
 pub fn error(status: u16, message: &str) -> Act {
     let body = json!({"message": message, "documentation_url": DOCS, "status": status.to_string()});

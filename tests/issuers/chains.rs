@@ -67,7 +67,7 @@ fn a_token_in_each_place_of_a_request() {
     );
     sandbox.ours(&["check"]).expect(0);
     sandbox.ours(&["once"]).expect(0);
-    assert_eq!(endpoint.seen_at("/parent").len(), 1, "one parent serves all");
+    assert_eq!(endpoint.count_at("/parent"), 1, "one parent serves all");
     let the = |path: &str| {
         let mut asked = endpoint.seen_at(path);
         assert_eq!(asked.len(), 1, "{path}");
@@ -94,19 +94,15 @@ fn a_parent_that_rotates_leaves_its_children_alone() {
     for _ in 0..2 {
         assert!(sandbox.rotate(&["parent"]));
     }
-    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (3, 1));
+    assert_eq!((endpoint.count_at("/parent"), endpoint.count_at("/child")), (3, 1));
     assert!(sandbox.rotate(&["child"]));
     assert_eq!(sandbox.read("child.token"), "by-p-3", "the one at hand is used");
-    assert_eq!(
-        (endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()),
-        (3, 2),
-        "and it is not obtained for it"
-    );
+    assert_eq!((endpoint.count_at("/parent"), endpoint.count_at("/child")), (3, 2), "and it is not obtained for it");
     daemon.stop();
     sandbox.ours(&["once"]).expect(0);
     let printed = sandbox.ours(&["token", "child", "--min-valid", "2h"]);
     assert_eq!(printed.code, Some(75), "{printed:#?}");
-    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (3, 3), "without a daemon too");
+    assert_eq!((endpoint.count_at("/parent"), endpoint.count_at("/child")), (3, 3), "without a daemon too");
 }
 
 #[test]
@@ -119,7 +115,7 @@ fn a_refused_child_has_its_parent_obtained_once_more() {
     sandbox.config(parent_and_child(&endpoint));
     sandbox.ours(&["once"]).expect(0);
     assert_eq!(sandbox.read("child.token"), "by-p-2");
-    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (2, 2));
+    assert_eq!((endpoint.count_at("/parent"), endpoint.count_at("/child")), (2, 2));
 }
 
 #[test]
@@ -138,7 +134,7 @@ fn two_refused_children_cost_one_parent() {
         assert_eq!(sandbox.read(&format!("{name}.token")), "by-p-2");
         assert_eq!(daemon.token(name)["failures"], 0, "it was the parent's fault");
     }
-    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (2, 6));
+    assert_eq!((endpoint.count_at("/parent"), endpoint.count_at("/child")), (2, 6));
     daemon.stop();
 }
 
@@ -149,14 +145,14 @@ fn a_second_refusal_is_the_childs_own() {
     sandbox.config(parent_and_child(&endpoint));
     let ran = sandbox.ours(&["once"]).expect(1);
     assert!(ran.stderr.contains("access_denied"), "{}", ran.stderr);
-    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (2, 2));
+    assert_eq!((endpoint.count_at("/parent"), endpoint.count_at("/child")), (2, 2));
 
     let daemon = sandbox.daemon().spawn();
     told(&sandbox, &daemon, "child", "reason", &json!("rejected"));
     assert_eq!(daemon.token("child")["failures"], 1);
     assert_eq!((&daemon.token("parent")["state"], &daemon.token("parent")["failures"]), (&json!("valid"), &json!(0)));
     // The parent of `once` was at hand; one more of it was tried.
-    assert_eq!((endpoint.seen_at("/parent").len(), endpoint.seen_at("/child").len()), (3, 4));
+    assert_eq!((endpoint.count_at("/parent"), endpoint.count_at("/child")), (3, 4));
     daemon.stop();
 }
 
@@ -177,7 +173,7 @@ fn a_parent_that_cannot_be_had_fails_its_children_by_name() {
     told(&sandbox, &daemon, "child", "reason", &json!("unreachable"));
     let error = daemon.token("child")["last_error"].to_string();
     assert!(error.contains("needs token parent, which failed") && error.contains("maintenance"), "{error}");
-    assert_eq!(endpoint.seen_at("/child").len(), 0, "it is not asked without its parent");
+    assert_eq!(endpoint.count_at("/child"), 0, "it is not asked without its parent");
     up.store(true, Ordering::SeqCst);
     told(&sandbox, &daemon, "child", "state", &json!("valid"));
     assert_eq!(sandbox.read("child.token"), "by-p");
@@ -197,7 +193,7 @@ fn a_refused_parent_that_cannot_be_had_again_is_told_of_the_child() {
     sandbox.config(parent_and_child(&endpoint));
     let ran = sandbox.ours(&["once"]).expect(1);
     assert!(ran.stderr.contains("needs token parent, which failed"), "{}", ran.stderr);
-    assert_eq!(endpoint.seen_at("/child").len(), 1);
+    assert_eq!(endpoint.count_at("/child"), 1);
     let daemon = sandbox.daemon().spawn();
     told(&sandbox, &daemon, "child", "reason", &json!("unreachable"));
     let error = daemon.token("child")["last_error"].to_string();
@@ -231,14 +227,14 @@ fn reloads_and_removals() {
     // Another setting of the parent is the parent's affair.
     let changed = body.replacen("response", "ttl = \"30m\"\nresponse", 1);
     daemon.reloaded_by(|| drop(sandbox.config(&changed)));
-    until("the parent is obtained anew", || endpoint.seen_at("/parent").len() == 2);
+    until("the parent is obtained anew", || endpoint.count_at("/parent") == 2);
     assert!(sandbox.rotate(&["child"]));
     assert_eq!(sandbox.read("child.token"), "by-p-2");
-    assert_eq!(endpoint.seen_at("/child").len(), 2, "only when it was asked for");
+    assert_eq!(endpoint.count_at("/child"), 2, "only when it was asked for");
 
     let alone = hidden("parent", &http(&endpoint, "/parent", "ttl = \"30m\""));
     daemon.reloaded_by(|| drop(sandbox.config(alone)));
     until("the child is gone", || names() == 1 && !sandbox.out("child.token").exists());
-    assert_eq!(endpoint.seen_at("/parent").len(), 2, "what nobody needs any more is kept all the same");
+    assert_eq!(endpoint.count_at("/parent"), 2, "what nobody needs any more is kept all the same");
     daemon.stop();
 }

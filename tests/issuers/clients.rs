@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::host::{field, sha256, token};
 use crate::issuer::Issuer;
-use support::pki::Pki;
 use support::Sandbox;
+use support::pki::Pki;
 
 /// Characters that end, split or change what is not encoded; a client of OAuth may have all of them (RFC 6749 A).
 const ODD_ID: &str = "a:b %2B+c&=~*";
@@ -55,7 +55,9 @@ impl Way {
     }
 
     fn key(&self, sandbox: &Sandbox, number: usize) -> Option<String> {
-        self.secret.is_none().then(|| Pki::at(sandbox.dir()).key(&number.to_string(), self.algorithm.unwrap_or_default()))
+        self.secret
+            .is_none()
+            .then(|| Pki::at(sandbox.dir()).key(&number.to_string(), self.algorithm.unwrap_or_default()))
     }
 }
 

@@ -47,7 +47,7 @@ fn a_thousand_tokens_eight_at_a_time() {
     sandbox.config(crowd(&endpoint, TOKENS, "{}"));
     let daemon = sandbox.start();
     assert!(all_valid(&daemon, TOKENS), "READY=1 waits for all");
-    assert_eq!(endpoint.seen_at("/token").len(), TOKENS, "each asked once");
+    assert_eq!(endpoint.count_at("/token"), TOKENS, "each asked once");
     assert_eq!(endpoint.peak(), 8);
     daemon.stop();
 }
@@ -82,9 +82,9 @@ fn an_outage_is_followed_by_no_stampede() {
     let sandbox = Sandbox::in_memory();
     sandbox.config(crowd(&endpoint, TOKENS, "{ initial = \"8s\", max = \"8s\" }"));
     let daemon = sandbox.daemon().spawn();
-    until("the second round", || endpoint.seen_at("/token").len() >= 2 * TOKENS);
+    until("the second round", || endpoint.count_at("/token") >= 2 * TOKENS);
     let start = Instant::now();
-    until("the fourth round", || endpoint.seen_at("/token").len() >= 4 * TOKENS);
+    until("the fourth round", || endpoint.count_at("/token") >= 4 * TOKENS);
     let down = buckets(&endpoint, start, Instant::now());
     up.store(true, Ordering::SeqCst);
     let start = Instant::now();
@@ -104,7 +104,8 @@ fn nobody_comes_at_the_moment_that_a_server_tells_all() {
     let opening = jiff::Timestamp::now().as_second() + until_then;
     let date = jiff::Timestamp::from_second(opening).expect("a time").strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let open = move || support::now() >= opening as f64;
-    let endpoint = Server::start(move |_| if open() { good() } else { refusal(503, "{}").header("Retry-After", &date) });
+    let endpoint =
+        Server::start(move |_| if open() { good() } else { refusal(503, "{}").header("Retry-After", &date) });
     let sandbox = Sandbox::in_memory();
     sandbox.config(crowd(&endpoint, TOKENS, "{ initial = \"6s\", max = \"6s\" }"));
     let daemon = sandbox.daemon().spawn();
@@ -143,6 +144,6 @@ fn retry_after_is_obeyed() {
     let (_, other) = other.split_once("\n\n").expect("a token");
     daemon.reloaded_by(|| drop(sandbox.config_with("ready_timeout = \"100ms\"", format!("{refused}\n{other}"))));
     until("the new one", || daemon.token("fence")["state"] == "valid");
-    assert_eq!(endpoint.seen_at("/token").len(), 3);
+    assert_eq!(endpoint.count_at("/token"), 3);
     daemon.stop();
 }

@@ -1,19 +1,17 @@
 //! Owns: a real authorization server that runs on loopback, and what it has seen.
 //! Does not: issue tokens; that is done over there.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use support::{PATIENCE, Sandbox, peer, python, repository};
+use support::http::ask;
+use support::{Sandbox, Serving, peer, python, repository};
 
 /// One on loopback; it ends with this.
 pub struct Issuer {
-    child: Child,
-    stdin: Option<ChildStdin>,
+    _serving: Serving,
     pages: u16,
     /// What its metadata calls it.
     pub issuer: String,
@@ -72,14 +70,9 @@ impl Issuer {
     }
 
     fn start(mut command: Command, addresses: impl Fn(u16) -> (String, String)) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the issuer starts");
-        let stdin = child.stdin.take();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("the issuer's ports");
-        let ports: Vec<u16> = line.split_whitespace().filter_map(|port| port.parse().ok()).collect();
-        let [port, pages] = ports[..] else { panic!("the issuer did not start: {line:?}") };
-        let (issuer, token_url) = addresses(port);
-        Self { child, stdin, pages, issuer, token_url }
+        let serving = Serving::start(&mut command);
+        let (issuer, token_url) = addresses(serving.port(0));
+        Self { pages: serving.port(1), issuer, token_url, _serving: serving }
     }
 
     /// `token`: the requests to its token endpoint; `discovered`: how often its metadata was asked for.
@@ -105,31 +98,8 @@ impl Issuer {
     }
 
     fn page(&self, method: &str, path: &str) -> Value {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.pages)).expect("the issuer listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-            .expect("the issuer reads");
-        let mut reader = BufReader::new(stream);
-        let mut length = None;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).expect("the issuer answers");
-            match line.trim_end().split_once(": ") {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok(),
-                None if line.trim_end().is_empty() => break,
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length.expect("a length")];
-        reader.read_exact(&mut body).expect("a body");
-        serde_json::from_slice(&body).expect("JSON")
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.child.wait();
+        let (_, body) = ask(self.pages, method, path, "");
+        serde_json::from_str(&body).expect("JSON")
     }
 }
 

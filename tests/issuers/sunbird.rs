@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
+use support::forge::unsigned;
 use support::http::{Act, Seen, Server, json as answered, refusal};
 use support::{Jwt, Page, SECRET, Sandbox, now, until};
 
@@ -23,8 +23,7 @@ fn config(sandbox: &Sandbox, portal: &Server, number: usize) -> String {
 }
 
 fn jwt(claims: &Value) -> String {
-    let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-    format!("{}.{}.c2lnbmF0dXJl", part(&json!({"alg": "RS256", "typ": "JWT"})), part(claims))
+    format!("{}.c2lnbmF0dXJl", unsigned(json!({"alg": "RS256", "typ": "JWT"}), claims))
 }
 
 /// What Kong in front of it does.

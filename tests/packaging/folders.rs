@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use support::{is_root, skipped};
+
 use super::{UNITS, at};
 
 const UID: u32 = 987;
@@ -14,14 +16,6 @@ const GID: u32 = 986;
 fn run(program: &str, args: &[&str], root: &Path, file: &str) -> Option<Output> {
     let root = format!("--root={}", root.display());
     Command::new(program).args(args).arg(root).arg(at(UNITS).join(file)).output().ok()
-}
-
-fn is_root(test: &str) -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("{test}: skipped, needs root");
-    }
-    root
 }
 
 #[test]
@@ -33,7 +27,7 @@ fn the_user_is_made() {
     let root = tempfile::tempdir().expect("a temp folder");
     fs::create_dir(root.path().join("etc")).expect("mkdir");
     let Some(output) = run("systemd-sysusers", &[], root.path(), "renewd.sysusers") else {
-        println!("{TEST}: skipped, systemd-sysusers is not here");
+        skipped(TEST, "systemd-sysusers is not here");
         return;
     };
     assert!(output.status.success(), "{output:?}");
@@ -60,7 +54,7 @@ fn the_folders_are_made_and_what_an_admin_changed_stays() {
     fs::write(root.path().join("etc/group"), format!("root:x:0:\nrenewd:x:{GID}:\n")).expect("groups");
     let make = || run("systemd-tmpfiles", &["--create"], root.path(), "renewd.tmpfiles");
     let Some(output) = make() else {
-        println!("{TEST}: skipped, systemd-tmpfiles is not here");
+        skipped(TEST, "systemd-tmpfiles is not here");
         return;
     };
     assert!(output.status.success(), "{output:?}");

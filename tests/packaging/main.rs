@@ -11,6 +11,8 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use support::skipped;
+
 const UNITS: &str = "packaging/systemd";
 
 /// A path below the crate.
@@ -51,7 +53,7 @@ fn systemd(test: &str) -> Option<u32> {
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let version = text.and_then(|text| text.split_whitespace().nth(1)?.split(['.', '~', '-']).next()?.parse().ok());
     if version.is_none() {
-        println!("{test}: skipped, systemd-analyze is not here");
+        skipped(test, "systemd-analyze is not here");
     }
     version
 }

@@ -3,7 +3,6 @@
 //! `RENEWD_NEED_PEERS=1` makes a skip a failure.
 #![forbid(unsafe_code)]
 
-mod forge;
 mod gateway;
 mod jobs;
 mod page;

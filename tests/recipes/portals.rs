@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::forge::hs256;
 use crate::gateway::Gateway;
 use crate::page::Page;
 use crate::peers::{Rule, peers};
+use support::forge::hs256;
 use support::{SECRET, now};
 
 const SUNBIRD_KEY: &str = "398e54e888da42f8d089";
@@ -47,7 +47,7 @@ fn sunbird() {
     assert_eq!(gateway.ask(page.run(0).trim_end()).status, 200, "by hand");
 
     let claims = json!({"iss": SUNBIRD_KEY, "iat": null, "exp": null, "aud": "", "sub": ""});
-    let old = hs256(&json!({"typ": "JWT", "alg": "HS256"}), &claims, SECRET.as_bytes());
+    let old = hs256(json!({"typ": "JWT", "alg": "HS256"}), &claims, SECRET.as_bytes());
     page.sandbox.put("old.token", &old);
     assert_eq!(gateway.ask(&old).status, 401, "of the SDK");
     let new = page.run(1);

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::forge::{hs256, unsigned};
 use crate::gateway::Gateway;
 use crate::peers::{Peers, peers};
+use support::forge::{hs256, unsigned};
 use support::{SECRET, Sandbox, now, openssl};
 
 const KEY: &str = "398e54e888da42f8d089";
@@ -61,7 +61,7 @@ fn the_gateway_refuses_bad_tokens_as_kong_does() {
     let sandbox = Sandbox::new();
     let (gateway, public) = gateway(&peers, &sandbox);
     let at = now() as i64;
-    let signed = |claims: &Value| hs256(&header(), claims, SECRET.as_bytes());
+    let signed = |claims: &Value| hs256(header(), claims, SECRET.as_bytes());
     let good = signed(&claims(json!({})));
     assert_eq!(gateway.ask(&good).status, 200);
 
@@ -83,15 +83,15 @@ fn the_gateway_refuses_bad_tokens_as_kong_does() {
     refused(&gateway, "no nbf", &signed(&without("nbf")), 401, json!({"nbf": "must be a number"}));
     refused(&gateway, "no iss", &signed(&without("iss")), 401, said("No mandatory 'iss' in claims"));
 
-    let forged = hs256(&header(), &claims(json!({})), OTHER_SECRET.as_bytes());
+    let forged = hs256(header(), claims(json!({})), OTHER_SECRET.as_bytes());
     refused(&gateway, "another secret", &forged, 403, said("Invalid signature"));
     let none = json!({"typ": "JWT", "alg": "none"});
-    let forged = format!("{}.", unsigned(&none, &claims(json!({}))));
+    let forged = format!("{}.", unsigned(&none, claims(json!({}))));
     refused(&gateway, "alg none", &forged, 401, said("Bad token; invalid alg"));
-    let as_hmac = hs256(&header(), &claims(json!({"iss": "rsa"})), public.as_bytes());
+    let as_hmac = hs256(header(), claims(json!({"iss": "rsa"})), public.as_bytes());
     refused(&gateway, "public key as HMAC secret", &as_hmac, 403, said("Invalid algorithm"));
     let as_rsa = json!({"typ": "JWT", "alg": "RS256"});
-    let as_rsa = hs256(&as_rsa, &claims(json!({"iss": "rsa"})), public.as_bytes());
+    let as_rsa = hs256(&as_rsa, claims(json!({"iss": "rsa"})), public.as_bytes());
     refused(&gateway, "the same, called RS256", &as_rsa, 403, said("Invalid signature"));
     let (signed_part, _) = good.rsplit_once('.').expect("three parts");
     refused(&gateway, "no signature", &format!("{signed_part}."), 403, said("Invalid signature"));
@@ -115,7 +115,7 @@ fn a_token_of_the_sdk_is_let_in_once_it_is_refreshed() {
     let exp_only = Gateway::start(&peers, &sandbox, "exp-only", &strict);
     // What generate(key, secret) of the published SDK gives.
     let claims = json!({"iss": KEY, "iat": null, "exp": null, "aud": "", "sub": ""});
-    let old = hs256(&header(), &claims, SECRET.as_bytes());
+    let old = hs256(header(), &claims, SECRET.as_bytes());
     refused(&exp_only, "as the SDK made it", &old, 401, json!({"exp": "must be a number"}));
 
     let refresh = |old: &str, more: &[&str]| {
@@ -135,11 +135,11 @@ fn a_token_of_the_sdk_is_let_in_once_it_is_refreshed() {
     // "regenerate expired AuthToken": one that the gateway has refused for its age.
     let at = now() as i64;
     let expired = json!({"iss": KEY, "iat": at - 7200, "exp": at - 3600, "aud": "", "sub": ""});
-    let expired = hs256(&header(), &expired, SECRET.as_bytes());
+    let expired = hs256(header(), &expired, SECRET.as_bytes());
     refused(&exp_only, "an hour too late", &expired, 401, json!({"exp": "token expired"}));
     assert_eq!(exp_only.ask(&refresh(&expired, &[])).status, 200);
 
-    let forged = hs256(&header(), &claims, OTHER_SECRET.as_bytes());
+    let forged = hs256(header(), &claims, OTHER_SECRET.as_bytes());
     let args = ["refresh", "-", "--key", KEY, "--secret-file", "secret"];
     let ran = sandbox.run_with(&args, &forged, &[]).expect(1);
     assert_eq!(ran.stdout, "", "a token of another secret is not renewed");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::idp::{Grace, Step, refresh_token};
 use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal};
-use support::{PATIENCE, eventually, is_root, until};
+use support::{PATIENCE, Tmpfs, eventually, until};
 
 #[test]
 fn where_only_settings_changed_the_newest_is_used() {
@@ -31,10 +31,7 @@ fn where_only_settings_changed_the_newest_is_used() {
         // While it is down, too.
         daemon.stop();
         portal.config("rotate_before = \"7m\"");
-        let daemon = portal.sandbox.start();
-        portal.assert_alive(&daemon);
-        daemon.stop();
-        assert_eq!(portal.idp.seen().iter().filter(|token| *token == "portal.0").count(), 1, "the first one, once");
+        portal.assert_goes_on();
     }
 }
 
@@ -114,10 +111,7 @@ fn an_entry_that_left_and_came_back_goes_on_with_its_successor() {
         portal.sandbox.start().stop();
         assert_eq!(portal.delivered(), None);
         portal.config("");
-        let daemon = portal.sandbox.start();
-        portal.assert_alive(&daemon);
-        daemon.stop();
-        assert_eq!(portal.idp.seen().iter().filter(|token| *token == "portal.0").count(), 1, "the first one, once");
+        portal.assert_goes_on();
     }
 }
 
@@ -158,28 +152,9 @@ fn the_successor_is_kept_from_an_answer_that_is_of_no_use() {
     }
 }
 
-struct Mounted(std::path::PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 /// A small state disk; `None` where it cannot be had.
-fn small_disk(portal: &Portal, test: &str, size: &str) -> Option<Mounted> {
-    if !is_root(test) {
-        return None;
-    }
-    let at = portal.sandbox.mkdir("state");
-    let options = format!("size={size},mode=0700");
-    let mount = ["-t", "tmpfs", "-o", &options, "none"];
-    let mounted =
-        std::process::Command::new("mount").args(mount).arg(&at).status().is_ok_and(|status| status.success());
-    if !mounted {
-        println!("{test}: skipped, no tmpfs can be mounted here");
-    }
-    mounted.then_some(Mounted(at))
+fn small_disk(portal: &Portal, test: &str, size: &str) -> Option<Tmpfs> {
+    Tmpfs::at(test, &portal.sandbox.mkdir("state"), &format!("size={size},mode=0700"))
 }
 
 /// Takes what is left of it.

@@ -13,8 +13,8 @@ use renewd::host::store::{KeptTarget, Record, Store, Worker};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::idp::{Grace, refresh_token};
-use crate::portal::{FAMILY, Kind, Portal, may_trace};
-use support::{PATIENCE, eventually, until};
+use crate::portal::{FAMILY, Kind, Portal};
+use support::{PATIENCE, eventually, has_strace, until};
 
 /// Calls on the state, and how they fail.
 const FAULTS: [(&str, &str); 17] = [
@@ -136,28 +136,28 @@ fn each_fault(stands: Stands) {
 
 #[test]
 fn no_failed_call_of_an_exchange_loses_a_family() {
-    if may_trace("no_failed_call_of_an_exchange_loses_a_family") {
+    if has_strace("no_failed_call_of_an_exchange_loses_a_family") {
         each_fault(Stands::AsEver);
     }
 }
 
 #[test]
 fn no_failed_call_of_a_compaction_loses_a_family() {
-    if may_trace("no_failed_call_of_a_compaction_loses_a_family") {
+    if has_strace("no_failed_call_of_a_compaction_loses_a_family") {
         each_fault(Stands::Full);
     }
 }
 
 #[test]
 fn no_failed_call_beside_damage_loses_a_family() {
-    if may_trace("no_failed_call_beside_damage_loses_a_family") {
+    if has_strace("no_failed_call_beside_damage_loses_a_family") {
         each_fault(Stands::Damaged);
     }
 }
 
 #[test]
 fn no_failed_call_of_a_new_state_loses_a_family() {
-    if may_trace("no_failed_call_of_a_new_state_loses_a_family") {
+    if has_strace("no_failed_call_of_a_new_state_loses_a_family") {
         each_fault(Stands::Missing);
     }
 }
@@ -165,7 +165,7 @@ fn no_failed_call_of_a_new_state_loses_a_family() {
 /// The disk fails for good once the answer is there. `once` goes on trying, and SIGTERM shortens that.
 #[test]
 fn a_successor_that_cannot_be_kept_is_tried_for_a_bounded_time_and_told_to_be_lost() {
-    if !may_trace("a_successor_that_cannot_be_kept_is_tried_for_a_bounded_time_and_told_to_be_lost") {
+    if !has_strace("a_successor_that_cannot_be_kept_is_tried_for_a_bounded_time_and_told_to_be_lost") {
         return;
     }
     let portal = Portal::new(Kind::OAuth2, Grace::None);

@@ -168,7 +168,6 @@ impl Idp {
     pub fn most_at_once(&self) -> usize {
         self.lock().most_at_once
     }
-
 }
 
 impl Inner {

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -98,6 +97,15 @@ impl Portal {
         assert_eq!(self.delivered(), Some(format!("access.{FAMILY}.{number}")));
     }
 
+    /// A daemon that starts now goes on with the family: the first refresh token was sent once.
+    #[track_caller]
+    pub fn assert_goes_on(&self) {
+        let daemon = self.sandbox.start();
+        self.assert_alive(&daemon);
+        daemon.stop();
+        assert_eq!(self.idp.seen().iter().filter(|token| *token == "portal.0").count(), 1, "the first one, once");
+    }
+
     /// The token's `status`, once it has failed.
     pub fn failure(&self, daemon: &Daemon<'_>) -> serde_json::Value {
         eventually(PATIENCE, "it has failed", || {
@@ -105,15 +113,6 @@ impl Portal {
             (token["failures"].as_u64()? > 0).then_some(token)
         })
     }
-}
-
-/// Whether strace is there and may trace; says so where a test has to be skipped.
-pub fn may_trace(test: &str) -> bool {
-    let may = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|s| s.success());
-    if !may {
-        println!("{test}: skipped 1, needs strace, and the right to trace");
-    }
-    may
 }
 
 /// The daemon that strace runs. It would outlive strace: it is killed when the test lets go of it.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::idp::{Grace, Idp, Step, refresh_token};
-use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal, Traced, may_trace};
-use support::{Daemon, PATIENCE, Sandbox, eventually, openssl, until};
+use crate::portal::{FAMILY, KINDS, Kind, LONG, Portal, Traced};
+use support::{Daemon, PATIENCE, Sandbox, eventually, has_strace, openssl, until};
 
 const SOON: Duration = Duration::from_secs(2);
 
@@ -192,7 +192,7 @@ fn the_wait_is_as_long_as_the_tokens_own_timeout_allows() {
 /// A refresh token in the config is no reason to wait where none is being spent.
 #[test]
 fn a_write_that_hangs_is_left_beside_a_refresh_token_at_rest() {
-    if !may_trace("a_write_that_hangs_is_left_beside_a_refresh_token_at_rest") {
+    if !has_strace("a_write_that_hangs_is_left_beside_a_refresh_token_at_rest") {
         return;
     }
     let portal = Portal::new(Kind::OAuth2, Grace::None);

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::idp::{Grace, refresh_token};
-use crate::portal::{FAMILY, Kind, LONG, Portal, Traced, may_trace};
-use support::{long, names_in};
+use crate::portal::{FAMILY, Kind, LONG, Portal, Traced};
+use support::{has_strace, long, names_in};
 
 /// What an exchange does to the world: the connection, the request and the answer, the state, and the file.
 const CALLS: [&str; 9] =
@@ -44,7 +44,7 @@ fn at_each_call(grace: Grace, judge: impl Fn(&Portal, &str)) {
 
 #[test]
 fn with_a_grace_no_system_call_is_a_place_to_lose_a_family() {
-    if !may_trace("with_a_grace_no_system_call_is_a_place_to_lose_a_family") {
+    if !has_strace("with_a_grace_no_system_call_is_a_place_to_lose_a_family") {
         return;
     }
     at_each_call(Grace::NewSuccessor(LONG), |portal, place| {
@@ -62,7 +62,7 @@ fn with_a_grace_no_system_call_is_a_place_to_lose_a_family() {
 
 #[test]
 fn without_a_grace_a_family_is_lost_only_between_the_answer_and_the_write() {
-    if !may_trace("without_a_grace_a_family_is_lost_only_between_the_answer_and_the_write") {
+    if !has_strace("without_a_grace_a_family_is_lost_only_between_the_answer_and_the_write") {
         return;
     }
     let lost = std::cell::RefCell::new(Vec::new());
@@ -104,7 +104,7 @@ const ORDER: [Call; 7] = [Call::Write, Call::Sync, Call::Request, Call::Answer, 
 /// From the last bytes of the answer to the successor's fdatasync, as the kernel saw them.
 #[test]
 fn the_order_holds_and_the_window_is_measured() {
-    if !may_trace("the_order_holds_and_the_window_is_measured") {
+    if !has_strace("the_order_holds_and_the_window_is_measured") {
         return;
     }
     let portal = Portal::new(Kind::OAuth2, Grace::None);

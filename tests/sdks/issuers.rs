@@ -8,10 +8,9 @@ use std::process::{Child, Stdio};
 use serde_json::{Value, json};
 
 use crate::page::{self, Part};
+use crate::venv::Venv;
 use support::pki::Pki;
 use support::{PATIENCE, Sandbox, eventually};
-use crate::venv::Venv;
-use support::{PATIENCE, Sandbox, eventually, openssl};
 
 /// Endpoints on loopback; they end with this.
 pub struct Issuers {

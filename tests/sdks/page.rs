@@ -64,7 +64,8 @@ impl Part {
 
     /// The environment of the job's unit.
     pub fn environment(&self, sandbox: &Sandbox) -> Vec<(String, String)> {
-        let lines = self.rest.iter().flat_map(|block| block.text.lines()).filter_map(|line| line.strip_prefix("Environment="));
+        let lines =
+            self.rest.iter().flat_map(|block| block.text.lines()).filter_map(|line| line.strip_prefix("Environment="));
         let pairs = lines.map(|line| line.split_once('=').expect("NAME=VALUE"));
         pairs.map(|(name, value)| (name.to_owned(), placed(sandbox, value))).collect()
     }

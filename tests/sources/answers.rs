@@ -5,8 +5,8 @@ use std::time::Duration;
 use renewd::core::engine::Reason;
 use renewd::core::settings::{OAuth2Settings, Reach};
 
-use support::http::{Act, Server, answer, json};
 use crate::setting::{Try, now, oauth2, reach, refused};
+use support::http::{Act, Server, answer, json};
 
 type Answering = fn() -> Act;
 

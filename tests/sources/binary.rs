@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use support::pki::Pki;
 use crate::proxy::Proxy;
 use support::http::{Act, Server, answer, json};
+use support::pki::Pki;
 use support::{Ran, Sandbox, is_root, until};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":3600}"#;

@@ -14,9 +14,11 @@ use renewd::core::settings::*;
 use renewd::core::token::Token;
 use renewd::source::not_granted;
 
-use support::pki::{CLIENT, HERE, Pki};
+use crate::setting::{
+    Try, assertion, block, clean, first, identity, name, now, oauth2, pattern, reach, refreshing, refused, secret,
+};
 use support::http::{Act, Seen, Server, answer, json};
-use crate::setting::{Try, assertion, block, clean, first, identity, name, now, oauth2, pattern, reach, refreshing, refused, secret};
+use support::pki::{CLIENT, HERE, Pki};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":60}"#;
 const SECRET: &[u8] = b"swordfish-swordfish-swordfish-00";

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use renewd::core::settings::{OAuth2Settings, Reach, SourcePlan};
 
-use support::http::{Act, Server, json};
 use crate::setting::{Try, block, oauth2, reach};
+use support::http::{Act, Server, json};
 
 const GOOD: &str = r#"{"access_token":"abc","expires_in":60}"#;
 

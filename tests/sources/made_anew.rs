@@ -4,8 +4,8 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::http::{Server, answer};
 use support::Sandbox;
+use support::http::{Server, answer};
 
 /// A source that never gives the same token twice: its config, one that differs in a setting, and one line that does
 /// not count.

@@ -9,9 +9,9 @@ use futures_util::future::join;
 use renewd::core::engine::Reason;
 use renewd::core::settings::{ClientAuth, OAuth2Settings, Reach, SourcePlan, TokenEndpoint};
 
-use support::pki::{CLIENT, HERE, Pki};
-use support::http::{Act, Server, json};
 use crate::setting::{Try, block, identity, oauth2, reach, refused};
+use support::http::{Act, Server, json};
+use support::pki::{CLIENT, HERE, Pki};
 
 const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":60}"#;
 

@@ -7,8 +7,8 @@ use renewd::core::settings::{Body, HttpSettings, Pointers};
 use renewd::source::SourceError;
 use serde_json::{Value, json};
 
-use support::http::{Act, Server, answer, json as answered};
 use crate::setting::{Try, clean, first, name, pattern, reach, secret};
+use support::http::{Act, Server, answer, json as answered};
 
 /// Sunbird's: a form with the refresh token, an API token as bearer, and an expiry of 0.
 fn portal(url: &str) -> HttpSettings {

@@ -5,6 +5,7 @@
 
 pub mod bench;
 mod daemon;
+pub mod forge;
 pub mod http;
 mod jwt;
 mod mounts;
@@ -12,6 +13,7 @@ mod openssl;
 mod pages;
 mod peers;
 pub mod pki;
+mod processes;
 mod readers;
 mod sandbox;
 mod token_text;
@@ -21,10 +23,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use daemon::Daemon;
 pub use jwt::Jwt;
-pub use mounts::Mounts;
+pub use mounts::{Mounts, Tmpfs};
 pub use openssl::{openssl, openssl_in};
 pub use pages::{Block, Page, manual, pages};
-pub use peers::{peer, program, python, skip};
+pub use peers::{Serving, peer, program, python, skip, skipped};
+pub use processes::{pids, runs};
 pub use readers::Readers;
 pub use sandbox::{Ran, SECRET, Sandbox, names_in};
 pub use token_text::{TokenText, token};
@@ -85,12 +88,20 @@ pub fn long() -> bool {
     std::env::var_os("RENEWD_LONG").is_some_and(|v| v == "1")
 }
 
+/// The same for a test that has no short form; says so where it has to be skipped.
+pub fn has_a_minute(test: &str) -> bool {
+    if !long() {
+        skipped(test, "takes a minute: RENEWD_LONG=1");
+    }
+    long()
+}
+
 /// Whether system calls can be made to fail or to take long; says so when a test has to be skipped.
 pub fn has_strace(test: &str) -> bool {
     let ran = std::process::Command::new("strace").args(["-o", "/dev/null", "true"]).output();
     let has = ran.is_ok_and(|ran| ran.status.success());
     if !has {
-        println!("{test}: skipped, strace is missing or may not trace");
+        skipped(test, "strace is missing or may not trace");
     }
     has
 }
@@ -99,7 +110,7 @@ pub fn has_strace(test: &str) -> bool {
 pub fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        println!("{test}: skipped, needs root");
+        skipped(test, "needs root");
     }
     root
 }

@@ -1,10 +1,11 @@
-//! Owns: a mount namespace of a test's own: what is mounted in it is seen by nobody else, and is gone with it.
+//! Owns: a mount namespace of a test's own, where what is mounted is seen by nobody else and is gone with it; and a file system in
+//! memory for a test that needs a small one.
 //! Does not: know what runs in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Sandbox, is_root, until};
+use super::{Sandbox, is_root, skipped, until};
 
 /// A process that holds the namespace.
 pub struct Mounts {
@@ -33,7 +34,7 @@ impl Mounts {
             ended || up.exists()
         });
         if ended || !mounts.may_mount(sandbox) {
-            println!("{test}: skipped, nothing may be mounted here");
+            skipped(test, "nothing may be mounted here");
             return None;
         }
         Some(mounts)
@@ -84,6 +85,35 @@ impl Drop for Mounts {
     fn drop(&mut self) {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
+    }
+}
+
+/// A tmpfs in the namespace of the tests themselves, until this is dropped.
+pub struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    /// Mounted at a folder with these options (mount(8)). `None`, and a word of it, where nothing may be mounted.
+    pub fn at(test: &str, folder: &Path, options: &str) -> Option<Self> {
+        if !is_root(test) {
+            return None;
+        }
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "renewd-test"]).arg(folder).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            skipped(test, "nothing may be mounted here");
+            return None;
+        }
+        Some(Self(folder.to_owned()))
+    }
+
+    pub fn remount(&self, options: &str) {
+        let status = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.0).status();
+        assert!(status.expect("mount").success());
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -1,11 +1,11 @@
-//! Owns: programs of others that tests need: what `tests/peers/install` puts below target/, what is on this machine, and the word
-//! of it where a test has to be skipped. `RENEWD_NEED_PEERS=1` makes a skip a failure.
-//! Does not: run them.
+//! Owns: programs of others that tests need: what `tests/peers/install` puts below target/, what is on this machine, how a server of theirs
+//! is started and ended, and the word of it where a test has to be skipped. `RENEWD_NEED_PEERS=1` makes a skip a failure.
+//! Does not: know what they do.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -42,13 +42,52 @@ pub fn program(test: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Says on stderr, not captured, that `test` is skipped, and how many of this program were until now; fails instead where
-/// nothing may be.
+/// Says that `test` is skipped for want of a program; fails instead where none may be wanting.
 pub fn skip(test: &str, why: &str) {
+    assert!(std::env::var_os("RENEWD_NEED_PEERS").is_none(), "{test} would be skipped: {why}");
+    skipped(test, why);
+}
+
+/// Says on stderr, not captured, that `test` or a part of it is skipped on this machine, and how many of this program were until
+/// now.
+pub fn skipped(test: &str, why: &str) {
     static SKIPPED: AtomicUsize = AtomicUsize::new(0);
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-    assert!(std::env::var_os("RENEWD_NEED_PEERS").is_none(), "{test} would be skipped: {why}");
     let _ = writeln!(std::io::stderr(), "skipped {count}: {test}: {why}");
+}
+
+/// A server of others that is told to end by the end of its stdin, and says in its first line where it listens.
+pub struct Serving {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// The words of that line.
+    said: Vec<String>,
+}
+
+impl Serving {
+    /// Starts it, and waits for its line.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let stdin = child.stdin.take();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("the server's line");
+        Self { child, stdin, said: line.split_whitespace().map(str::to_owned).collect() }
+    }
+
+    /// The port in the word at this place.
+    #[track_caller]
+    pub fn port(&self, at: usize) -> u16 {
+        let word = self.said.get(at).and_then(|word| word.parse().ok());
+        word.unwrap_or_else(|| panic!("the server did not start: {:?}", self.said))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
 }
 
 fn install(name: &str) -> Installed {

@@ -69,7 +69,8 @@ impl Pki {
     /// A CA: NAME.crt, whose path is given, and NAME.key. All have one subject: a certificate is judged by the key that signed it.
     pub fn authority(&self, name: &str) -> PathBuf {
         let (key, certificate) = (self.private(name), format!("{name}.crt"));
-        let files = ["req", "-x509", "-days", "2", "-subj", "/CN=a CA of the tests", "-keyout", &key, "-out", &certificate];
+        let files =
+            ["req", "-x509", "-days", "2", "-subj", "/CN=a CA of the tests", "-keyout", &key, "-out", &certificate];
         self.openssl(&[&files[..], &CURVE, &["-addext", "keyUsage=critical,keyCertSign"]].concat());
         self.path(&certificate)
     }

@@ -85,24 +85,31 @@ fn what_was_given_is_not_asked_for() {
     checked(&sandbox);
 }
 
+const APNS: [&str; 6] = ["--for", "apns", "--key", "ABC123DEFG", "--team", "DEF123GHIJ"];
+
+/// `init` for APNs, where this key is pasted.
+fn pasted(sandbox: &Sandbox, key: &str) -> Terminal {
+    let mut terminal = start(sandbox, &APNS);
+    terminal.wait_for("(Return to paste it): ");
+    terminal.send("\r");
+    terminal.wait_for("Paste it; it is not shown");
+    until("the terminal is quiet", || !terminal.echoes());
+    terminal.send(&key.replace('\n', "\r"));
+    terminal
+}
+
 #[test]
 fn a_key_is_taken_by_its_path_or_pasted() {
-    let apns = ["--for", "apns", "--key", "ABC123DEFG", "--team", "DEF123GHIJ"];
     let sandbox = Sandbox::new();
     sandbox.put("home/key.p8", P256);
-    let mut terminal = start(&sandbox, &apns);
+    let mut terminal = start(&sandbox, &APNS);
     terminal.wait_for("(Return to paste it): ");
     terminal.send("~/key.p8\r");
     terminal.wait_for("renewd once");
     checked(&sandbox);
 
     let sandbox = Sandbox::new();
-    let mut terminal = start(&sandbox, &apns);
-    terminal.wait_for("(Return to paste it): ");
-    terminal.send("\r");
-    terminal.wait_for("Paste it; it is not shown");
-    until("the terminal is quiet", || !terminal.echoes());
-    terminal.send(&P256.replace('\n', "\r"));
+    let mut terminal = pasted(&sandbox, P256);
     terminal.wait_for("renewd once");
     assert_eq!(terminal.end(), Some(0));
     assert!(!terminal.all().contains("MIGHAgE"), "{}", terminal.all());
@@ -111,19 +118,14 @@ fn a_key_is_taken_by_its_path_or_pasted() {
 
     // One of another kind.
     let sandbox = Sandbox::new();
-    let mut terminal = start(&sandbox, &apns);
-    terminal.wait_for("(Return to paste it): ");
-    terminal.send("\r");
-    terminal.wait_for("Paste it; it is not shown");
-    until("the terminal is quiet", || !terminal.echoes());
-    terminal.send(&rsa().replace('\n', "\r"));
+    let mut terminal = pasted(&sandbox, &rsa());
     terminal.wait_for("ES256 cannot sign with");
     assert_eq!(terminal.end(), Some(1));
     assert!(!sandbox.path("made").exists());
 
     // Pasted where its name was asked for: it is taken, none of it goes on to the shell, and it is said.
     let sandbox = Sandbox::new();
-    let mut terminal = start(&sandbox, &apns);
+    let mut terminal = start(&sandbox, &APNS);
     terminal.wait_for("(Return to paste it): ");
     terminal.send(&P256.replace('\n', "\r"));
     terminal.wait_for("clear the screen");

@@ -4,12 +4,14 @@
 
 mod server;
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use super::PATIENCE;
 
 pub use server::{Act, Server, answer, json, refusal, reset};
 
@@ -98,6 +100,22 @@ impl Seen {
     pub fn field(&self, name: &str) -> Option<String> {
         self.form().into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
+}
+
+/// Asks a server at this port of 127.0.0.1, with further header lines (each ended); the status and the body of its answer.
+#[track_caller]
+pub fn ask(port: u16, method: &str, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let ends = "Host: localhost\r\nConnection: close\r\nContent-Length: 0\r\n";
+    write!(stream, "{method} {path} HTTP/1.1\r\n{ends}{headers}\r\n").expect("the server reads");
+    // An answer begins as a request does: a line, the status where the path would be, and headers.
+    let mut reader = BufReader::new(stream);
+    let mut answer = Seen::read(&mut reader).expect("the server answers").expect("an answer");
+    if answer.header("content-length").is_none() {
+        reader.read_to_string(&mut answer.body).expect("the server answers in full");
+    }
+    (answer.path.parse().unwrap_or_else(|e| panic!("{e}: {}", answer.line)), answer.body)
 }
 
 /// An answer, and how long it takes.

@@ -116,6 +116,12 @@ impl Server {
         seen.iter().filter(|seen| seen.path.starts_with(path)).cloned().collect()
     }
 
+    /// How many these are.
+    pub fn count_at(&self, path: &str) -> usize {
+        let seen = self.shared.seen.lock().expect("a lock");
+        seen.iter().filter(|seen| seen.path.starts_with(path)).count()
+    }
+
     /// The only request there was.
     #[track_caller]
     pub fn only(&self) -> Seen {
