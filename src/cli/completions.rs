@@ -8,12 +8,12 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
-use super::{Cli, Exit, Surroundings};
+use super::{Exit, Surroundings, man};
 use crate::host::load;
-use line::{Candidate, Suggestions};
+use line::{Candidate, Names, Suggestions};
 
 /// Print the completion script of a shell
 ///
@@ -26,13 +26,13 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> Exit {
+pub(crate) fn run(args: &Args, mut command: Command) -> Exit {
     let mut script = Vec::new();
     match args.shell {
         Shell::Bash => script.extend(include_bytes!("completions/renewd.bash")),
         Shell::Zsh => script.extend(include_bytes!("completions/renewd.zsh")),
         Shell::Fish => script.extend(include_bytes!("completions/renewd.fish")),
-        other => clap_complete::generate(other, &mut Cli::command(), "renewd", &mut script),
+        other => clap_complete::generate(other, &mut command, "renewd", &mut script),
     }
     print(&script)
 }
@@ -50,10 +50,10 @@ pub(crate) struct Words {
 
 /// What is to be completed on the first line: `words`, `files`, `folders` or `commands`. Then words, each with a tab and a
 /// description where it has one. Nothing is said of a config that is missing or wrong: somebody is typing.
-pub(crate) fn complete(args: &Words, around: &Surroundings) -> Exit {
+pub(crate) fn complete(args: &Words, around: &Surroundings, command: Command) -> Exit {
     let words: Vec<String> = args.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let names = |config: Option<&str>| names(config, around);
-    let Suggestions { kind, prefix, candidates } = line::complete(Cli::command(), &words, names);
+    let names = Names { tokens: &|config| names(config, around), pages: &|| man::names(command.clone()) };
+    let Suggestions { kind, prefix, candidates } = line::complete(command.clone(), &words, &names);
     let mut text = format!("{}\n", kind.word());
     for Candidate { word, about } in candidates {
         // A fish token is completed whole, `--option=value`; the others take the value alone.

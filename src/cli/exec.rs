@@ -12,7 +12,6 @@ use super::acting::Home;
 use super::ask::SocketArgs;
 use super::token::Usable;
 use super::{Exit, Surroundings, input, token};
-use crate::core::config::RawFormat;
 use crate::host::account::{controller_of, user_name};
 use crate::host::load::{find_config, outline};
 
@@ -104,11 +103,7 @@ fn configured(name: &str, around: &Surroundings) -> Option<String> {
     let own = rustix::process::geteuid().as_raw();
     let is_ours = |path: &PathBuf| controller_of(path).is_ok_and(|uid| uid.is_none_or(|uid| uid == own));
     let token = outlines.tokens.into_iter().find(|token| token.name.as_str() == name)?;
-    let variable = |format: RawFormat| match format {
-        RawFormat::Env { variable, .. } => Some(variable.value),
-        _ => None,
-    };
-    let named = token.outputs.into_iter().find_map(|(_, format)| variable(format));
+    let named = token.outputs.iter().find_map(|(_, format)| Some(format.variable()?.value.clone()));
     named.filter(|_| outlines.files.iter().all(is_ours))
 }
 

@@ -2,12 +2,16 @@
 //! Does not: hold their text; `--help` and the table of keys do.
 
 mod config;
+mod page;
 mod pages;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Stdio};
 
+use clap::Command;
+
+use self::page::ManPage;
 use super::Exit;
 use super::input::Failure;
 
@@ -26,25 +30,16 @@ pub(crate) struct Args {
     dir: Option<PathBuf>,
 }
 
-/// A page: `renewd-run(1)`.
-struct ManPage {
-    name: String,
-    section: &'static str,
-    /// As man(1) takes it.
-    roff: String,
-    /// For a terminal without man(1).
-    text: String,
+/// The names of all pages; `command` is the program's own, as for the others.
+pub(crate) fn names(command: Command) -> Vec<String> {
+    pages::all(command).into_iter().map(|page| page.name).collect()
 }
 
-/// The names of all pages.
-pub(crate) fn names() -> Vec<String> {
-    pages::all().into_iter().map(|page| page.name).collect()
-}
-
-pub(crate) fn run(args: &Args) -> Exit {
+pub(crate) fn run(args: &Args, command: Command) -> Exit {
+    let pages = pages::all(command);
     let done = match &args.dir {
-        Some(folder) => write_all(folder),
-        None => find(args.page.as_deref().unwrap_or("renewd")).and_then(|page| show(&page)),
+        Some(folder) => write_all(pages, folder),
+        None => find(pages, args.page.as_deref().unwrap_or("renewd")).and_then(|page| show(&page)),
     };
     match done {
         Ok(()) => Exit::Done,
@@ -53,12 +48,11 @@ pub(crate) fn run(args: &Args) -> Exit {
 }
 
 /// By its name, with or without its section; of a command, without the program's name too.
-fn find(asked: &str) -> Result<ManPage, Failure> {
+fn find(mut pages: Vec<ManPage>, asked: &str) -> Result<ManPage, Failure> {
     let fits = |page: &ManPage| {
         let whole = format!("{}.{}", page.name, page.section);
         page.name == asked || whole == asked || page.name.strip_prefix("renewd-") == Some(asked)
     };
-    let mut pages = pages::all();
     match pages.iter().position(fits) {
         Some(at) => Ok(pages.swap_remove(at)),
         None => {
@@ -68,8 +62,8 @@ fn find(asked: &str) -> Result<ManPage, Failure> {
     }
 }
 
-fn write_all(folder: &Path) -> Result<(), Failure> {
-    for page in pages::all() {
+fn write_all(pages: Vec<ManPage>, folder: &Path) -> Result<(), Failure> {
+    for page in pages {
         let path = folder.join(format!("{}.{}", page.name, page.section));
         std::fs::write(&path, &page.roff).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
     }
@@ -92,7 +86,7 @@ fn show(page: &ManPage) -> Result<(), Failure> {
 
 /// Hands a page to man(1); false where there is none, or it cannot show it.
 fn shown_by_man(roff: &str) -> bool {
-    let man = Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let man = process::Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
     let Ok(mut man) = man else { return false };
     let written = man.stdin.take().is_some_and(|mut stdin| stdin.write_all(roff.as_bytes()).is_ok());
     let ended = man.wait().is_ok_and(|status| status.success());

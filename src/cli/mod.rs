@@ -2,11 +2,13 @@
 //! Does not: do a command's work; each has a file of its own.
 
 mod acting;
+mod around;
 mod ask;
 mod check;
 mod colour;
 mod completions;
 mod exec;
+mod exit;
 mod generate;
 mod init;
 mod input;
@@ -30,13 +32,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
-use tracing::level_filters::LevelFilter;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::core::environment::Environment;
-use crate::core::printable::printable;
+use self::around::{Surroundings, Volume};
+use self::exit::{Exit, say};
 use crate::core::redact::looks_opaque;
-use crate::host::{hardening, inherited, load, log};
+use crate::host::{hardening, inherited, load};
 
 /// Keeps short-lived tokens fresh in files.
 ///
@@ -83,73 +84,6 @@ enum Command {
     Complete(completions::Words),
 }
 
-/// How a command ended (sysexits.h, and systemd.exec(5)).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 64,
-    NoDaemon = 69,
-    NotNow = 75,
-    WrongConfig = 78,
-}
-
-impl Exit {
-    /// For a config that will not do, or that lacks something: wrong, unless something could only not be read just now.
-    fn refused(loaded: &load::Loaded) -> Self {
-        if loaded.is_passing { Self::Failed } else { Self::WrongConfig }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// How much is said.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Volume {
-    Quiet,
-    Usual,
-    Verbose,
-}
-
-/// What every command may look at: `-c`, `-q`, `-v` and the process's environment.
-pub(crate) struct Surroundings {
-    pub config: Option<PathBuf>,
-    pub env: Environment,
-    pub volume: Volume,
-}
-
-impl Surroundings {
-    pub fn is_quiet(&self) -> bool {
-        self.volume == Volume::Quiet
-    }
-
-    /// Begins the log of a command that has one.
-    pub fn begin_log(&self) {
-        log::init(match self.volume {
-            Volume::Quiet => Some(LevelFilter::ERROR),
-            Volume::Usual => None,
-            Volume::Verbose => Some(LevelFilter::DEBUG),
-        });
-    }
-
-    /// The config's path; says that there is none where there is none.
-    pub fn config(&self) -> Result<PathBuf, Exit> {
-        load::find_config(self.config.as_deref(), &self.env).map_err(|none| {
-            eprintln!("error: {none}; name one with -c FILE");
-            Exit::WrongConfig
-        })
-    }
-}
-
-/// Says what went wrong. The words may come from a server or from who listens at a socket: they do not steer the terminal.
-pub(crate) fn say(error: impl std::fmt::Display) {
-    eprintln!("error: {}", printable(&error.to_string()));
-}
-
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let Cli { config, quiet, verbose, command } = match Cli::try_parse() {
@@ -178,10 +112,10 @@ pub fn main() -> ExitCode {
         Command::Wait(args) => return wait::run(&args, &around),
         Command::Token(args) => return token::run(&args, &around),
         Command::Schema(args) => schema::run(&args),
-        Command::Completions(args) => completions::run(&args),
-        Command::Complete(args) => completions::complete(&args, &around),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Complete(args) => completions::complete(&args, &around, Cli::command()),
         Command::Init(args) => init::run(&args, &around),
-        Command::Man(args) => man::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
     };
     exit.into()
 }

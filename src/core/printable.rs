@@ -62,6 +62,16 @@ fn is_blank(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
+/// Printable, and not longer than so many characters.
+pub(crate) fn cut(text: &str, longest: usize) -> String {
+    let text = printable(text);
+    let mut short: String = text.chars().take(longest).collect();
+    if text.chars().nth(longest).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,15 +1,16 @@
 //! Owns: the bytes of an output: a token as token, env, json, header or template file.
 //! Does not: write files, or decide which tokens a file holds.
 
+mod environment;
 mod tags;
 mod template;
 
-use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context};
+use minijinja::{ErrorKind, context};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::environment::environment;
 use super::jose::Jws;
 use super::secret::Secret;
 use super::settings::{Format, TokenName};
@@ -17,8 +18,6 @@ use super::time::Wall;
 use super::token::Token;
 pub(crate) use template::{Fault, Template};
 
-/// Steps of a template at most: one that goes round for ever would hold up every file.
-const STEPS: u64 = 1_000_000;
 
 /// Why a token can't be written in a format: an error of delivery. Never shows the token.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -154,16 +153,6 @@ fn json(out: &mut Vec<u8>, token: &Token) {
     let written = serde_json::to_writer(&mut *out, &object);
     debug_assert!(written.is_ok());
     out.push(b'\n');
-}
-
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(STEPS));
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
-    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
-    environment.set_syntax(syntax.unwrap_or_default());
-    environment
 }
 
 /// Of an error only kind and line are told: its detail may quote a value, and the token is one.

@@ -1,80 +1,23 @@
 //! Owns: the shape of a validated configuration. What stands here is right by its types, or was checked by `plan`.
 //! Does not: parse, check or read anything.
 
+mod format;
+mod hook;
+mod names;
+mod schedule;
 mod source;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fmt;
-use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use format::{Format, FormatKind};
+pub use hook::{HookAction, HookPlan, HookSignal};
+pub use names::{Fingerprint, TargetPath, TokenName};
+pub use schedule::{Lifetime, Retry, RotateRule, Schedule};
 pub use source::*;
-
-use super::crypto;
-use super::words::words;
-
-/// A token's name: 1 to 64 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TokenName(Arc<str>);
-
-impl TokenName {
-    /// `None` where `name` breaks the rule above.
-    pub fn new(name: &str) -> Option<Self> {
-        let mut bytes = name.bytes();
-        let first = bytes.next()?;
-        let good = first.is_ascii_alphanumeric()
-            && name.len() <= 64
-            && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-        good.then(|| Self(name.into()))
-    }
-
-    /// A name as it was asked for, for an error; what can be no name may be a token.
-    pub fn shown(asked: &str) -> &str {
-        if Self::new(asked).is_some() { asked } else { "(not a name, and not shown)" }
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TokenName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for TokenName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The first 16 bytes of a SHA-256: tells two tokens, settings or files apart without holding them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Fingerprint(pub [u8; 16]);
-
-impl Fingerprint {
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut first = [0; 16];
-        first.copy_from_slice(&crypto::sha256(bytes).as_ref()[..16]);
-        Self(first)
-    }
-
-    /// The first 8 hex digits of the SHA-256, as `status` shows them.
-    pub fn short(&self) -> String {
-        data_encoding::HEXLOWER.encode(&self.0[..4])
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.short())
-    }
-}
 
 /// Permission bits of a file, at most 0o7777.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,77 +27,6 @@ impl fmt::Debug for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04o}", self.0)
     }
-}
-
-/// How long a minted token is good for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lifetime {
-    /// Whole seconds, one at least: NumericDate has no smaller unit here.
-    For(Duration),
-    /// `"never"`: no `exp` at all.
-    Never,
-}
-
-/// When a token is rotated, relative to its life.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum RotateRule {
-    /// At this fraction of the lifetime, above 0 and below 1.
-    At(f64),
-    /// This long before expiry.
-    Before(Duration),
-    /// This long after it was issued.
-    Every(Duration),
-}
-
-/// `retry = { initial, max, rejected }`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Retry {
-    pub initial: Duration,
-    pub max: Duration,
-    pub rejected: Duration,
-}
-
-/// All scheduling keys of one token.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Schedule {
-    pub rule: RotateRule,
-    /// Fraction of the planned wait, 0 to 1 (1 excluded), by which a rotation may be earlier.
-    pub jitter: f64,
-    pub min_interval: Duration,
-    pub retry: Retry,
-    /// How far `iat` is backdated: the slack for "issued in the future".
-    pub skew: Duration,
-}
-
-/// What a hook does.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum HookAction {
-    /// argv, run without a shell.
-    Command(Vec<String>),
-    /// A signal for the process whose number stands in `pid_file`.
-    Signal { pid_file: PathBuf, signal: HookSignal },
-}
-
-words! {
-    /// Signals a hook may send.
-    pub enum HookSignal {
-        Hup = "HUP",
-        Int = "INT",
-        Term = "TERM",
-        Usr1 = "USR1",
-        Usr2 = "USR2",
-        Winch = "WINCH",
-        Cont = "CONT",
-    }
-}
-
-/// `[token.NAME.after_rotate]` and `[token.NAME.on_failure]`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HookPlan {
-    pub action: HookAction,
-    pub timeout: Duration,
-    /// `on_failure` only: how long a streak lasts before it is told. Zero elsewhere.
-    pub after: Duration,
 }
 
 /// Something the machine lacks (contract: "Of the machine"). Says what and where in one line, and what to do.
@@ -193,56 +65,6 @@ impl TokenPlan {
     }
 }
 
-words! {
-    /// `format = "..."` of an output.
-    pub enum FormatKind {
-        Token = "token",
-        Env = "env",
-        Json = "json",
-        Header = "header",
-        Template = "template",
-    }
-}
-
-impl FormatKind {
-    /// Whether a file of it may be that of several tokens, which have a line each.
-    pub const fn is_shared(self) -> bool {
-        match self {
-            Self::Env => true,
-            Self::Token | Self::Json | Self::Header | Self::Template => false,
-        }
-    }
-}
-
-/// How a token is written into its file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Format {
-    Token,
-    Env {
-        variable: String,
-        expires_variable: Option<String>,
-    },
-    Json,
-    Header,
-    /// The template's own text, read once; `file` is for messages.
-    Template {
-        file: PathBuf,
-        text: Arc<str>,
-    },
-}
-
-impl Format {
-    pub fn kind(&self) -> FormatKind {
-        match self {
-            Self::Token => FormatKind::Token,
-            Self::Env { .. } => FormatKind::Env,
-            Self::Json => FormatKind::Json,
-            Self::Header => FormatKind::Header,
-            Self::Template { .. } => FormatKind::Template,
-        }
-    }
-}
-
 /// Mode and ownership a file has before its secret is in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FileSpec {
@@ -258,31 +80,6 @@ pub struct FileSpec {
 pub struct LinePlan {
     pub token: TokenName,
     pub format: Format,
-}
-
-/// The absolute path of a file that renewd writes. Cheap to clone, and ordered by its bytes: a `Path` is compared component by component,
-/// which took two fifths of a start with 10,000 files.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetPath(Arc<OsStr>);
-
-impl Deref for TargetPath {
-    type Target = Path;
-
-    fn deref(&self) -> &Path {
-        Path::new(&self.0)
-    }
-}
-
-impl From<PathBuf> for TargetPath {
-    fn from(path: PathBuf) -> Self {
-        Self(path.as_os_str().into())
-    }
-}
-
-impl fmt::Debug for TargetPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
-    }
 }
 
 /// One file that renewd writes. More than one line only where their format may be shared.
@@ -337,9 +134,7 @@ impl Plan {
     /// The variable of a token's first env output.
     pub fn env_variable(&self, token: &str) -> Option<&str> {
         let mut lines = self.targets.iter().flat_map(|target| &target.lines);
-        lines.find_map(|line| match &line.format {
-            Format::Env { variable, .. } if line.token.as_str() == token => Some(variable.as_str()),
-            _ => None,
-        })
+        let line = lines.find(|line| line.token.as_str() == token && line.format.variable().is_some())?;
+        line.format.variable().map(String::as_str)
     }
 }

@@ -4,20 +4,19 @@
 
 mod error;
 mod look;
+mod read;
 mod remove;
 mod temp;
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
 
+use self::read::read_regular;
 use self::temp::Temp;
 use super::walk::{Folder, open_folder, sync_folder};
 use crate::core::secret::Secret;
@@ -223,23 +222,4 @@ impl<'a> FolderWriter<'a> {
             && read_regular(self.folder, name, stat, bytes.len())
                 .is_ok_and(|content| content.is_some_and(|content| *content == *bytes))
     }
-}
-
-/// Reads a file's first `most` bytes and one more; `None` where it is not the one any more that `stat` tells of.
-fn read_regular(folder: &Folder, name: &OsStr, stat: &Stat, most: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let fd = match rustix::io::retry_on_intr(|| rustix::fs::openat(&folder.fd, name.as_bytes(), flags, Mode::empty())) {
-        Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
-        other => other?,
-    };
-    let now = rustix::fs::fstat(&fd)?;
-    if (now.st_dev, now.st_ino) != (stat.st_dev, stat.st_ino) {
-        return Ok(None);
-    }
-    let mut content = Zeroizing::new(Vec::with_capacity(most + 1));
-    File::from(fd)
-        .take(most as u64 + 1)
-        .read_to_end(&mut content)
-        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    Ok(Some(content))
 }

@@ -2,12 +2,12 @@
 //! A command is its own process group without standard input; it gets neither our secrets nor what systemd gave to us.
 //! Does not: decide when a hook runs, how many at once, or what its failure means.
 
+mod error;
 mod signal;
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -18,43 +18,10 @@ use super::systemd::OWN_VARIABLES;
 use crate::core::settings::{HookAction, HookPlan};
 use crate::process::{End, Running, lines};
 
+pub use self::error::HookError;
+
 /// Lines of one run that are logged; the rest is counted.
 const LINES: usize = 64;
-
-/// Why a hook failed. Each says whose it was.
-#[derive(Debug, thiserror::Error)]
-pub enum HookError {
-    #[error("{label}: {program} (or the interpreter that it names) was not found: install it or correct the command")]
-    NotFound { label: String, program: String },
-    #[error("{label}: {program} cannot be executed: permission denied")]
-    NotExecutable { label: String, program: String },
-    #[error("{label}: {program} cannot be started: {error}")]
-    NotStarted { label: String, program: String, error: io::Error },
-    #[error("{label}: {program} exited with status {code}")]
-    Exit { label: String, program: String, code: i32 },
-    #[error("{label}: {program} was killed by signal {signal}")]
-    Killed { label: String, program: String, signal: i32 },
-    #[error("{label}: {program} was stopped: it ran longer than its timeout of {}", humantime::format_duration(*after))]
-    TimedOut { label: String, program: String, after: Duration },
-    #[error("{label}: {program} was stopped: renewd is stopping")]
-    Stopped { label: String, program: String },
-    #[error(
-        "{label}: pid file {} is not there: the service does not run yet, or writes its number elsewhere",
-        path.display()
-    )]
-    NoPidFile { label: String, path: PathBuf },
-    #[error("{label}: pid file {}: {problem}", path.display())]
-    PidFile { label: String, path: PathBuf, problem: String },
-    #[error("{label}: SIG{signal} to process {pid}, named by {}: {problem}", path.display())]
-    Signal { label: String, path: PathBuf, signal: &'static str, pid: i32, problem: String },
-}
-
-impl HookError {
-    /// Whether it could not be started at all.
-    pub fn is_of_the_start(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::NotExecutable { .. } | Self::NotStarted { .. })
-    }
-}
 
 /// Runs `plan` to its end: success is exit status 0, or a signal that was sent.
 ///

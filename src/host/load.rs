@@ -9,12 +9,12 @@ use zeroize::Zeroizing;
 use super::facts::{self, Unread};
 use super::include;
 use super::patience;
-use crate::core::config::{self, FileRead, RawConfig, RawFormat, RawToken, Role, Wants};
+use crate::core::config::{self, FileRead, RawConfig, RawToken, Role, Wants, Written};
 use crate::core::diagnostic::{Diagnostic, Report, SourceText, Span};
 use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts, FileFact};
 use crate::core::plan::{self, Purpose};
-use crate::core::settings::{Fingerprint, Plan, TokenName};
+use crate::core::settings::{Fingerprint, Format, Plan, TokenName};
 
 /// A config file is at most this large: 100,000 tokens fit.
 pub(super) const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
@@ -126,7 +126,7 @@ fn read_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
 pub(crate) struct Outline {
     pub name: TokenName,
     /// Where it is delivered, and as what.
-    pub outputs: Vec<(PathBuf, RawFormat)>,
+    pub outputs: Vec<(PathBuf, Format<Written>)>,
 }
 
 /// A config without its settings: what it includes, and its tokens in order.

@@ -7,6 +7,7 @@ mod doubt;
 mod draft;
 mod error;
 mod glimpse;
+mod kept;
 mod place;
 mod reader;
 mod record;
@@ -16,10 +17,9 @@ mod streak;
 mod twin;
 mod upkeep;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,14 +29,14 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use self::draft::{Aside, Draft, publish};
+use self::kept::{name_of, read};
 use self::place::StateFolder;
 use self::scan::{Newer, RecordRange, Scan};
-use crate::core::engine::FailureStreak;
-use crate::core::settings::{Fingerprint, TargetPath, TokenName};
-use crate::core::token::Token;
+use crate::core::settings::Fingerprint;
 
 pub use self::error::StoreError;
 pub use self::glimpse::{Glimpse, glimpse};
+pub use self::kept::Kept;
 pub use self::place::Worker;
 pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, Record};
 pub use self::twin::{Twin, twins};
@@ -44,22 +44,6 @@ pub use self::twin::{Twin, twins};
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
 const COMPACT_FROM: u64 = 64 << 10;
 const COMPACT_TIMES: u64 = 4;
-
-/// What the state says at the start.
-#[derive(Debug)]
-pub struct Kept {
-    /// Drawn once for each config: jitter and backoff are hashed from it.
-    pub seed: u64,
-    pub tokens: BTreeMap<TokenName, Arc<Token>>,
-    pub targets: BTreeMap<TargetPath, KeptTarget>,
-    pub refreshes: BTreeMap<TokenName, KeptRefresh>,
-    /// Tokens that failed when the state was written last.
-    pub streaks: BTreeMap<TokenName, FailureStreak>,
-    /// Tokens that were obtained by who delivers nothing, and are not delivered yet.
-    pub owed_hooks: BTreeSet<TokenName>,
-    /// Set where the state was damaged, or is that of a newer renewd: one line that says so, and where it was put.
-    pub damaged: Option<String>,
-}
 
 /// The open state of one config. Its lock is held until it is dropped.
 #[derive(Debug)]
@@ -331,18 +315,4 @@ fn begin(place: &StateFolder, name: &str, seed: u64) -> io::Result<(File, Result
 
 fn lock_name(name: &str) -> String {
     format!("{name}.lock")
-}
-
-fn read(mut log: &File) -> io::Result<Result<Scan, Newer>> {
-    let len = usize::try_from(log.metadata()?.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(len + 1));
-    log.read_to_end(&mut bytes)?;
-    Ok(scan::scan(&bytes))
-}
-
-fn name_of(config: &Path) -> String {
-    let Fingerprint(digest) = Fingerprint::of(config.as_os_str().as_bytes());
-    let mut name = data_encoding::HEXLOWER.encode(&digest);
-    name.truncate(16);
-    name
 }

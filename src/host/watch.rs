@@ -8,46 +8,24 @@
 mod hand;
 mod pending;
 mod route;
+mod shared;
 mod survey;
 mod task;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
-use pending::{Next, Pending};
+use pending::Next;
+use shared::SharedWatch;
 use task::{Order, Task};
 
 pub use route::Mark;
-
-/// Between the threads that read inotify, the task, and the one that waits.
-#[derive(Default)]
-struct SharedWatch {
-    pending: Mutex<Pending>,
-    wake: Notify,
-    troubles: Mutex<Vec<String>>,
-}
-
-impl SharedWatch {
-    /// Nothing that can hang is done under this lock.
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, what: impl FnOnce(&mut Pending)) {
-        what(&mut self.lock());
-        self.wake.notify_one();
-    }
-
-    fn trouble(&self, troubles: Vec<String>) {
-        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
-    }
-}
 
 /// A watch on a set of files, and on folders in which new ones may appear.
 pub struct Watcher {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions};
 use tokio::time::{Instant, sleep};
 
-use super::GRACE;
+/// Between SIGTERM and SIGKILL.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// The process group of a program. Dropped before it is known to be gone, it is killed.
 pub(super) struct Group(Option<Pid>);

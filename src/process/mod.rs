@@ -17,11 +17,9 @@ use rustix::process::Signal;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::group::Group;
+use self::group::{GRACE, Group};
 use self::orphans::Own;
 
-/// Between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_millis(500);
 /// What a process that has exited left in its pipes is read for this long at most.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 

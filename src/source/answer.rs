@@ -9,12 +9,14 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use super::expiry::{self, ExpiryError, KnownExpiry};
-use super::net::cut;
-use super::{Given, SourceError};
+use super::Given;
+use super::error::SourceError;
+use super::net;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::jose::MAX_TOKEN;
 use crate::core::json::{self, JsonError};
+use crate::core::printable::cut;
 use crate::core::schedule::Life;
 use crate::core::secret::Secret;
 use crate::core::settings::Pointers;
@@ -43,6 +45,19 @@ pub enum AnswerError {
     Expiry { at: String, problem: ExpiryError },
     #[error("the token is of a type that is not understood: only \"Bearer\" is (RFC 6749 7.1)")]
     TokenType,
+}
+
+impl net::HttpResponse {
+    /// An error about a successful answer that holds nothing to be read.
+    pub fn unread(&self, problem: &AnswerError) -> SourceError {
+        let kind = self.media_type();
+        match problem {
+            AnswerError::Html | AnswerError::Json(_) if !kind.is_empty() && !kind.ends_with("json") => {
+                self.failure(&format!("{problem} (its content type is {kind})"))
+            }
+            _ => self.failure(&problem.to_string()),
+        }
+    }
 }
 
 /// Why a text is no token (RFC 6750 2.1, but any visible byte is taken).

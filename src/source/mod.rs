@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod command;
+mod error;
 pub mod expiry;
 mod form;
 mod github_app;
@@ -15,60 +16,32 @@ mod refresh;
 mod refusal;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use self::net::{HttpRequest, HttpResponse, NetError, Network, Requester, Way};
-use self::oauth2::discovery::Discovered;
+use self::oauth2::issuers::Issuers;
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Doubt, Precedence, Reason};
+use crate::core::engine::Precedence;
 use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenName};
 use crate::core::time::Wall;
-use crate::core::token::Token;
 
-/// A failed try.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct SourceError {
-    pub reason: Reason,
-    /// One line: what failed and what to do. Never a secret.
-    pub message: String,
-    /// Not to be tried sooner (RFC 9110 10.2.3).
-    pub retry_after: Option<Duration>,
-    /// The endpoint refused this parent token (401), and not what is the token's own.
-    pub refused_parent: Option<TokenName>,
-    /// The answer was of no use, but what was sent is spent: this is its successor.
-    pub successor: Option<Box<RefreshToken>>,
-    /// A refresh token was sent: why the token in place may be good no more.
-    pub doubt: Option<Doubt>,
-}
-
-impl SourceError {
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { reason, message, retry_after: None, refused_parent: None, successor: None, doubt: None }
-    }
-
-    /// There is no nonce to begin with.
-    pub fn no_random_numbers(error: getrandom::Error) -> Self {
-        Self::new(Reason::Machine, format!("the system gives no random numbers: {error}"))
-    }
-}
+pub use self::error::SourceError;
+pub use self::refresh::refresh_token;
 
 /// What all attempts share.
 pub struct Shared {
     /// The way to endpoints.
     pub network: Network,
-    discovered: Discovered,
+    issuers: Issuers,
     /// The wall clock, for sources that wait before they ask.
     now: fn() -> Wall,
 }
 
 impl Shared {
     pub fn new(now: fn() -> Wall) -> Self {
-        Self { network: Network::new(now), discovered: Discovered::default(), now }
+        Self { network: Network::new(now), issuers: Issuers::default(), now }
     }
 }
 
@@ -122,11 +95,6 @@ impl Given {
     fn asker(&self) -> Requester {
         Requester { name: self.name.clone(), precedence: self.precedence }
     }
-}
-
-/// The refresh token that an attempt is going to send; `stored` is what the last one left.
-pub fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) -> Option<RefreshToken> {
-    plan.first_refresh_token().map(|first| refresh::current(first, stored.cloned()))
 }
 
 /// What of the scope in the settings is not in the one that an answer named.

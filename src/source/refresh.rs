@@ -2,15 +2,21 @@
 //! exchange, sent once more where the answer was lost, and what an exchange that failed leaves in doubt.
 //! Does not: keep one, or know how an endpoint is asked.
 
+use super::Given;
 use super::answer::Document;
 use super::expiry::ExpiryError;
 use super::net::{Fate, HttpResponse, NetError};
-use super::{Given, SourceError};
+use super::error::SourceError;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Doubt;
 use crate::core::secret::Secret;
-use crate::core::settings::FirstRefresh;
+use crate::core::settings::{FirstRefresh, SourcePlan};
 use crate::core::time::Wall;
+
+/// The refresh token that an attempt is going to send; `stored` is what the last one left.
+pub fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) -> Option<RefreshToken> {
+    plan.first_refresh_token().map(|first| current(first, stored.cloned()))
+}
 
 /// What is sent. A stored one counts only as long as it descends from the one in the config.
 pub fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> RefreshToken {

@@ -4,10 +4,10 @@
 
 use zeroize::Zeroizing;
 
-use super::SourceError;
 use super::answer::Document;
 use super::form;
 use super::net::HttpResponse;
+use super::error::SourceError;
 use crate::core::engine::{Doubt, Reason};
 use crate::core::redact::{peer_words, printable_without};
 

@@ -3,7 +3,6 @@
 
 use clap::{Arg, Command};
 
-use crate::cli::man;
 use crate::core::crypto::Algorithm;
 
 /// What a shell is to offer.
@@ -40,13 +39,16 @@ pub(super) struct Candidate {
     pub about: String,
 }
 
-/// What fits in the place of the last of `words`; the first is the program. `names` gives the tokens of the config that was
-/// named on the line, or of the usual one.
-pub(super) fn complete(
-    mut root: Command,
-    words: &[String],
-    names: impl Fn(Option<&str>) -> Vec<String>,
-) -> Suggestions {
+/// Names that are looked up only where one may stand.
+pub(super) struct Names<'n> {
+    /// The tokens of the config that was named on the line, or of the usual one.
+    pub tokens: &'n dyn Fn(Option<&str>) -> Vec<String>,
+    /// The manual's pages.
+    pub pages: &'n dyn Fn() -> Vec<String>,
+}
+
+/// What fits in the place of the last of `words`; the first is the program.
+pub(super) fn complete(mut root: Command, words: &[String], names: &Names<'_>) -> Suggestions {
     root.build();
     let mut line = CommandLine::new(&root);
     let mut words = joined(words).into_iter().skip(1);
@@ -141,7 +143,7 @@ impl<'c> CommandLine<'c> {
         }
     }
 
-    fn complete(&self, last: &str, names: impl Fn(Option<&str>) -> Vec<String>) -> Suggestions {
+    fn complete(&self, last: &str, names: &Names<'_>) -> Suggestions {
         if let Some(option) = self.open {
             return self.values(option, String::new(), names);
         }
@@ -181,7 +183,7 @@ impl<'c> CommandLine<'c> {
     }
 
     /// What may be the value of an option or stand at a place: by the words it takes, else by the name that --help gives it.
-    fn values(&self, arg: &Arg, prefix: String, names: impl Fn(Option<&str>) -> Vec<String>) -> Suggestions {
+    fn values(&self, arg: &Arg, prefix: String, names: &Names<'_>) -> Suggestions {
         let words = |words: &[&str]| words.iter().map(|word| candidate(word, "")).collect::<Vec<_>>();
         let possible = arg.get_possible_values();
         if !possible.is_empty() {
@@ -192,7 +194,7 @@ impl<'c> CommandLine<'c> {
             return Suggestions { prefix, ..Suggestions::new(SuggestionKind::Words, candidates) };
         }
         let tokens = || {
-            let names = names(self.config.as_deref()).into_iter().filter(|name| !self.given.contains(name));
+            let names = (names.tokens)(self.config.as_deref()).into_iter().filter(|name| !self.given.contains(name));
             names.map(|name| candidate(&name, "")).collect()
         };
         let shown = arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
@@ -203,7 +205,7 @@ impl<'c> CommandLine<'c> {
             "ALG" => (SuggestionKind::Words, words(Algorithm::WORDS)),
             "ENCODING" => (SuggestionKind::Words, words(&["utf8", "base64", "base64url", "hex"])),
             "CLAIM" => (SuggestionKind::Words, words(&["iss", "kid"])),
-            "PAGE" => (SuggestionKind::Words, man::names().iter().map(|page| candidate(page, "")).collect()),
+            "PAGE" => (SuggestionKind::Words, (names.pages)().iter().map(|page| candidate(page, "")).collect()),
             "FILE" | "PATH" | "SOCKET" => (SuggestionKind::Files, Vec::new()),
             "DIR" => (SuggestionKind::Folders, Vec::new()),
             _ => (SuggestionKind::Words, Vec::new()),
@@ -236,16 +238,17 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::cli::{Cli, man};
 
     fn asked(line: &str) -> (SuggestionKind, Vec<String>) {
         let words: Vec<String> = line.split(' ').map(String::from).collect();
-        let names = |config: Option<&str>| match config {
+        let tokens = |config: Option<&str>| match config {
             None => vec!["sunbird".into(), "kong".into()],
             Some("other.toml") => vec!["other".into()],
             Some(_) => Vec::new(),
         };
-        let answer = complete(Cli::command(), &words, names);
+        let names = Names { tokens: &tokens, pages: &|| man::names(Cli::command()) };
+        let answer = complete(Cli::command(), &words, &names);
         (answer.kind, answer.candidates.into_iter().map(|candidate| candidate.word).collect())
     }
 

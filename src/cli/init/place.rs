@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use super::kind::{Answers, InitKind};
-use super::write::WrittenFiles;
 use crate::cli::Surroundings;
 use crate::cli::input::Failure;
 use crate::core::config::keys::toml_text;
@@ -23,6 +22,13 @@ pub(super) struct Destination {
     pub tokens: Option<PathBuf>,
     /// A config of the system, whose daemon has a user of its own.
     pub system: bool,
+}
+
+/// What was written, for whoever asked.
+pub(super) struct WrittenFiles {
+    /// Mode and owner of the secret's file, where there is one.
+    pub secret: Option<String>,
+    pub notes: Vec<String>,
 }
 
 /// Somebody beside root who could put something else in this file's place.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, fchown};
 
-use super::place::{Destination, exists};
+use super::place::{Destination, WrittenFiles, exists};
 use crate::cli::input::{self, Failure};
 use crate::cli::{Surroundings, check};
 use crate::core::secret::Secret;
@@ -17,13 +17,6 @@ use crate::host::load::{Loaded, load};
 
 /// The user and group of the system's daemon (packaging/systemd/renewd.sysusers).
 const DAEMON: &str = "renewd";
-
-/// What was written, for whoever asked.
-pub(super) struct WrittenFiles {
-    /// Mode and owner of the secret's file, where there is one.
-    pub secret: Option<String>,
-    pub notes: Vec<String>,
-}
 
 /// Writes the secret and then the config that names it.
 pub(super) fn both(

@@ -11,11 +11,12 @@ use serde_json::Value;
 
 use crate::cli::Surroundings;
 use crate::cli::input::{self, Failure, LONGEST};
-use crate::core::config::RawFormat;
+use crate::core::config;
 use crate::core::crypto::without_newline;
 use crate::core::jose::Jws;
 use crate::core::redact::looks_opaque;
 use crate::core::secret::Secret;
+use crate::core::settings::Format;
 use crate::host::load;
 
 type Token = Secret<String>;
@@ -77,17 +78,14 @@ fn told_of(path: &Path, failure: Failure) -> Failure {
 }
 
 /// The first of a token's outputs that can be read back.
-fn from_outputs(outputs: &[(PathBuf, RawFormat)], name: &str) -> Result<Token, Failure> {
+fn from_outputs(outputs: &[(PathBuf, Format<config::Written>)], name: &str) -> Result<Token, Failure> {
     let mut problems = Vec::new();
     for (path, format) in outputs {
-        let variable = match format {
-            RawFormat::Env { variable, .. } => Some(variable.value.as_str()),
-            RawFormat::Template(_) => {
-                problems.push(format!("{} is made by a template: name it to have it read", path.display()));
-                continue;
-            }
-            RawFormat::Token | RawFormat::Json | RawFormat::Header => None,
-        };
+        if format.template().is_some() {
+            problems.push(format!("{} is made by a template: name it to have it read", path.display()));
+            continue;
+        }
+        let variable = format.variable().map(|variable| variable.value.as_str());
         match read_file(path)
             .and_then(|text| of_content(&text, variable).map_err(|failure| told_of(path, failure).message))
         {

@@ -3,7 +3,7 @@
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use super::{ManPage, pages};
+use super::page::{ManPage, see_also, title};
 use crate::core::config::ROOT;
 use crate::core::config::keys::{self, KeyEntries, KeyEntry, ValueKind};
 
@@ -144,8 +144,8 @@ fn roff(tables: &[ManTable]) -> String {
     roff.control("nf", []);
     roff.text([roman(EXAMPLE)]);
     roff.control("fi", []);
-    pages::see_also(&mut roff, &["renewd(1)".into(), "renewd-check(1)".into(), "renewd-init(1)".into()]);
-    pages::title("renewd.toml", "5") + &roff.to_roff()
+    see_also(&mut roff, &["renewd(1)".into(), "renewd-check(1)".into(), "renewd-init(1)".into()]);
+    title("renewd.toml", "5") + &roff.to_roff()
 }
 
 fn text(tables: &[ManTable]) -> String {

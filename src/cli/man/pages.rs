@@ -1,12 +1,12 @@
 //! Owns: the pages renewd(1) and renewd-COMMAND(1), from the description of the commands that --help prints too.
 //! Does not: hold renewd.toml(5), which comes from the table of keys.
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::Roff;
 
-use super::{ManPage, config};
-use crate::cli::Cli;
+use super::config;
+use super::page::{ManPage, item, see_also, title};
 
 const FILES: &[(&str, &str)] = &[
     (
@@ -27,8 +27,8 @@ const EXITS: &[(&str, &str)] = &[
 ];
 
 /// All pages: renewd, renewd.toml, and one for each command in the order of --help.
-pub(super) fn all() -> Vec<ManPage> {
-    let mut root = Cli::command().disable_help_subcommand(true);
+pub(super) fn all(command: Command) -> Vec<ManPage> {
+    let mut root = command.disable_help_subcommand(true);
     root.build();
     let commands: Vec<Command> = root.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     let mut pages = vec![of_program(&root, &commands), config::page()];
@@ -74,31 +74,7 @@ fn head(man: &Man, name: &str) -> String {
     String::from_utf8_lossy(&page).into_owned()
 }
 
-/// The first line of a page. `roff` leaves out the quotes of an empty date, and so the date's place.
-pub(super) fn title(name: &str, section: &str) -> String {
-    format!(".TH \"{name}\" \"{section}\" \"\" \"renewd {}\" \"renewd\"\n", env!("CARGO_PKG_VERSION"))
-}
-
-/// `.TP`: a word in bold, and what is to be said of it.
-pub(super) fn item(roff: &mut Roff, word: &str, about: &str) {
-    roff.control("TP", []);
-    roff.text([bold(word)]);
-    roff.text([roman(about)]);
-}
-
 fn list(roff: &mut Roff, title: &str, items: &[(&str, &str)]) {
     roff.control("SH", [title]);
     items.iter().for_each(|(word, about)| item(roff, word, about));
-}
-
-pub(super) fn see_also(roff: &mut Roff, pages: &[String]) {
-    roff.control("SH", ["SEE ALSO"]);
-    let mut line = Vec::new();
-    for (at, page) in pages.iter().enumerate() {
-        let (name, section) = page.split_once('(').unwrap_or((page, ""));
-        line.push(bold(name));
-        let comma = if at + 1 < pages.len() { ", " } else { "" };
-        line.push(roman(format!("({section}{comma}")));
-    }
-    roff.text(line);
 }

@@ -3,16 +3,20 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::document::StatusDocument;
 use super::fit::fit;
-use super::line::columns;
-use super::table::table;
+use super::line::{Line, columns, paint};
+use super::table::{Sheet, table};
 use super::watch::LastHeard;
-use super::*;
+use super::when::Clock;
+use super::{page, printer};
 use crate::core::config::Setting;
 use crate::core::printable::is_unseen;
-use crate::host::control::ClientError;
+use crate::host::control::{ClientError, Response};
 use crate::host::written::WrittenToken;
 
 fn night() -> Value {
@@ -106,7 +110,7 @@ fn text_from_outside_cannot_steer_the_terminal() {
         let text = drawn(&night(), width);
         assert!(!text.chars().any(|c| c != '\n' && is_unseen(c)), "{text:?}");
     }
-    let text = json(&night(), true);
+    let text = printer::json(&night(), true);
     assert!(!text.chars().any(|c| c != '\n' && is_unseen(c)));
     assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), night());
 }

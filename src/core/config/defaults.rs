@@ -14,7 +14,7 @@ use crate::core::settings::{Lifetime, Mode, Retry, RotateRule, Schedule};
 /// `[defaults]` with the default of each of its keys.
 static DEFAULTS: LazyLock<RawDefaults> = LazyLock::new(|| {
     let mut text = String::from("[defaults]\n");
-    write(&mut text, "", super::inner(ROOT, "defaults"));
+    write(&mut text, "", keys::inner(ROOT, "defaults"));
     let env = Environment::new([], "/".into(), None);
     read(&text, 0, Path::new("/"), Role::Main, &env).raw.defaults
 });
@@ -34,7 +34,7 @@ pub(crate) fn lifetime() -> Lifetime {
 
 /// Of a key of `[daemon]`.
 pub(crate) fn of_daemon(name: &str) -> Duration {
-    let default = keys::find(super::inner(ROOT, "daemon"), name).map_or("", KeyEntry::default_text);
+    let default = keys::find(keys::inner(ROOT, "daemon"), name).map_or("", KeyEntry::default_text);
     parse_duration(default).unwrap_or_default()
 }
 

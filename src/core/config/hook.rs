@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::raw::{RawAction, RawHook};
+use super::raw::RawHook;
 use super::section::{Section, SectionReader};
-use crate::core::diagnostic::{Diagnostic, Located};
-use crate::core::settings::HookSignal;
+use crate::core::diagnostic::Located;
+use crate::core::settings::{HookAction, HookPlan, HookSignal};
 
 pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawHook> {
     let hook = token.table(cx, name)?;
@@ -16,15 +16,10 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &s
         _ => Duration::ZERO,
     };
     let spans = (hook.key_span(cx, "command"), hook.key_span(cx, "signal"));
-    let action = match spans {
+    let (action, span) = match spans {
         (Some(command), Some(signal)) => {
-            cx.diagnostics.push(
-                Diagnostic::error("`signal` beside `command`")
-                    .at(signal)
-                    .note(command, "also here")
-                    .help("keep one of the two"),
-            );
-            None
+            cx.beside("command", command, "signal", signal);
+            return None;
         }
         (None, None) => {
             cx.error(
@@ -32,12 +27,12 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &s
                 format!("`{name}` does nothing"),
                 "add command = [\"...\"] or signal = { pid_file = \"...\", signal = \"HUP\" }",
             );
-            None
+            return None;
         }
-        (Some(_), None) => argv(cx, &hook).map(RawAction::Command),
-        (None, Some(_)) => signal(cx, &hook),
+        (Some(_), None) => argv(cx, &hook).map(|argv| (HookAction::Command(argv.value), argv.span))?,
+        (None, Some(span)) => (signal(cx, &hook)?, span),
     };
-    Some(RawHook { action: action?, timeout, after })
+    Some(RawHook { plan: HookPlan { action, timeout, after }, span })
 }
 
 /// `command`: a program and its arguments. A first word with a slash is made absolute.
@@ -72,11 +67,11 @@ pub(super) fn argv(cx: &mut SectionReader<'_>, hook: &Section<'_, '_>) -> Option
     Some(Located { value: argv, span })
 }
 
-fn signal(cx: &mut SectionReader<'_>, hook: &Section<'_, '_>) -> Option<RawAction> {
+fn signal(cx: &mut SectionReader<'_>, hook: &Section<'_, '_>) -> Option<HookAction> {
     let table = hook.table(cx, "signal")?;
     let pid_file = table.path(cx, "pid_file");
     let signal = table.choice(cx, "signal", parse_signal);
-    Some(RawAction::Signal { pid_file: pid_file?.value, signal: signal?.value })
+    Some(HookAction::Signal { pid_file: pid_file?.value, signal: signal?.value })
 }
 
 fn parse_signal(name: &str) -> Option<HookSignal> {

@@ -23,11 +23,13 @@ mod preset;
 mod raw;
 mod reach;
 mod section;
+mod several;
 mod stage;
 mod subject;
 mod syntax;
 mod table;
 mod token;
+mod unknown;
 mod value;
 mod wants;
 pub(crate) mod written;
@@ -38,9 +40,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use self::keys::KeyEntry;
 use self::section::{Section, SectionReader};
-use super::diagnostic::{Diagnostic, Located, Span, quote};
+use super::diagnostic::{Diagnostic, Located, quote};
 use super::environment::Environment;
 pub(crate) use raw::*;
 pub(crate) use stage::*;
@@ -202,46 +203,6 @@ fn daemon_path(text: &str, key: &str, base: &Path, env: &Environment) -> Option<
         _ => return None,
     };
     env.resolve(path, base).ok()
-}
-
-impl Section<'_, '_> {
-    fn lifetime(&self, cx: &mut SectionReader<'_>) -> RawLifetime {
-        RawLifetime { lifetime: self.lifetime_value(cx, "lifetime"), skew: self.duration(cx, "skew") }
-    }
-
-    fn file(&self, cx: &mut SectionReader<'_>) -> RawFile {
-        RawFile { mode: self.mode(cx, "mode"), owner: self.account(cx, "owner"), group: self.account(cx, "group") }
-    }
-}
-
-/// An unknown key, with what it may have been meant to be.
-fn unknown(name: &str, span: Span, keys: keys::KeyEntries) -> Diagnostic {
-    if keys == ROOT && name == "tokens" {
-        let diagnostic = Diagnostic::error("unknown key `tokens`").at(span).label("not a key of this table");
-        return diagnostic.help("without the s: [token.NAME]");
-    }
-    let diagnostic = Diagnostic::error(format!("unknown key {}", quote(name))).at(span);
-    if let Some(dotted) = hint::dotted(keys, name) {
-        return diagnostic
-            .label("not a key of this table")
-            .help(format!("did you mean `{dotted}`, with a dot and no quotes?"));
-    }
-    if let Some(near) = keys::nearest(keys, name) {
-        return diagnostic.label("not a key of this table").help(format!("did you mean `{near}`?"));
-    }
-    let homes = keys::homes(ROOT, name);
-    if homes.is_empty() {
-        let known: Vec<_> =
-            keys.iter().copied().flatten().filter(|key: &&KeyEntry| key.built).map(|key| key.name).collect();
-        diagnostic.label("not a key of this table").help(format!("known here: {}", known.join(", ")))
-    } else {
-        diagnostic.label("not a key of this table").help(format!("`{name}` belongs in {}", homes.join(" or ")))
-    }
-}
-
-/// The keys of the table that stands under `name`.
-fn inner(keys: keys::KeyEntries, name: &str) -> keys::KeyEntries {
-    keys::find(keys, name).map_or(&[], KeyEntry::inner)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Owns: `[[token.NAME.output]]` as written.
 //! Does not: compare outputs with each other, or look at their folders.
 
-use super::raw::{RawFormat, RawOutput};
+use super::raw::RawOutput;
 use super::section::{Section, SectionReader};
+use super::stage::Written;
 use crate::core::diagnostic::{Located, quote};
-use crate::core::settings::FormatKind;
+use crate::core::settings::{Format, FormatKind};
 
 pub(super) fn read_all(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<RawOutput> {
     let sections = token.tables(cx, "output");
@@ -27,12 +28,14 @@ fn read(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<RawOutpu
         }
     }
     let format = match kind {
-        FormatKind::Token => RawFormat::Token,
-        FormatKind::Json => RawFormat::Json,
-        FormatKind::Header => RawFormat::Header,
+        FormatKind::Token => Format::Token,
+        FormatKind::Json => Format::Json,
+        FormatKind::Header => Format::Header,
         FormatKind::Env => env(cx, output)?,
-        FormatKind::Template if output.require(cx, "template") => RawFormat::Template(output.path(cx, "template")?),
-        FormatKind::Template => return None,
+        FormatKind::Template => {
+            output.require(cx, "template");
+            Format::Template { file: output.path(cx, "template")?, text: () }
+        }
     };
     Some(RawOutput { header: output.header, path: path?, format, file })
 }
@@ -50,10 +53,10 @@ fn output_path(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<L
     Some(path)
 }
 
-fn env(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<RawFormat> {
+fn env(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<Format<Written>> {
     let expires_variable = name(cx, output, "expires_variable");
     let variable = if output.require(cx, "variable") { name(cx, output, "variable") } else { None };
-    Some(RawFormat::Env { variable: variable?, expires_variable })
+    Some(Format::Env { variable: variable?, expires_variable })
 }
 
 /// A name that sh accepts (POSIX 2.10.2, NAME).

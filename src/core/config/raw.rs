@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stage::{RawCredential, RawSource};
+use super::stage::{RawCredential, RawSource, Written};
 use crate::core::diagnostic::{Located, Span};
-use crate::core::settings::{HookSignal, Lifetime, Mode, RotateRule, TokenName};
+use crate::core::settings::{Format, HookPlan, Lifetime, Mode, RotateRule, TokenName};
 
 /// All files of a config, in the order they were read.
 #[derive(Default)]
@@ -91,29 +91,12 @@ pub(crate) struct RawToken {
 pub(crate) struct RawOutput {
     pub header: Span,
     pub path: Located<PathBuf>,
-    pub format: RawFormat,
+    pub format: Format<Written>,
     pub file: RawFile,
 }
 
-pub(crate) enum RawFormat {
-    Token,
-    Env { variable: Located<String>, expires_variable: Option<Located<String>> },
-    Json,
-    Header,
-    Template(Located<PathBuf>),
-}
-
 pub(crate) struct RawHook {
-    pub action: RawAction,
-    pub timeout: Duration,
-    pub after: Duration,
-}
-
-pub(crate) enum RawAction {
-    /// argv; a first word with a slash is an absolute path.
-    Command(Located<Vec<String>>),
-    Signal {
-        pid_file: PathBuf,
-        signal: HookSignal,
-    },
+    pub plan: HookPlan,
+    /// Where its command stands.
+    pub span: Span,
 }

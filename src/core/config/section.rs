@@ -9,11 +9,12 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
+use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::environment::Environment;
 
 use super::keys::{self, KeyEntries, KeyEntry, ValueKind};
 use super::stage::RawCredential;
+use super::unknown::unknown;
 
 /// What a value is, for messages.
 fn describe(value: &DeValue<'_>) -> &'static str {
@@ -105,7 +106,8 @@ pub(super) struct Section<'t, 'i> {
 impl<'t, 'i> Section<'t, 'i> {
     /// Tells every key that cannot stand here, in order.
     pub fn open(cx: &mut SectionReader<'_>, table: &'t DeTable<'i>, header: Span, keys: KeyEntries) -> Self {
-        Self::open_telling(cx, table, header, keys, super::unknown)
+        let root = cx.root;
+        Self::open_telling(cx, table, header, keys, |name, span, keys| unknown(root, name, span, keys))
     }
 
     /// The same with other words for a key that is not one of `keys`.
@@ -208,7 +210,7 @@ impl<'t, 'i> Section<'t, 'i> {
         match value.get_ref() {
             DeValue::Table(table) => {
                 let header = self.header_of(cx, name, value);
-                Some(Section::open(cx, table, header, super::inner(self.keys, name)))
+                Some(Section::open(cx, table, header, keys::inner(self.keys, name)))
             }
             _ => {
                 let example = keys::find(self.keys, name).map_or("", |key| key.example);
@@ -248,7 +250,7 @@ impl<'t, 'i> Section<'t, 'i> {
             );
             return Vec::new();
         };
-        let keys = super::inner(self.keys, name);
+        let keys = keys::inner(self.keys, name);
         let mut sections = Vec::new();
         for element in array.iter() {
             match element.get_ref() {
@@ -268,40 +270,6 @@ impl<'t, 'i> Section<'t, 'i> {
             span if span.is_empty() => self.key_span(cx, name).unwrap_or(self.header),
             span => cx.span(span),
         }
-    }
-
-    /// One of the words that the table of keys has for it.
-    pub fn word(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<&'static str>> {
-        let Some(ValueKind::Choice(words)) = self.kind(name) else { return None };
-        self.choice(cx, name, |word| words.iter().copied().find(|known| *known == word))
-    }
-
-    /// One of a list of words.
-    pub fn choice<T>(
-        &self,
-        cx: &mut SectionReader<'_>,
-        name: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<Located<T>> {
-        let word = self.text(cx, name)?;
-        if let Some(value) = parse(&word.value) {
-            return Some(word.map(|_| value));
-        }
-        let words = match self.kind(name) {
-            Some(ValueKind::Choice(words)) => words,
-            _ => &[],
-        };
-        let near = words
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(&word.value))
-            .copied()
-            .or_else(|| keys::most_like(&word.value, words.iter().copied()));
-        let help = match near {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("one of {}", words.join(", ")),
-        };
-        cx.error(word.span, format!("`{name}` cannot be {}", quote(&word.value)), help);
-        None
     }
 }
 

@@ -64,6 +64,7 @@ impl Stage for Written {
     type Refresh = Arc<RawCredential>;
     type Certificates = Arc<RawCredential>;
     type Identity = RawIdentity;
+    type Content = ();
     type Must<T: Clone + Debug> = Option<T>;
     type At<T: Clone + Debug> = Located<T>;
     type OrDefault<T: Clone + Debug> = Option<Located<T>>;

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::raw::RawToken;
 use super::section::{Member, Section, SectionReader};
 use super::stage::RawSource;
+use super::unknown::unknown;
 use super::{command, github_app, hook, http, jwt, oauth2, output};
 use crate::core::config::keys::{self, KeyEntries};
 use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
@@ -124,7 +125,7 @@ fn open<'t, 'i>(cx: &mut SectionReader<'_>, table: &'t DeTable<'i>, header: Span
     Section::open_telling(cx, table, header, keys, |name, span, keys| {
         let of: Vec<_> = keys::sources_with(root, name).map(|word| format!("\"{word}\"")).collect();
         if of.is_empty() {
-            return super::unknown(name, span, keys);
+            return unknown(root, name, span, keys);
         }
         Diagnostic::error(format!("`{name}` in a token of source \"{}\"", kind.word()))
             .at(span)

@@ -8,12 +8,12 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::hint;
-use super::raw::{RawSchedule, UserOrGroup};
+use super::raw::UserOrGroup;
 use super::section::{Section, SectionReader};
-use crate::core::config::keys::ValueKind;
+use crate::core::config::keys::{self, ValueKind};
 use crate::core::crypto::Exposure;
 use crate::core::diagnostic::{Diagnostic, Located, quote};
-use crate::core::settings::{Lifetime, Mode, RotateRule};
+use crate::core::settings::{Lifetime, Mode};
 
 /// A thousand years: longer is a slip, and would leave the calendar.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
@@ -274,7 +274,7 @@ impl Section<'_, '_> {
     }
 
     /// A fraction from 0 (allowed where its kind is `Fraction`) to below 1.
-    fn fraction(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<f64>> {
+    pub fn fraction(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<f64>> {
         let value = self.asked(cx, name)?;
         let zero = self.kind(name) == Some(ValueKind::Fraction);
         let number = cx.fraction(name, value)?;
@@ -292,35 +292,37 @@ impl Section<'_, '_> {
         Some(cx.at(number, value.span()))
     }
 
-    pub fn schedule(&self, cx: &mut SectionReader<'_>) -> RawSchedule {
-        let mut schedule = RawSchedule {
-            rule: self.rule(cx),
-            jitter: self.fraction(cx, "jitter"),
-            min_interval: self.duration(cx, "min_interval"),
-            ..RawSchedule::default()
-        };
-        if let Some(retry) = self.table(cx, "retry") {
-            schedule.retry_initial = retry.duration(cx, "initial");
-            schedule.retry_max = retry.duration(cx, "max");
-            schedule.retry_rejected = retry.duration(cx, "rejected");
-        }
-        schedule
+    /// One of the words that the table of keys has for it.
+    pub fn word(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<&'static str>> {
+        let Some(ValueKind::Choice(words)) = self.kind(name) else { return None };
+        self.choice(cx, name, |word| words.iter().copied().find(|known| *known == word))
     }
 
-    fn rule(&self, cx: &mut SectionReader<'_>) -> Option<Located<RotateRule>> {
-        let names = ["rotate_at", "rotate_before", "rotate_every"];
-        let mut there = names.into_iter().filter_map(|name| Some((name, self.key_span(cx, name)?)));
-        if let (Some((first, before)), Some((second, span))) = (there.next(), there.next()) {
-            cx.diagnostics.push(
-                Diagnostic::error(format!("`{second}` beside `{first}`"))
-                    .at(span)
-                    .note(before, "also here")
-                    .help("keep one of rotate_at, rotate_before and rotate_every"),
-            );
+    /// One of a list of words.
+    pub fn choice<T>(
+        &self,
+        cx: &mut SectionReader<'_>,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Located<T>> {
+        let word = self.text(cx, name)?;
+        if let Some(value) = parse(&word.value) {
+            return Some(word.map(|_| value));
         }
-        let at = self.fraction(cx, "rotate_at").map(|at| at.map(RotateRule::At));
-        let before = self.duration(cx, "rotate_before").map(|at| at.map(RotateRule::Before));
-        let every = self.duration(cx, "rotate_every").map(|at| at.map(RotateRule::Every));
-        at.or(before).or(every)
+        let words = match self.kind(name) {
+            Some(ValueKind::Choice(words)) => words,
+            _ => &[],
+        };
+        let near = words
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(&word.value))
+            .copied()
+            .or_else(|| keys::most_like(&word.value, words.iter().copied()));
+        let help = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("one of {}", words.join(", ")),
+        };
+        cx.error(word.span, format!("`{name}` cannot be {}", quote(&word.value)), help);
+        None
     }
 }

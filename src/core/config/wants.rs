@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::raw::{RawAction, RawConfig, RawFile, RawFormat, RawHook, RawToken, UserOrGroup};
+use super::raw::{RawConfig, RawFile, RawToken, UserOrGroup};
 use super::stage::{CredentialFrom, RawCredential, RawSource};
 use crate::core::diagnostic::Located;
 use crate::core::environment::{Environment, PathProblem};
@@ -75,15 +75,12 @@ impl<'r> Wants<'r> {
             if let Some(folder) = output.path.value.parent() {
                 self.folders.insert(folder);
             }
-            if let RawFormat::Template(file) = &output.format
-                && !self.files.contains(&file.value)
-            {
+            if let Some(file) = output.format.template().filter(|file| !self.files.contains(&file.value)) {
                 self.files.insert(file.value.clone());
             }
         }
-        for hook in token.after_rotate.iter().chain(&token.on_failure) {
-            self.hook(hook);
-        }
+        let hooks = token.after_rotate.iter().chain(&token.on_failure);
+        self.programs.extend(hooks.filter_map(|hook| hook.plan.program()));
     }
 
     fn file(&mut self, file: &'r RawFile) {
@@ -95,14 +92,6 @@ impl<'r> Wants<'r> {
         if let Some(Located { value: UserOrGroup::Name(name), .. }) = account {
             let names = if user { &mut self.users } else { &mut self.groups };
             names.insert(name);
-        }
-    }
-
-    fn hook(&mut self, hook: &'r RawHook) {
-        if let RawAction::Command(argv) = &hook.action
-            && let Some(program) = argv.value.first()
-        {
-            self.programs.insert(program);
         }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn of_defaults(text: &str, hidden: &[Range<usize>]) -> Vec<Setting> {
     if let Ok(root) = DeTable::parse(text)
         && let Some(DeValue::Table(defaults)) = root.get_ref().get("defaults").map(Spanned::get_ref)
     {
-        walk.table("", defaults, super::inner(ROOT, "defaults"));
+        walk.table("", defaults, keys::inner(ROOT, "defaults"));
     }
     walk.settings
 }
@@ -65,7 +65,7 @@ pub(crate) fn built_in(token: &[Setting], defaults: &[Setting]) -> Vec<Setting> 
             settings.push(Setting { key: name, value: key.default.to_owned(), line: 0 });
         }
     };
-    for key in super::inner(ROOT, "defaults").iter().copied().flatten() {
+    for key in keys::inner(ROOT, "defaults").iter().copied().flatten() {
         match key.kind {
             ValueKind::Table(inner) => {
                 inner.iter().copied().flatten().for_each(|one| add(format!("{}.{}", key.name, one.name), one));

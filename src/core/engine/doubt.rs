@@ -1,9 +1,6 @@
-//! Owns: what an exchange of a refresh token that failed leaves unknown about the token in place.
-//! Does not: know how it failed; the sources tell that.
+//! Owns: what an exchange of a refresh token that failed leaves unknown about the token in place, in kinds and words.
+//! Does not: decide what follows (`exchange` does).
 
-use super::State;
-use super::event::Action;
-use crate::core::settings::TokenName;
 use crate::core::time::Wall;
 
 /// Why the token in place may be good no more, though its time is not over: its refresh token was sent. Some issuers end the
@@ -74,26 +71,6 @@ pub enum Certainty {
     Doubtful {
         until: Option<Wall>,
     },
-}
-
-impl State {
-    /// The server may have carried out the exchange whose answer was lost: the same refresh token is on its way again.
-    pub(super) fn answer_lost(&mut self, name: &TokenName, generation: u64) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
-        if token.flight == Some(generation) {
-            self.changed = true;
-            token.doubt = Some(token.doubt.map_or(Doubt::Lost, |doubt| doubt.and(Some(Doubt::Lost))));
-        }
-    }
-
-    /// An exchange that failed leaves what was doubtful before as it was, or worse.
-    pub(super) fn settle_exchange(&mut self, name: &TokenName, doubt: Option<Doubt>, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get_mut(name).filter(|token| token.wire.single_use || doubt.is_some()) else {
-            return;
-        };
-        token.doubt = token.doubt.map_or(doubt, |before| Some(before.and(doubt)));
-        out.push(Action::Settle { name: name.clone(), doubt: token.doubt });
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod doubt;
 mod event;
+mod exchange;
 mod found;
 mod hooks;
 mod kept;

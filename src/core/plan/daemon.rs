@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Purpose;
 use super::lacks::Ledger;
 use super::spec::number_of;
 use crate::core::config::defaults::of_daemon;
@@ -15,6 +14,15 @@ use crate::core::settings::DaemonPlan;
 
 /// unix(7): sun_path holds 108 bytes, the last one NUL.
 const LONGEST_SOCKET: usize = 107;
+
+/// What a config is read for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To keep its tokens: others must find the daemon.
+    Daemon,
+    /// For one command, which listens nowhere.
+    Command,
+}
 
 pub(super) fn plan(
     path: &Path,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::core::diagnostic::{Diagnostic, Severity, Span};
+use crate::core::facts::Facts;
 use crate::core::settings::Lack;
 
 #[derive(Default)]
@@ -43,6 +44,13 @@ impl Ledger {
         let message: Arc<str> = message.into();
         self.lacks.insert(Arc::clone(&message));
         Lack { message }
+    }
+
+    /// Notes where a program cannot be executed. `whose` is how messages call it: "the command of token `x`".
+    pub fn program(&mut self, facts: &Facts, whose: &str, program: &str, span: Span) -> Option<Lack> {
+        let problem = facts.programs.get(program)?.as_ref()?;
+        let help = "install it, make it executable, or name it by its absolute path";
+        Some(self.lack(span, format!("{whose}: `{program}` {problem}"), help, Severity::Lack))
     }
 
     pub fn into_parts(self) -> (Vec<Diagnostic>, BTreeSet<Arc<str>>) {

@@ -17,29 +17,20 @@ mod token;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::config::{CredentialFrom, RawConfig, RawFormat};
+use super::config::{CredentialFrom, RawConfig};
 use super::diagnostic::{Diagnostic, Severity};
 use super::environment::Environment;
 use super::facts::Facts;
 use super::settings::Plan;
 use lacks::Ledger;
 
-pub use daemon::{default_control_sockets, default_state_dir};
+pub use daemon::{Purpose, default_control_sockets, default_state_dir};
 
 /// A plan, or the mistakes that stand in its way; warnings and lacks beside a plan too.
 pub(crate) struct Planned {
     /// `None`: there is a mistake in the text.
     pub plan: Option<Plan>,
     pub diagnostics: Vec<Diagnostic>,
-}
-
-/// What a config is read for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
-    /// To keep its tokens: others must find the daemon.
-    Daemon,
-    /// For one command, which listens nowhere.
-    Command,
 }
 
 /// Makes the plan of a config. `path` is the main file, absolute as it was given; `found` what reading it already told:
@@ -82,11 +73,7 @@ pub(crate) fn watched_files(raw: &RawConfig, facts: &Facts, env: &Environment) -
     let mut files: Vec<PathBuf> = facts.config_files.iter().map(|file| file.path.clone()).collect();
     for token in &raw.tokens {
         files.extend(token.credentials.iter().filter_map(|credential| Some(credential.file(env)?.into_owned())));
-        for output in &token.outputs {
-            if let RawFormat::Template(file) = &output.format {
-                files.push(file.value.clone());
-            }
-        }
+        files.extend(token.outputs.iter().filter_map(|output| Some(output.format.template()?.value.clone())));
     }
     files.into_iter().collect()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::lacks::Ledger;
 use super::spec::Spec;
-use crate::core::config::{RawConfig, RawFormat, RawOutput, RawToken};
+use crate::core::config::{RawConfig, RawOutput, RawToken};
 use crate::core::diagnostic::{Diagnostic, Located, Severity, Span};
 use crate::core::facts::{Facts, FileId, FolderProblem, Standing};
 use crate::core::render::{Fault, Template};
@@ -184,17 +184,11 @@ impl<'r> Targets<'r> {
     }
 
     fn format(&mut self, signed: Signed<'_>, output: &'r RawOutput, ledger: &mut Ledger) -> (Format, Option<Lack>) {
-        let format = match &output.format {
-            RawFormat::Token => Format::Token,
-            RawFormat::Json => Format::Json,
-            RawFormat::Header => Format::Header,
-            RawFormat::Env { variable, expires_variable } => Format::Env {
-                variable: variable.value.clone(),
-                expires_variable: expires_variable.as_ref().map(|name| name.value.clone()),
-            },
-            RawFormat::Template(file) => return self.template(signed, &output.path.value, file, ledger),
+        let (text, lack) = match output.format.template() {
+            Some(file) => self.template(signed, &output.path.value, file, ledger),
+            None => (None, None),
         };
-        (format, None)
+        (output.format.ready(text), lack)
     }
 
     /// A template, and what stands in the way of writing that token by it: each thing is told, and the first kept.
@@ -204,12 +198,12 @@ impl<'r> Targets<'r> {
         output: &Path,
         file: &'r Located<PathBuf>,
         ledger: &mut Ledger,
-    ) -> (Format, Option<Lack>) {
+    ) -> (Option<Arc<str>>, Option<Lack>) {
         let facts = self.facts;
         let read = self.templates.entry(&file.value).or_insert_with(|| template(&file.value, facts));
         let (text, faults) = match read {
-            Ok(template) => (Arc::clone(&template.text), template.faults(&token.name.value, jwt)),
-            Err(fault) => (Arc::from(""), vec![fault.clone()]),
+            Ok(template) => (Some(Arc::clone(&template.text)), template.faults(&token.name.value, jwt)),
+            Err(fault) => (None, vec![fault.clone()]),
         };
         let mut first = None;
         for Fault { what, help } in faults {
@@ -218,7 +212,7 @@ impl<'r> Targets<'r> {
             let lack = ledger.lack(file.span, message, &help, Severity::Lack);
             first.get_or_insert(lack);
         }
-        (Format::Template { file: file.value.clone(), text }, first)
+        (text, first)
     }
 }
 
@@ -270,10 +264,7 @@ impl<'r> PlannedTarget<'r> {
     }
 
     fn add_variables(&mut self, output: &'r RawOutput, ledger: &mut Ledger) {
-        let RawFormat::Env { variable, expires_variable } = &output.format else {
-            return;
-        };
-        for name in std::iter::once(variable).chain(expires_variable) {
+        for name in output.format.variables() {
             if let Some(first) = self.variables.get(name.value.as_str()) {
                 ledger.push(
                     Diagnostic::error(format!(

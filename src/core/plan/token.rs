@@ -6,11 +6,10 @@ use std::sync::Arc;
 use super::credential::Keyring;
 use super::lacks::Ledger;
 use super::{schedule, source};
-use crate::core::config::{RawAction, RawConfig, RawHook, RawToken};
-use crate::core::diagnostic::Severity;
+use crate::core::config::{RawConfig, RawToken};
 use crate::core::environment::Environment;
 use crate::core::facts::Facts;
-use crate::core::settings::{HookAction, HookPlan, Schedule, TokenName, TokenPlan};
+use crate::core::settings::{HookPlan, Schedule, TokenName, TokenPlan};
 
 pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<TokenPlan> {
     let mut keyring = Keyring::new(facts, env);
@@ -60,45 +59,14 @@ struct HookSettings<'r> {
 impl HookSettings<'_> {
     fn plan(&mut self, token: &RawToken, name: &str, slot: usize, ledger: &mut Ledger) -> Option<Arc<HookPlan>> {
         let raw = if slot == 0 { token.after_rotate.as_ref() } else { token.on_failure.as_ref() }?;
-        self.look(token, raw, name, ledger);
+        if let Some(program) = raw.plan.program() {
+            let whose = format!("{name} of token `{}`", token.name.value);
+            ledger.program(self.facts, &whose, program, raw.span);
+        }
         let last = self.last.get_mut(slot)?;
-        if let Some(last) = last.as_ref().filter(|last| same(last, raw)) {
-            return Some(Arc::clone(last));
+        if last.as_deref() != Some(&raw.plan) {
+            *last = Some(Arc::new(raw.plan.clone()));
         }
-        let action = match &raw.action {
-            RawAction::Command(argv) => HookAction::Command(argv.value.clone()),
-            RawAction::Signal { pid_file, signal } => {
-                HookAction::Signal { pid_file: pid_file.clone(), signal: *signal }
-            }
-        };
-        let hook = Arc::new(HookPlan { action, timeout: raw.timeout, after: raw.after });
-        *last = Some(Arc::clone(&hook));
-        Some(hook)
+        last.clone()
     }
-
-    fn look(&self, token: &RawToken, raw: &RawHook, name: &str, ledger: &mut Ledger) {
-        let RawAction::Command(argv) = &raw.action else {
-            return;
-        };
-        let Some(program) = argv.value.first() else {
-            return;
-        };
-        if let Some(Some(problem)) = self.facts.programs.get(program) {
-            let message = format!("{name} of token `{}`: `{program}` {problem}", token.name.value);
-            let help = "install it, make it executable, or name it by its absolute path";
-            ledger.lack(argv.span, message, help, Severity::Lack);
-        }
-    }
-}
-
-fn same(plan: &HookPlan, raw: &RawHook) -> bool {
-    plan.timeout == raw.timeout
-        && plan.after == raw.after
-        && match (&plan.action, &raw.action) {
-            (HookAction::Command(a), RawAction::Command(b)) => *a == b.value,
-            (HookAction::Signal { pid_file, signal }, RawAction::Signal { pid_file: file, signal: other }) => {
-                pid_file == file && signal == other
-            }
-            _ => false,
-        }
 }

@@ -10,7 +10,7 @@ use minijinja::value::{Enumerator, Object, ObjectRepr, Serde, Value as Jinja};
 use minijinja::{Environment, Error, ErrorKind, State, context};
 use serde_json::{Map, Value};
 
-use super::environment;
+use super::environment::environment;
 use super::tags::Tags;
 use crate::core::claims;
 use crate::core::config::keys::most_like;

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::error::{DeliverError, Step};
-use super::read_regular;
+use super::read::read_regular;
 use crate::core::settings::Fingerprint;
 use crate::host::walk::{WalkError, open_folder, sync_folder};
 

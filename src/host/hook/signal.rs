@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
-use super::HookError;
+use super::error::HookError;
 use crate::core::crypto::Exposure;
 use crate::core::settings::HookSignal;
 use crate::process::threads;
@@ -25,27 +25,26 @@ pub(super) async fn send(pid_file: &Path, signal: HookSignal, label: &str, limit
         PidFileProblem::Gone => HookError::NoPidFile { label: label.to_owned(), path: pid_file.to_owned() },
         PidFileProblem::Other(problem) => fail(problem),
     })?;
-    let (name, number) = of(signal);
     let sent = may_name(owner, pid)
-        .and_then(|()| rustix::process::kill_process(pid, number).map_err(|error| explain(error, pid)));
+        .and_then(|()| rustix::process::kill_process(pid, of(signal)).map_err(|error| explain(error, pid)));
     sent.map_err(|problem| HookError::Signal {
         label: label.to_owned(),
         path: pid_file.to_owned(),
-        signal: name,
+        signal: signal.word(),
         pid: pid.as_raw_nonzero().get(),
         problem,
     })
 }
 
-fn of(signal: HookSignal) -> (&'static str, Signal) {
+fn of(signal: HookSignal) -> Signal {
     match signal {
-        HookSignal::Hup => ("HUP", Signal::HUP),
-        HookSignal::Int => ("INT", Signal::INT),
-        HookSignal::Term => ("TERM", Signal::TERM),
-        HookSignal::Usr1 => ("USR1", Signal::USR1),
-        HookSignal::Usr2 => ("USR2", Signal::USR2),
-        HookSignal::Winch => ("WINCH", Signal::WINCH),
-        HookSignal::Cont => ("CONT", Signal::CONT),
+        HookSignal::Hup => Signal::HUP,
+        HookSignal::Int => Signal::INT,
+        HookSignal::Term => Signal::TERM,
+        HookSignal::Usr1 => Signal::USR1,
+        HookSignal::Usr2 => Signal::USR2,
+        HookSignal::Winch => Signal::WINCH,
+        HookSignal::Cont => Signal::CONT,
     }
 }
 

@@ -4,9 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::damage::Damaged;
 use super::record::{FirstSending, KeptRefresh, Record};
-use super::scan::Scan;
 use crate::core::credential::RefreshToken;
 use crate::core::settings::{Fingerprint, TokenName};
 use crate::core::time::Wall;
@@ -68,13 +66,18 @@ impl Doubts {
     }
 
     /// The name's record may be what was damaged.
-    fn lose(&mut self, name: &TokenName) {
+    pub(super) fn lose(&mut self, name: &TokenName) {
         self.lost.insert(name.clone());
+    }
+
+    /// All names that were lost so far, once.
+    pub(super) fn take_lost(&mut self) -> BTreeSet<TokenName> {
+        std::mem::take(&mut self.lost)
     }
 
     /// A damaged record has this refresh token. It may be the damaged part, and is unknown to its issuer then, which is no
     /// harm; the one before it may be spent.
-    fn salvage(&mut self, name: &TokenName, refresh: RefreshToken) {
+    pub(super) fn salvage(&mut self, name: &TokenName, refresh: RefreshToken) {
         let known = self.known.entry(name.clone()).or_default();
         match &known.newest {
             Some(newest) if newest.first != refresh.first => known.spent = Some(digest(newest)),
@@ -83,7 +86,7 @@ impl Doubts {
     }
 
     /// What a token that is in doubt is obtained with.
-    fn refresh_of(&self, name: &TokenName, found: Option<&KeptRefresh>) -> Option<KeptRefresh> {
+    pub(super) fn refresh_of(&self, name: &TokenName, found: Option<&KeptRefresh>) -> Option<KeptRefresh> {
         let known = self.known.get(name)?;
         let next = found.and_then(|found| found.next.clone()).or_else(|| known.newest.clone());
         let doubt = found.and_then(|found| found.doubt);
@@ -104,65 +107,6 @@ impl Doubts {
     }
 }
 
-impl Scan {
-    /// There is damage from `at` to `end`.
-    pub(super) fn suspect(&mut self, damaged: Option<Damaged>) {
-        let names: BTreeSet<TokenName> = self.tokens.keys().chain(self.refreshes.keys()).cloned().collect();
-        let suspects = match damaged {
-            Some(Damaged::OfNone) => return,
-            Some(Damaged::Of(name, refresh)) => {
-                if let Some(refresh) = refresh {
-                    self.doubts.salvage(&name, refresh);
-                }
-                let mut near: BTreeSet<TokenName> = names.into_iter().filter(|one| is_near(one, &name)).collect();
-                near.insert(name);
-                near
-            }
-            None => names,
-        };
-        for name in suspects {
-            if self.tokens.remove(&name).is_some() {
-                self.live.remove(&Record::TokenGone(name.clone()).subject());
-            }
-            self.doubts.lose(&name);
-        }
-    }
-
-    /// Once all is read: what the tokens in doubt are obtained with, and what of that no record says yet.
-    pub(super) fn settle_doubts(&mut self) {
-        // In a log that is damaged the end of an exchange may be lost, and its answer be there.
-        let at = |scan: &Self, record: Record| scan.live.get(&record.subject()).map(|span| span.at);
-        for name in self.tokens.keys() {
-            let token = at(self, Record::TokenGone(name.clone()));
-            let refresh = at(self, Record::RefreshGone(name.clone()));
-            if self.tokens.get(name).is_some_and(|kept| kept.refresh_token.is_some())
-                && refresh.is_some()
-                && token > refresh
-            {
-                self.refreshes.remove(name);
-                self.live.remove(&Record::RefreshGone(name.clone()).subject());
-            }
-        }
-        for name in std::mem::take(&mut self.doubts.lost) {
-            let found = self.refreshes.get(&name);
-            let Some(settled) = self.doubts.refresh_of(&name, found) else { continue };
-            if found == Some(&settled) {
-                continue;
-            }
-            let record = Record::Refresh(settled.clone());
-            self.live.remove(&record.subject());
-            self.owed.push(record);
-            self.refreshes.insert(name, settled);
-        }
-    }
-}
-
 fn digest(token: &RefreshToken) -> Fingerprint {
     Fingerprint::of(token.token.expose().as_bytes())
-}
-
-/// Whether one damaged byte may have made one of the other.
-fn is_near(one: &TokenName, other: &TokenName) -> bool {
-    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
-    one.len() == other.len() && one.iter().zip(other).filter(|(a, b)| a != b).count() <= 1
 }

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::error::StoreError;
+use super::kept::{Kept, name_of, read};
 use super::place::{self, Signature, Worker};
-use super::{Kept, StoreError, name_of, scan};
+use super::scan::Newer;
 use crate::host::walk::Owner;
 
 /// What a state says, and who worked on it last.
@@ -31,8 +33,8 @@ pub fn glimpse(state_dir: &Path, config: &Path) -> Result<Option<Glimpse>, Store
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused(state_dir, path, error)),
     };
-    let scan = super::read(&log).map_err(|error| StoreError::io(&path, "reading", error))?;
-    let scan = scan.map_err(|scan::Newer(version)| StoreError::Newer { log: path, version })?;
+    let scan = read(&log).map_err(|error| StoreError::io(&path, "reading", error))?;
+    let scan = scan.map_err(|Newer(version)| StoreError::Newer { log: path, version })?;
     let lock = File::open(state_dir.join(format!("{name}.lock")));
     let Signature { pid, keeper } = lock.map(|lock| place::read_signature(&lock)).unwrap_or_default();
     let kept = Kept {

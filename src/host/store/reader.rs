@@ -1,4 +1,5 @@
-//! Owns: taking a record's values off its bytes, whatever they claim.
+//! Owns: the values that a record is made of as bytes: lengths before what has none of its own, and taking values off again,
+//! whatever the bytes claim.
 //! Does not: know records.
 
 use std::ffi::OsString;
@@ -106,4 +107,15 @@ impl<'a> RecordReader<'a> {
         }
         Some(items)
     }
+}
+
+pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
+    // Saturated only beyond 4 GiB, which `encode` refuses as too long.
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    out.extend_from_slice(&count.to_le_bytes());
+}
+
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_count(out, bytes.len());
+    out.extend_from_slice(bytes);
 }

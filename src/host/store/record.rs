@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use super::reader::RecordReader;
+use super::reader::{RecordReader, put_bytes, put_count};
 use super::streak;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, FailureStreak};
@@ -396,18 +396,7 @@ fn decode_token(rest: &mut RecordReader<'_>) -> Option<Token> {
     })
 }
 
-fn put_count(out: &mut Vec<u8>, count: usize) {
-    // Saturated only beyond 4 GiB, which `encode` refuses as too long.
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    out.extend_from_slice(&count.to_le_bytes());
-}
-
 fn put_name(out: &mut Vec<u8>, kind: u8, name: &TokenName) {
     out.push(kind);
     put_bytes(out, name.as_str().as_bytes());
-}
-
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_count(out, bytes.len());
-    out.extend_from_slice(bytes);
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::damage;
+use super::damage::{self, Damaged};
 use super::doubt::Doubts;
 use super::record::{self, FRAME, KeptRefresh, KeptTarget, MARK, OLDEST, Record, VERSION};
 use crate::core::engine::FailureStreak;
@@ -160,4 +160,61 @@ impl Scan {
         self.end = next_record(bytes, at).unwrap_or(bytes.len());
         self.suspect(damage::damaged_at(bytes, at, self.end));
     }
+
+    /// There is damage from `at` to `end`.
+    fn suspect(&mut self, damaged: Option<Damaged>) {
+        let names: BTreeSet<TokenName> = self.tokens.keys().chain(self.refreshes.keys()).cloned().collect();
+        let suspects = match damaged {
+            Some(Damaged::OfNone) => return,
+            Some(Damaged::Of(name, refresh)) => {
+                if let Some(refresh) = refresh {
+                    self.doubts.salvage(&name, refresh);
+                }
+                let mut near: BTreeSet<TokenName> = names.into_iter().filter(|one| is_near(one, &name)).collect();
+                near.insert(name);
+                near
+            }
+            None => names,
+        };
+        for name in suspects {
+            if self.tokens.remove(&name).is_some() {
+                self.live.remove(&Record::TokenGone(name.clone()).subject());
+            }
+            self.doubts.lose(&name);
+        }
+    }
+
+    /// Once all is read: what the tokens in doubt are obtained with, and what of that no record says yet.
+    fn settle_doubts(&mut self) {
+        // In a log that is damaged the end of an exchange may be lost, and its answer be there.
+        let at = |scan: &Self, record: Record| scan.live.get(&record.subject()).map(|span| span.at);
+        for name in self.tokens.keys() {
+            let token = at(self, Record::TokenGone(name.clone()));
+            let refresh = at(self, Record::RefreshGone(name.clone()));
+            if self.tokens.get(name).is_some_and(|kept| kept.refresh_token.is_some())
+                && refresh.is_some()
+                && token > refresh
+            {
+                self.refreshes.remove(name);
+                self.live.remove(&Record::RefreshGone(name.clone()).subject());
+            }
+        }
+        for name in self.doubts.take_lost() {
+            let found = self.refreshes.get(&name);
+            let Some(settled) = self.doubts.refresh_of(&name, found) else { continue };
+            if found == Some(&settled) {
+                continue;
+            }
+            let record = Record::Refresh(settled.clone());
+            self.live.remove(&record.subject());
+            self.owed.push(record);
+            self.refreshes.insert(name, settled);
+        }
+    }
+}
+
+/// Whether one damaged byte may have made one of the other.
+fn is_near(one: &TokenName, other: &TokenName) -> bool {
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    one.len() == other.len() && one.iter().zip(other).filter(|(a, b)| a != b).count() <= 1
 }

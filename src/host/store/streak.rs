@@ -1,8 +1,7 @@
 //! Owns: the bytes of what is kept of a token that fails: its streak, and a hook that is owed to it.
 //! Does not: know records' frames, or when a streak is over.
 
-use super::reader::RecordReader;
-use super::record::put_bytes;
+use super::reader::{RecordReader, put_bytes};
 use crate::core::engine::{FailedHook, FailureStreak, Reason};
 
 const REASONS: [Reason; 6] =

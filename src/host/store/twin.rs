@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::kept::name_of;
 use crate::host::unit::is_same;
 
 /// A lock file is never longer: two short lines and a path.
@@ -37,7 +38,7 @@ impl Twin {
 /// The states in these folders that were made by another path of the same file; none where the config itself has none in the
 /// first of them.
 pub fn twins(config: &Path, folders: &[PathBuf]) -> Vec<Twin> {
-    let own = |folder: &PathBuf| folder.join(format!("{}.log", super::name_of(config))).exists();
+    let own = |folder: &PathBuf| folder.join(format!("{}.log", name_of(config))).exists();
     if !folders.first().is_some_and(own) {
         return Vec::new();
     }

@@ -15,7 +15,7 @@ use notify::{Config, ErrorKind, EventKindMask, RecommendedWatcher, RecursiveMode
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::SharedWatch;
+use super::shared::SharedWatch;
 use crate::core::time::Wall;
 use crate::host::clock;
 

@@ -9,10 +9,10 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::SharedWatch;
 use super::hand::{Applied, Change, Events, Hand, WatchedPlace, unwatched};
 use super::pending::Routes;
 use super::route::{Errand, Interest, Mark, NameKind, Ways, is_worth};
+use super::shared::SharedWatch;
 use super::survey::{Survey, WalkKey};
 
 /// Rounds of walking and watching until nothing new is found, in a tree that changes meanwhile.

@@ -11,17 +11,30 @@ use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{Host, Way};
+use super::host::Host;
 use crate::core::crypto;
 use crate::core::engine::Reason;
-use crate::core::settings::{Fingerprint, Identity};
-use crate::source::SourceError;
+use crate::core::settings::{Fingerprint, Identity, Reach};
+use crate::source::error::SourceError;
 
 /// How renewd calls itself.
 const USER_AGENT: &str = concat!("renewd/", env!("CARGO_PKG_VERSION"));
 /// A connection gets this part of the whole time, but no less than the next.
 const CONNECTING: u32 = 3;
 const SHORTEST_CONNECTING: Duration = Duration::from_secs(5);
+
+/// How it is asked.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    pub reach: &'a Reach,
+    pub identity: Option<&'a Identity>,
+}
+
+impl<'a> From<&'a Reach> for Way<'a> {
+    fn from(reach: &'a Reach) -> Self {
+        Self { reach, identity: None }
+    }
+}
 
 /// What makes two clients different.
 #[derive(Clone, PartialEq, Eq, Hash)]

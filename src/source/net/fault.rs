@@ -10,12 +10,20 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustix::io::Errno;
 use rustls::CertificateError as Wrong;
 
-use super::{Failed, Host};
+use super::host::Host;
 use crate::core::engine::Reason;
+use crate::core::printable::cut;
+use crate::source::error::SourceError;
 
 /// What a unit needs that was made for signing alone.
 const NO_NETWORK: &str = "the unit allows no network: add the drop-in network.conf (PrivateNetwork=no, \
                           RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6, IPAddressDeny=)";
+
+/// What kept an answer away; `answer_lost`: the request was sent, wholly or in part.
+pub(super) struct Failed {
+    pub(super) error: SourceError,
+    pub(super) answer_lost: bool,
+}
 
 /// The whole time is up: the connection stood, the answer was not there in full.
 pub(super) fn too_slow(host: &Host, timeout: Duration) -> Failed {
@@ -82,7 +90,7 @@ impl Causes {
     fn look_at(&mut self, error: &(dyn Error + 'static)) {
         // reqwest's own words hold the address.
         if !error.is::<reqwest::Error>() {
-            self.innermost = super::cut(&error.to_string(), 200);
+            self.innermost = cut(&error.to_string(), 200);
             self.name |= self.innermost.starts_with("dns error");
         }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
@@ -164,7 +172,7 @@ fn certificate(error: &rustls::Error) -> String {
         return match error {
             rustls::Error::AlertReceived(alert) => alerted(*alert),
             rustls::Error::InvalidMessage(_) => "it does not speak TLS on this port".into(),
-            other => super::cut(&format!("TLS: {other}"), 200),
+            other => cut(&format!("TLS: {other}"), 200),
         };
     };
     let what = match wrong {
@@ -175,7 +183,7 @@ fn certificate(error: &rustls::Error) -> String {
         Wrong::Revoked => "is revoked",
         Wrong::BadSignature => "has a signature that does not hold",
         Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => "is not one of a server",
-        other => return super::cut(&format!("its certificate is refused: {other}"), 200),
+        other => return cut(&format!("its certificate is refused: {other}"), 200),
     };
     format!("its certificate {what}")
 }

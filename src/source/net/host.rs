@@ -5,9 +5,9 @@ use std::fmt;
 
 use reqwest::Url;
 
-use super::SourceError;
 use crate::core::address::is_loopback;
 use crate::core::engine::Reason;
+use crate::source::error::SourceError;
 
 /// Scheme, name and port. Cheap to compare; what people are shown of an address.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -19,15 +19,15 @@ use zeroize::Zeroizing;
 pub use reqwest::{Method, StatusCode, Url, header};
 
 use self::client::Clients;
+pub use self::client::Way;
+use self::fault::Failed;
 pub use self::host::Host;
 use self::turns::Turns;
 pub use self::turns::{Requester, WaitingToken};
-use super::SourceError;
-use super::answer::AnswerError;
+use super::error::SourceError;
 use crate::core::engine::Reason;
-use crate::core::printable::{printable, shortened};
+use crate::core::printable::cut;
 use crate::core::secret::{Secret, make_room};
-use crate::core::settings::{Identity, Reach};
 use crate::core::time::Wall;
 
 /// An answer ends here; no token is as long.
@@ -53,19 +53,6 @@ pub struct HttpRequest {
 impl HttpRequest {
     pub fn new(method: Method, url: Url) -> Self {
         Self { method, url, url_is_secret: false, headers: HeaderMap::new(), body: None }
-    }
-}
-
-/// How it is asked.
-#[derive(Clone, Copy)]
-pub struct Way<'a> {
-    pub reach: &'a Reach,
-    pub identity: Option<&'a Identity>,
-}
-
-impl<'a> From<&'a Reach> for Way<'a> {
-    fn from(reach: &'a Reach) -> Self {
-        Self { reach, identity: None }
     }
 }
 
@@ -96,12 +83,6 @@ pub enum Fate {
     Lost(Wall),
     /// It was answered by another address.
     Redirected,
-}
-
-/// What kept an answer away; `answer_lost`: the request was sent, wholly or in part.
-struct Failed {
-    error: SourceError,
-    answer_lost: bool,
 }
 
 impl From<NetError> for SourceError {
@@ -265,17 +246,6 @@ impl HttpResponse {
         SourceError { retry_after: self.retry_after, ..self.host.failure(reason, message) }
     }
 
-    /// An error about a successful answer that holds nothing to be read.
-    pub fn unread(&self, problem: &AnswerError) -> SourceError {
-        let kind = self.media_type();
-        match problem {
-            AnswerError::Html | AnswerError::Json(_) if !kind.is_empty() && !kind.ends_with("json") => {
-                self.failure(&format!("{problem} (its content type is {kind})"))
-            }
-            _ => self.failure(&problem.to_string()),
-        }
-    }
-
     /// What a status that is no success means: refused, out of order, or not understood.
     pub fn reason(&self) -> Reason {
         match self.status.as_u16() {
@@ -291,11 +261,6 @@ impl HttpResponse {
         let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         cut(text.split(';').next().unwrap_or_default().trim(), 60).to_ascii_lowercase()
     }
-}
-
-/// Printable, and not longer than so many characters.
-pub fn cut(text: &str, longest: usize) -> String {
-    shortened(&printable(text), longest).into_owned()
 }
 
 /// The value of a header that holds a secret: it is wiped when it was sent, and never shown. `None` where no header can hold it.

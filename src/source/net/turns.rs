@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Host;
+use super::host::Host;
 use crate::core::engine::{LastTry, Precedence};
 use crate::core::settings::TokenName;
 use crate::core::time::Wall;

@@ -1,117 +1,42 @@
-//! Owns: where an issuer's token endpoint is (RFC 8414, OpenID Connect Discovery 1.0 4): asked once for all who want to know,
-//! kept for an hour, and asked anew where the endpoint fails.
-//! Does not: ask the token endpoint.
+//! Owns: asking an issuer where its token endpoint is (RFC 8414, OpenID Connect Discovery 1.0 4), once for all who want to know,
+//! and anew where the endpoint fails.
+//! Does not: keep what was told (`issuers` does), or ask the token endpoint.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::{self, BoxFuture, WeakShared};
 
+use super::issuers::{CacheKey, Endpoints, Metadata};
 use crate::core::engine::Reason;
-use crate::core::settings::Fingerprint;
+use crate::source::Given;
 use crate::source::answer::Document;
 use crate::source::net::header::{ACCEPT, HeaderValue};
 use crate::source::net::{Fate, Host, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};
+use crate::source::error::SourceError;
 use crate::source::refusal::Refusal;
 use crate::source::{Shared, SourceError};
 
-/// What is older is asked for again.
-const KEPT: Duration = Duration::from_secs(3600);
-
-/// What an issuer told.
-#[derive(Debug)]
-pub(in crate::source) struct Endpoints {
-    pub token: String,
-    /// For clients that prove themselves by a certificate (RFC 8705 5).
-    pub token_mtls: String,
-}
-
-type Metadata = Result<Arc<Endpoints>, SourceError>;
-
-enum CacheEntry {
-    /// All who want to know wait for one answer; nobody does where they all went away.
-    Asking(WeakShared<BoxFuture<'static, Metadata>>),
-    Known(Instant, Arc<Endpoints>),
-}
-
-/// An answer is shared by those alone who would believe it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct CacheKey {
-    issuer: String,
-    ca: Option<Fingerprint>,
-    allow_http: bool,
-}
-
-/// What is known of issuers.
-#[derive(Default)]
-pub(in crate::source) struct Discovered(Mutex<HashMap<CacheKey, CacheEntry>>);
-
-impl Discovered {
-    fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, CacheEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is known, or the question under way.
-    fn look(
-        &self,
-        key: &CacheKey,
-        ask: impl FnOnce() -> BoxFuture<'static, Metadata>,
-    ) -> Result<Arc<Endpoints>, Asking> {
-        let mut entries = self.entries();
-        match entries.get(key) {
-            Some(CacheEntry::Known(at, endpoints)) if at.elapsed() < KEPT => return Ok(endpoints.clone()),
-            Some(CacheEntry::Asking(asking)) => {
-                if let Some(asking) = asking.upgrade() {
-                    return Err(asking);
-                }
-            }
-            _ => {}
-        }
-        let asking = ask().shared();
-        if let Some(weak) = asking.downgrade() {
-            entries.insert(key.clone(), CacheEntry::Asking(weak));
-        }
-        Err(asking)
-    }
-}
-
-type Asking = future::Shared<BoxFuture<'static, Metadata>>;
-
-impl CacheKey {
-    fn of(issuer: &str, way: Way<'_>) -> Self {
-        let ca = way.reach.ca.as_deref().map(Fingerprint::of);
-        Self { issuer: issuer.to_owned(), ca, allow_http: way.reach.allow_http }
-    }
-}
-
-/// `asker`: who asks, where nobody has asked yet.
-pub(super) async fn endpoints(shared: &Arc<Shared>, asker: &Requester, issuer: &str, way: Way<'_>) -> Metadata {
+pub(super) async fn endpoints(given: &Given, issuer: &str, way: Way<'_>) -> Metadata {
     let key = CacheKey::of(issuer, way);
     let question = || {
-        let (shared, asker, issuer, reach) = (shared.clone(), asker.clone(), issuer.to_owned(), way.reach.clone());
-        let identity = way.identity.cloned();
+        let (shared, asker, issuer) = (given.shared.clone(), given.asker(), issuer.to_owned());
+        let (reach, identity) = (way.reach.clone(), way.identity.cloned());
         async move {
             let way = Way { reach: &reach, identity: identity.as_ref() };
             ask(&shared.network, &asker, &issuer, way).await.map(Arc::new)
         }
         .boxed()
     };
-    let asking = match shared.discovered.look(&key, question) {
+    let asking = match given.shared.issuers.look(&key, question) {
         Ok(endpoints) => return Ok(endpoints),
         Err(asking) => asking,
     };
     let told = asking.await;
     // A question that failed is gone with the last who waited for it.
     if let Ok(endpoints) = &told {
-        shared.discovered.entries().insert(key, CacheEntry::Known(Instant::now(), endpoints.clone()));
+        given.shared.issuers.learn(key, endpoints.clone());
     }
     told
-}
-
-pub(super) fn forget(shared: &Shared, issuer: &str, way: Way<'_>) {
-    shared.discovered.entries().remove(&CacheKey::of(issuer, way));
 }
 
 /// The two places where metadata stands, the second only where the first gives none. Where nobody answers at all, or who

@@ -3,12 +3,14 @@
 
 mod assertion;
 mod client_auth;
-pub(super) mod discovery;
+mod discovery;
+pub(super) mod issuers;
 mod subject;
 
 use futures_util::future::BoxFuture;
 
 use self::assertion::Occasion;
+use self::issuers::CacheKey;
 use super::answer::TokenResponse;
 use super::form::Form;
 use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -60,7 +62,7 @@ impl OAuth2Settings {
         match &self.endpoint {
             TokenEndpoint::Url(url) => net::url(url),
             TokenEndpoint::Issuer(issuer) => {
-                let endpoints = discovery::endpoints(&given.shared, &given.asker(), issuer, self.way()).await?;
+                let endpoints = discovery::endpoints(given, issuer, self.way()).await?;
                 match self.client_auth {
                     ClientAuth::Tls(_) => net::url(&endpoints.token_mtls),
                     _ => net::url(&endpoints.token),
@@ -72,7 +74,7 @@ impl OAuth2Settings {
     /// The next try asks the issuer again where its endpoint is: this one is out of order.
     fn forget_endpoint(&self, given: &Given) {
         if let TokenEndpoint::Issuer(issuer) = &self.endpoint {
-            discovery::forget(&given.shared, issuer, self.way());
+            given.shared.issuers.forget(&CacheKey::of(issuer, self.way()));
         }
     }
 }

@@ -126,6 +126,11 @@ pub(crate) fn find(keys: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
     keys.iter().copied().flatten().find(|key| key.name == name)
 }
 
+/// The keys of the table that stands under `name`.
+pub(crate) fn inner(keys: KeyEntries, name: &str) -> KeyEntries {
+    find(keys, name).map_or(&[], KeyEntry::inner)
+}
+
 /// The first key of that name in any table.
 pub(crate) fn anywhere(root: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
     fn search(keys: KeyEntries, name: &str) -> Option<&'static KeyEntry> {

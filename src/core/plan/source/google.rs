@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::super::credential::{CredentialForm, CredentialProblem};
-use super::Making;
+use super::making::Making;
 use crate::core::address;
 use crate::core::config::{RawCredential, Written};
 use crate::core::crypto::{Algorithm, SigningKey};

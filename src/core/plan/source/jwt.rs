@@ -2,7 +2,7 @@
 //! Does not: make tokens.
 
 use super::super::schedule::Timing;
-use super::Making;
+use super::making::Making;
 use crate::core::config::{RawKey, Written};
 use crate::core::settings::JwtSettings;
 

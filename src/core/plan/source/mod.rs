@@ -5,22 +5,20 @@
 mod fingerprint;
 mod google;
 mod jwt;
+mod making;
 mod oauth2;
 
 use std::sync::Arc;
 
-use super::credential::{CredentialForm, CredentialProblem, Keyring, MadeCredential, ReadyCredential, suits};
+use self::fingerprint::fingerprint;
+use self::making::Making;
+use super::credential::Keyring;
 use super::lacks::Ledger;
 use super::schedule::Timing;
-use crate::core::config::{RawCredential, RawIdentity, RawKey, RawSource, RawToken, Written};
+use crate::core::config::{RawKey, RawSource, RawToken};
 use crate::core::crypto::{Algorithm, SigningKey};
-use crate::core::diagnostic::Severity;
 use crate::core::facts::Facts;
-use crate::core::secret::Secret;
-use crate::core::settings::{
-    CommandSettings, Fingerprint, FirstRefresh, Identity, Lack, Reach, SecretText, SourcePlan,
-};
-use fingerprint::{Credentials, fingerprint};
+use crate::core::settings::{Fingerprint, Lack, SourcePlan};
 
 /// What became of a source.
 pub(super) struct PlannedSource {
@@ -39,8 +37,7 @@ pub(super) fn plan<'r>(
     ledger: &mut Ledger,
 ) -> Option<PlannedSource> {
     let kind = token.source.kind();
-    let mut making =
-        Making { token, facts, keyring, ledger, lack: None, refused: false, credentials: Credentials::default() };
+    let mut making = Making::new(token, facts, keyring, ledger);
     let source = match &token.source {
         RawSource::Jwt(raw) => jwt::plan(raw, timing, &mut making).map(|settings| SourcePlan::Jwt(settings.into())),
         RawSource::OAuth2(raw) => oauth2::plan(raw, &mut making).map(|settings| SourcePlan::OAuth2(settings.into())),
@@ -80,136 +77,5 @@ fn github_key<'r>(key: Option<&'r RawKey>, making: &mut Making<'_, 'r>) -> Optio
     match key? {
         RawKey::Private(from) => making.rsa_key(from, Algorithm::RS256),
         RawKey::Secret { .. } | RawKey::Certified(_) | RawKey::ServiceAccount(_) => None,
-    }
-}
-
-/// One source while it is planned: what it lacks, and what its credentials were made from.
-struct Making<'m, 'r> {
-    token: &'r RawToken,
-    facts: &'m Facts,
-    keyring: &'m mut Keyring<'r>,
-    ledger: &'m mut Ledger,
-    lack: Option<Lack>,
-    /// A credential that stands in the text cannot be used.
-    refused: bool,
-    credentials: Credentials,
-}
-
-impl<'r> Making<'_, 'r> {
-    fn credential(
-        &mut self,
-        raw: &'r RawCredential,
-        form: CredentialForm,
-        suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
-    ) -> Option<ReadyCredential> {
-        let found = self.keyring.credential(&self.token.name.value, raw, form, suits, self.ledger);
-        let ready = match found {
-            Ok(ready) => Some(ready),
-            Err(Some(lack)) => {
-                // The first of several.
-                self.lack.get_or_insert(lack);
-                None
-            }
-            Err(None) => {
-                self.refused = true;
-                None
-            }
-        };
-        // Whom a connection trusts makes no other token.
-        if form != CredentialForm::Trusted {
-            self.credentials.digests.push(ready.as_ref().map(|ready| ready.digest));
-        }
-        if let CredentialForm::Secret(encoding) = form {
-            self.credentials.encoding = Some(encoding);
-        }
-        ready
-    }
-
-    fn secret_key(
-        &mut self,
-        raw: &'r RawCredential,
-        algorithm: Algorithm,
-        allow_weak: bool,
-    ) -> Option<Arc<SigningKey>> {
-        self.key(raw, CredentialForm::Secret(raw.encoding), |ready| suits(ready, algorithm, allow_weak))
-    }
-
-    fn private_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
-        self.key(raw, CredentialForm::PrivateKey, |ready| suits(ready, algorithm, false))
-    }
-
-    /// The key of a source that signs by one algorithm only.
-    fn rsa_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
-        self.key(raw, CredentialForm::PrivateKey, |ready| {
-            suits(ready, algorithm, false).map_err(|problem| problem.with_help("use an RSA key"))
-        })
-    }
-
-    fn key(
-        &mut self,
-        raw: &'r RawCredential,
-        form: CredentialForm,
-        suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
-    ) -> Option<Arc<SigningKey>> {
-        match self.credential(raw, form, suits)?.made {
-            MadeCredential::Key(key) => Some(key),
-            MadeCredential::Text(_) | MadeCredential::Bytes(_) => None,
-        }
-    }
-
-    fn text(&mut self, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
-        let ready = self.credential(raw, CredentialForm::Text, |_| Ok(()))?;
-        match ready.made {
-            MadeCredential::Text(text) => Some((text, ready.digest)),
-            MadeCredential::Key(_) | MadeCredential::Bytes(_) => None,
-        }
-    }
-
-    fn bytes(
-        &mut self,
-        raw: &'r RawCredential,
-        form: CredentialForm,
-        suits: impl Fn(&[u8]) -> Result<(), CredentialProblem>,
-    ) -> Option<Arc<Secret<Vec<u8>>>> {
-        let suits = |ready: &ReadyCredential| match &ready.made {
-            MadeCredential::Bytes(bytes) => suits(bytes.expose()),
-            MadeCredential::Key(_) | MadeCredential::Text(_) => Ok(()),
-        };
-        match self.credential(raw, form, suits)?.made {
-            MadeCredential::Bytes(bytes) => Some(bytes),
-            MadeCredential::Key(_) | MadeCredential::Text(_) => None,
-        }
-    }
-
-    /// The secret that placeholders stand for.
-    fn secret(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<SecretText> {
-        self.text(raw?).map(|(text, _)| text)
-    }
-
-    fn refresh(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<FirstRefresh> {
-        self.text(raw?).map(|(token, digest)| FirstRefresh { token, digest })
-    }
-
-    fn identity(&mut self, raw: &'r RawIdentity) -> Option<Identity> {
-        let certificates = self.bytes(raw.certificate.as_ref()?, CredentialForm::Certificates, |_| Ok(()));
-        let key = self.bytes(raw.key.as_ref()?, CredentialForm::PemKey, |_| Ok(()));
-        Some(Identity { certificates: certificates?.expose().as_slice().into(), key: key? })
-    }
-
-    fn reach(&mut self, raw: &'r Reach<Written>) -> Reach {
-        let ca = raw.ca.as_ref().and_then(|ca| self.bytes(ca, CredentialForm::Trusted, |_| Ok(())));
-        raw.ready(ca.map(|ca| ca.expose().as_slice().into()))
-    }
-
-    fn look_for_program(&mut self, raw: &'r CommandSettings<Written>) {
-        let Some((argv, program)) = raw.argv.as_ref().and_then(|argv| Some((argv, argv.value.first()?))) else {
-            return;
-        };
-        if let Some(Some(problem)) = self.facts.programs.get(program.as_str()) {
-            let message = format!("the command of token `{}`: `{program}` {problem}", self.token.name.value);
-            let help = "install it, make it executable, or name it by its absolute path";
-            let lack = self.ledger.lack(argv.span, message, help, Severity::Lack);
-            self.lack.get_or_insert(lack);
-        }
     }
 }

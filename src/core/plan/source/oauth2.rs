@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::super::credential::CredentialForm;
-use super::{Making, google};
+use super::google;
+use super::making::Making;
 use crate::core::config::{RawIdentity, RawKey, Written};
 use crate::core::crypto;
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, TokenEndpoint};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Pointers, Ready, SecretText, Stage, patterns};
+use super::parts::{Pointers, SecretText, patterns};
+use super::stage::{Ready, Stage};
 use crate::core::pattern::Pattern;
 
 #[derive(Clone)]

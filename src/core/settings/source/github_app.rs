@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Reach, Ready, Stage};
+use super::reach::Reach;
+use super::stage::{Ready, Stage};
 use crate::core::crypto::SigningKey;
 
 #[derive(Clone, Debug)]

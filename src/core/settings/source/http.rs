@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{FirstRefresh, Pointers, Reach, Ready, SecretText, Stage, patterns};
+use super::parts::{FirstRefresh, Pointers, SecretText, patterns};
+use super::reach::Reach;
+use super::stage::{Ready, Stage};
 use crate::core::pattern::Pattern;
 use crate::core::settings::TokenName;
 

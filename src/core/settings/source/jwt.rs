@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Ready, Stage, millis};
+use super::parts::millis;
+use super::stage::{Ready, Stage};
 use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::settings::Lifetime;
 use crate::core::words::words;

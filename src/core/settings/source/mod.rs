@@ -7,17 +7,12 @@ mod github_app;
 mod http;
 mod jwt;
 mod oauth2;
+mod parts;
+mod reach;
 mod stage;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde_json::{Value, json};
-
-use super::Fingerprint;
-use crate::core::pattern::Pattern;
-use crate::core::secret::Secret;
-use crate::core::words::words;
 
 pub use command::CommandSettings;
 pub use github_app::{GithubAppSettings, Installation};
@@ -25,18 +20,10 @@ pub use http::{Body, HttpSettings};
 pub use jwt::{JwtSettings, KeyClaim};
 pub use oauth2::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, SubjectToken, TokenEndpoint};
 pub(crate) use oauth2::{AuthKind, GrantKind, Preset};
+pub(crate) use parts::millis;
+pub use parts::{FirstRefresh, Identity, Pointers, SecretText, SourceKind};
+pub use reach::Reach;
 pub use stage::{Ready, Stage};
-
-words! {
-    /// The word of `source = "..."`.
-    pub enum SourceKind {
-        Jwt = "jwt",
-        OAuth2 = "oauth2",
-        Http = "http",
-        GithubApp = "github-app",
-        Command = "command",
-    }
-}
 
 /// How a token is obtained, by kind.
 #[derive(Clone, Debug)]
@@ -108,68 +95,4 @@ impl SourcePlan {
             _ => self.longest_exchange(),
         }
     }
-}
-
-/// A secret that is text: a client secret, a refresh token. Tokens of the same file share it.
-pub type SecretText = Arc<Secret<String>>;
-
-/// How an endpoint is reached. Nothing of it makes another token but `ttl`: not whom the connection trusts, how long a try
-/// may take, or whether an address is taken; the address itself counts.
-#[derive(Clone, Debug)]
-pub struct Reach<S: Stage = Ready> {
-    /// PEM certificates that are trusted beside the system's roots.
-    pub ca: Option<S::Certificates>,
-    /// Of one request, connecting included; the wait for a turn at the host is not part of it.
-    pub timeout: Duration,
-    /// Plain http is taken beyond loopback too.
-    pub allow_http: bool,
-    /// The lifetime at most, and where the answer tells none.
-    pub ttl: Option<S::At<Duration>>,
-}
-
-/// A client's certificate chain and its key, both PEM (RFC 8705).
-#[derive(Clone, Debug)]
-pub struct Identity {
-    pub certificates: Arc<[u8]>,
-    pub key: Arc<Secret<Vec<u8>>>,
-}
-
-/// The first refresh token, as the config gives it; later ones live in the state.
-#[derive(Clone, Debug)]
-pub struct FirstRefresh {
-    pub token: SecretText,
-    /// Of its bytes: a stored successor counts only as long as it descends from this one.
-    pub digest: Fingerprint,
-}
-
-/// Where the members of an answer stand (RFC 6901).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pointers {
-    pub token: String,
-    pub expires_in: Option<String>,
-    pub expires_at: Option<String>,
-    pub refresh_token: Option<String>,
-}
-
-impl<S: Stage> Reach<S> {
-    /// Ready for use, with the certificates.
-    pub(crate) fn ready(&self, ca: Option<Arc<[u8]>>) -> Reach {
-        let ttl = self.ttl.as_ref().map(|ttl| *S::value(ttl));
-        Reach { ca, timeout: self.timeout, allow_http: self.allow_http, ttl }
-    }
-}
-
-impl Pointers {
-    fn canonical(&self) -> Value {
-        let Self { token, expires_in, expires_at, refresh_token } = self;
-        json!([token, expires_in, expires_at, refresh_token])
-    }
-}
-
-fn patterns(pairs: &[(String, Pattern)]) -> Value {
-    pairs.iter().map(|(name, pattern)| json!([name, pattern.source()])).collect()
-}
-
-pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Reach, Ready, Stage};
+use super::reach::Reach;
+use super::stage::{Ready, Stage};
 use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::settings::TokenName;
 use crate::core::words::words;

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::{FirstRefresh, Identity, SecretText, SourceKind};
+use super::parts::{FirstRefresh, Identity, SecretText, SourceKind};
 use crate::core::crypto::SigningKey;
 
 /// What each part of a source's settings is at one stage: credentials by what they are for, and what may be absent.
@@ -19,6 +19,8 @@ pub trait Stage: Clone + Copy + Debug + 'static {
     type Certificates: Clone + Debug;
     /// A client's certificate and its key.
     type Identity: Clone + Debug;
+    /// What a file holds that is no credential.
+    type Content: Clone + Debug;
     /// What there has to be.
     type Must<T: Clone + Debug>: Clone + Debug;
     /// What a later check may find fault with.
@@ -34,7 +36,7 @@ pub trait Stage: Clone + Copy + Debug + 'static {
 }
 
 /// Every credential was read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ready;
 
 impl Stage for Ready {
@@ -44,6 +46,7 @@ impl Stage for Ready {
     type Refresh = FirstRefresh;
     type Certificates = Arc<[u8]>;
     type Identity = Identity;
+    type Content = Arc<str>;
     type Must<T: Clone + Debug> = T;
     type At<T: Clone + Debug> = T;
     type OrDefault<T: Clone + Debug> = T;

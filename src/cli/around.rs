@@ -1,0 +1,48 @@
+//! Owns: what every command may look at: the options that all have, and the process's environment.
+//! Does not: parse the command line.
+
+use std::path::PathBuf;
+
+use tracing::level_filters::LevelFilter;
+
+use super::exit::Exit;
+use crate::core::environment::Environment;
+use crate::host::{load, log};
+
+/// How much is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Volume {
+    Quiet,
+    Usual,
+    Verbose,
+}
+
+/// What every command may look at: `-c`, `-q`, `-v` and the process's environment.
+pub(crate) struct Surroundings {
+    pub config: Option<PathBuf>,
+    pub env: Environment,
+    pub volume: Volume,
+}
+
+impl Surroundings {
+    pub fn is_quiet(&self) -> bool {
+        self.volume == Volume::Quiet
+    }
+
+    /// Begins the log of a command that has one.
+    pub fn begin_log(&self) {
+        log::init(match self.volume {
+            Volume::Quiet => Some(LevelFilter::ERROR),
+            Volume::Usual => None,
+            Volume::Verbose => Some(LevelFilter::DEBUG),
+        });
+    }
+
+    /// The config's path; says that there is none where there is none.
+    pub fn config(&self) -> Result<PathBuf, Exit> {
+        load::find_config(self.config.as_deref(), &self.env).map_err(|none| {
+            eprintln!("error: {none}; name one with -c FILE");
+            Exit::WrongConfig
+        })
+    }
+}

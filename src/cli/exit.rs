@@ -1,0 +1,36 @@
+//! Owns: how a command ends: its exit code, and what it says where it fails.
+//! Does not: decide which.
+
+use std::process::ExitCode;
+
+use crate::core::printable::printable;
+use crate::host::load;
+
+/// How a command ended (sysexits.h, and systemd.exec(5)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 64,
+    NoDaemon = 69,
+    NotNow = 75,
+    WrongConfig = 78,
+}
+
+impl Exit {
+    /// For a config that will not do, or that lacks something: wrong, unless something could only not be read just now.
+    pub fn refused(loaded: &load::Loaded) -> Self {
+        if loaded.is_passing { Self::Failed } else { Self::WrongConfig }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Says what went wrong. The words may come from a server or from who listens at a socket: they do not steer the terminal.
+pub(crate) fn say(error: impl std::fmt::Display) {
+    eprintln!("error: {}", printable(&error.to_string()));
+}

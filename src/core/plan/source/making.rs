@@ -1,0 +1,146 @@
+//! Owns: one source while it is planned: its credentials are asked for here by what they are for, and what is lacking is noted.
+//! Does not: know which source needs what.
+
+use std::sync::Arc;
+
+use super::super::credential::{CredentialForm, CredentialProblem, Keyring, MadeCredential, ReadyCredential, suits};
+use super::super::lacks::Ledger;
+use super::fingerprint::Credentials;
+use crate::core::config::{RawCredential, RawIdentity, RawToken, Written};
+use crate::core::facts::Facts;
+use crate::core::crypto::{Algorithm, SigningKey};
+use crate::core::secret::Secret;
+use crate::core::settings::{CommandSettings, Fingerprint, FirstRefresh, Identity, Lack, Reach, SecretText};
+
+/// One source while it is planned: what it lacks, and what its credentials were made from.
+pub(super) struct Making<'m, 'r> {
+    token: &'r RawToken,
+    facts: &'m Facts,
+    keyring: &'m mut Keyring<'r>,
+    ledger: &'m mut Ledger,
+    pub lack: Option<Lack>,
+    /// A credential that stands in the text cannot be used.
+    pub refused: bool,
+    pub credentials: Credentials,
+}
+
+impl<'m, 'r> Making<'m, 'r> {
+    pub fn new(token: &'r RawToken, facts: &'m Facts, keyring: &'m mut Keyring<'r>, ledger: &'m mut Ledger) -> Self {
+        Self { token, facts, keyring, ledger, lack: None, refused: false, credentials: Credentials::default() }
+    }
+
+    fn credential(
+        &mut self,
+        raw: &'r RawCredential,
+        form: CredentialForm,
+        suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
+    ) -> Option<ReadyCredential> {
+        let found = self.keyring.credential(&self.token.name.value, raw, form, suits, self.ledger);
+        let ready = match found {
+            Ok(ready) => Some(ready),
+            Err(Some(lack)) => {
+                // The first of several.
+                self.lack.get_or_insert(lack);
+                None
+            }
+            Err(None) => {
+                self.refused = true;
+                None
+            }
+        };
+        // Whom a connection trusts makes no other token.
+        if form != CredentialForm::Trusted {
+            self.credentials.digests.push(ready.as_ref().map(|ready| ready.digest));
+        }
+        if let CredentialForm::Secret(encoding) = form {
+            self.credentials.encoding = Some(encoding);
+        }
+        ready
+    }
+
+    pub fn secret_key(
+        &mut self,
+        raw: &'r RawCredential,
+        algorithm: Algorithm,
+        allow_weak: bool,
+    ) -> Option<Arc<SigningKey>> {
+        self.key(raw, CredentialForm::Secret(raw.encoding), |ready| suits(ready, algorithm, allow_weak))
+    }
+
+    pub fn private_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
+        self.key(raw, CredentialForm::PrivateKey, |ready| suits(ready, algorithm, false))
+    }
+
+    /// The key of a source that signs by one algorithm only.
+    pub fn rsa_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
+        self.key(raw, CredentialForm::PrivateKey, |ready| {
+            suits(ready, algorithm, false).map_err(|problem| problem.with_help("use an RSA key"))
+        })
+    }
+
+    fn key(
+        &mut self,
+        raw: &'r RawCredential,
+        form: CredentialForm,
+        suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
+    ) -> Option<Arc<SigningKey>> {
+        match self.credential(raw, form, suits)?.made {
+            MadeCredential::Key(key) => Some(key),
+            MadeCredential::Text(_) | MadeCredential::Bytes(_) => None,
+        }
+    }
+
+    fn text(&mut self, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
+        let ready = self.credential(raw, CredentialForm::Text, |_| Ok(()))?;
+        match ready.made {
+            MadeCredential::Text(text) => Some((text, ready.digest)),
+            MadeCredential::Key(_) | MadeCredential::Bytes(_) => None,
+        }
+    }
+
+    pub fn bytes(
+        &mut self,
+        raw: &'r RawCredential,
+        form: CredentialForm,
+        suits: impl Fn(&[u8]) -> Result<(), CredentialProblem>,
+    ) -> Option<Arc<Secret<Vec<u8>>>> {
+        let suits = |ready: &ReadyCredential| match &ready.made {
+            MadeCredential::Bytes(bytes) => suits(bytes.expose()),
+            MadeCredential::Key(_) | MadeCredential::Text(_) => Ok(()),
+        };
+        match self.credential(raw, form, suits)?.made {
+            MadeCredential::Bytes(bytes) => Some(bytes),
+            MadeCredential::Key(_) | MadeCredential::Text(_) => None,
+        }
+    }
+
+    /// The secret that placeholders stand for.
+    pub fn secret(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<SecretText> {
+        self.text(raw?).map(|(text, _)| text)
+    }
+
+    pub fn refresh(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<FirstRefresh> {
+        self.text(raw?).map(|(token, digest)| FirstRefresh { token, digest })
+    }
+
+    pub fn identity(&mut self, raw: &'r RawIdentity) -> Option<Identity> {
+        let certificates = self.bytes(raw.certificate.as_ref()?, CredentialForm::Certificates, |_| Ok(()));
+        let key = self.bytes(raw.key.as_ref()?, CredentialForm::PemKey, |_| Ok(()));
+        Some(Identity { certificates: certificates?.expose().as_slice().into(), key: key? })
+    }
+
+    pub fn reach(&mut self, raw: &'r Reach<Written>) -> Reach {
+        let ca = raw.ca.as_ref().and_then(|ca| self.bytes(ca, CredentialForm::Trusted, |_| Ok(())));
+        raw.ready(ca.map(|ca| ca.expose().as_slice().into()))
+    }
+
+    pub fn look_for_program(&mut self, raw: &'r CommandSettings<Written>) {
+        let Some((argv, program)) = raw.argv.as_ref().and_then(|argv| Some((argv, argv.value.first()?))) else {
+            return;
+        };
+        let whose = format!("the command of token `{}`", self.token.name.value);
+        if let Some(lack) = self.ledger.program(self.facts, &whose, program, argv.span) {
+            self.lack.get_or_insert(lack);
+        }
+    }
+}

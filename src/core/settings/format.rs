@@ -1,0 +1,96 @@
+//! Owns: how a token is written into its file, as it is written and as it is ready for use.
+//! Does not: write it (`core::render`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::source::{Ready, Stage};
+use crate::core::words::words;
+
+words! {
+    /// The word of `format = "..."`.
+    pub enum FormatKind {
+        Token = "token",
+        Env = "env",
+        Json = "json",
+        Header = "header",
+        Template = "template",
+    }
+}
+
+impl FormatKind {
+    /// Whether a file of it may be that of several tokens, which have a line each.
+    pub const fn is_shared(self) -> bool {
+        match self {
+            Self::Env => true,
+            Self::Token | Self::Json | Self::Header | Self::Template => false,
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Format<S: Stage = Ready> {
+    Token,
+    Env {
+        variable: S::At<String>,
+        expires_variable: Option<S::At<String>>,
+    },
+    Json,
+    Header,
+    /// The template's own text, read once; `file` is for messages.
+    Template {
+        file: S::At<PathBuf>,
+        text: S::Content,
+    },
+}
+
+impl<S: Stage> Format<S> {
+    pub fn kind(&self) -> FormatKind {
+        match self {
+            Self::Token => FormatKind::Token,
+            Self::Env { .. } => FormatKind::Env,
+            Self::Json => FormatKind::Json,
+            Self::Header => FormatKind::Header,
+            Self::Template { .. } => FormatKind::Template,
+        }
+    }
+
+    pub(crate) fn variable(&self) -> Option<&S::At<String>> {
+        match self {
+            Self::Env { variable, .. } => Some(variable),
+            Self::Token | Self::Json | Self::Header | Self::Template { .. } => None,
+        }
+    }
+
+    /// The variables that it sets.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &S::At<String>> {
+        let expires = match self {
+            Self::Env { expires_variable, .. } => expires_variable.as_ref(),
+            Self::Token | Self::Json | Self::Header | Self::Template { .. } => None,
+        };
+        self.variable().into_iter().chain(expires)
+    }
+
+    pub(crate) fn template(&self) -> Option<&S::At<PathBuf>> {
+        match self {
+            Self::Template { file, .. } => Some(file),
+            Self::Token | Self::Env { .. } | Self::Json | Self::Header => None,
+        }
+    }
+
+    /// Ready for use, with what its template's file holds.
+    pub(crate) fn ready(&self, text: Option<Arc<str>>) -> Format {
+        match self {
+            Self::Token => Format::Token,
+            Self::Env { variable, expires_variable } => Format::Env {
+                variable: S::value(variable).clone(),
+                expires_variable: expires_variable.as_ref().map(|name| S::value(name).clone()),
+            },
+            Self::Json => Format::Json,
+            Self::Header => Format::Header,
+            Self::Template { file, .. } => {
+                Format::Template { file: S::value(file).clone(), text: text.unwrap_or_default() }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Owns: what the settings of several sources are made of.
+//! Does not: know which source has which.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::core::pattern::Pattern;
+use crate::core::secret::Secret;
+use crate::core::settings::Fingerprint;
+use crate::core::words::words;
+
+words! {
+    /// The word of `source = "..."`.
+    pub enum SourceKind {
+        Jwt = "jwt",
+        OAuth2 = "oauth2",
+        Http = "http",
+        GithubApp = "github-app",
+        Command = "command",
+    }
+}
+
+/// A secret that is text: a client secret, a refresh token. Tokens of the same file share it.
+pub type SecretText = Arc<Secret<String>>;
+
+/// A client's certificate chain and its key, both PEM (RFC 8705).
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub certificates: Arc<[u8]>,
+    pub key: Arc<Secret<Vec<u8>>>,
+}
+
+/// The first refresh token, as the config gives it; later ones live in the state.
+#[derive(Clone, Debug)]
+pub struct FirstRefresh {
+    pub token: SecretText,
+    /// Of its bytes: a stored successor counts only as long as it descends from this one.
+    pub digest: Fingerprint,
+}
+
+/// Where the members of an answer stand (RFC 6901).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pointers {
+    pub token: String,
+    pub expires_in: Option<String>,
+    pub expires_at: Option<String>,
+    pub refresh_token: Option<String>,
+}
+
+impl Pointers {
+    pub(super) fn canonical(&self) -> Value {
+        let Self { token, expires_in, expires_at, refresh_token } = self;
+        json!([token, expires_in, expires_at, refresh_token])
+    }
+}
+
+pub(super) fn patterns(pairs: &[(String, Pattern)]) -> Value {
+    pairs.iter().map(|(name, pattern)| json!([name, pattern.source()])).collect()
+}
+
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,29 @@
+//! Owns: how an endpoint is reached.
+//! Does not: reach it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::stage::{Ready, Stage};
+
+/// How an endpoint is reached. Nothing of it makes another token but `ttl`: not whom the connection trusts, how long a try
+/// may take, or whether an address is taken; the address itself counts.
+#[derive(Clone, Debug)]
+pub struct Reach<S: Stage = Ready> {
+    /// PEM certificates that are trusted beside the system's roots.
+    pub ca: Option<S::Certificates>,
+    /// Of one request, connecting included; the wait for a turn at the host is not part of it.
+    pub timeout: Duration,
+    /// Plain http is taken beyond loopback too.
+    pub allow_http: bool,
+    /// The lifetime at most, and where the answer tells none.
+    pub ttl: Option<S::At<Duration>>,
+}
+
+impl<S: Stage> Reach<S> {
+    /// Ready for use, with the certificates.
+    pub(crate) fn ready(&self, ca: Option<Arc<[u8]>>) -> Reach {
+        let ttl = self.ttl.as_ref().map(|ttl| *S::value(ttl));
+        Reach { ca, timeout: self.timeout, allow_http: self.allow_http, ttl }
+    }
+}
