@@ -64,12 +64,7 @@ fn is_blank(c: char) -> bool {
 
 /// Printable, and not longer than so many characters.
 pub(crate) fn cut(text: &str, longest: usize) -> String {
-    let text = printable(text);
-    let mut short: String = text.chars().take(longest).collect();
-    if text.chars().nth(longest).is_some() {
-        short.push_str("...");
-    }
-    short
+    shortened(&printable(text), longest).into_owned()
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use super::time::Wall;
 use super::token::Token;
 pub(crate) use template::{Fault, Template};
 
-
 /// Why a token can't be written in a format: an error of delivery. Never shows the token.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RenderError {

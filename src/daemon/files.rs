@@ -14,7 +14,7 @@ use super::looks::{FolderLook, LookId, Looks, Seen};
 use super::places::Places;
 use super::vault::Vault;
 use super::{Message, Messages};
-use crate::core::engine::{Event, Found, LineAt, OpId, RestoredTarget};
+use crate::core::engine::{Event, FormerLine, Found, LineAt, OpId, RestoredTarget};
 use crate::core::render::render;
 use crate::core::secret::Secret;
 use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPath, TargetPlan};
@@ -86,6 +86,8 @@ struct WrittenFile {
     /// The first is the content that landed last; writes that did not come back well may have landed still.
     digests: Vec<Fingerprint>,
     lines: Vec<Arc<LinePlan>>,
+    /// The same of an earlier run, until the file is written.
+    kept: Vec<KeptLine>,
     /// How the file stood when it was written, or looked at last. `None`: `unseen` says why not.
     stamp: Option<Stamp>,
     unseen: Unseen,
@@ -161,11 +163,9 @@ impl Files {
     pub fn restore(&mut self, kept: BTreeMap<TargetPath, KeptTarget>) -> Vec<RestoredTarget> {
         let restored = kept.into_values().map(|target| {
             let path = target.path;
-            let lines: Vec<Arc<LinePlan>> = target.lines.into_iter().map(line_plan).collect();
-            self.known.insert(
-                path.clone(),
-                WrittenFile { digests: target.digests, lines: lines.clone(), ..WrittenFile::default() },
-            );
+            let lines = target.lines.iter().map(former_line).collect();
+            let known = WrittenFile { digests: target.digests, kept: target.lines, ..WrittenFile::default() };
+            self.known.insert(path.clone(), known);
             RestoredTarget { path, lines }
         });
         restored.collect()
@@ -217,14 +217,16 @@ impl Files {
                 known.digests.remove(1);
             }
         }
-        let new: Vec<Arc<LinePlan>> = lines.iter().map(|at| at.line.clone()).collect();
-        let old = std::mem::replace(&mut known.lines, new);
-        let gone = old.iter().filter(|line| !known.lines.contains(line));
-        let kept = known.lines.iter().chain(gone).map(|line| kept_line(line));
-        let is_told = is_known && old.iter().map(|line| kept_line(line)).eq(kept.clone());
+        let mut old = std::mem::take(&mut known.kept);
+        old.extend(known.lines.iter().map(|line| kept_line(line)));
+        known.lines = lines.iter().map(|at| at.line.clone()).collect();
+        let mut kept: Vec<KeptLine> = known.lines.iter().map(|line| kept_line(line)).collect();
+        let gone: Vec<KeptLine> = old.iter().filter(|line| !kept.contains(line)).cloned().collect();
+        kept.extend(gone);
+        let is_told = is_known && old == kept;
         let record = (!is_told).then(|| {
             let digests = known.digests.clone();
-            Record::Target(KeptTarget { path: path.clone(), digests, lines: kept.collect() })
+            Record::Target(KeptTarget { path: path.clone(), digests, lines: kept })
         });
         let work = FolderWork::Write { op, job: Job { path: path.clone(), spec, bytes, verify } };
         match waits_for.filter(|_| record.is_some()) {
@@ -439,11 +441,10 @@ fn kept_line(line: &LinePlan) -> KeptLine {
     KeptLine { token: line.token.clone(), env }
 }
 
-fn line_plan(kept: KeptLine) -> Arc<LinePlan> {
-    let format = match kept.env {
-        Some((variable, expires_variable)) => Format::Env { variable, expires_variable },
-        // How a file of one token alone was written, the state does not tell: it goes with its token, and is not written by this.
-        None => Format::Token,
-    };
-    Arc::new(LinePlan { token: kept.token, format })
+fn former_line(kept: &KeptLine) -> FormerLine {
+    let plan = kept.env.clone().map(|(variable, expires_variable)| {
+        let format = Format::Env { variable, expires_variable };
+        Arc::new(LinePlan { token: kept.token.clone(), format })
+    });
+    FormerLine { token: kept.token.clone(), plan }
 }

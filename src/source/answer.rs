@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroize;
 
-use super::expiry::{self, ExpiryError, KnownExpiry};
 use super::Given;
 use super::error::SourceError;
+use super::expiry::{self, ExpiryError, KnownExpiry};
 use super::net;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;

@@ -26,6 +26,7 @@ use crate::core::engine::Precedence;
 use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenName};
 use crate::core::time::Wall;
+use crate::core::token::Token;
 
 pub use self::error::SourceError;
 pub use self::refresh::refresh_token;

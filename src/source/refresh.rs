@@ -4,9 +4,9 @@
 
 use super::Given;
 use super::answer::Document;
+use super::error::SourceError;
 use super::expiry::ExpiryError;
 use super::net::{Fate, HttpResponse, NetError};
-use super::error::SourceError;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Doubt;
 use crate::core::secret::Secret;

@@ -5,9 +5,9 @@
 use zeroize::Zeroizing;
 
 use super::answer::Document;
+use super::error::SourceError;
 use super::form;
 use super::net::HttpResponse;
-use super::error::SourceError;
 use crate::core::engine::{Doubt, Reason};
 use crate::core::redact::{peer_words, printable_without};
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use renewd::core::engine::{
-    Action, Doubt, Event, Found, HookEnd, Issued, LineAt, Persist, Reason, Restored, RestoredTarget, RunMode, State,
-    TokenWire, Want, Wiring, step,
+    Action, Doubt, Event, FormerLine, Found, HookEnd, Issued, LineAt, Persist, Reason, Restored, RestoredTarget,
+    RunMode, State, TokenWire, Want, Wiring, step,
 };
 use renewd::core::schedule::Life;
 use renewd::core::settings::{
@@ -304,8 +304,14 @@ impl World {
         }
         let tokens = self.log.values().map(|stored| stored.restored.clone()).collect();
         let targets = self.log_targets.iter();
-        let targets =
-            targets.map(|(path, lines)| RestoredTarget { path: path.clone(), lines: lines.clone() }).collect();
+        // Of a file of one token the log does not keep the format.
+        let former = |line: &Arc<LinePlan>| FormerLine {
+            token: line.token.clone(),
+            plan: Some(line.clone()).filter(|line| line.format.kind().is_shared()),
+        };
+        let targets = targets
+            .map(|(path, lines)| RestoredTarget { path: path.clone(), lines: lines.iter().map(former).collect() })
+            .collect();
         self.pending.clear();
         self.stamped.clear();
         self.changed.clear();

@@ -96,7 +96,15 @@ pub struct FailedHook {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RestoredTarget {
     pub path: TargetPath,
-    pub lines: Vec<Arc<LinePlan>>,
+    pub lines: Vec<FormerLine>,
+}
+
+/// A line that stood in a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FormerLine {
+    pub token: TokenName,
+    /// `None`: an earlier run wrote it, as the only one of its file, and in which format is not kept. It cannot be written again.
+    pub plan: Option<Arc<LinePlan>>,
 }
 
 /// Names one asker of a `Wanted`; its answer bears the same number.

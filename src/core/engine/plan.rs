@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{Action, Note};
+use super::event::{Action, FormerLine, Note};
 use super::record::{Leaving, TargetRecord, TokenRecord};
 use super::state::{Readiness, Reread};
 use super::wiring::{TokenWire, Wiring};
 use super::{GRACE, REREAD, State};
-use crate::core::settings::{TargetPath, TargetPlan, TokenName};
+use crate::core::settings::{LinePlan, TargetPath, TargetPlan, TokenName};
 use crate::core::time::{Boot, Now};
 
 impl State {
@@ -127,9 +127,13 @@ impl State {
             let names_now = |token: &TokenName| {
                 planned.get(path).is_some_and(|plan| plan.lines.iter().any(|line| line.token == *token))
             };
-            target.leaving.retain(|leaving| !names_now(&leaving.line.token));
+            target.leaving.retain_mut(|leaving| {
+                leaving.until = leaving.until.min(until);
+                !names_now(&leaving.line.token)
+            });
             let gone = target.lines.iter().enumerate().filter(|(_, line)| !names_now(&line.token));
-            let gone: Vec<Leaving> = gone.map(|(at, line)| Leaving { line: line.clone(), until, at }).collect();
+            let former = |line: &Arc<LinePlan>| FormerLine { token: line.token.clone(), plan: Some(line.clone()) };
+            let gone: Vec<Leaving> = gone.map(|(at, line)| Leaving { line: former(line), until, at }).collect();
             target.leaving.extend(gone);
             target.verify |= hurry;
             if let Some(trouble) = target.trouble.as_mut().filter(|_| hurry) {
@@ -155,9 +159,9 @@ impl State {
             token.targets.clear();
         }
         for (path, target) in &self.targets {
-            let leaving = target.leaving.iter().map(|leaving| &leaving.line);
-            for line in target.lines.iter().chain(leaving) {
-                if let Some(token) = self.tokens.get_mut(&line.token)
+            let leaving = target.leaving.iter().map(|leaving| &leaving.line.token);
+            for name in target.lines.iter().map(|line| &line.token).chain(leaving) {
+                if let Some(token) = self.tokens.get_mut(name)
                     && token.targets.last() != Some(path)
                 {
                     // Most tokens have one: no room for more.

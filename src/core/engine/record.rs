@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::{Certainty, Doubt};
-use super::event::{FailureStreak, Found, HookKind, Issued, LineAt, OpId, Reason};
+use super::event::{FailureStreak, FormerLine, Found, HookKind, Issued, LineAt, OpId, Reason};
 use super::wiring::TokenWire;
 use crate::core::schedule::Due;
 use crate::core::settings::{FileSpec, LinePlan, TargetPath, TargetPlan, TokenName};
@@ -308,7 +308,7 @@ impl Op {
 /// A line whose entry is gone from the config.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Leaving {
-    pub line: Arc<LinePlan>,
+    pub line: FormerLine,
     pub until: Boot,
     /// Where it stood among the lines: there it stays until it goes.
     pub at: usize,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::doubt::Doubt;
 use super::event::{HookKind, Issued, OpId, RequestId, Restored, RestoredTarget, Want};
-use super::record::{Held, TargetRecord, TokenRecord};
+use super::record::{Held, Leaving, TargetRecord, TokenRecord};
 use super::wiring::TokenWire;
 use crate::core::schedule::{self, Due};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
@@ -150,7 +150,10 @@ impl State {
             state.restore(restored, schedule.clone(), now);
         }
         for restored in targets {
-            let target = TargetRecord { lines: restored.lines, ours: true, ..TargetRecord::new() };
+            // Those that the first plan names stay; the others have their time from then on.
+            let leaving = restored.lines.into_iter().enumerate();
+            let leaving = leaving.map(|(at, line)| Leaving { line, until: Boot(u64::MAX), at }).collect();
+            let target = TargetRecord { leaving, ours: true, ..TargetRecord::new() };
             state.targets.insert(restored.path, Box::new(target));
         }
         state

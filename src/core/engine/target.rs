@@ -92,17 +92,17 @@ impl State {
             let held = self.tokens.get(&line.token)?.held.as_ref()?;
             Some(LineAt { line: line.clone(), generation: held.issued.generation, expires_at: held.ends() })
         };
-        let is_shared = |line: &LinePlan| line.format.kind().is_shared();
         let mut shall: Vec<LineAt> = target.lines.iter().filter_map(at_hand).collect();
-        if target.lines.iter().all(|line| is_shared(line)) {
-            for leaving in target.leaving.iter().filter(|leaving| is_shared(&leaving.line)) {
-                if let Some(at) = at_hand(&leaving.line) {
+        if target.lines.iter().all(|line| line.format.kind().is_shared()) {
+            for leaving in &target.leaving {
+                let line = leaving.line.plan.as_ref().filter(|line| line.format.kind().is_shared());
+                if let Some(at) = line.and_then(at_hand) {
                     shall.insert(leaving.at.min(shall.len()), at);
                 }
             }
         }
         if shall.is_empty() && self.removes() {
-            shall.extend(target.leaving.iter().rev().find_map(|leaving| at_hand(&leaving.line)));
+            shall.extend(target.leaving.iter().rev().find_map(|leaving| at_hand(leaving.line.plan.as_ref()?)));
         }
         shall
     }

@@ -10,11 +10,10 @@ use super::issuers::{CacheKey, Endpoints, Metadata};
 use crate::core::engine::Reason;
 use crate::source::Given;
 use crate::source::answer::Document;
+use crate::source::error::SourceError;
 use crate::source::net::header::{ACCEPT, HeaderValue};
 use crate::source::net::{Fate, Host, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};
-use crate::source::error::SourceError;
 use crate::source::refusal::Refusal;
-use crate::source::{Shared, SourceError};
 
 pub(super) async fn endpoints(given: &Given, issuer: &str, way: Way<'_>) -> Metadata {
     let key = CacheKey::of(issuer, way);

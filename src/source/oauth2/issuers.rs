@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 use crate::core::settings::Fingerprint;
-use crate::source::net::Way;
 use crate::source::error::SourceError;
+use crate::source::net::Way;
 
 /// What is older is asked for again.
 const KEPT: Duration = Duration::from_secs(3600);

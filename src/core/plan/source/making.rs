@@ -7,8 +7,8 @@ use super::super::credential::{CredentialForm, CredentialProblem, Keyring, MadeC
 use super::super::lacks::Ledger;
 use super::fingerprint::Credentials;
 use crate::core::config::{RawCredential, RawIdentity, RawToken, Written};
-use crate::core::facts::Facts;
 use crate::core::crypto::{Algorithm, SigningKey};
+use crate::core::facts::Facts;
 use crate::core::secret::Secret;
 use crate::core::settings::{CommandSettings, Fingerprint, FirstRefresh, Identity, Lack, Reach, SecretText};
 
