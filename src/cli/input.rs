@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::core::config::parse_duration;
 use crate::core::crypto::{Algorithm, Exposure, KeyError, SecretEncoding, SigningKey, without_newline};
-use crate::core::jose::{MAX_TOKEN, seal};
+use crate::core::jose::seal;
 use crate::core::redact::looks_opaque;
 use crate::core::secret::Secret;
 use crate::core::settings::Lifetime;
@@ -22,7 +22,7 @@ use crate::host::facts::read_on;
 use super::Exit;
 
 /// A file with a key or tokens is never longer.
-pub(crate) const LONGEST: u64 = 1024 * 1024;
+const LONGEST: u64 = 1024 * 1024;
 
 /// A command that ended early: what to say, and the exit code.
 #[derive(Debug)]
@@ -93,24 +93,29 @@ impl KeyArgs {
             }
             _ => {}
         }
-        let text = read_key(file, what, true)?;
-        let key = match is_secret {
-            true => SigningKey::from_secret_text(without_newline(text.expose()), self.secret_encoding),
-            false => SigningKey::from_private(text.expose()),
-        };
-        let checked = key.and_then(|key| {
+        load_key(file, what, true, |text| {
+            let key = match is_secret {
+                true => SigningKey::from_secret_text(without_newline(text), self.secret_encoding)?,
+                false => SigningKey::from_private(text)?,
+            };
             let algorithm = self.alg.unwrap_or_else(|| key.default_algorithm());
             key.check(algorithm, self.allow_weak_secret).map(|()| (key, algorithm))
-        });
-        checked.map_err(|error| wrong(what, file, &error))
+        })
     }
 }
 
-pub(crate) fn wrong(what: &str, file: &Path, error: &KeyError) -> Failure {
-    Failure::failed(format!("{what} {}: {error}", shown(file)))
+/// A key as `read` takes it from its file, which is as private as `read_key` says.
+pub(crate) fn load_key<T>(
+    file: &Path,
+    what: &str,
+    private: bool,
+    read: impl FnOnce(&[u8]) -> Result<T, KeyError>,
+) -> Result<T, Failure> {
+    let text = read_key(file, what, private)?;
+    read(text.expose()).map_err(|error| Failure::failed(format!("{what} {}: {error}", shown(file))))
 }
 
-pub(crate) fn shown(file: &Path) -> String {
+fn shown(file: &Path) -> String {
     let name = file.display().to_string();
     match name {
         _ if is_stdin(file) => "from stdin".into(),
@@ -127,7 +132,7 @@ pub(crate) fn is_stdin(file: &Path) -> bool {
 /// A key file, whole. Who else may write it could sign in our name; who may read it, too, if it is `private`.
 pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<Vec<u8>>, Failure> {
     if is_stdin(file) {
-        return read(&mut io::stdin().lock(), LONGEST).map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
+        return read(&mut io::stdin().lock()).map_err(|e| Failure::failed(format!("{what} from stdin: {e}")));
     }
     let failed = |e: &dyn std::fmt::Display| Failure::failed(format!("{what} {}: {e}", shown(file)));
     let mut open = File::open(file).map_err(|e| failed(&e))?;
@@ -147,7 +152,7 @@ pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<
             }
         }
     }
-    read(&mut open, LONGEST).map_err(|e| failed(&e))
+    read(&mut open).map_err(|e| failed(&e))
 }
 
 /// A token, from argv or stdin; one trailing newline is dropped.
@@ -155,24 +160,32 @@ pub(crate) fn read_token(arg: Option<&str>) -> Result<Secret<String>, Failure> {
     if let Some(token) = arg.filter(|t| *t != "-") {
         return Ok(Secret::new(token.to_owned()));
     }
+    let text = token_from_stdin()?;
+    let text = text.expose();
+    Ok(Secret::new(text[..without_newline(text.as_bytes()).len()].to_owned()))
+}
+
+/// What stands on stdin, whole. Who sits at a terminal is asked for it.
+pub(crate) fn token_from_stdin() -> Result<Secret<String>, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         eprintln!("type or paste the token, then Return and Ctrl-D");
     }
-    // One byte more than a token and its newline: what is longer is told apart from what just fits.
-    let bytes =
-        read(&mut stdin.lock(), MAX_TOKEN as u64 + 2).map_err(|e| Failure::failed(format!("token from stdin: {e}")))?;
-    let text = std::str::from_utf8(without_newline(bytes.expose()))
-        .map_err(|_| Failure::failed("token from stdin: it is not a JWT: it is not even text"))?;
+    read_text(&mut stdin.lock()).map_err(|why| Failure::failed(format!("token from stdin: {why}")))
+}
+
+/// A text with a token in it, whole.
+pub(crate) fn read_text(from: &mut dyn Read) -> Result<Secret<String>, String> {
+    let bytes = read(from).map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| "it is not a JWT: it is not even text")?;
     Ok(Secret::new(text.to_owned()))
 }
 
-/// All that there is to read, which is not longer than so many bytes.
-pub(crate) fn read(from: &mut dyn Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
+fn read(from: &mut dyn Read) -> io::Result<Secret<Vec<u8>>> {
     let mut bytes = Zeroizing::default();
-    read_on(from, &mut bytes, most + 1)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::other(format!("it is longer than {most} bytes")));
+    read_on(from, &mut bytes, LONGEST + 1)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
     }
     Ok(bytes.into())
 }

@@ -133,23 +133,16 @@ enum VerifyKeys {
 impl VerifyKeys {
     fn load(args: &Args) -> Result<Self, Failure> {
         let Verifier { secret_file, public_key_file, jwks } = &args.verifier;
-        if let Some(file) = secret_file {
-            let text = input::read_key(file, "secret", true)?;
-            return VerifyingKey::from_secret_text(without_newline(text.expose()), args.secret_encoding)
-                .map(Self::One)
-                .map_err(|e| input::wrong("secret", file, &e));
+        match (secret_file, public_key_file, jwks) {
+            (Some(file), ..) => input::load_key(file, "secret", true, |text| {
+                VerifyingKey::from_secret_text(without_newline(text), args.secret_encoding).map(Self::One)
+            }),
+            (_, Some(file), _) => {
+                input::load_key(file, "public key", false, |text| VerifyingKey::from_public(text).map(Self::One))
+            }
+            (.., Some(file)) => input::load_key(file, "JWK set", false, |text| JwkSet::parse(text).map(Self::Set)),
+            (None, None, None) => Ok(Self::None),
         }
-        if let Some(file) = public_key_file {
-            let text = input::read_key(file, "public key", false)?;
-            return VerifyingKey::from_public(text.expose())
-                .map(Self::One)
-                .map_err(|e| input::wrong("public key", file, &e));
-        }
-        let Some(file) = jwks else {
-            return Ok(Self::None);
-        };
-        let text = input::read_key(file, "JWK set", false)?;
-        JwkSet::parse(text.expose()).map(Self::Set).map_err(|e| input::wrong("JWK set", file, &e))
     }
 
     fn judge(&self, jws: &Jws) -> SignatureVerdict {

@@ -3,14 +3,14 @@
 //! Does not: judge a token, or obtain one: what is not on disk is not shown.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::cli::Surroundings;
-use crate::cli::input::{self, Failure, LONGEST};
+use crate::cli::input::{self, Failure};
 use crate::core::config;
 use crate::core::crypto::without_newline;
 use crate::core::jose::Jws;
@@ -26,7 +26,7 @@ type Token = Secret<String>;
 /// and told as one that is none.
 pub(super) fn token(asked: Option<&str>, variable: Option<&str>, around: &Surroundings) -> Result<Token, Failure> {
     let Some(text) = asked.filter(|text| *text != "-") else {
-        return from_stdin(variable);
+        return of_content(&input::token_from_stdin()?, variable);
     };
     if Jws::parse(text).is_ok() {
         return Ok(Secret::new(text.to_owned()));
@@ -57,15 +57,6 @@ pub(super) fn token(asked: Option<&str>, variable: Option<&str>, around: &Surrou
         (Err(none), _) => none.to_string(),
     };
     Err(Failure::failed(format!("it is not a JWT, there is no file of that name, and {config}")))
-}
-
-fn from_stdin(variable: Option<&str>) -> Result<Token, Failure> {
-    let stdin = io::stdin();
-    if stdin.is_terminal() {
-        eprintln!("type or paste the token, then Return and Ctrl-D");
-    }
-    let text = read(&mut stdin.lock()).map_err(|why| Failure::failed(format!("token from stdin: {why}")))?;
-    of_content(&text, variable)
 }
 
 fn from_file(path: &Path, variable: Option<&str>) -> Result<Token, Failure> {
@@ -107,7 +98,7 @@ fn read_file(path: &Path) -> Result<Secret<String>, String> {
         if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
     };
     match open() {
-        Ok(mut file) => read(&mut file).map_err(|why| format!("{shown}: {why}")),
+        Ok(mut file) => input::read_text(&mut file).map_err(|why| format!("{shown}: {why}")),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(denied(path)),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(format!("{shown} is a folder")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("there is no {shown}")),
@@ -130,17 +121,10 @@ fn denied(path: &Path) -> String {
     format!("{user} may not read {}: {whose}", path.display())
 }
 
-fn read(from: &mut dyn Read) -> Result<Secret<String>, String> {
-    let bytes = input::read(from, LONGEST).map_err(|error| error.to_string())?;
-    let text = std::str::from_utf8(bytes.expose()).map_err(|_| "it is not a JWT: it is not even text")?;
-    Ok(Secret::new(text.to_owned()))
-}
-
 /// The token of a text: a bare one to the byte, a newline at its end aside, else one of those that renewd writes.
 fn of_content(text: &Secret<String>, variable: Option<&str>) -> Result<Token, Failure> {
     let text = text.expose();
-    // What is cut off is a newline: text it stays.
-    let bare = std::str::from_utf8(without_newline(text.as_bytes())).unwrap_or(text);
+    let bare = &text[..without_newline(text.as_bytes()).len()];
     if Jws::parse(bare).is_ok() {
         return Ok(Secret::new(bare.to_owned()));
     }

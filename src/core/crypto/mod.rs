@@ -5,6 +5,7 @@
 //! jsonwebtoken signs with secrets and verifies everything. The rest is done with aws-lc-rs, which it is built on, because
 //! - it parses a private key again for each signature (692 us of RS256 against 203 with a key that is kept), and its
 //!   `EncodingKey` takes neither SEC1 ("EC PRIVATE KEY") nor a JWK, and does not tell what kind of key it holds;
+//! - its `DecodingKey` takes a key of any size, and a JWK whatever its `use`, `key_ops` and `alg` say (RFC 7517 4);
 //! - its `Header` has members of fixed types in a fixed order, and fails on an `alg` or a `kid` that it does not know, so
 //!   that a config's header, a token that is renewed to the byte, and one that is only shown do not go through it: `jose`
 //!   takes tokens apart and puts them together.
