@@ -567,6 +567,24 @@ fn a_failing_step_leaves_the_old_file_and_no_temporary_one() {
     assert_eq!(fs::read(at.path().join("token")).unwrap(), b"new");
 }
 
+/// New files stand beside the old ones for a moment: a disk that has no room for all of them at once has it for a few.
+#[test]
+fn a_batch_that_does_not_fit_beside_the_old_files_is_delivered_all_the_same() {
+    let Some(at) = Mounted::tmpfs("a small disk", "size=128k,mode=0755") else {
+        return;
+    };
+    for round in 0..3 {
+        // 20 of 32 blocks are used.
+        for answer in deliver(at.path(), &batch(at.path(), round)) {
+            answer.unwrap();
+        }
+        for file in 0..FILES {
+            assert_eq!(fs::read(at.path().join(format!("token{file}"))).unwrap(), content(file, round));
+        }
+        assert_eq!(entries(at.path()).len(), FILES);
+    }
+}
+
 #[test]
 fn a_file_that_is_a_mount_point_is_told() {
     let at = folder();

@@ -19,11 +19,11 @@ use crate::core::render::render;
 use crate::core::secret::Secret;
 use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPath, TargetPlan};
 use crate::core::time::Boot;
-use crate::host::deliver::{self, Done, Job, Landed, Stamp};
+use crate::host::deliver::{self, Disks, Done, Job, Landed, Stamp};
 use crate::host::store::{KeptLine, KeptTarget, Record};
 
 /// So many files a batch: a token that is due soon waits for no more than these.
-const BATCH: usize = 512;
+const BATCH: usize = 2048;
 
 /// An operation that waits for its folder.
 enum FolderWork {
@@ -133,6 +133,7 @@ pub(super) struct Files {
     waiting: VecDeque<(u64, TargetPath, FolderWork)>,
     looks: Looks,
     places: Arc<Places>,
+    disks: Arc<Disks>,
     messages: UnboundedSender<Message>,
 }
 
@@ -147,6 +148,7 @@ impl Files {
             waiting,
             looks: Looks::new(messages),
             places: Arc::default(),
+            disks: Arc::default(),
             messages: messages.clone(),
         }
     }
@@ -281,11 +283,12 @@ impl Files {
             }
             queue.is_running = true;
             let batch = queue.batch();
-            let (folder, places, messages) = (folder.clone(), self.places.clone(), self.messages.clone());
+            let (folder, places, disks) = (folder.clone(), self.places.clone(), self.disks.clone());
+            let messages = self.messages.clone();
             tokio::task::spawn_blocking(move || {
                 let failures = batch.iter().filter_map(FolderWork::broken).collect();
                 // A fault of ours in one folder must not keep that folder's queue for ever.
-                let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, &places, batch)));
+                let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, &places, &disks, batch)));
                 let (events, landed) = done.unwrap_or((failures, Vec::new()));
                 // The daemon is gone: nobody waits for the answer.
                 let _ = messages.send(Message::QueueDone { folder, events, landed });
@@ -377,7 +380,12 @@ fn by_folder<'a>(
 }
 
 /// Does one batch in one folder. Its operations are of different files: the engine has one at a time for each.
-fn work(folder: &Path, places: &Places, batch: Vec<FolderWork>) -> (Vec<Event>, Vec<(TargetPath, Stamp)>) {
+fn work(
+    folder: &Path,
+    places: &Places,
+    disks: &Disks,
+    batch: Vec<FolderWork>,
+) -> (Vec<Event>, Vec<(TargetPath, Stamp)>) {
     let (mut events, mut landed) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     let (mut ops, mut jobs) = (Vec::new(), Vec::new());
     for work in batch {
@@ -406,7 +414,7 @@ fn work(folder: &Path, places: &Places, batch: Vec<FolderWork>) -> (Vec<Event>, 
             }
         }
     }
-    let results = deliver::deliver_unless(folder, &jobs, |open| {
+    let results = deliver::deliver_unless(folder, &jobs, disks, |open| {
         let ways = places.opened(folder, open);
         move |name: &OsStr| ways.rival(name)
     });

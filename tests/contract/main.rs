@@ -5,6 +5,7 @@
 
 mod asked;
 mod atomic;
+mod batches;
 mod changed_files;
 mod clones;
 mod control;

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{Advice, AtFlags, Dir, FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::error::{DeliverError, Step};
@@ -58,11 +58,16 @@ fn belongs(stem: &[u8], names: &BTreeSet<OsString>) -> bool {
         .is_some_and(|first| first.as_bytes().starts_with(stem))
 }
 
-/// A temporary file. Dropped before it has landed, it is removed.
+/// A temporary file that is open for writing. Dropped before it has landed, it is removed.
 pub(super) struct Temp<'a> {
+    file: Named<'a>,
+    fd: OwnedFd,
+}
+
+/// A temporary file by its name. Dropped before it has landed, it is removed.
+pub(super) struct Named<'a> {
     folder: BorrowedFd<'a>,
     name: OsString,
-    fd: OwnedFd,
     landed: bool,
 }
 
@@ -75,7 +80,7 @@ impl<'a> Temp<'a> {
             let name = temp_name(for_name, digits);
             match rustix::fs::openat(folder, name.as_bytes(), flags, Mode::from_raw_mode(0o600)) {
                 Ok(fd) => {
-                    return Ok(Self { folder: folder.as_fd(), name, fd, landed: false });
+                    return Ok(Self { file: Named { folder: folder.as_fd(), name, landed: false }, fd });
                 }
                 Err(Errno::EXIST | Errno::INTR) => {}
                 Err(errno) => return Err((Step::Create, errno)),
@@ -127,7 +132,7 @@ impl<'a> Temp<'a> {
         Err(DeliverError::NotKept { file: file.to_path_buf() })
     }
 
-    /// Writes and fsyncs.
+    /// Writes it whole; what is written is not durable yet.
     pub(super) fn fill(&self, spec: &FileSpec, mut bytes: &[u8]) -> Result<(), FileFailure> {
         while !bytes.is_empty() {
             match rustix::io::retry_on_intr(|| rustix::io::write(&self.fd, bytes)) {
@@ -139,6 +144,16 @@ impl<'a> Temp<'a> {
         if spec.mode.0 & SPECIAL != 0 {
             self.set_special(spec)?;
         }
+        Ok(())
+    }
+
+    /// Has the kernel begin to write it to the disk, as far as it will: a commit of the journal can then be for many files.
+    pub(super) fn hurry(&self) {
+        // Advice alone. What is being written is not given up by it.
+        let _ = rustix::fs::fadvise(&self.fd, 0, None, Advice::DontNeed);
+    }
+
+    pub(super) fn sync(&self) -> Result<(), FileFailure> {
         rustix::io::retry_on_intr(|| rustix::fs::fsync(&self.fd)).map_err(|e| (Step::Sync, e))
     }
 
@@ -153,20 +168,47 @@ impl<'a> Temp<'a> {
     }
 
     /// The rename into place; the file as it stands there.
-    pub(super) fn land(mut self, name: &OsStr) -> Result<Stat, FileFailure> {
-        rustix::fs::renameat(self.folder, self.name.as_bytes(), self.folder, name.as_bytes())
-            .map_err(|e| (Step::Rename, e))?;
-        self.landed = true;
+    pub(super) fn land(self, name: &OsStr) -> Result<Stat, FileFailure> {
+        self.file.rename(name)?;
         // After the rename, which is a change too (st_ctime).
         rustix::fs::fstat(&self.fd).map_err(|e| (Step::Look, e))
     }
+
+    /// Closes it, so that a batch may hold more files than a process may have open; and how it stands until it lands.
+    pub(super) fn close(self) -> Result<(Named<'a>, Stat), FileFailure> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Look, e))?;
+        Ok((self.file, stat))
+    }
 }
 
-impl Drop for Temp<'_> {
+impl Named<'_> {
+    fn rename(mut self, name: &OsStr) -> Result<(), FileFailure> {
+        rustix::fs::renameat(self.folder, self.name.as_bytes(), self.folder, name.as_bytes())
+            .map_err(|e| (Step::Rename, e))?;
+        self.landed = true;
+        Ok(())
+    }
+
+    /// The rename into place; the file as it stands there. `closed`: how it stood when it was closed.
+    pub(super) fn land(self, name: &OsStr, closed: &Stat) -> Result<Stat, FileFailure> {
+        let folder = self.folder;
+        self.rename(name)?;
+        let now = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+        // Where somebody else has replaced it already, the next look is to find that it is not as it was left.
+        Ok(now.ok().filter(|now| (now.st_dev, now.st_ino) == (closed.st_dev, closed.st_ino)).unwrap_or(*closed))
+    }
+}
+
+impl Drop for Named<'_> {
     fn drop(&mut self) {
-        if !self.landed {
+        if self.landed {
+            return;
+        }
+        if let Err(Errno::PERM | Errno::ACCESS) =
+            rustix::fs::unlinkat(self.folder, self.name.as_bytes(), AtFlags::empty())
+        {
             // What cannot be removed now is swept at the next start.
-            let _ = discard(self.folder, &self.name, self.fd.as_fd());
+            let _ = sweep_one(self.folder, &self.name);
         }
     }
 }
