@@ -31,6 +31,9 @@ use crate::source::{self, Execution, Given, Shared, Source, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
+/// So many are made in a row where they take microseconds: what has come meanwhile goes first then, and the state and the files
+/// have something to do.
+const INSTANT: usize = 512;
 
 pub(crate) struct ToObtain {
     pub name: TokenName,
@@ -92,7 +95,7 @@ pub(super) struct Runner {
     pub(super) messages: Messages,
     shared: Arc<Shared>,
     queue: VecDeque<Event>,
-    to_obtain: Vec<ToObtain>,
+    to_obtain: VecDeque<ToObtain>,
     pub index: Index,
     pub history: History,
     askers: HashMap<RequestId, oneshot::Sender<Reply>>,
@@ -125,7 +128,7 @@ impl Runner {
             messages: messages.clone(),
             shared: Arc::new(Shared::new(|| clock::now().wall)),
             queue: VecDeque::new(),
-            to_obtain: Vec::new(),
+            to_obtain: VecDeque::new(),
             index: Index::default(),
             history: History::default(),
             askers: HashMap::new(),
@@ -186,7 +189,7 @@ impl Runner {
         }
     }
 
-    /// Works until there is nothing to do but wait.
+    /// Works until there is nothing to do but wait, or to look what has come meanwhile: then it wants to be woken at once.
     pub fn work(&mut self) -> Round {
         let mut round = Round::default();
         loop {
@@ -202,7 +205,8 @@ impl Runner {
             if self.queue.is_empty() {
                 let now = clock::now();
                 round.is_over = self.state.is_finished(now);
-                round.wake = self.state.next_wake(now).into_iter().chain(self.saving.wakes_at()).min();
+                let at_once = (!self.to_obtain.is_empty()).then_some(now.boot);
+                round.wake = [self.state.next_wake(now), self.saving.wakes_at(), at_once].into_iter().flatten().min();
                 return round;
             }
         }
@@ -232,7 +236,9 @@ impl Runner {
         match action {
             Action::Obtain { name, generation, fingerprint, parents } => {
                 match self.token(&name).and_then(|token| source::of(&token.source)) {
-                    Some(source) => self.to_obtain.push(ToObtain { name, generation, fingerprint, source, parents }),
+                    Some(source) => {
+                        self.to_obtain.push_back(ToObtain { name, generation, fingerprint, source, parents });
+                    }
                     None => tracing::error!(
                         token = %name,
                         "token {name} is wanted but cannot be asked for: please report this"
@@ -311,10 +317,12 @@ impl Runner {
         self.history.note(note, tokens, now.wall);
     }
 
-    /// Signatures of microseconds are made here, slower ones on threads; what waits is a task of its own.
+    /// Signatures of microseconds are made here, so many at a time; slower ones on threads; what waits is a task of its own.
     fn obtain(&mut self) {
         let (mut instant, mut computing, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-        for one in std::mem::take(&mut self.to_obtain) {
+        while instant.len() < INSTANT
+            && let Some(one) = self.to_obtain.pop_front()
+        {
             match one.source.cost() {
                 Execution::Instant => instant.push(one),
                 Execution::Computing => computing.push(one),
