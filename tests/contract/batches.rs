@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::strace::injecting;
-use crate::support::{Ran, Sandbox, has_strace, token};
+use support::{Ran, Sandbox, has_strace, token};
 
 const FILES: usize = 24;
 
