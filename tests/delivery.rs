@@ -570,9 +570,8 @@ fn a_failing_step_leaves_the_old_file_and_no_temporary_one() {
 /// New files stand beside the old ones for a moment: a disk that has no room for all of them at once has it for a few.
 #[test]
 fn a_batch_that_does_not_fit_beside_the_old_files_is_delivered_all_the_same() {
-    let Some(at) = Mounted::tmpfs("a small disk", "size=128k,mode=0755") else {
-        return;
-    };
+    let at = folder();
+    let Some(_disk) = Tmpfs::at("a small disk", at.path(), "size=128k,mode=0755") else { return };
     for round in 0..3 {
         // 20 of 32 blocks are used.
         for answer in deliver(at.path(), &batch(at.path(), round)) {
