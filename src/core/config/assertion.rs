@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
-use super::keys::{self, KeyEntries, KeyEntry, ValueKind};
+use super::keys::{self, KeyEntries, KeyEntry, entries};
 use super::section::{Section, SectionReader};
 use super::stage::{RawCredential, RawKey, Written};
 use super::value::parse_duration;
@@ -14,30 +14,20 @@ use crate::core::crypto::Algorithm;
 use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::settings::{AssertionSettings, AuthKind, GrantKind};
 
-pub(super) const KEYS: KeyEntries = &[&[
-    KeyEntry::new(
-        "algorithm",
-        ValueKind::Choice(Algorithm::WORDS),
-        r#""RS256""#,
-        "The signature's algorithm. Needed but for client_secret_jwt, where it is HS256.",
-    ),
-    PRIVATE_KEY,
-    KeyEntry::new(
-        "secret",
-        ValueKind::Table(&[PLACES, ENCODING]),
-        r#"{ file = "assertion.secret" }"#,
-        "Instead of a private key, for HS256, HS384 and HS512.",
-    ),
-    KeyEntry::new(
-        "claims",
-        ValueKind::Free,
-        r#"{ sub = "robot@idp.example" }"#,
-        "Claims with any value JSON has. Default: iss and sub are the client_id, aud is the token endpoint. exp, iat and jti are filled in for each.",
-    ),
-    KeyEntry::new("header", ValueKind::Free, r#"{ kid = "k1" }"#, "Header members; any but alg."),
-    KeyEntry::new("lifetime", ValueKind::Seconds, r#""5m""#, "From issue to expiry, in whole seconds.")
-        .default(r#""5m""#),
-]];
+pub(super) const KEYS: KeyEntries = &[&entries! {
+    /// The signature's algorithm. Needed but for client_secret_jwt, where it is HS256.
+    algorithm: Choice(Algorithm::WORDS) = r#""RS256""#;
+    ..PRIVATE_KEY;
+    /// Instead of a private key, for HS256, HS384 and HS512.
+    secret: Table(&[PLACES, ENCODING]) = r#"{ file = "assertion.secret" }"#;
+    /// Claims with any value JSON has. Default: iss and sub are the client_id, aud is the token endpoint. exp, iat and
+    /// jti are filled in for each.
+    claims: Free = r#"{ sub = "robot@idp.example" }"#;
+    /// Header members; any but alg.
+    header: Free = r#"{ kid = "k1" }"#;
+    /// From issue to expiry, in whole seconds.
+    lifetime: Seconds = r#""5m""#, default(r#""5m""#);
+}];
 
 /// `assertion`, which belongs to the grant or to the client; told where it is missing, or nobody's.
 pub(super) fn read(

@@ -2,7 +2,7 @@
 //! Does not: look whether the program is there, or run it.
 
 use super::keys::common::TEXT_SECRET;
-use super::keys::{KeyEntry, ValueKind};
+use super::keys::{KeyEntry, entries};
 use super::placeholders::{Placeholders, pairs};
 use super::section::{Section, SectionReader};
 use super::stage::Written;
@@ -12,30 +12,17 @@ use crate::core::redact;
 use crate::core::settings::{CommandSettings, TokenName};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[KeyEntry] = &[
-    KeyEntry::new(
-        "command",
-        ValueKind::Texts,
-        r#"["/usr/local/bin/get-token"]"#,
-        "A program and its arguments, run without a shell. It prints the token, or JSON that response reads, or an ExecCredential.",
-    )
-    .required(),
-    KeyEntry::new(
-        "env",
-        ValueKind::Free,
-        r#"{ API_SECRET = "{{ secret }}" }"#,
-        "Its environment beside PATH, HOME and the like. {{ secret }} and {{ token.NAME }} are filled in.",
-    ),
-    TEXT_SECRET,
-    KeyEntry::new(
-        "response",
-        ValueKind::Table(&[reach::RESPONSE]),
-        r#"{ token = "/token", expires_at = "/expiry" }"#,
-        "Where the members stand in what it prints, as JSON pointers (RFC 6901). Without it: the bare token, or an ExecCredential.",
-    ),
-    reach::TIMEOUT,
-    reach::TTL,
-];
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// A program and its arguments, run without a shell. It prints the token, or JSON that response reads, or an
+    /// ExecCredential.
+    command: Texts = r#"["/usr/local/bin/get-token"]"#, required;
+    /// Its environment beside PATH, HOME and the like. {{ secret }} and {{ token.NAME }} are filled in.
+    env: Free = r#"{ API_SECRET = "{{ secret }}" }"#;
+    ..TEXT_SECRET;
+    /// Where the members stand in what it prints, as JSON pointers (RFC 6901). Without it: the bare token, or an
+    /// ExecCredential.
+    response: Table(&[reach::RESPONSE]) = r#"{ token = "/token", expires_at = "/expiry" }"#;
+};
 
 pub(super) fn read(
     cx: &mut SectionReader<'_>,

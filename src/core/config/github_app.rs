@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::address::{self, Query};
 use super::keys::common::PLACES;
-use super::keys::{KeyEntry, ValueKind};
+use super::keys::{KeyEntry, entries};
 use super::placeholders::pairs;
 use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
@@ -15,54 +15,26 @@ use crate::core::redact;
 use crate::core::settings::{GithubAppSettings, Installation};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[KeyEntry] = &[
-    KeyEntry::new("app_id", ValueKind::Id, r#""12345""#, "The app's id. This, or client_id."),
-    KeyEntry::new("client_id", ValueKind::Text, r#""Iv23liAbCdEfGhIjKlMn""#, "The app's client id. This, or app_id."),
-    KeyEntry::new(
-        "private_key",
-        ValueKind::Table(&[PLACES]),
-        r#"{ file = "app.pem" }"#,
-        "The app's private key (RSA), as GitHub hands it out, in one of four places.",
-    )
-    .required(),
-    KeyEntry::new(
-        "installation_id",
-        ValueKind::Id,
-        r#""67890""#,
-        "The installation's id. This, or installation_owner, or repository.",
-    ),
-    KeyEntry::new(
-        "installation_owner",
-        ValueKind::Text,
-        r#""acme""#,
-        "The user or organization whose installation is looked up. (`owner` is the owner of the token's files.)",
-    ),
-    KeyEntry::new(
-        "repository",
-        ValueKind::Text,
-        r#""acme/jobs""#,
-        "A repository, as OWNER/NAME, whose installation is looked up.",
-    ),
-    KeyEntry::new(
-        "permissions",
-        ValueKind::Free,
-        r#"{ contents = "read" }"#,
-        "What the token may do: read, write or admin by name. Default: all that the installation may.",
-    ),
-    KeyEntry::new(
-        "repositories",
-        ValueKind::Texts,
-        r#"["jobs"]"#,
-        "The repositories it is good for, without their owner. Default: all of the installation.",
-    ),
-    KeyEntry::new(
-        "api_url",
-        ValueKind::Text,
-        r#""https://api.github.com""#,
-        "The API; of GitHub Enterprise: https://HOST/api/v3.",
-    )
-    .default(r#""https://api.github.com""#),
-];
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// The app's id. This, or client_id.
+    app_id: Id = r#""12345""#;
+    /// The app's client id. This, or app_id.
+    client_id: Text = r#""Iv23liAbCdEfGhIjKlMn""#;
+    /// The app's private key (RSA), as GitHub hands it out, in one of four places.
+    private_key: Table(&[PLACES]) = r#"{ file = "app.pem" }"#, required;
+    /// The installation's id. This, or installation_owner, or repository.
+    installation_id: Id = r#""67890""#;
+    /// The user or organization whose installation is looked up. (`owner` is the owner of the token's files.)
+    installation_owner: Text = r#""acme""#;
+    /// A repository, as OWNER/NAME, whose installation is looked up.
+    repository: Text = r#""acme/jobs""#;
+    /// What the token may do: read, write or admin by name. Default: all that the installation may.
+    permissions: Free = r#"{ contents = "read" }"#;
+    /// The repositories it is good for, without their owner. Default: all of the installation.
+    repositories: Texts = r#"["jobs"]"#;
+    /// The API; of GitHub Enterprise: https://HOST/api/v3.
+    api_url: Text = r#""https://api.github.com""#, default(r#""https://api.github.com""#);
+};
 
 pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> GithubAppSettings<Written> {
     let reach = reach::read(cx, token);

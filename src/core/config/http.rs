@@ -3,7 +3,7 @@
 
 use super::address;
 use super::keys::common::{PLACES, TEXT_SECRET};
-use super::keys::{KeyEntries, KeyEntry, ValueKind};
+use super::keys::{KeyEntries, KeyEntry, entries};
 use super::placeholders::{Placeholders, pairs};
 use super::section::{Section, SectionReader};
 use super::stage::Written;
@@ -14,69 +14,37 @@ use crate::core::redact;
 use crate::core::settings::{Body, HttpSettings, TokenName};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[KeyEntry] = &[
-    KeyEntry::new(
-        "url",
-        ValueKind::Text,
-        r#""https://api.example/auth/token""#,
-        "The endpoint. Placeholders may stand behind the host.",
-    )
-    .required(),
-    KeyEntry::new(
-        "method",
-        ValueKind::Choice(&["GET", "POST", "PUT", "PATCH"]),
-        r#""POST""#,
-        "The method. Default: POST with form or json, else GET.",
-    ),
-    KeyEntry::new(
-        "headers",
-        ValueKind::Free,
-        r#"{ accept = "application/json" }"#,
-        "Header fields. {{ secret }}, {{ refresh_token }} and {{ token.NAME }} are filled in, in url, form and json too.",
-    ),
-    KeyEntry::new(
-        "bearer",
-        ValueKind::Table(BEARER),
-        r#"{ token = "sunbird" }"#,
-        "Another token of this config, obtained first and sent as Authorization: Bearer.",
-    ),
-    KeyEntry::new(
-        "form",
-        ValueKind::Free,
-        r#"{ refresh_token = "{{ refresh_token }}" }"#,
-        "The body as form fields: strings, or lists of strings.",
-    ),
-    KeyEntry::new(
-        "json",
-        ValueKind::Free,
-        r#"{ key = "jobs", secret = "{{ secret }}" }"#,
-        "Instead of form: the body as JSON; placeholders in its strings are filled in at any depth.",
-    ),
-    TEXT_SECRET,
-    KeyEntry::new(
-        "refresh_token",
-        ValueKind::Table(&[PLACES]),
-        r#"{ file = "portal.refresh" }"#,
-        "What {{ refresh_token }} stands for: the first one; later ones live in state_dir. Another one put here wins over them.",
-    ),
-    KeyEntry::new(
-        "response",
-        ValueKind::Table(&[reach::RESPONSE, RESPONSE_REFRESH]),
-        r#"{ token = "/access_token", expires_in = "/expires_in" }"#,
-        "Where the answer's members stand, as JSON pointers (RFC 6901).",
-    )
-    .required(),
-];
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// The endpoint. Placeholders may stand behind the host.
+    url: Text = r#""https://api.example/auth/token""#, required;
+    /// The method. Default: POST with form or json, else GET.
+    method: Choice(&["GET", "POST", "PUT", "PATCH"]) = r#""POST""#;
+    /// Header fields. {{ secret }}, {{ refresh_token }} and {{ token.NAME }} are filled in, in url, form and json too.
+    headers: Free = r#"{ accept = "application/json" }"#;
+    /// Another token of this config, obtained first and sent as Authorization: Bearer.
+    bearer: Table(BEARER) = r#"{ token = "sunbird" }"#;
+    /// The body as form fields: strings, or lists of strings.
+    form: Free = r#"{ refresh_token = "{{ refresh_token }}" }"#;
+    /// Instead of form: the body as JSON; placeholders in its strings are filled in at any depth.
+    json: Free = r#"{ key = "jobs", secret = "{{ secret }}" }"#;
+    ..TEXT_SECRET;
+    /// What {{ refresh_token }} stands for: the first one; later ones live in state_dir. Another one put here wins over
+    /// them.
+    refresh_token: Table(&[PLACES]) = r#"{ file = "portal.refresh" }"#;
+    /// Where the answer's members stand, as JSON pointers (RFC 6901).
+    response: Table(&[reach::RESPONSE, RESPONSE_REFRESH]) =
+        r#"{ token = "/access_token", expires_in = "/expires_in" }"#, required;
+};
 
-const BEARER: KeyEntries =
-    &[&[KeyEntry::new("token", ValueKind::Text, r#""sunbird""#, "The name of a token of this config.").required()]];
+const BEARER: KeyEntries = &[&entries! {
+    /// The name of a token of this config.
+    token: Text = r#""sunbird""#, required;
+}];
 
-const RESPONSE_REFRESH: &[KeyEntry] = &[KeyEntry::new(
-    "refresh_token",
-    ValueKind::Text,
-    r#""/result/refresh_token""#,
-    "Where the next refresh token stands; without it the one at hand stays.",
-)];
+const RESPONSE_REFRESH: &[KeyEntry] = &entries! {
+    /// Where the next refresh token stands; without it the one at hand stays.
+    refresh_token: Text = r#""/result/refresh_token""#;
+};
 
 /// Header fields that follow from the request, or from how it is sent.
 const OWN_HEADERS: [&str; 13] = [

@@ -2,7 +2,7 @@
 //! Does not: read claims and header (`claims`), or compare its lifetime with the schedule.
 
 use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
-use super::keys::{KeyEntry, ValueKind};
+use super::keys::{KeyEntry, entries};
 use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
 use super::{claims, credential};
@@ -11,49 +11,24 @@ use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::settings::{JwtSettings, KeyClaim};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[KeyEntry] = &[
-    KeyEntry::new(
-        "algorithm",
-        ValueKind::Choice(Algorithm::WORDS),
-        r#""HS256""#,
-        "The signature's algorithm (RFC 7518 3.1, RFC 8037 3.1).",
-    )
-    .required(),
-    KeyEntry::new(
-        "key",
-        ValueKind::Text,
-        r#""398e54e888da42f8d089""#,
-        "The public name of the credential; becomes the claim iss, or the header's kid.",
-    ),
-    KeyEntry::new(
-        "key_claim",
-        ValueKind::Choice(KeyClaim::WORDS),
-        r#""iss""#,
-        "Where `key` goes: the claim iss, or the header member kid.",
-    )
-    .default(r#""iss""#),
-    KeyEntry::new(
-        "secret",
-        ValueKind::Table(&[PLACES, ENCODING]),
-        r#"{ file = "sunbird.secret" }"#,
-        "The secret of HS256, HS384 and HS512, in one of four places.",
-    ),
-    PRIVATE_KEY,
-    KeyEntry::new(
-        "allow_weak_secret",
-        ValueKind::Bool,
-        "true",
-        "Allows a secret that is shorter than the hash (RFC 7518 3.2).",
-    )
-    .default("false"),
-    KeyEntry::new(
-        "claims",
-        ValueKind::Free,
-        r#"{ aud = "api", sub = "" }"#,
-        "Claims with any value JSON has. iat, exp, nbf and jti are switches: true or false (default: iat, exp, jti on; nbf off).",
-    ),
-    KeyEntry::new("header", ValueKind::Free, r#"{ kid = "k1", typ = "JWT" }"#, "Header members; any but alg."),
-];
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// The signature's algorithm (RFC 7518 3.1, RFC 8037 3.1).
+    algorithm: Choice(Algorithm::WORDS) = r#""HS256""#, required;
+    /// The public name of the credential; becomes the claim iss, or the header's kid.
+    key: Text = r#""398e54e888da42f8d089""#;
+    /// Where `key` goes: the claim iss, or the header member kid.
+    key_claim: Choice(KeyClaim::WORDS) = r#""iss""#, default(r#""iss""#);
+    /// The secret of HS256, HS384 and HS512, in one of four places.
+    secret: Table(&[PLACES, ENCODING]) = r#"{ file = "sunbird.secret" }"#;
+    ..PRIVATE_KEY;
+    /// Allows a secret that is shorter than the hash (RFC 7518 3.2).
+    allow_weak_secret: Bool = "true", default("false");
+    /// Claims with any value JSON has. iat, exp, nbf and jti are switches: true or false (default: iat, exp, jti on;
+    /// nbf off).
+    claims: Free = r#"{ aud = "api", sub = "" }"#;
+    /// Header members; any but alg.
+    header: Free = r#"{ kid = "k1", typ = "JWT" }"#;
+};
 
 pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> JwtSettings<Written> {
     let algorithm = token.choice(cx, "algorithm", Algorithm::parse);

@@ -4,7 +4,7 @@
 use super::address::{self, Query};
 use super::client::{self, Decided, GivenClient};
 use super::keys::common::PLACES;
-use super::keys::{KeyEntry, ValueKind};
+use super::keys::{KeyEntry, entries};
 use super::section::{Section, SectionReader};
 use super::stage::{RawIdentity, Written};
 use super::value::is_visible;
@@ -13,95 +13,41 @@ use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::settings::{AuthKind, ClientAuth, GrantKind, OAuth2Settings, Preset, TokenEndpoint, TokenName};
 
 /// The keys of such a token.
-pub(super) const KEYS: &[KeyEntry] = &[
-    KeyEntry::new(
-        "token_url",
-        ValueKind::Text,
-        r#""https://idp.example/token""#,
-        "The token endpoint. This, or issuer, or what a preset knows.",
-    ),
-    KeyEntry::new(
-        "issuer",
-        ValueKind::Text,
-        r#""https://idp.example""#,
-        "Instead of token_url: the issuer, which is asked where its token endpoint is (RFC 8414, OpenID Connect Discovery).",
-    ),
-    KeyEntry::new(
-        "grant",
-        ValueKind::Choice(GrantKind::WORDS),
-        r#""client_credentials""#,
-        "How the token is asked for: RFC 6749 4.4, RFC 6749 6, RFC 7523 or RFC 8693. Needed unless a preset decides it.",
-    ),
-    KeyEntry::new(
-        "client_id",
-        ValueKind::Text,
-        r#""jobs""#,
-        "The client's name. Needed but for client_auth = \"none\" with another grant than client_credentials.",
-    ),
-    KeyEntry::new(
-        "client_auth",
-        ValueKind::Choice(AuthKind::WORDS),
-        r#""client_secret_post""#,
-        "How the client authenticates. Default: client_secret_basic with a client_secret, tls_client_auth with a client_cert, private_key_jwt with an assertion that is not the grant's, else none.",
-    ),
-    KeyEntry::new(
-        "client_id_in_body",
-        ValueKind::Bool,
-        "true",
-        "With client_secret_basic: sends client_id in the body too, beside the header, where a server asks for both.",
-    )
-    .default("false"),
-    KeyEntry::new(
-        "client_secret",
-        ValueKind::Table(&[PLACES]),
-        r#"{ file = "jobs.secret" }"#,
-        "The client's secret, in one of four places.",
-    ),
-    KeyEntry::new(
-        "client_cert",
-        ValueKind::Table(&[PLACES]),
-        r#"{ file = "client.pem" }"#,
-        "tls_client_auth, and preset \"entra\": the client's certificate, its chain behind it, as PEM.",
-    ),
-    KeyEntry::new(
-        "client_key",
-        ValueKind::Table(&[PLACES]),
-        r#"{ file = "client.key" }"#,
-        "The private key of client_cert, as PEM.",
-    ),
-    KeyEntry::new(
-        "refresh_token",
-        ValueKind::Table(&[PLACES]),
-        r#"{ file = "first.refresh" }"#,
-        "Of grant \"refresh_token\": the first one; later ones live in state_dir. Another one put here wins over them.",
-    ),
-    KeyEntry::new(
-        "assertion",
-        ValueKind::Table(assertion::KEYS),
-        r#"{ algorithm = "RS256", private_key = { file = "key.pem" } }"#,
-        "The JWT of grant \"jwt_bearer\", or of private_key_jwt and client_secret_jwt. With both, its claims are the grant's.",
-    ),
-    KeyEntry::new(
-        "subject_token",
-        ValueKind::Table(subject::KEYS),
-        r#"{ file = "/run/id.jwt" }"#,
-        "Of grant \"token_exchange\": the token that is exchanged.",
-    ),
-    KeyEntry::new("scope", ValueKind::Text, r#""read write""#, "The scopes, with a space between."),
-    KeyEntry::new(
-        "params",
-        ValueKind::Free,
-        r#"{ audience = "api" }"#,
-        "Further form fields: strings, or lists of strings for one that stands more than once (resource).",
-    ),
-    KeyEntry::new(
-        "allow_weak_secret",
-        ValueKind::Bool,
-        "true",
-        "Allows an assertion signed with a secret that is shorter than the hash (RFC 7518 3.2).",
-    )
-    .default("false"),
-];
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// The token endpoint. This, or issuer, or what a preset knows.
+    token_url: Text = r#""https://idp.example/token""#;
+    /// Instead of token_url: the issuer, which is asked where its token endpoint is (RFC 8414, OpenID Connect
+    /// Discovery).
+    issuer: Text = r#""https://idp.example""#;
+    /// How the token is asked for: RFC 6749 4.4, RFC 6749 6, RFC 7523 or RFC 8693. Needed unless a preset decides it.
+    grant: Choice(GrantKind::WORDS) = r#""client_credentials""#;
+    /// The client's name. Needed but for client_auth = "none" with another grant than client_credentials.
+    client_id: Text = r#""jobs""#;
+    /// How the client authenticates. Default: client_secret_basic with a client_secret, tls_client_auth with a
+    /// client_cert, private_key_jwt with an assertion that is not the grant's, else none.
+    client_auth: Choice(AuthKind::WORDS) = r#""client_secret_post""#;
+    /// With client_secret_basic: sends client_id in the body too, beside the header, where a server asks for both.
+    client_id_in_body: Bool = "true", default("false");
+    /// The client's secret, in one of four places.
+    client_secret: Table(&[PLACES]) = r#"{ file = "jobs.secret" }"#;
+    /// tls_client_auth, and preset "entra": the client's certificate, its chain behind it, as PEM.
+    client_cert: Table(&[PLACES]) = r#"{ file = "client.pem" }"#;
+    /// The private key of client_cert, as PEM.
+    client_key: Table(&[PLACES]) = r#"{ file = "client.key" }"#;
+    /// Of grant "refresh_token": the first one; later ones live in state_dir. Another one put here wins over them.
+    refresh_token: Table(&[PLACES]) = r#"{ file = "first.refresh" }"#;
+    /// The JWT of grant "jwt_bearer", or of private_key_jwt and client_secret_jwt. With both, its claims are the
+    /// grant's.
+    assertion: Table(assertion::KEYS) = r#"{ algorithm = "RS256", private_key = { file = "key.pem" } }"#;
+    /// Of grant "token_exchange": the token that is exchanged.
+    subject_token: Table(subject::KEYS) = r#"{ file = "/run/id.jwt" }"#;
+    /// The scopes, with a space between.
+    scope: Text = r#""read write""#;
+    /// Further form fields: strings, or lists of strings for one that stands more than once (resource).
+    params: Free = r#"{ audience = "api" }"#;
+    /// Allows an assertion signed with a secret that is shorter than the hash (RFC 7518 3.2).
+    allow_weak_secret: Bool = "true", default("false");
+};
 
 /// Form fields that have keys of their own, or none for the user.
 const OWN_FIELDS: [(&str, &str); 11] = [

@@ -9,7 +9,7 @@ use super::address::{self, Query};
 use super::assertion;
 use super::client::{Decided, GivenClient};
 use super::keys::common::PLACES;
-use super::keys::{KeyEntry, ValueKind};
+use super::keys::{KeyEntry, entries};
 use super::section::{Section, SectionReader};
 use super::stage::{RawKey, Written};
 use crate::core::crypto::Algorithm;
@@ -17,32 +17,16 @@ use crate::core::diagnostic::{Diagnostic, quote};
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, Preset, TokenEndpoint};
 
 /// The keys of presets.
-pub(super) const KEYS: &[KeyEntry] = &[
-    KeyEntry::new(
-        "preset",
-        ValueKind::Choice(Preset::WORDS),
-        r#""entra""#,
-        "Fills in what is known of an issuer: endpoint, grant and how the client authenticates.",
-    ),
-    KeyEntry::new(
-        "service_account",
-        ValueKind::Table(&[PLACES]),
-        r#"{ file = "service-account.json" }"#,
-        "Of preset \"google-service-account\": the JSON key file as Google hands it out. With scope, or target_audience.",
-    ),
-    KeyEntry::new(
-        "target_audience",
-        ValueKind::Text,
-        r#""https://job.example""#,
-        "Of preset \"google-service-account\", instead of scope: an ID token for this audience is asked for.",
-    ),
-    KeyEntry::new(
-        "tenant",
-        ValueKind::Text,
-        r#""contoso.onmicrosoft.com""#,
-        "Of preset \"entra\": the tenant's id or domain. In a national cloud, token_url instead.",
-    ),
-];
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// Fills in what is known of an issuer: endpoint, grant and how the client authenticates.
+    preset: Choice(Preset::WORDS) = r#""entra""#;
+    /// Of preset "google-service-account": the JSON key file as Google hands it out. With scope, or target_audience.
+    service_account: Table(&[PLACES]) = r#"{ file = "service-account.json" }"#;
+    /// Of preset "google-service-account", instead of scope: an ID token for this audience is asked for.
+    target_audience: Text = r#""https://job.example""#;
+    /// Of preset "entra": the tenant's id or domain. In a national cloud, token_url instead.
+    tenant: Text = r#""contoso.onmicrosoft.com""#;
+};
 
 /// Keys that belong to one preset alone.
 const OWN: [(&str, Preset); 3] =

@@ -2,51 +2,43 @@
 //! Does not: read certificates, or know what an answer means.
 
 use super::credential;
-use super::keys::{KeyEntry, ValueKind};
+use super::keys::{KeyEntry, entries};
 use super::section::{Section, SectionReader};
 use super::stage::Written;
 use crate::core::diagnostic::{Located, quote};
 use crate::core::settings::{Pointers, Reach, TokenName};
 
 /// The keys of a token that is asked of an endpoint.
-pub(super) const KEYS: &[KeyEntry] = &[
-    KeyEntry::new(
-        "ca_file",
-        ValueKind::Path,
-        r#""ca.pem""#,
-        "Certificates (PEM) that are trusted beside those of the system.",
-    ),
-    TIMEOUT,
-    TTL,
-    KeyEntry::new(
-        "allow_http",
-        ValueKind::Bool,
-        "true",
-        "Allows plain http beyond loopback (127.0.0.0/8, ::1, localhost).",
-    )
-    .default("false"),
-];
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// Certificates (PEM) that are trusted beside those of the system.
+    ca_file: Path = r#""ca.pem""#;
+    ..TIMEOUT;
+    ..TTL;
+    /// Allows plain http beyond loopback (127.0.0.0/8, ::1, localhost).
+    allow_http: Bool = "true", default("false");
+};
 
-pub(super) const TIMEOUT: KeyEntry =
-    KeyEntry::new("timeout", ValueKind::Span, r#""30s""#, "How long one try may take.").default(r#""30s""#);
+pub(super) const TIMEOUT: KeyEntry = entries! {
+    /// How long one try may take.
+    timeout: Span = r#""30s""#, default(r#""30s""#);
+}[0];
 
-pub(super) const TTL: KeyEntry = KeyEntry::new(
-    "ttl",
-    ValueKind::Span,
-    r#""1h""#,
-    "The lifetime at most, and the one of a token whose answer tells none.",
-);
+pub(super) const TTL: KeyEntry = entries! {
+    /// The lifetime at most, and the one of a token whose answer tells none.
+    ttl: Span = r#""1h""#;
+}[0];
 
-pub(super) const RESPONSE: &[KeyEntry] = &[
-    KeyEntry::new("token", ValueKind::Text, r#""/result/access_token""#, "Where the token stands.").required(),
-    KeyEntry::new("expires_in", ValueKind::Text, r#""/result/expires_in""#, "Where its lifetime in seconds stands."),
-    KeyEntry::new(
-        "expires_at",
-        ValueKind::Text,
-        r#""/result/expires_at""#,
-        "Where its expiry stands: RFC 3339, or Unix seconds.",
-    ),
-];
+/// Those of one that a program is asked for.
+pub(super) const TIMES: &[KeyEntry] = &[TIMEOUT, TTL];
+
+pub(super) const RESPONSE: &[KeyEntry] = &entries! {
+    /// Where the token stands.
+    token: Text = r#""/result/access_token""#, required;
+    /// Where its lifetime in seconds stands.
+    expires_in: Text = r#""/result/expires_in""#;
+    /// Where its expiry stands: RFC 3339, or Unix seconds.
+    expires_at: Text = r#""/result/expires_at""#;
+};
 
 pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Reach<Written> {
     Reach {

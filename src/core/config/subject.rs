@@ -1,24 +1,21 @@
 //! Owns: `subject_token` of `source = "oauth2"` as written (RFC 8693 2.1).
 //! Does not: read its file.
 
-use super::keys::{KeyEntries, KeyEntry, ValueKind};
+use super::keys::{KeyEntries, entries};
 use super::reach;
 use super::section::{Section, SectionReader};
 use super::value::is_visible;
 use crate::core::diagnostic::Located;
 use crate::core::settings::{SubjectToken, TokenName};
 
-pub(super) const KEYS: KeyEntries = &[&[
-    KeyEntry::new(
-        "file",
-        ValueKind::Path,
-        r#""/run/id.jwt""#,
-        "A file, read each time it is needed. Its change triggers nothing.",
-    ),
-    KeyEntry::new("token", ValueKind::Text, r#""sunbird""#, "Instead of a file: another token of this config."),
-    KeyEntry::new("type", ValueKind::Text, r#""urn:ietf:params:oauth:token-type:jwt""#, "What it is (RFC 8693 3).")
-        .default(r#""urn:ietf:params:oauth:token-type:jwt""#),
-]];
+pub(super) const KEYS: KeyEntries = &[&entries! {
+    /// A file, read each time it is needed. Its change triggers nothing.
+    file: Path = r#""/run/id.jwt""#;
+    /// Instead of a file: another token of this config.
+    token: Text = r#""sunbird""#;
+    /// What it is (RFC 8693 3).
+    type: Text = r#""urn:ietf:params:oauth:token-type:jwt""#, default(r#""urn:ietf:params:oauth:token-type:jwt""#);
+}];
 
 /// What is exchanged, its type, and the token of the config that it is.
 pub(super) type Subject = ((SubjectToken, String), Option<Located<TokenName>>);

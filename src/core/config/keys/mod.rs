@@ -108,6 +108,30 @@ impl KeyEntry {
     }
 }
 
+/// Keys, an entry each: what it is for, its name, its kind, an example in TOML, and what else is to be said of it. A key that
+/// several tables share stands before another one, behind two dots.
+macro_rules! entries {
+    ($(
+        $(..$shared:path;)*
+        $(#[doc = $doc:literal])+
+        $name:ident: $kind:ident $(($of:expr))? $({ $($field:ident: $inner:expr),+ })? = $example:literal
+        $(, $more:ident $(($value:literal))?)*;
+    )+) => {{
+        use $crate::core::config::keys::{KeyEntry, ValueKind};
+        [$(
+            $($shared,)*
+            KeyEntry::new(
+                stringify!($name),
+                ValueKind::$kind $(($of))? $({ $($field: $inner),+ })?,
+                $example,
+                concat!($($doc),+).trim_ascii_start(),
+            )$(.$more($($value)?))*,
+        )+]
+    }};
+}
+
+pub(super) use entries;
+
 /// A token's table for each source.
 pub(crate) fn sources(root: KeyEntries) -> &'static [SourceKeys] {
     match find(root, "token").map(|key| key.kind) {
