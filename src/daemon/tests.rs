@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Message;
+use super::files::{Files, Write};
 use super::keeping::{BatchReport, newest_of_each, successors};
 use super::requests::response;
 use super::runner::{Reply, Round, Runner};
@@ -18,15 +19,15 @@ use super::saving::Saving;
 use super::start::start;
 use super::vault::Vault;
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Answer, Doubt, Event, Persist, Rotated, RunMode, Want, Wiring};
+use crate::core::engine::{Answer, Doubt, Event, LineAt, Persist, Rotated, RunMode, Want, Wiring};
 use crate::core::environment::Environment;
 use crate::core::schedule::Life;
 use crate::core::secret::Secret;
-use crate::core::settings::{Fingerprint, Plan, TokenName};
+use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 use crate::core::token::Token;
 use crate::host::load::load;
-use crate::host::store::{KeptRefresh, Record, Store, Worker};
+use crate::host::store::{KeptLine, KeptRefresh, KeptTarget, Record, Store, Worker};
 
 fn name(text: &str) -> TokenName {
     TokenName::new(text).unwrap()
@@ -202,6 +203,35 @@ fn what_need_not_be_kept_first_goes_on_where_the_state_hangs() {
     let report = BatchReport { kept, failed: None, may_send: Ok(()), owes: false, unkept: Vec::new() };
     let outcome = saving.done(report, at(7000));
     assert_eq!((outcome.events, saving.trouble()), (vec![persisted("spent")], None));
+}
+
+/// The state tells of a file of one token whose it is, and not in which format: a start that finds such a file as it was
+/// has nothing to tell.
+#[test]
+fn a_file_that_stands_as_an_earlier_run_left_it_is_not_told_anew() {
+    let env = |variable: &str| Format::Env { variable: variable.into(), expires_variable: None };
+    let mut vault = Vault::default();
+    vault.put(token("a", 1, None));
+    for (format, kept, is_same) in [
+        (Format::Json, None, true),
+        (Format::Header, None, true),
+        (env("A"), Some(("A".to_owned(), None)), true),
+        (env("A"), Some(("B".to_owned(), None)), false),
+    ] {
+        let (messages, _inbox) = unbounded_channel();
+        let path = TargetPath::from(PathBuf::from("/nowhere/a"));
+        let line = Arc::new(LinePlan { token: name("a"), format: format.clone() });
+        let lines = [LineAt { line, generation: 1, expires_at: None }];
+        let write = |files: &mut Files| {
+            let how = Write { verify: true, waits_for: None };
+            files.write(&vault, &path, 1, FileSpec::default(), &lines, how).unwrap()
+        };
+        let Some(Record::Target(told)) = write(&mut Files::new(&messages)) else { panic!("a new file is told") };
+        let mut files = Files::new(&messages);
+        let lines = vec![KeptLine { token: name("a"), env: kept }];
+        files.restore([(path.clone(), KeptTarget { lines, ..told })].into());
+        assert_eq!(write(&mut files).is_none(), is_same, "{format:?}");
+    }
 }
 
 #[test]
