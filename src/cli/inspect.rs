@@ -25,7 +25,7 @@ use super::{Exit, Surroundings};
 /// it the path of a file; the NAME of a token of the config, which is read from its outputs and never obtained; a file of
 /// the working folder. In a file or on stdin stands a token, or what renewd writes as env, header or json.
 /// Without a key the signature is "unchecked". A public key never verifies an HMAC signature, nor the other way round.
-/// Exit codes: 0 done, also for an expired token; 1 it is no token, or its signature does not hold or can't be
+/// Exit codes: 0 done, also for an expired token; 1 it is no token, or its signature does not hold or cannot be
 /// checked with the key that was given; 64 usage.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
 enum SignatureVerdict {
     Valid(String),
     Invalid(JoseError),
-    /// A key was given, and can't be used with this token.
+    /// A key was given, and cannot be used with this token.
     Unusable(String),
     Unchecked,
 }
@@ -101,7 +101,7 @@ impl SignatureVerdict {
 fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
     let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
     if from_stdin && args.verifier.uses_stdin() {
-        return Err(Failure::usage("the token and the key can't both come from stdin"));
+        return Err(Failure::usage("the token and the key cannot both come from stdin"));
     }
     let keys = VerifyKeys::load(args)?;
     let token = found::token(args.token.as_deref(), args.variable.as_deref(), around)?;
@@ -120,7 +120,7 @@ fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
     Ok(match verdict {
         SignatureVerdict::Valid(_) | SignatureVerdict::Unchecked => Exit::Done,
         SignatureVerdict::Invalid(why) => Failure::failed(format!("signature: {why}")).say(),
-        SignatureVerdict::Unusable(why) => Failure::failed(format!("the signature can't be checked: {why}")).say(),
+        SignatureVerdict::Unusable(why) => Failure::failed(format!("the signature cannot be checked: {why}")).say(),
     })
 }
 
@@ -169,7 +169,7 @@ fn judge_by_set(jws: &Jws, set: &JwkSet) -> SignatureVerdict {
     if candidates.is_empty() {
         let name = kid.map(crate::core::jose::quote);
         return SignatureVerdict::Unusable(match (set.why_unusable(kid), name) {
-            (Some(why), Some(name)) => format!("the key {name} of the set can't be used: {why}"),
+            (Some(why), Some(name)) => format!("the key {name} of the set cannot be used: {why}"),
             (Some(why), None) => format!("no key of the set can be used: {why}"),
             (None, Some(name)) => {
                 format!("the set has no key {name} (the token's kid): fetch it again, or it is another issuer's")

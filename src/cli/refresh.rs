@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Exit {
 fn refresh(args: &Args) -> Result<(), Failure> {
     let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
     if from_stdin && args.signer.uses_stdin() {
-        return Err(Failure::usage("the old token and the key can't both come from stdin"));
+        return Err(Failure::usage("the old token and the key cannot both come from stdin"));
     }
     let (key, algorithm) = args.signer.load()?;
     let token = input::read_token(args.token.as_deref())?;

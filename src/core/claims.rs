@@ -148,7 +148,7 @@ impl Object {
         self.0.push(b':');
     }
 
-    /// Strings and values: writing them to memory can't fail.
+    /// Strings and values: writing them to memory cannot fail.
     fn json(&mut self, value: impl serde::Serialize) {
         let written = serde_json::to_writer(&mut self.0, &value);
         debug_assert!(written.is_ok());

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The variables a path may begin with (contract: "Config").
+/// The variables a path may begin with (the manual, "The config").
 const FOLDER_VARIABLES: [&str; 4] =
     ["RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "XDG_RUNTIME_DIR"];
 

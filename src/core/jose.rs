@@ -24,7 +24,7 @@ pub enum JoseError {
     Parts { parts: usize },
     #[error("it is not a JWT: its {part} is not base64url without padding (RFC 7515 2)")]
     Base64 { part: &'static str },
-    #[error("its {part} can't be trusted: {error}")]
+    #[error("its {part} cannot be trusted: {error}")]
     Json { part: &'static str, error: JsonError },
     #[error("its header has no alg, or one that is not a string")]
     NoAlgorithm,
@@ -36,7 +36,7 @@ pub enum JoseError {
     OtherAlgorithm { found: Algorithm, wanted: Algorithm },
     #[error("its header demands an extension (crit, RFC 7515 4.1.11) that is not supported")]
     Critical,
-    #[error("its alg is {algorithm}, and the key is {key}: they don't go together")]
+    #[error("its alg is {algorithm}, and the key is {key}: they do not go together")]
     OtherKey { algorithm: Algorithm, key: String },
     #[error("the signature does not hold: it was made with another key, or the token was changed")]
     Signature,

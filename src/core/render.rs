@@ -18,14 +18,14 @@ use super::time::Wall;
 use super::token::Token;
 pub(crate) use template::{Fault, Template};
 
-/// Why a token can't be written in a format: an error of delivery. Never shows the token.
+/// Why a token cannot be written in a format: an error of delivery. Never shows the token.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RenderError {
     #[error(
-        "token {name} can't be the value of {variable} in an env file: it holds {byte}, which systemd, docker and sh read differently; use format = \"token\" or \"json\""
+        "token {name} cannot be the value of {variable} in an env file: it holds {byte}, which systemd, docker and sh read differently; use format = \"token\" or \"json\""
     )]
     Env { name: TokenName, variable: String, byte: &'static str },
-    #[error("token {name} can't stand in a header: it holds {byte}")]
+    #[error("token {name} cannot stand in a header: it holds {byte}")]
     Header { name: TokenName, byte: &'static str },
     #[error("token {name}: template {file}{place}: {what}")]
     Template { name: TokenName, file: String, place: String, what: String },

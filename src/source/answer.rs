@@ -33,7 +33,7 @@ pub enum AnswerError {
     Empty,
     #[error("the answer is a page of HTML, not JSON: is it the right address?")]
     Html,
-    #[error("the answer can't be read: {0}")]
+    #[error("the answer cannot be read: {0}")]
     Json(#[from] JsonError),
     #[error("the answer has nothing at {0:?}")]
     Absent(String),

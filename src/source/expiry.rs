@@ -26,7 +26,7 @@ pub enum ExpiryError {
     NegativeMoment,
     #[error("it lies beyond the year 9999: is it in milliseconds?")]
     AbsurdMoment,
-    #[error("the token's exp can't be relied upon: {0}")]
+    #[error("the token's exp cannot be relied upon: {0}")]
     Exp(&'static str),
     #[error("the answer tells no expiry: set ttl")]
     Untold,

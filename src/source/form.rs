@@ -51,7 +51,7 @@ fn escaped(value: &str, place: ValuePlace) -> Zeroizing<String> {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => text.push(char::from(byte)),
             b'~' if place == ValuePlace::Url => text.push('~'),
             b' ' if place == ValuePlace::Form => text.push('+'),
-            // Writing to a string can't fail.
+            // Writing to a string cannot fail.
             _ => drop(write!(text, "%{byte:02X}")),
         }
     }

@@ -74,7 +74,7 @@ async fn app_jwt(settings: &GithubAppSettings, now: Wall) -> Result<Secret<Strin
     match tokio::task::spawn_blocking(sign).await {
         Ok(Ok(jwt)) => Ok(jwt),
         Ok(Err(error)) => {
-            Err(SourceError::new(Reason::Machine, format!("the app's JWT can't be signed with private_key: {error}")))
+            Err(SourceError::new(Reason::Machine, format!("the app's JWT cannot be signed with private_key: {error}")))
         }
         Err(_) => Err(SourceError::new(Reason::Machine, "the app's JWT was not signed: please report this")),
     }

@@ -171,7 +171,7 @@ impl<'a> Filling<'a> {
     fn headers(&self, settings: &HttpSettings, headers: &mut HeaderMap) -> Result<(), SourceError> {
         for (name, pattern) in &settings.headers {
             let unfit = || {
-                let message = format!("the header {name} can't hold what its placeholders stand for");
+                let message = format!("the header {name} cannot hold what its placeholders stand for");
                 SourceError::new(Reason::Machine, message)
             };
             let called = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;

@@ -39,7 +39,7 @@ pub fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<(Secret<Strin
     let payload = claims::payload(settings, now, jti);
     let header = claims::header(settings);
     let token = jose::seal(&settings.signing_key, settings.algorithm, &header, &payload.json)
-        .map_err(|e| failed(format!("the token can't be signed: {e}")))?;
+        .map_err(|e| failed(format!("the token cannot be signed: {e}")))?;
     Ok((token, payload.expires_at))
 }
 

@@ -119,7 +119,7 @@ fn temporary_files_are_hidden_and_narrow() {
                         continue;
                     };
                     seen.fetch_add(1, Ordering::Relaxed);
-                    // The bytes first, then the mode: a mode that is set in between can't be taken for a fault.
+                    // The bytes first, then the mode: a mode that is set in between cannot be taken for a fault.
                     let mut text = String::new();
                     file.read_to_string(&mut text).expect("read");
                     let mode = file.metadata().expect("stat").permissions().mode() & 0o7777;

@@ -222,7 +222,7 @@ fn the_socket_is_found_through_a_config_that_is_broken_by_now() {
     daemon.stop();
 }
 
-/// The daemon runs by the config that was good: what it says of the token holds, not what can't be read.
+/// The daemon runs by the config that was good: what it says of the token holds, not what cannot be read.
 #[test]
 fn exec_keeps_its_variable_while_the_config_is_broken() {
     let sandbox = Sandbox::new();

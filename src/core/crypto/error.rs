@@ -46,7 +46,7 @@ pub enum KeyError {
     #[error("{what} in it is damaged or inconsistent")]
     Broken { what: &'static str },
 
-    #[error("as a JWK it can't be read: {0}")]
+    #[error("as a JWK it cannot be read: {0}")]
     JwkJson(JsonError),
     #[error("it is a set of JWKs: give the one key of it that shall sign")]
     JwkSetForKey,

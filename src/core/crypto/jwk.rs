@@ -21,7 +21,7 @@ type Jwk = Map<String, Value>;
 #[derive(Debug)]
 pub struct JwkSet {
     keys: Vec<VerifyingKey>,
-    /// Keys of it that can't be used, which says nothing against the others (RFC 7517 5).
+    /// Keys of it that cannot be used, which says nothing against the others (RFC 7517 5).
     unusable: Vec<(Option<String>, KeyError)>,
 }
 
@@ -62,7 +62,7 @@ impl JwkSet {
         }
     }
 
-    /// Why the key of that `kid` can't be used, where it is in the set; without a `kid`, why the first one can't.
+    /// Why the key of that `kid` cannot be used, where it is in the set; without a `kid`, why the first one cannot.
     pub fn why_unusable(&self, kid: Option<&str>) -> Option<&KeyError> {
         let (_, error) = self.unusable.iter().find(|(name, _)| kid.is_none() || name.as_deref() == kid)?;
         Some(error)

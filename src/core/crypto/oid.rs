@@ -5,7 +5,7 @@
 use super::algorithm::KeyKind;
 use super::error::KeyError;
 
-/// DER of an identifier, and what it says: a key that can be used, or the name of one that can't.
+/// DER of an identifier, and what it says: a key that can be used, or the name of one that cannot.
 type Known = (&'static [u8], Result<KeyKind, &'static str>);
 
 /// Curves stand before the kind that they are of: both are in a key's head.
@@ -23,8 +23,8 @@ const KNOWN: [Known; 13] = [
     ),
     (b"\x06\x03\x2b\x65\x70", Ok(KeyKind::Ed25519)),
     (b"\x06\x03\x2b\x65\x71", Err("an Ed448 key")),
-    (b"\x06\x03\x2b\x65\x6e", Err("an X25519 key, which can't sign")),
-    (b"\x06\x03\x2b\x65\x6f", Err("an X448 key, which can't sign")),
+    (b"\x06\x03\x2b\x65\x6e", Err("an X25519 key, which cannot sign")),
+    (b"\x06\x03\x2b\x65\x6f", Err("an X448 key, which cannot sign")),
     (b"\x06\x07\x2a\x86\x48\xce\x38\x04\x01", Err("a DSA key")),
 ];
 

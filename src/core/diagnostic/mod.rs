@@ -11,7 +11,7 @@ pub(crate) use super::redact::quote;
 
 use super::printable::marked;
 
-/// How a diagnostic is treated (contract: "Two kinds of mistake").
+/// How a diagnostic is treated (the manual, "The config": two kinds of mistake).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Severity {
     /// The config itself is wrong: it is refused.

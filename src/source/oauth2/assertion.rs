@@ -32,7 +32,7 @@ pub(super) fn make(settings: &AssertionSettings, occasion: &Occasion<'_>) -> Res
     let header = BASE64URL_NOPAD.encode(Value::Object(header).to_string().as_bytes());
     let claims = Value::Object(claims(settings, occasion)).to_string();
     jose::seal(&settings.key, settings.algorithm, &header, claims.as_bytes())
-        .map_err(|error| SourceError::new(Reason::Machine, format!("the assertion can't be signed: {error}")))
+        .map_err(|error| SourceError::new(Reason::Machine, format!("the assertion cannot be signed: {error}")))
 }
 
 fn claims(settings: &AssertionSettings, occasion: &Occasion<'_>) -> Map<String, Value> {

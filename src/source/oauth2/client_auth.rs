@@ -25,7 +25,7 @@ pub(super) fn add(
     if let ClientAuth::Basic(secret) = &settings.client_auth {
         let id = settings.client_id.as_deref().unwrap_or_default();
         let value = secret_value(basic(id, secret)).ok_or_else(|| {
-            SourceError::new(Reason::Machine, "the client's id and secret can't be sent: please report this")
+            SourceError::new(Reason::Machine, "the client's id and secret cannot be sent: please report this")
         })?;
         headers.insert(AUTHORIZATION, value);
     }

@@ -60,7 +60,7 @@ async fn ask(network: &Network, asker: &Requester, issuer: &str, way: Way<'_>) -
 /// An error that names all places and what each said, of the kind of what tells most.
 fn cannot_be_had(missed: Vec<NoMetadata>) -> SourceError {
     let said: Vec<&str> = missed.iter().map(|one| one.error.message.as_str()).collect();
-    let message = format!("the issuer's metadata can't be had: {}", said.join("; "));
+    let message = format!("the issuer's metadata cannot be had: {}", said.join("; "));
     let retry_after = missed.iter().filter_map(|one| one.error.retry_after).max();
     // Of equals the first.
     match missed.into_iter().rev().max_by_key(|one| one.telling) {

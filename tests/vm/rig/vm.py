@@ -139,7 +139,7 @@ class VM:
         return time.monotonic() - began
 
     def _share_disks(self):
-        # A disk for each folder, and no shared file system: the cloud kernel has no 9p, and with virtiofs it can't suspend.
+        # A disk for each folder, and no shared file system: the cloud kernel has no 9p, and with virtiofs it cannot suspend.
         arguments = []
         for i, (folder, _) in enumerate(self.shares):
             image, sizes = self.dir / f"share{i}.img", [0]

@@ -12,7 +12,7 @@ use crate::core::printable::is_unseen;
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum ValueKind {
     Text,
-    /// A path (contract: "Config").
+    /// A path (the manual, "The config").
     Path,
     Bool,
     /// A number from 0 to below 1.
