@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use support::{Dice, Jwt, SECRET, Sandbox, long, names_in, token};
+use support::{Dice, Jwt, PATIENCE, SECRET, Sandbox, long, names_in, token};
 
 const STORM: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
 const QUIET: [&str; 3] = ["q0", "q1", "q2"];
@@ -38,9 +39,14 @@ fn same(round: usize, doubtful: &BTreeSet<String>, known: &BTreeMap<String, Stri
     }
 }
 
-/// Rotates one storm token after the other until the daemon is gone; gives the one that was on its way then, and how
-/// many had come.
-fn storm(sandbox: &Sandbox, over: &AtomicBool, known: &Mutex<BTreeMap<String, String>>) -> (String, usize) {
+/// Rotates one storm token after the other until the daemon is gone, and tells of each; gives the one that was on its way
+/// then, and how many had come.
+fn storm(
+    sandbox: &Sandbox,
+    over: &AtomicBool,
+    known: &Mutex<BTreeMap<String, String>>,
+    tell: &Sender<()>,
+) -> (String, usize) {
     for (count, name) in STORM.iter().cycle().enumerate() {
         if over.load(Ordering::Relaxed) || !sandbox.rotate(&[name]) {
             return ((*name).to_owned(), count);
@@ -48,6 +54,8 @@ fn storm(sandbox: &Sandbox, over: &AtomicBool, known: &Mutex<BTreeMap<String, St
         // Nobody else rotates it: what is in its file once `rotate` has returned is the token of that rotation.
         let text = sandbox.read(&format!("{name}.token"));
         known.lock().expect("known").insert((*name).to_owned(), text);
+        // The end has come: nobody counts any more.
+        let _ = tell.send(());
     }
     unreachable!("a cycle ends only by return")
 }
@@ -79,9 +87,13 @@ fn killed_at_random_moments_nothing_is_torn_left_or_lost() {
             assert_eq!(lines, found, "round {round}: the env file tells another story");
             (known, doubtful) = (found, BTreeSet::new());
             let (over, seen) = (AtomicBool::new(false), Mutex::new(known));
+            let (tell, told) = channel();
+            // By rotations, not by time: a busy machine is slow.
+            let spared = dice.below(4);
             let (in_flight, count) = std::thread::scope(|scope| {
-                let storming = scope.spawn(|| storm(&sandbox, &over, &seen));
-                std::thread::sleep(after);
+                let storming = scope.spawn(|| storm(&sandbox, &over, &seen, &tell));
+                (0..spared).for_each(|_| told.recv_timeout(PATIENCE).expect("a rotation"));
+                std::thread::sleep(after / 4);
                 daemon.kill9();
                 over.store(true, Ordering::Relaxed);
                 storming.join().expect("the storm ends")

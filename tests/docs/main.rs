@@ -5,6 +5,7 @@
 
 mod commands;
 mod configs;
+mod house;
 mod marks;
 mod reference;
 

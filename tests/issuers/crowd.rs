@@ -11,7 +11,8 @@ use support::http::{Act, Server, json as answered, refusal};
 use support::{Daemon, Sandbox, until};
 
 const TOKENS: usize = 1000;
-const BUCKET: Duration = Duration::from_millis(100);
+/// A stampede is all in one of these; what a busy machine holds up for a moment is not.
+const BUCKET: Duration = Duration::from_millis(500);
 
 fn crowd(endpoint: &Server, number: usize, retry: &str) -> String {
     let url = endpoint.url("/token");
@@ -52,7 +53,7 @@ fn a_thousand_tokens_eight_at_a_time() {
     daemon.stop();
 }
 
-/// Requests per tenth of a second from `start` to `end`.
+/// Requests per half a second from `start` to `end`.
 fn buckets(endpoint: &Server, start: Instant, end: Instant) -> Vec<usize> {
     let mut buckets = vec![0; (end.duration_since(start).as_millis() / BUCKET.as_millis()) as usize];
     for asked in endpoint.seen_at("/token") {
@@ -70,7 +71,7 @@ fn buckets(endpoint: &Server, start: Instant, end: Instant) -> Vec<usize> {
 fn peak(name: &str, buckets: &[usize]) -> f64 {
     let (peak, sum) = (buckets.iter().max().copied().unwrap_or(0), buckets.iter().sum::<usize>());
     let mean = sum as f64 / buckets.len() as f64;
-    println!("{name}: {sum} requests in {} tenths of a second, peak {peak}, mean {mean:.1}", buckets.len());
+    println!("{name}: {sum} requests in {} halves of a second, peak {peak}, mean {mean:.1}", buckets.len());
     peak as f64 / mean
 }
 

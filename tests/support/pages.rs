@@ -27,7 +27,8 @@ pub struct Block {
 
 /// The README, the changes and all pages of the manual.
 pub fn pages() -> Vec<Page> {
-    let mut paths = vec![repository().join("README.md"), repository().join("CHANGELOG.md")];
+    let mut paths: Vec<PathBuf> =
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].iter().map(|page| repository().join(page)).collect();
     paths.extend(manual());
     assert!(paths.len() > 10, "the manual is not where it was");
     paths.into_iter().map(Page::read).collect()
