@@ -111,7 +111,7 @@ fn check(
     }
 }
 
-/// Whether findings are coloured.
+/// Whether diagnostics are coloured.
 pub(crate) fn coloured(env: &Environment) -> bool {
     colour::wanted(env, io::stderr().is_terminal())
 }

@@ -169,7 +169,7 @@ struct ConfigReading {
     is_passing: bool,
 }
 
-/// A file's text, for as long as findings are drawn from it; wiped afterwards.
+/// A file's text, for as long as diagnostics are drawn from it; wiped afterwards.
 struct ConfigText {
     shown: String,
     text: Zeroizing<String>,

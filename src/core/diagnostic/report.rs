@@ -1,4 +1,4 @@
-//! Owns: findings as people read them: drawn with their source line, or as one line for STATUS= and the log.
+//! Owns: diagnostics as people read them: drawn with their source line, or as one line for STATUS= and the log.
 //! It keeps only lines with their secrets hidden, so that the files' texts can be dropped (and wiped) at once.
 //! Does not: print, or know of terminals; colour is asked for by the caller.
 
@@ -157,7 +157,7 @@ impl Report {
         self
     }
 
-    /// How many findings there are of one severity.
+    /// How many diagnostics there are of one severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.entries.iter().filter(|entry| entry.severity == severity).count()
     }
@@ -167,7 +167,7 @@ impl Report {
         self.entries.iter().any(|entry| entry.severity != Severity::Warning)
     }
 
-    /// Every finding drawn as rustc draws its own, with an empty line after each.
+    /// Every diagnostic drawn as rustc draws its own, with an empty line after each.
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
