@@ -3,6 +3,9 @@
 //! The house: `core` decides and is pure; `process` runs a program; `source` obtains tokens; `host` touches the machine;
 //! `daemon` joins them; `cli` is one file a command. Arrows point inward only:
 //! cli -> daemon -> host, source -> process -> core.
+//!
+//! This library is no stable API: it is there for the binary, its tests and its benches, and may change with each commit. What is
+//! stable is the command line, the config, the files and the sockets, as the manual tells them.
 #![forbid(unsafe_code)]
 
 pub mod cli;
