@@ -2,6 +2,7 @@
 //! libraries that compute, and nothing outside itself: what is not listed here is not to be touched. The other rooms point
 //! inward only.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -194,4 +195,23 @@ fn arrows_point_inward() {
         let name = room.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         assert!(ROOMS.iter().any(|(known, _)| *known == name), "{name} is no room that is listed");
     }
+}
+
+/// A name of a type means one thing. `Args` does too: the arguments of the command whose file it is.
+#[test]
+fn each_type_has_a_name_of_its_own() {
+    let mut homes = BTreeMap::<String, Vec<PathBuf>>::new();
+    for (file, code) in sources(&root()) {
+        // Not those of a function or of a trait's implementation.
+        for line in code.lines().filter(|line| !line.starts_with(' ')) {
+            let words: Vec<_> = line.split([' ', '<', '(', '{', ';', ':']).filter(|word| !word.is_empty()).collect();
+            let kind = words.iter().position(|word| ["struct", "enum", "trait", "type"].contains(word));
+            if let Some(name) = kind.and_then(|at| words.get(at + 1)) {
+                homes.entry((*name).to_owned()).or_default().push(file.clone());
+            }
+        }
+    }
+    assert!(homes.len() > 300, "types were found: {}", homes.len());
+    homes.retain(|name, homes| name != "Args" && homes.len() > 1);
+    assert!(homes.is_empty(), "{homes:#?}");
 }
