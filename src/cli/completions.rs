@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 use super::{Exit, Surroundings, man};
 use crate::host::load;
-use line::{Candidate, Names, Suggestions};
+use line::{Candidate, Suggestions, TokenNames};
 
 /// Print the completion script of a shell
 ///
@@ -52,7 +52,7 @@ pub(crate) struct Words {
 /// description where it has one. Nothing is said of a config that is missing or wrong: somebody is typing.
 pub(crate) fn complete(args: &Words, around: &Surroundings, command: Command) -> Exit {
     let words: Vec<String> = args.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let names = Names { tokens: &|config| names(config, around), pages: &|| man::names(command.clone()) };
+    let names = TokenNames { tokens: &|config| names(config, around), pages: &|| man::names(command.clone()) };
     let Suggestions { kind, prefix, candidates } = line::complete(command.clone(), &words, &names);
     let mut text = format!("{}\n", kind.word());
     for Candidate { word, about } in candidates {

@@ -15,9 +15,9 @@ struct Waiting {
 }
 
 #[derive(Default)]
-pub(super) struct Held(Vec<Waiting>);
+pub(super) struct HeldCalls(Vec<Waiting>);
 
-impl Held {
+impl HeldCalls {
     /// Has the files looked at; the request comes back where there is nothing to wait for. What is refused needs no look.
     pub fn hold(&mut self, runner: &mut Runner, call: Call) -> Option<Call> {
         let call = requests::refuse(runner, call)?;

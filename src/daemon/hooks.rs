@@ -25,7 +25,7 @@ pub(super) struct Hooks {
 }
 
 /// One run of a hook.
-pub(super) struct Run {
+pub(super) struct HookStart {
     pub name: TokenName,
     pub kind: HookKind,
     pub expires_at: Option<Wall>,
@@ -39,7 +39,7 @@ impl Hooks {
         Self { running: JoinSet::new(), stop: watch::Sender::new(false), messages: messages.clone() }
     }
 
-    pub fn start(&mut self, run: Run) {
+    pub fn start(&mut self, run: HookStart) {
         // Those that have ended stay in the set until they are taken out of it.
         while self.running.try_join_next().is_some() {}
         let (messages, stop) = (self.messages.clone(), self.stop.subscribe());
@@ -47,7 +47,7 @@ impl Hooks {
             // A panic must not keep the token's place among the hooks for ever.
             let end = AssertUnwindSafe(run.to_its_end(stop)).catch_unwind().await;
             let end = end.unwrap_or_else(|_| HookEnd::Failed(format!("{}: {BROKEN}", run.kind.as_str()).into()));
-            let Run { name, kind, .. } = run;
+            let HookStart { name, kind, .. } = run;
             // The daemon is gone: nobody waits for the answer.
             let _ = messages.send(Message::Event(Event::HookDone { name, kind, end }));
         });
@@ -63,7 +63,7 @@ impl Hooks {
     }
 }
 
-impl Run {
+impl HookStart {
     async fn to_its_end(&self, stop: watch::Receiver<bool>) -> HookEnd {
         let expires: OsString = self.expires_at.map(|at| at.secs().to_string()).unwrap_or_default().into();
         let name = OsString::from(self.name.as_str());
@@ -104,7 +104,7 @@ mod tests {
         for run in 0..100 {
             let name = TokenName::new("a").unwrap();
             let (kind, expires_at, scrub) = (HookKind::AfterRotate, None, Vec::new());
-            hooks.start(Run { name, kind, expires_at, plan: plan.clone(), scrub });
+            hooks.start(HookStart { name, kind, expires_at, plan: plan.clone(), scrub });
             let answer = answers.recv().await;
             assert!(matches!(answer, Some(Message::Event(Event::HookDone { end: HookEnd::Done, .. }))));
             assert!(hooks.running.len() <= 2, "{} tasks are kept after {run} runs", hooks.running.len());

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::held::Held;
+use super::held::HeldCalls;
 use super::listeners::{ListenerEvent, Listeners};
 use super::reload::{Cause, Reload, Verdict, needs_restart, sizes};
 use super::requests::{self, StatusHead};
@@ -145,7 +145,7 @@ struct Daemon {
     /// When all files were looked at.
     looked: Boot,
     /// Requests that wait for a look at their files.
-    held: Held,
+    held: HeldCalls,
     /// A reading is being carried out; its end is told by then.
     settle_by: Option<Boot>,
     stop_at: Option<Boot>,
@@ -178,7 +178,7 @@ impl Daemon {
             steps,
             compared: now.boot,
             looked: now.boot,
-            held: Held::default(),
+            held: HeldCalls::default(),
             settle_by: None,
             stop_at: None,
             stop_spends: false,

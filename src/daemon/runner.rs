@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::document::View;
 use super::files::{Files, Write};
 use super::history::History;
-use super::hooks::{Hooks, Run};
+use super::hooks::{HookStart, Hooks};
 use super::index::Index;
 use super::notes;
 use super::saving::Saving;
@@ -394,6 +394,6 @@ impl Runner {
             return;
         };
         let scrub = self.plan.secret_variables.clone();
-        self.hooks.start(Run { name, kind, expires_at, plan, scrub });
+        self.hooks.start(HookStart { name, kind, expires_at, plan, scrub });
     }
 }

@@ -39,8 +39,8 @@ pub(super) struct Candidate {
     pub about: String,
 }
 
-/// Names that are looked up only where one may stand.
-pub(super) struct Names<'n> {
+/// TokenNames that are looked up only where one may stand.
+pub(super) struct TokenNames<'n> {
     /// The tokens of the config that was named on the line, or of the usual one.
     pub tokens: &'n dyn Fn(Option<&str>) -> Vec<String>,
     /// The manual's pages.
@@ -48,7 +48,7 @@ pub(super) struct Names<'n> {
 }
 
 /// What fits in the place of the last of `words`; the first is the program.
-pub(super) fn complete(mut root: Command, words: &[String], names: &Names<'_>) -> Suggestions {
+pub(super) fn complete(mut root: Command, words: &[String], names: &TokenNames<'_>) -> Suggestions {
     root.build();
     let mut line = CommandLine::new(&root);
     let mut words = joined(words).into_iter().skip(1);
@@ -143,7 +143,7 @@ impl<'c> CommandLine<'c> {
         }
     }
 
-    fn complete(&self, last: &str, names: &Names<'_>) -> Suggestions {
+    fn complete(&self, last: &str, names: &TokenNames<'_>) -> Suggestions {
         if let Some(option) = self.open {
             return self.values(option, String::new(), names);
         }
@@ -183,7 +183,7 @@ impl<'c> CommandLine<'c> {
     }
 
     /// What may be the value of an option or stand at a place: by the words it takes, else by the name that --help gives it.
-    fn values(&self, arg: &Arg, prefix: String, names: &Names<'_>) -> Suggestions {
+    fn values(&self, arg: &Arg, prefix: String, names: &TokenNames<'_>) -> Suggestions {
         let words = |words: &[&str]| words.iter().map(|word| candidate(word, "")).collect::<Vec<_>>();
         let possible = arg.get_possible_values();
         if !possible.is_empty() {
@@ -247,7 +247,7 @@ mod tests {
             Some("other.toml") => vec!["other".into()],
             Some(_) => Vec::new(),
         };
-        let names = Names { tokens: &tokens, pages: &|| man::names(Cli::command()) };
+        let names = TokenNames { tokens: &tokens, pages: &|| man::names(Cli::command()) };
         let answer = complete(Cli::command(), &words, &names);
         (answer.kind, answer.candidates.into_iter().map(|candidate| candidate.word).collect())
     }

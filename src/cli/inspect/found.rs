@@ -19,12 +19,14 @@ use crate::core::secret::Secret;
 use crate::core::settings::Format;
 use crate::host::load;
 
-type Token = Secret<String>;
-
 /// The token that an argument means. In this order: `-` is stdin; a token, an Authorization line, an assignment; what has
 /// a slash is a file; the NAME of a token of the config; a file of the working folder. Anything else is taken for a token,
 /// and told as one that is none.
-pub(super) fn token(asked: Option<&str>, variable: Option<&str>, around: &Surroundings) -> Result<Token, Failure> {
+pub(super) fn token(
+    asked: Option<&str>,
+    variable: Option<&str>,
+    around: &Surroundings,
+) -> Result<Secret<String>, Failure> {
     let Some(text) = asked.filter(|text| *text != "-") else {
         return of_content(&input::token_from_stdin()?, variable);
     };
@@ -59,7 +61,7 @@ pub(super) fn token(asked: Option<&str>, variable: Option<&str>, around: &Surrou
     Err(Failure::failed(format!("it is not a JWT, there is no file of that name, and {config}")))
 }
 
-fn from_file(path: &Path, variable: Option<&str>) -> Result<Token, Failure> {
+fn from_file(path: &Path, variable: Option<&str>) -> Result<Secret<String>, Failure> {
     let text = read_file(path).map_err(Failure::failed)?;
     of_content(&text, variable).map_err(|failure| told_of(path, failure))
 }
@@ -69,7 +71,7 @@ fn told_of(path: &Path, failure: Failure) -> Failure {
 }
 
 /// The first of a token's outputs that can be read back.
-fn from_outputs(outputs: &[(PathBuf, Format<config::Written>)], name: &str) -> Result<Token, Failure> {
+fn from_outputs(outputs: &[(PathBuf, Format<config::Written>)], name: &str) -> Result<Secret<String>, Failure> {
     let mut problems = Vec::new();
     for (path, format) in outputs {
         if format.template().is_some() {
@@ -122,7 +124,7 @@ fn denied(path: &Path) -> String {
 }
 
 /// The token of a text: a bare one to the byte, a newline at its end aside, else one of those that renewd writes.
-fn of_content(text: &Secret<String>, variable: Option<&str>) -> Result<Token, Failure> {
+fn of_content(text: &Secret<String>, variable: Option<&str>) -> Result<Secret<String>, Failure> {
     let text = text.expose();
     let bare = &text[..without_newline(text.as_bytes()).len()];
     if Jws::parse(bare).is_ok() {
@@ -159,7 +161,7 @@ impl<'t> WrittenForm<'t> {
         variables.filter(|variables| !variables.is_empty()).map(Self::Variables)
     }
 
-    fn token(self, variable: Option<&str>) -> Result<Token, Failure> {
+    fn token(self, variable: Option<&str>) -> Result<Secret<String>, Failure> {
         let found = match self {
             Self::Json(Some(token)) => Ok(token),
             Self::Json(None) => Err(Failure::failed("it is a JSON object without a text `token`")),
@@ -176,7 +178,7 @@ impl<'t> WrittenForm<'t> {
 }
 
 /// Of several lines the one that was asked for, else the only one that holds a token.
-fn of_variables(variables: &[(&str, &str)], asked: Option<&str>) -> Result<Token, Failure> {
+fn of_variables(variables: &[(&str, &str)], asked: Option<&str>) -> Result<Secret<String>, Failure> {
     let names = |all: &[&(&str, &str)]| {
         let shown = all.iter().map(|(name, _)| if looks_opaque(name) { "(not shown)" } else { *name });
         shown.collect::<Vec<_>>().join(", ")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookEnd, HookKind, Note, Reason};
-use super::record::{Held, HookRun, TargetRecord, TokenRecord, Trouble, Untold};
+use super::record::{HeldToken, HookRun, TargetRecord, TokenRecord, Trouble, Untold};
 use crate::core::schedule;
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now, Wall};
@@ -54,7 +54,7 @@ impl State {
             |target: &TargetRecord| target.line_of(name).or_else(|| target.lost_line_of(name)).map(|at| at.expires_at);
         let ends: Vec<Option<Wall>> = self.targets_of(token).filter_map(stands).collect();
         if ends.is_empty() {
-            return token.held.as_ref().and_then(Held::ends);
+            return token.held.as_ref().and_then(HeldToken::ends);
         }
         ends.into_iter().flatten().min()
     }

@@ -13,7 +13,7 @@ use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Held {
+pub(super) struct HeldToken {
     pub issued: Issued,
     pub due: Due,
     /// `min_interval`: not obtained again on schedule before this.
@@ -22,7 +22,7 @@ pub(super) struct Held {
     pub is_same: bool,
 }
 
-impl Held {
+impl HeldToken {
     pub fn is_expired(&self, now: Wall) -> bool {
         self.ends().is_some_and(|end| end <= now)
     }
@@ -126,7 +126,7 @@ pub(super) struct HookRecord {
 /// A token that was obtained and waits to be persisted.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Incoming {
-    pub held: Held,
+    pub held: HeldToken,
     pub single_use: bool,
     /// Set after a failed try: when to try again.
     pub retry_at: Option<Boot>,
@@ -135,7 +135,7 @@ pub(super) struct Incoming {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct TokenRecord {
     pub wire: Arc<TokenWire>,
-    pub held: Option<Held>,
+    pub held: Option<HeldToken>,
     pub incoming: Option<Box<Incoming>>,
     /// The generation that is under way.
     pub flight: Option<u64>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookKind, LineAt, Note, Reason, Rotated};
-use super::record::{Held, Streak, TokenRecord, TokenState, TokenView};
+use super::record::{HeldToken, Streak, TokenRecord, TokenState, TokenView};
 use super::state::{RunMode, TimerOf};
 use crate::core::schedule::Due;
 use crate::core::settings::{TargetPath, TokenName};
@@ -66,7 +66,7 @@ impl State {
     fn view(&self, token: &TokenRecord, is_failing: bool, now: Wall) -> TokenView {
         let generation = token.generation();
         let name = &token.wire.name;
-        let held_ends = token.held.as_ref().and_then(Held::ends);
+        let held_ends = token.held.as_ref().and_then(HeldToken::ends);
         let on_disk = self.targets_of(token).all(|target| target.holds_valid(name, now));
         let delivered = self.targets_of(token).all(|target| target.holds(name, generation));
         // Somebody else took away what was delivered: it is not pending, and not valid for anybody.
@@ -215,7 +215,7 @@ impl State {
             Due::At(at) => Some(at),
             Due::Never => None,
         });
-        let expires = held.and_then(Held::ends);
+        let expires = held.and_then(HeldToken::ends);
         let on_disk = self.ends_on_disk(token).filter(|at| *at > now.wall).min();
         let wall = [due, expires, on_disk].into_iter().flatten().filter(|at| *at > now.wall).min();
         let (old_boot, old_wall) = (token.boot_timer, token.wall_timer);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::doubt::Doubt;
 use super::event::{HookKind, Issued, OpId, RequestId, Restored, RestoredTarget, Want};
-use super::record::{Held, Leaving, TargetRecord, TokenRecord};
+use super::record::{HeldToken, Leaving, TargetRecord, TokenRecord};
 use super::wiring::TokenWire;
 use crate::core::schedule::{self, Due};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
@@ -170,7 +170,7 @@ impl State {
         let generation = restored.issued.generation;
         token.last_generation = generation;
         self.last_generation = self.last_generation.max(generation);
-        token.held = Some(Held { issued: restored.issued, due: Due::Never, hold_until: now.boot, is_same: false });
+        token.held = Some(HeldToken { issued: restored.issued, due: Due::Never, hold_until: now.boot, is_same: false });
         (token.is_landing, token.owes_hook) = (restored.owes_hook, restored.owes_hook);
         token.doubt = restored.doubt.or(restored.unsettled.then_some(Doubt::Cut));
         if restored.unsettled {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::State;
 use super::doubt::Doubt;
 use super::event::Reason;
-use super::record::{Held, TokenRecord, TokenState};
+use super::record::{HeldToken, TokenRecord, TokenState};
 use super::state::Readiness;
 use super::wiring::{TokenWire, Wiring};
 use crate::core::schedule::Due;
@@ -115,7 +115,7 @@ impl State {
             on_disk: token.view.on_disk,
             is_valid: matches!(token.view.state, TokenState::Valid | TokenState::Retrying) && !token.view.is_lost,
             issued_at: held.map(|held| held.issued.life.issued_at),
-            expires_at: held.and_then(Held::ends),
+            expires_at: held.and_then(HeldToken::ends),
             next_rotation_at: self.next_rotation(name, now),
             sha256: held.map(|held| held.issued.sha256),
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::State;
 use super::doubt::Doubt;
 use super::event::{Action, Issued, Note, Persist, Reason};
-use super::record::{Held, Incoming, TokenRecord, Trouble};
+use super::record::{HeldToken, Incoming, TokenRecord, Trouble};
 use crate::core::schedule;
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
@@ -144,7 +144,7 @@ impl State {
         }
         // A program or an issuer that keeps a cache hands out the one again that it gave before.
         let is_same = token.held.as_ref().is_some_and(|old| old.issued.sha256 == issued.sha256);
-        let held = Held {
+        let held = HeldToken {
             issued,
             due: self.due(&wire, &issued),
             hold_until: now.boot.plus(wire.schedule.min_interval),
@@ -217,7 +217,7 @@ impl State {
     }
 
     /// The new token takes the old one's place.
-    fn adopt(&mut self, name: &TokenName, held: Held, out: &mut Vec<Action>) {
+    fn adopt(&mut self, name: &TokenName, held: HeldToken, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(name) else { return };
         token.trouble = None;
         if let Some(streak) = token.streak.as_mut() {
@@ -395,6 +395,6 @@ impl State {
     }
 }
 
-fn persist(name: &TokenName, held: &Held, sync: bool) -> Action {
+fn persist(name: &TokenName, held: &HeldToken, sync: bool) -> Action {
     Action::Persist(Persist { name: name.clone(), generation: held.issued.generation, is_same: held.is_same, sync })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Reason, Want};
-use super::record::{Held, TokenRecord};
+use super::record::{HeldToken, TokenRecord};
 use super::wanted::MIN_INTERVAL_WAIT;
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
@@ -81,7 +81,7 @@ impl State {
 
 /// Why min_interval makes a wish hopeless: it ends only after the asker's patience.
 fn held_back(token: &TokenRecord, now: Now) -> Option<Arc<str>> {
-    let too_long = |held: &Held| {
+    let too_long = |held: &HeldToken| {
         held.hold_until > now.boot.plus(MIN_INTERVAL_WAIT) && held.issued.fingerprint == token.wire.fingerprint
     };
     token.held.as_ref().is_some_and(too_long).then(|| min_interval_note(token, now))?

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, Reason, RequestId, Rotated, Want};
-use super::record::{Held, TargetRecord, TokenRecord};
+use super::record::{HeldToken, TargetRecord, TokenRecord};
 use super::state::{Reread, Waiter, Wish};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
@@ -363,6 +363,6 @@ fn is_served(want: &Want, token: &TokenRecord, generation: u64, now: Now) -> boo
 fn is_enough(token: &TokenRecord, min_valid: Duration, now: Now) -> bool {
     // Of a credential that cannot be read nobody knows whether it is another one.
     let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
-    let enough = |held: &Held| !held.is_expired(now.wall) && held.has_left(now.wall, min_valid);
+    let enough = |held: &HeldToken| !held.is_expired(now.wall) && held.has_left(now.wall, min_valid);
     usable && token.held.as_ref().is_some_and(enough)
 }
