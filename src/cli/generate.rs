@@ -92,36 +92,26 @@ struct JwtMembers {
 impl JwtMembers {
     fn of(args: &Args) -> Result<Self, Failure> {
         let mut members = Self { claims: Map::new(), header: Map::new(), iat: true, exp: true, nbf: false, jti: true };
-        if args.key_claim == KeyClaim::Iss {
-            members.claims.insert("iss".into(), Value::Null);
-        } else {
-            members.header.insert("kid".into(), Value::Null);
-        }
+        let by_key = |claim: KeyClaim, name: &str| args.key_claim == claim && name == claim.word();
         for (name, value) in args.claim.iter().chain(&args.claim_json) {
-            members.claim(name, value)?;
+            members.claim(name, value, by_key(KeyClaim::Iss, name))?;
         }
         for (name, value) in &args.header {
             if name == "alg" {
                 return Err(Failure::usage("--header alg: the algorithm is given by --alg"));
             }
-            once(&mut members.header, "--header", name, value)?;
-        }
-        // They were there to be found twice; `mint` puts the key's name in.
-        if args.key_claim == KeyClaim::Iss {
-            members.claims.shift_remove("iss");
-        } else {
-            members.header.shift_remove("kid");
+            once(&mut members.header, "--header", name, value, by_key(KeyClaim::Kid, name))?;
         }
         Ok(members)
     }
 
-    fn claim(&mut self, name: &str, value: &Value) -> Result<(), Failure> {
+    fn claim(&mut self, name: &str, value: &Value, by_key: bool) -> Result<(), Failure> {
         let switch = match name {
             "iat" => &mut self.iat,
             "exp" => &mut self.exp,
             "nbf" => &mut self.nbf,
             "jti" => &mut self.jti,
-            _ => return once(&mut self.claims, "--claim", name, value),
+            _ => return once(&mut self.claims, "--claim", name, value, by_key),
         };
         match value {
             Value::Bool(on) => *switch = *on,
@@ -135,11 +125,12 @@ impl JwtMembers {
     }
 }
 
-fn once(into: &mut Map<String, Value>, option: &str, name: &str, value: &Value) -> Result<(), Failure> {
-    match into.insert(name.to_owned(), value.clone()) {
-        None => Ok(()),
-        Some(_) => Err(Failure::usage(format!("{option} {name}: it is there twice, or --key sets it already"))),
+/// Each member is there once. `by_key`: --key sets it.
+fn once(into: &mut Map<String, Value>, option: &str, name: &str, value: &Value, by_key: bool) -> Result<(), Failure> {
+    if by_key || into.insert(name.to_owned(), value.clone()).is_some() {
+        return Err(Failure::usage(format!("{option} {name}: it is there twice, or --key sets it already")));
     }
+    Ok(())
 }
 
 pub(crate) fn key_claim(name: &str) -> Result<KeyClaim, String> {

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use zeroize::Zeroizing;
 
 use self::stderr::Said;
-use super::{Execution, Given, Source, SourceError};
+use super::{Given, Source, SourceError};
 use crate::core::engine::Reason;
 use crate::core::secret::make_room;
 use crate::core::settings::CommandSettings;
@@ -30,10 +30,6 @@ const LARGEST_OUTPUT: usize = 1024 * 1024;
 static PLACES: Semaphore = Semaphore::const_new(64);
 
 impl Source for CommandSettings {
-    fn cost(&self) -> Execution {
-        Execution::Waiting
-    }
-
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::answer::{AnswerError, Document, TokenResponse};
 use super::net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
-use super::{Execution, Given, Source, SourceError};
+use super::{Given, Source, SourceError};
 use crate::core::crypto::Algorithm;
 use crate::core::engine::Reason;
 use crate::core::jose;
@@ -32,10 +32,6 @@ const BACKDATED: Duration = Duration::from_secs(60);
 const LIFETIME: Duration = Duration::from_secs(9 * 60);
 
 impl Source for GithubAppSettings {
-    fn cost(&self) -> Execution {
-        Execution::Waiting
-    }
-
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }

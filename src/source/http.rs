@@ -13,7 +13,7 @@ use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Hea
 use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
-use super::{Execution, Given, Source, SourceError, refresh};
+use super::{Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::pattern::{Missing, Pattern, Placeholder};
@@ -22,10 +22,6 @@ use crate::core::settings::{Body, HttpSettings, TokenName};
 use crate::core::token::Token;
 
 impl Source for HttpSettings {
-    fn cost(&self) -> Execution {
-        Execution::Waiting
-    }
-
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }

@@ -119,7 +119,10 @@ pub enum Execution {
 
 /// A way to obtain tokens.
 pub trait Source: Send + Sync {
-    fn cost(&self) -> Execution;
+    /// Most wait for others.
+    fn cost(&self) -> Execution {
+        Execution::Waiting
+    }
 
     /// Obtains one; which try it came of is for the caller to say. Only where its cost is `Waiting` does it ever wait.
     ///

@@ -17,7 +17,7 @@ use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url, Way};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
-use super::{Execution, Given, Source, SourceError, refresh};
+use super::{Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::scope;
 use crate::core::secret::Secret;
@@ -29,10 +29,6 @@ use crate::core::token::Token;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Source for OAuth2Settings {
-    fn cost(&self) -> Execution {
-        Execution::Waiting
-    }
-
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }
