@@ -34,6 +34,8 @@ impl fmt::Debug for Mode {
 pub struct Lack {
     /// One line for status and the log: what is missing, with its path or name. Never a secret.
     pub message: Arc<str>,
+    /// As the plan's lacks have it: that of a folder is one for all its files.
+    pub told: Arc<str>,
 }
 
 /// One token of the config.

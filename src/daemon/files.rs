@@ -1,6 +1,5 @@
-//! Owns: the way of a file operation to its folder: one batch at a time a folder, so that a folder which hangs holds up
-//! no other; and what renewd last wrote to each file, so that it removes nothing else.
-//! Does not: decide what is written where.
+//! Owns: what is done to files, and what renewd last wrote to each, so that it removes nothing else.
+//! Does not: decide what is written where, or whose turn it is (`queues` does).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -12,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::looks::{FolderLook, LookId, Looks, Seen};
 use super::places::Places;
+use super::queues::{FolderQueues, FolderWork};
 use super::vault::Vault;
 use super::{Message, Messages};
 use crate::core::engine::{Event, FormerLine, Found, LineAt, OpId, RestoredTarget};
@@ -21,61 +21,6 @@ use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, Targe
 use crate::core::time::Boot;
 use crate::host::deliver::{self, Disks, Done, Job, Landed, Stamp};
 use crate::host::store::{KeptLine, KeptTarget, Record};
-
-/// So many files a batch: a token that is due soon waits for no more than these.
-const BATCH: usize = 2048;
-
-/// An operation that waits for its folder.
-enum FolderWork {
-    Write {
-        op: OpId,
-        job: Job,
-    },
-    Remove {
-        op: OpId,
-        path: TargetPath,
-        digests: Vec<Fingerprint>,
-    },
-    /// Removes what a crash left beside these files.
-    Sweep {
-        names: BTreeSet<OsString>,
-    },
-}
-
-impl FolderWork {
-    /// What is told where the batch did not come to its end.
-    fn broken(&self) -> Option<Event> {
-        let message: Arc<str> = "an internal error, see the log; please report it".into();
-        match self {
-            Self::Write { op, job } => Some(Event::DeliverFailed { path: job.path.clone(), op: *op, message }),
-            Self::Remove { op, path, .. } => {
-                Some(Event::Removed { path: path.clone(), op: *op, failed: Some(message) })
-            }
-            Self::Sweep { .. } => None,
-        }
-    }
-}
-
-#[derive(Default)]
-struct FolderQueue {
-    is_running: bool,
-    waiting: VecDeque<FolderWork>,
-    /// Files that are believed to be as they shall: looked at when nothing else waits.
-    checks: VecDeque<FolderWork>,
-}
-
-impl FolderQueue {
-    fn batch(&mut self) -> Vec<FolderWork> {
-        let mut batch: Vec<FolderWork> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
-        let room = BATCH - batch.len();
-        batch.extend(self.checks.drain(..self.checks.len().min(room)));
-        batch
-    }
-
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.checks.is_empty()
-    }
-}
 
 /// So many contents a file are remembered while its writes fail: the one that stands there, and the newest tries.
 const TRIED: usize = 8;
@@ -128,7 +73,9 @@ pub(super) struct Files {
     known: HashMap<TargetPath, WrittenFile>,
     /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
     linked: HashMap<TargetPath, PathBuf>,
-    queues: HashMap<PathBuf, FolderQueue>,
+    queues: FolderQueues,
+    /// Folders in which a crash may have left something.
+    unswept: HashMap<PathBuf, BTreeSet<OsString>>,
     /// What is written once the state has its batch, in the order of the batches.
     waiting: VecDeque<(u64, TargetPath, FolderWork)>,
     looks: Looks,
@@ -139,13 +86,12 @@ pub(super) struct Files {
 
 impl Files {
     pub fn new(messages: &Messages) -> Self {
-        let (known, linked, queues) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let waiting = VecDeque::new();
         Self {
-            known,
-            linked,
-            queues,
-            waiting,
+            known: HashMap::new(),
+            linked: HashMap::new(),
+            queues: FolderQueues::default(),
+            unswept: HashMap::new(),
+            waiting: VecDeque::new(),
             looks: Looks::new(messages),
             places: Arc::default(),
             disks: Arc::default(),
@@ -174,18 +120,25 @@ impl Files {
     }
 
     /// Removes what a crash left beside the files that are or were this config's, in each folder before anything is written
-    /// there: a folder that hangs holds up its own files.
+    /// there: a folder that hangs holds up its own files. One that lacks something now may hang: it waits for its first write.
     pub fn sweep(&mut self, plan: &Plan) {
         let known: Vec<TargetPath> = self.known.keys().cloned().collect();
-        let mut folders: BTreeMap<PathBuf, BTreeSet<OsString>> = BTreeMap::new();
+        let mut folders: BTreeMap<PathBuf, (&Path, BTreeSet<OsString>)> = BTreeMap::new();
         for path in plan.targets.iter().map(|target| &target.path).chain(&known) {
             if let Some(name) = path.file_name() {
                 let folder = folder_of(&self.linked, path);
-                folders.entry(folder.to_path_buf()).or_default().insert(name.to_owned());
+                let real = path.parent().unwrap_or(folder);
+                folders.entry(folder.to_path_buf()).or_insert((real, BTreeSet::new())).1.insert(name.to_owned());
             }
         }
-        for (folder, names) in folders {
-            self.queues.entry(folder).or_default().waiting.push_front(FolderWork::Sweep { names });
+        let lacking = plan.targets.iter().filter(|target| target.lack.is_some());
+        let lacking: BTreeSet<&Path> = lacking.map(|target| folder_of(&self.linked, &target.path)).collect();
+        for (folder, (real, names)) in folders {
+            if lacking.contains(&*folder) {
+                self.unswept.insert(folder, names);
+            } else {
+                self.queues.push_first(&folder, real, FolderWork::Sweep { names });
+            }
         }
     }
 
@@ -266,25 +219,17 @@ impl Files {
 
     fn queue(&mut self, path: &TargetPath, work: FolderWork, is_check: bool) {
         let folder = folder_of(&self.linked, path);
-        if !self.queues.contains_key(folder) {
-            self.queues.insert(folder.to_path_buf(), FolderQueue::default());
+        let real = path.parent().unwrap_or(folder);
+        if let Some(names) = self.unswept.remove(folder) {
+            self.queues.push_first(folder, real, FolderWork::Sweep { names });
         }
-        if let Some(queue) = self.queues.get_mut(folder) {
-            let queue = if is_check { &mut queue.checks } else { &mut queue.waiting };
-            queue.push_back(work);
-        }
+        self.queues.push(folder, real, work, is_check);
     }
 
-    /// Starts a batch in each folder that has something to do and is not at it.
+    /// Starts a batch in each folder that has something to do and may begin.
     pub fn start(&mut self) {
-        for (folder, queue) in &mut self.queues {
-            if queue.is_running || queue.is_empty() {
-                continue;
-            }
-            queue.is_running = true;
-            let batch = queue.batch();
-            let (folder, places, disks) = (folder.clone(), self.places.clone(), self.disks.clone());
-            let messages = self.messages.clone();
+        while let Some((folder, batch)) = self.queues.take() {
+            let (places, disks, messages) = (self.places.clone(), self.disks.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
                 let failures = batch.iter().filter_map(FolderWork::broken).collect();
                 // A fault of ours in one folder must not keep that folder's queue for ever.
@@ -302,12 +247,7 @@ impl Files {
                 known.stamp = Some(stamp);
             }
         }
-        if let Some(queue) = self.queues.get_mut(folder) {
-            queue.is_running = false;
-            if queue.is_empty() {
-                self.queues.remove(folder);
-            }
-        }
+        self.queues.done(folder);
     }
 
     /// Looks at all files that stand as they were written; what has changed comes as a message.

@@ -60,6 +60,12 @@ struct LookQueue {
     is_guarded: bool,
 }
 
+impl LookQueue {
+    fn hangs(&self, folder: &Path, now: Boot) -> bool {
+        self.under_way.get(folder).is_some_and(|(_, since)| since.plus(HANGS) <= now)
+    }
+}
+
 #[derive(Default)]
 struct SharedLooks {
     queue: Mutex<LookQueue>,
@@ -109,9 +115,7 @@ impl Looks {
     fn that_answer(&self, folders: Vec<FolderLook>) -> Vec<FolderLook> {
         let now = clock::now().boot;
         let queue = self.shared.queue();
-        let hangs =
-            |folder: &FolderLook| queue.under_way.get(&folder.path).is_some_and(|(_, since)| since.plus(HANGS) <= now);
-        folders.into_iter().filter(|folder| !hangs(folder)).collect()
+        folders.into_iter().filter(|folder| !queue.hangs(&folder.path, now)).collect()
     }
 
     /// Since when a folder does not answer.
@@ -154,15 +158,8 @@ impl SharedLooks {
     }
 
     fn work(&self, messages: &Messages) {
-        while let Some(one) = self.take() {
-            let Look { folder, asker } = one;
-            // A fault of ours must not make a folder one that hangs for ever.
-            let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| folder.look()));
-            self.done(&folder.path);
-            let seen = looked.unwrap_or_default();
-            // The name service may hang, which says nothing of the folder.
-            folder.files.iter().map(|(_, was)| was).for_each(names::learn);
-            seen.iter().filter_map(|seen| seen.now.ok().flatten()).for_each(|now| names::learn(&now));
+        while let Some((Look { folder, asker }, hangs)) = self.take() {
+            let seen = if hangs { Vec::new() } else { self.look(&folder) };
             let asked = asker.filter(|asker| asker.left.fetch_sub(1, Ordering::AcqRel) == 1).map(|asker| asker.id);
             if !seen.is_empty() || asked.is_some() {
                 // The daemon is gone: nobody waits for the answer.
@@ -171,7 +168,19 @@ impl SharedLooks {
         }
     }
 
-    fn take(&self) -> Option<Look> {
+    fn look(&self, folder: &FolderLook) -> Vec<Seen> {
+        // A fault of ours must not make a folder one that hangs for ever.
+        let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| folder.look()));
+        self.done(&folder.path);
+        let seen = looked.unwrap_or_default();
+        // The name service may hang, which says nothing of the folder.
+        folder.files.iter().map(|(_, was)| was).for_each(names::learn);
+        seen.iter().filter_map(|seen| seen.now.ok().flatten()).for_each(|now| names::learn(&now));
+        seen
+    }
+
+    /// The next look, and whether its folder hangs by now: then it would only take one more thread.
+    fn take(&self) -> Option<(Look, bool)> {
         let now = clock::now().boot;
         let mut queue = self.queue();
         let look = queue.waiting.pop_front();
@@ -179,8 +188,11 @@ impl SharedLooks {
             self.emptied.notify_all();
         }
         let look = look?;
-        queue.under_way.entry(look.folder.path.clone()).or_insert((0, now)).0 += 1;
-        Some(look)
+        let hangs = queue.hangs(&look.folder.path, now);
+        if !hangs {
+            queue.under_way.entry(look.folder.path.clone()).or_insert((0, now)).0 += 1;
+        }
+        Some((look, hangs))
     }
 
     fn done(&self, folder: &Path) {

@@ -17,6 +17,7 @@ mod notes;
 mod offline;
 mod once;
 mod places;
+mod queues;
 mod reload;
 mod requests;
 mod run;

@@ -1,6 +1,7 @@
 //! Owns: reading the config again: one reading at a time, judged against the running plan, and who is told.
 //! Does not: read (host/load does) or apply (the engine does).
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,12 +239,16 @@ pub(super) fn sizes(plan: &Plan) -> String {
 /// being mended.
 fn leave_to_delivery(plan: &mut Plan, running: &Plan) {
     let well = |target: &TargetPlan| running.targets.iter().any(|old| old.path == target.path && old.lack.is_none());
+    let mut left = Vec::new();
     for target in plan.targets.iter_mut().filter(|target| target.lack.is_some()) {
-        if well(target)
-            && let Some(lack) = target.lack.take()
-        {
-            plan.lacks.remove(&lack.message);
+        if well(target) {
+            left.extend(target.lack.take());
         }
+    }
+    let still: HashSet<&Arc<str>> =
+        plan.targets.iter().filter_map(|target| target.lack.as_ref()).map(|lack| &lack.told).collect();
+    for lack in left.iter().filter(|lack| !still.contains(&lack.told)) {
+        plan.lacks.remove(&lack.told);
     }
 }
 

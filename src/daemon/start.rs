@@ -2,8 +2,11 @@
 //! Does not: decide what of it is still good; the engine does.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use super::Messages;
 use super::files::Files;
@@ -18,15 +21,27 @@ use crate::host::machine::Machine;
 use crate::host::store::{Kept, Record, Store, StoreError, Worker, twins};
 use crate::source;
 
+/// A look for further states of the config is waited for so long.
+const TWINS: Duration = Duration::from_secs(1);
+/// A state that has not been opened by then hangs: that is told, and given up in the end.
+const SLOW: Duration = Duration::from_secs(5);
+const HANGS: Duration = Duration::from_secs(30);
+
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot start: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
+    #[error(
+        "not started: the state in {} has not answered for {} s: does its file system hang?",
+        .0.display(),
+        HANGS.as_secs()
+    )]
+    StateHangs(PathBuf),
 }
 
 /// Opens the state and makes the runner. The plan itself comes to it as its first event.
@@ -36,7 +51,7 @@ pub(super) fn start(plan: Plan, mode: RunMode, worker: Worker, messages: &Messag
     let drawn = u64::from_le_bytes(seed);
     let machine = Machine::here();
     let seed = machine.as_ref().map_or(drawn, |machine| machine.seal(drawn));
-    let (store, mut kept) = Store::open(&plan.daemon.state_dir, &plan.path, seed, worker)?;
+    let (store, mut kept) = open(&plan, seed, worker)?;
     // Of a state that came from another machine: with its seed, both would rotate at the same moments.
     let is_foreign = machine.as_ref().is_some_and(|machine| !machine.has_drawn(kept.seed));
     if is_foreign {
@@ -66,14 +81,46 @@ pub(super) fn start(plan: Plan, mode: RunMode, worker: Worker, messages: &Messag
     Ok(runner)
 }
 
-/// One line for each further state that the config has by another path.
+/// Opens the state on a thread, for its file system may hang. Nothing is begun before it is known what is valid, or spent.
+fn open(plan: &Plan, seed: u64, worker: Worker) -> Result<(Store, Kept), StartError> {
+    let (folder, config) = (plan.daemon.state_dir.clone(), plan.path.clone());
+    let (done, opened) = sync_channel(1);
+    tokio::task::spawn_blocking(move || {
+        // Nobody waits for one that hung: its lock is let go of again.
+        let _ = done.send(Store::open(&folder, &config, seed, worker));
+    });
+    let folder = &plan.daemon.state_dir;
+    let opened_by = |limit: Duration| match opened.recv_timeout(limit) {
+        Ok(opened) => Ok(opened.map_err(StartError::from)),
+        Err(RecvTimeoutError::Timeout) => Err(StartError::StateHangs(folder.clone())),
+        Err(RecvTimeoutError::Disconnected) => Ok(Err(io::Error::other("opening the state panicked").into())),
+    };
+    opened_by(SLOW)
+        .or_else(|_| {
+            let slow = SLOW.as_secs();
+            tracing::error!("the state in {} has not answered for {slow} s, and is waited for", folder.display());
+            opened_by(HANGS.saturating_sub(SLOW))
+        })
+        .flatten()
+}
+
+/// One line for each further state that the config has by another path; none where that path does not answer.
 pub(crate) fn twin_words(plan: &Plan) -> Vec<String> {
-    let own = &plan.daemon.state_dir;
-    // Where the file itself, without the links to it, would have its state.
-    let real = plan.path.canonicalize().ok();
-    let usual = real.and_then(|path| default_state_dir(&path, &load::environment()));
-    let folders: Vec<PathBuf> = std::iter::once(own.clone()).chain(usual).collect();
-    twins(&plan.path, &folders).iter().map(|twin| twin.words(&plan.path, own)).collect()
+    let (config, own) = (plan.path.clone(), plan.daemon.state_dir.clone());
+    let (told, words) = sync_channel(1);
+    let look = move || {
+        // Where the file itself, without the links to it, would have its state.
+        let real = config.canonicalize().ok();
+        let usual = real.and_then(|path| default_state_dir(&path, &load::environment()));
+        let folders: Vec<PathBuf> = std::iter::once(own.clone()).chain(usual).collect();
+        // Nobody waits for one that hung.
+        let _ = told.send(twins(&config, &folders).iter().map(|twin| twin.words(&config, &own)).collect());
+    };
+    match std::thread::Builder::new().name("twins".into()).spawn(look) {
+        Ok(_) => words.recv_timeout(TWINS).unwrap_or_default(),
+        // It is looked for at the next start.
+        Err(_) => Vec::new(),
+    }
 }
 
 /// What a state says, in the places where a run has it.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use crate::process::mounts::{self, Mounts};
 use crate::process::threads;
 
 /// A call that takes longer hangs.
@@ -63,10 +64,11 @@ pub(super) fn touch(path: &Path) -> io::Result<()> {
 pub(super) fn touch_folder(path: &Path) -> io::Result<()> {
     MINE.with_borrow(|mine| {
         let Some(reading) = mine else { return Ok(()) };
+        let path = mounts::plain(path);
         if reading.left_out.iter().any(|place| path.starts_with(place)) {
             return Err(Errno::TIMEDOUT.into());
         }
-        *reading.touching() = Some((path.to_path_buf(), Instant::now()));
+        *reading.touching() = Some((path.into_owned(), Instant::now()));
         Ok(())
     })
 }
@@ -119,7 +121,7 @@ pub(super) fn patiently<T: Send + 'static>(work: impl Fn() -> T + Clone + Send +
                 },
             }
         };
-        let place = place_of(&path);
+        let place = place_of(&path, &reading.left_out);
         tracing::warn!(
             path = %path.display(),
             "{} does not answer for {} s: what is below {} is left out until it does; does its file system hang?",
@@ -129,6 +131,19 @@ pub(super) fn patiently<T: Send + 'static>(work: impl Fn() -> T + Clone + Send +
         );
         places().push((place, Arc::downgrade(&reading)));
     }
+}
+
+/// The mount that a path lies in; else the folder, or the one above where another one of that hangs too: links may lead from all
+/// of them to what hangs.
+fn place_of(path: &Path, known: &[PathBuf]) -> PathBuf {
+    let mounts = Mounts::now();
+    if let Some(mount) = mounts.of(path) {
+        return mount.to_path_buf();
+    }
+    let above = path.parent().filter(|above| above.parent().is_some());
+    let hangs_too =
+        |above: &&Path| known.iter().any(|other| other.parent() == Some(above) && mounts.of(other).is_none());
+    above.filter(hangs_too).unwrap_or(path).to_path_buf()
 }
 
 fn places() -> MutexGuard<'static, Vec<(PathBuf, Weak<PatientReading>)>> {
@@ -142,33 +157,9 @@ fn stuck() -> Vec<PathBuf> {
     places.iter().map(|(place, _)| place.clone()).collect()
 }
 
-/// The mount that a folder is in, where it is one of its own; else the folder.
-fn place_of(path: &Path) -> PathBuf {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mount_of(&mounts, path).unwrap_or_else(|| path.to_path_buf())
-}
-
-/// The deepest mount point above a path that is not `/` (proc_pid_mountinfo(5): the fifth field, blanks as `\040`).
-fn mount_of(mounts: &str, path: &Path) -> Option<PathBuf> {
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    let points = points.map(|point| PathBuf::from(point.replace("\\040", " ").replace("\\134", "\\")));
-    let above = points.filter(|point| path.starts_with(point) && point.parent().is_some());
-    above.max_by_key(|point| point.components().count())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_deepest_mount_is_the_place() {
-        let mounts = "22 1 8:1 / / rw - ext4 /dev/a rw\n30 22 0:4 / /srv rw - tmpfs none rw\n\
-                      31 30 0:5 / /srv/a\\040b rw - nfs far:/ rw\n";
-        let of = |path: &str| mount_of(mounts, Path::new(path));
-        assert_eq!(of("/srv/a b/secret"), Some("/srv/a b".into()));
-        assert_eq!(of("/srv/other/secret"), Some("/srv".into()));
-        assert_eq!(of("/etc/secret"), None);
-    }
 
     #[test]
     fn a_reading_goes_on_without_a_place_that_hangs_and_with_it_when_it_answers() {

@@ -5,11 +5,13 @@
 
 mod group;
 pub mod lines;
+pub(crate) mod mounts;
 pub(crate) mod orphans;
 pub(crate) mod threads;
 
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -47,11 +49,12 @@ impl Running {
     pub async fn start(mut command: Command, limit: Duration) -> io::Result<Self> {
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = PathBuf::from(command.as_std().get_program());
         let started = move || {
             let (child, pid, own) = orphans::spawn(&mut command).map_err(threads::explained)?;
             Ok(Self { child, group: Group::of(pid), _own: own })
         };
-        threads::within(limit, started).await
+        threads::within(limit, &program, started).await
     }
 
     /// What it prints: to be read while it is attended.

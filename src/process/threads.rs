@@ -2,17 +2,26 @@
 //! reached later (TasksMax=, a pids limit, RLIMIT_NPROC) takes none of them away.
 //! Does not: decide what runs on them.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+
+use super::mounts;
 
 /// Threads that are there from the start. More are started while all of these are busy, as far as the system gives them.
 const KEPT: usize = 4;
 /// Threads at most: a folder that hangs takes one.
-const MOST: usize = 64;
+const MOST: usize = 128;
+/// So many of them may be [`within`] at a time: the others are for deliveries.
+const WITHIN: usize = 32;
+/// ... and so many at one place: where that hangs, each new try would take one more, and they are for other places too.
+const AT_ONE_PLACE: usize = 4;
 /// What the runtime opens: an epoll, an event, and a pair of sockets for signals, with some to spare.
 const DESCRIPTORS: usize = 8;
 /// The system starts a thread within this, or has none.
@@ -63,20 +72,47 @@ pub(crate) fn explained(error: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::WouldBlock, what)
 }
 
-/// Does what may hang on a thread, and waits for it, for `limit` at most. What comes later is dropped.
+static ROOM: Semaphore = Semaphore::const_new(WITHIN);
+static ROOMS: Mutex<BTreeMap<PathBuf, Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
+
+/// Does what may hang at `path` on a thread, and waits for it, for `limit` at most. What comes later is dropped.
+///
+/// A call that hangs keeps its thread. Those that come to the same place meanwhile (the same mount, else the same path) wait for
+/// it, few of them on threads of their own.
 ///
 /// # Errors
 /// Those of `work`; it takes longer; it panics.
 pub(crate) async fn within<T: Send + 'static>(
     limit: Duration,
+    path: &Path,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let done = tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await;
+    let room = room_at(mounts::place_of(path));
+    let done = tokio::time::timeout(limit, async {
+        // Nobody closes them. The thread holds them until its call comes back, whoever waits for that.
+        let held = (room.acquire_owned().await, ROOM.acquire().await);
+        tokio::task::spawn_blocking(move || {
+            let _held = held;
+            work()
+        })
+        .await
+    });
     let hangs = |_| {
         let limit = humantime::format_duration(limit);
         io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit}: does its file system hang?"))
     };
-    done.map_err(hangs)?.map_err(io::Error::other)?
+    done.await.map_err(hangs)?.map_err(io::Error::other)?
+}
+
+fn room_at(place: PathBuf) -> Arc<Semaphore> {
+    let mut rooms = ROOMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(room) = rooms.get(&place).and_then(Weak::upgrade) {
+        return room;
+    }
+    rooms.retain(|_, room| room.strong_count() > 0);
+    let room = Arc::new(Semaphore::new(AT_ONE_PLACE));
+    rooms.insert(place, Arc::downgrade(&room));
+    room
 }
 
 /// Holds each thread until all are there: or one of them would do the tasks of all.

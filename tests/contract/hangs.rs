@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::strace::{end_tracer, injecting};
-use support::{Daemon, Sandbox, has_strace, token, until};
+use support::{Daemon, Sandbox, eventually, has_strace, token, until};
 
 const LOOKS: &str = "newfstatat,statx,openat,getdents64:delay_enter=60s";
 const WRITES: &str = "pwrite64,fdatasync,fsync:delay_enter=60s";
@@ -15,6 +15,12 @@ const WRITES: &str = "pwrite64,fdatasync,fsync:delay_enter=60s";
 /// What holds it is taken away at once: it would wait for what it holds.
 fn let_go(daemon: &Daemon<'_>) {
     end_tracer(daemon, Signal::KILL);
+}
+
+/// What traces it keeps it until then.
+fn is_ending(daemon: &Daemon<'_>) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
+    status.is_empty() || status.contains("State:\tZ")
 }
 
 #[test]
@@ -70,10 +76,7 @@ fn a_state_that_hangs_keeps_no_token_of_ours_away_and_no_stop() {
     sandbox.ours(&["status"]);
     let began = Instant::now();
     daemon.send(Signal::TERM);
-    until("it ends", || {
-        let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
-        status.is_empty() || status.contains("State:\tZ")
-    });
+    until("it ends", || is_ending(&daemon));
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     let_go(&daemon);
     until("it is gone", || !daemon.alive());
@@ -104,4 +107,65 @@ fn a_hook_that_hangs_before_it_starts_holds_nobody_up() {
     assert!(daemon.log().contains("does its file system hang?"), "{}", daemon.log());
     let_go(&daemon);
     daemon.kill9();
+}
+
+/// The file is read at each exchange: what hangs ends with the time of a try, and is told.
+#[test]
+fn a_subject_token_that_hangs_is_told_and_tried_again() {
+    if !has_strace("a_subject_token_that_hangs_is_told_and_tried_again") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let subject = sandbox.put("subject.jwt", "abc\n");
+    let exchange = "[token.far]\nsource = \"oauth2\"\ngrant = \"token_exchange\"\ntoken_url = \"http://127.0.0.1:1/token\"\n\
+                    client_id = \"c\"\nclient_auth = \"none\"\ntimeout = \"1s\"\nrequired = false\n\
+                    subject_token = { file = \"subject.jwt\", type = \"urn:ietf:params:oauth:token-type:jwt\" }\n";
+    sandbox.config(format!("{exchange}{}", token("near")));
+    let daemon = sandbox.daemon().under(&injecting(LOOKS, &[&subject])).ready();
+    let told = || daemon.token("far")["last_error"].as_str().unwrap_or_default().to_owned();
+    until("it is told", || told().contains("subject.jwt cannot be read: no answer within 1s"));
+    let_go(&daemon);
+    until("it is read when it answers", || told().contains("127.0.0.1"));
+    daemon.stop();
+}
+
+/// Another config keeps its state in the same folder, and lies where nothing answers now.
+#[test]
+fn another_config_that_hangs_keeps_no_daemon_from_starting() {
+    if !has_strace("another_config_that_hangs_keeps_no_daemon_from_starting") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let output = "format = \"token\"\npath = \"../out/other.token\"";
+    let text = sandbox.config_text("", token("other").secret("secret.file = \"../secret\"").output(output));
+    sandbox.mkdir("far");
+    let other = sandbox.put("far/config.toml", text);
+    sandbox.run(&["once", "-c", other.to_str().expect("UTF-8")]).expect(0);
+    sandbox.config(token("a"));
+    sandbox.ours(&["once"]).expect(0);
+    let daemon = sandbox.daemon().under(&injecting(LOOKS, &[&other])).ready();
+    assert!(sandbox.rotate(&["a"]), "{}", daemon.log());
+    let_go(&daemon);
+    daemon.stop();
+}
+
+/// Nothing is begun before it is known what is valid, or spent: that the state hangs is told, and the next start tries again.
+#[test]
+fn a_state_that_hangs_at_the_start_is_told_and_ends_it() {
+    if !has_strace("a_state_that_hangs_at_the_start_is_told_and_ends_it") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    sandbox.ours(&["once"]).expect(0);
+    let log = fs::read_dir(sandbox.path("state")).expect("a state").flatten().map(|entry| entry.path());
+    let log = log.into_iter().find(|path| path.extension().is_some_and(|is| is == "log")).expect("a log");
+    let mut daemon = sandbox.daemon().under(&injecting("read,pread64,statx,fstat:delay_enter=300s", &[&log])).spawn();
+    until("it is told", || daemon.log().contains("has not answered for 5 s, and is waited for"));
+    eventually(Duration::from_secs(90), "it is given up", || {
+        daemon.log().contains("has not answered for 30 s: does its file system hang?").then_some(())
+    });
+    until("it ends", || is_ending(&daemon));
+    let_go(&daemon);
+    until("it is gone", || !daemon.alive());
 }

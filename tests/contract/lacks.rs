@@ -328,3 +328,35 @@ fn a_missing_folder_is_told_once_however_many_outputs_are_in_it() {
     until("all are there", || (0..200).all(|n| sandbox.out(&format!("gone/t{n}")).exists()));
     daemon.stop();
 }
+
+/// However many outputs are in it, and whichever is the first.
+#[test]
+fn a_missing_folder_is_the_same_lack_with_fewer_outputs() {
+    let sandbox = Sandbox::new();
+    let of = |names: &[&str]| -> String {
+        names.iter().map(|name| token(name).plain(&format!("gone/{name}")).to_string()).collect()
+    };
+    sandbox.config_with("ready_timeout = \"1s\"", format!("{}{}", of(&["a", "b", "c"]), token("good")));
+    let daemon = sandbox.start();
+    for left in [&["b", "c"][..], &["c"]] {
+        sandbox.config_with("ready_timeout = \"1s\"", format!("{}{}", of(left), token("good")));
+        sandbox.ours(&["reload"]).expect(0);
+        assert_eq!(daemon.status()["tokens"].as_array().map(Vec::len), Some(left.len() + 1));
+    }
+    daemon.stop();
+}
+
+/// A folder that vanishes while the daemon runs is for its deliveries to tell: what lacks elsewhere heals all the same.
+#[test]
+fn a_folder_of_several_outputs_that_vanishes_keeps_nothing_from_healing() {
+    let sandbox = Sandbox::new();
+    sandbox.mkdir("out/many");
+    let many: String = ["a", "b", "c"].iter().map(|n| token(n).plain(&format!("many/{n}")).to_string()).collect();
+    let late = token("late").plain("late/t");
+    sandbox.config_with("ready_timeout = \"1s\"", format!("{RETRY}{many}{late}"));
+    let daemon = sandbox.start();
+    fs::remove_dir_all(sandbox.out("many")).expect("rm");
+    sandbox.mkdir("out/late");
+    until("the other token is there", || sandbox.out("late/t").exists());
+    daemon.stop();
+}

@@ -11,6 +11,7 @@ mod clones;
 mod control;
 mod crash;
 mod credentials;
+mod crowded;
 mod env_files;
 mod exit_codes;
 mod flood;

@@ -27,6 +27,8 @@ fn options(inject: &str, paths: &[&Path]) -> Vec<String> {
 /// Ends what traces the daemon: from now on its calls are as ever.
 pub fn end_tracer(daemon: &Daemon<'_>, signal: Signal) {
     kill_process(tracer_of(daemon).expect("a tracer"), signal).expect("kill");
+    // A signal that comes while it ends would be lost with it.
+    until("nobody traces it", || tracer_of(daemon).is_none());
 }
 
 fn tracer_of(daemon: &Daemon<'_>) -> Option<Pid> {

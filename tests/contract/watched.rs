@@ -210,6 +210,12 @@ fn a_place_that_hangs_keeps_no_other_from_being_watched() {
         sandbox.put("far/s", secret(9));
         let signed = || support::Jwt::signed_with(&sandbox.read("far.token"), secret(9).as_bytes()).is_ok();
         eventually(Duration::from_secs(90), "it answers again", || signed().then_some(()));
+        // From then on it is watched as ever, and nothing else is told.
+        let again = || sandbox.ours(&["reload"]).code == Some(0) && daemon.config_error().is_empty();
+        eventually(Duration::from_secs(90), "the trouble is over", || again().then_some(()));
+        sandbox.put("far/s", secret(8));
+        let signed = || support::Jwt::signed_with(&sandbox.read("far.token"), secret(8).as_bytes()).is_ok();
+        seen("a change there", signed);
         daemon.stop();
     }
 }

@@ -600,7 +600,8 @@ fn random_plan(rng: &mut Rng) -> Wiring {
 }
 
 fn target(rng: &mut Rng, path: TargetPath, token: usize, format: Format) -> TargetPlan {
-    let lack = (rng.u32(0..20) == 0).then(|| renewd::core::settings::Lack { message: "no folder".into() });
+    let lack = (rng.u32(0..20) == 0)
+        .then(|| renewd::core::settings::Lack { message: "no folder".into(), told: "no folder".into() });
     let lines = vec![Arc::new(LinePlan { token: name(token), format })];
     TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines, lack }
 }

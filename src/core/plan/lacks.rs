@@ -39,11 +39,17 @@ impl Ledger {
     /// Notes what the machine lacks. The message is its identity over reloads: it holds no line numbers.
     /// `severity` is how `check` tells it: a warning where it is only looked at from outside the unit.
     pub fn lack(&mut self, span: Span, message: String, help: &str, severity: Severity) -> Lack {
+        self.lack_with(span, message, "", help, severity)
+    }
+
+    /// The same, with a word beside its place that counts for nothing.
+    pub fn lack_with(&mut self, span: Span, message: String, label: &str, help: &str, severity: Severity) -> Lack {
         let diagnostic = Diagnostic::lack(&message).at(span).help(help);
+        let diagnostic = if label.is_empty() { diagnostic } else { diagnostic.label(label) };
         self.push(if severity == Severity::Warning { diagnostic.as_warning() } else { diagnostic });
         let message: Arc<str> = message.into();
         self.lacks.insert(Arc::clone(&message));
-        Lack { message }
+        Lack { told: Arc::clone(&message), message }
     }
 
     /// Notes where a program cannot be executed. `whose` is how messages call it: "the command of token `x`".

@@ -85,19 +85,20 @@ struct Closed<'r> {
 }
 
 impl Closed<'_> {
-    fn tell(&self, folder: &Path, ledger: &mut Ledger) {
-        let more = match self.outputs - 1 {
-            0 => String::new(),
-            1 => " and 1 more file".into(),
-            more => format!(" and {more} more files"),
-        };
-        let message = unwritten(&self.first.value, &more, folder, self.problem);
-        ledger.lack(self.first.span, message, self.problem.help, Severity::Lack);
+    /// Without a word that another number of outputs would change: it is known again by its message.
+    fn message(folder: &Path, problem: &FolderProblem) -> String {
+        format!("cannot write to the folder `{}`: it {}", folder.display(), problem.what)
     }
-}
 
-fn unwritten(path: &Path, more: &str, folder: &Path, problem: &FolderProblem) -> String {
-    format!("cannot write `{}`{more}: the folder `{}` {}", path.display(), folder.display(), problem.what)
+    fn tell(&self, folder: &Path, ledger: &mut Ledger) {
+        let label = match self.outputs - 1 {
+            0 => String::new(),
+            1 => "and 1 more file is to be there".into(),
+            more => format!("and {more} more files are to be there"),
+        };
+        let message = Self::message(folder, self.problem);
+        ledger.lack_with(self.first.span, message, &label, self.problem.help, Severity::Lack);
+    }
 }
 
 impl<'r> Targets<'r> {
@@ -145,7 +146,9 @@ impl<'r> Targets<'r> {
         let folder = output.value.parent()?;
         let problem = self.facts.folders.get(folder)?.problem.as_ref()?;
         self.folders.entry(folder).or_insert(Closed { first: output, outputs: 0, problem }).outputs += 1;
-        Some(Lack { message: unwritten(&output.value, "", folder, problem).into() })
+        let (path, at) = (output.value.display(), folder.display());
+        let message = format!("cannot write `{path}`: the folder `{at}` {}", problem.what).into();
+        Some(Lack { message, told: Closed::message(folder, problem).into() })
     }
 
     /// What stands in the way of this file; the first thing is kept with the target.

@@ -20,7 +20,8 @@ use crate::process::threads;
 pub(super) async fn send(pid_file: &Path, signal: HookSignal, label: &str, limit: Duration) -> Result<(), HookError> {
     let fail = |problem| HookError::PidFile { label: label.to_owned(), path: pid_file.to_owned(), problem };
     let path = pid_file.to_owned();
-    let found = threads::within(limit, move || Ok(read(&path))).await.map_err(|error| fail(error.to_string()))?;
+    let found =
+        threads::within(limit, pid_file, move || Ok(read(&path))).await.map_err(|error| fail(error.to_string()))?;
     let (pid, owner) = found.map_err(|problem| match problem {
         PidFileProblem::Gone => HookError::NoPidFile { label: label.to_owned(), path: pid_file.to_owned() },
         PidFileProblem::Other(problem) => fail(problem),

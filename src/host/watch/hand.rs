@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use notify::{Config, ErrorKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -75,6 +75,20 @@ pub(super) struct Applied {
     pub(super) hung: Option<PathBuf>,
 }
 
+/// Which change the thread is at.
+#[derive(Default)]
+struct At {
+    step: u64,
+    path: PathBuf,
+    is_over: bool,
+    /// Nobody waits for it any more: it hangs there.
+    is_left: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The two inotify instances.
 struct InotifyPair(HashMap<Events, RecommendedWatcher>);
 
@@ -97,21 +111,25 @@ impl Hand {
 
     /// Places at which a thread hangs.
     pub(super) fn stuck(&self) -> Vec<(PathBuf, Wall)> {
-        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
-        stuck.iter().map(|(path, since)| (path.clone(), *since)).collect()
+        lock(&self.stuck).iter().map(|(path, since)| (path.clone(), *since)).collect()
     }
 
     /// Carries the changes out, one after another.
     pub(super) async fn work(&mut self, changes: Vec<Change>) -> Applied {
-        let at: Arc<Mutex<(u64, PathBuf)>> = Arc::default();
+        let at: Arc<Mutex<At>> = Arc::default();
         let (answer, mut answered) = oneshot::channel();
         let (pair, shared, place, stuck) = (self.pair.take(), self.shared.clone(), at.clone(), self.stuck.clone());
         // A thread that is kept: none has to be started.
         tokio::task::spawn_blocking(move || {
             let mut pair = pair.unwrap_or_else(|| InotifyPair(HashMap::new()));
             let done = pair.carry_out(changes, &shared, &place);
-            let path = std::mem::take(&mut place.lock().unwrap_or_else(PoisonError::into_inner).1);
-            stuck.lock().unwrap_or_else(PoisonError::into_inner).remove(&path);
+            let mut at = lock(&place);
+            at.is_over = true;
+            if at.is_left {
+                // It stopped at the place that had hung, whatever was to be done behind that.
+                lock(&stuck).remove(&at.path);
+            }
+            drop(at);
             // Where nobody waits any more the watches go.
             if let Err((pair, _)) = answer.send((pair, done)) {
                 pair.end();
@@ -129,20 +147,18 @@ impl Hand {
                 }
                 Ok(Err(_)) => return Applied { none: Some("its thread failed".into()), ..Applied::default() },
                 Err(_) => {
-                    let (step, path) = at.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    if step == 0 {
+                    let mut at = lock(&at);
+                    if at.step == 0 {
                         patience -= 1;
                         if patience == 0 {
                             return Applied { none: Some("no thread is free".into()), ..Applied::default() };
                         }
-                    } else if step == before {
-                        self.stuck
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .insert(path.clone(), clock::now().wall);
-                        return Applied { hung: Some(path), ..Applied::default() };
+                    } else if at.step == before && !at.is_over {
+                        at.is_left = true;
+                        lock(&self.stuck).insert(at.path.clone(), clock::now().wall);
+                        return Applied { hung: Some(at.path.clone()), ..Applied::default() };
                     }
-                    before = step;
+                    before = at.step;
                 }
             }
         }
@@ -150,13 +166,16 @@ impl Hand {
 }
 
 impl InotifyPair {
-    fn carry_out(&mut self, changes: Vec<Change>, shared: &Weak<SharedWatch>, at: &Mutex<(u64, PathBuf)>) -> Applied {
+    fn carry_out(&mut self, changes: Vec<Change>, shared: &Weak<SharedWatch>, at: &Mutex<At>) -> Applied {
         let mut done = Applied::default();
         for change in changes {
             let (Change::Set((path, events)) | Change::Drop((path, events))) = &change;
             {
-                let mut at = at.lock().unwrap_or_else(PoisonError::into_inner);
-                *at = (at.0 + 1, path.clone());
+                let mut at = lock(at);
+                if at.is_left {
+                    return done;
+                }
+                (at.step, at.path) = (at.step + 1, path.clone());
             }
             let watcher = match self.get(*events, shared) {
                 Ok(watcher) => watcher,

@@ -2,7 +2,7 @@
 //! it is, another one takes the rest, and it is not walked there again until it comes back.
 //! Does not: decide what a difference means, or watch anything.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::route::{Errand, Walked, walk};
 use crate::core::time::Wall;
 use crate::host::clock;
+use crate::process::mounts::Mounts;
 
 /// A walk that makes no step for so long hangs.
 const STUCK: Duration = Duration::from_millis(500);
@@ -46,14 +47,18 @@ impl Survey {
         Self { answers, answered, hanging: HashMap::new() }
     }
 
-    /// Walks all errands but those that hang still, and hands over what each comes to. Ends when all have answered, or hang; false
-    /// where no thread was free, so that not all was looked at.
+    /// Walks all errands but those that hang still, and those in a mount where one does, and hands over what each comes to.
+    /// Ends when all have answered, or hang; false where no thread was free, so that not all was looked at.
     pub(super) async fn walk(
         &mut self,
         errands: impl Iterator<Item = (WalkKey, Errand)>,
         mut take: impl FnMut(WalkKey, Walked),
     ) -> bool {
-        let waiting: VecDeque<_> = errands.filter(|(key, _)| !self.hanging.contains_key(key)).collect();
+        let mounts = if self.hanging.is_empty() { Mounts::default() } else { Mounts::now() };
+        let held: HashSet<&Path> = self.hanging.keys().filter_map(|key| mounts.of(key)).collect();
+        let hangs =
+            |key: &WalkKey| self.hanging.contains_key(key) || mounts.of(key).is_some_and(|at| held.contains(at));
+        let waiting: VecDeque<_> = errands.filter(|(key, _)| !hangs(key)).collect();
         let mut left: HashMap<WalkKey, Wall> =
             waiting.iter().map(|(key, _)| (key.clone(), clock::now().wall)).collect();
         let work = Arc::new(Errands { waiting: Mutex::new(waiting), steps: AtomicU64::new(0) });
@@ -80,9 +85,14 @@ impl Survey {
                 Ok(None) => break,
                 Err(_) if work.steps.load(Ordering::Relaxed) != before => {}
                 Err(_) => {
-                    let waiting = work.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut waiting = work.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                     let is_waiting = |key: &WalkKey| waiting.iter().any(|(other, _)| other == key);
                     let stuck: Vec<_> = left.extract_if(|key, _| !is_waiting(key)).collect();
+                    let mounts = Mounts::now();
+                    let held: HashSet<&Path> = stuck.iter().filter_map(|(key, _)| mounts.of(key)).collect();
+                    let hangs = |key: &WalkKey| mounts.of(key).is_some_and(|at| held.contains(at));
+                    waiting.retain(|(key, _)| !hangs(key));
+                    left.retain(|key, _| !hangs(key));
                     // None: the thread that shall take the rest has not begun.
                     is_served = stuck.is_empty();
                     patience = if stuck.is_empty() { patience - 1 } else { STEPS_WITHOUT_A_THREAD };

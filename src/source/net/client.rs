@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::host::Host;
+use super::names::Names;
 use crate::core::crypto;
 use crate::core::engine::Reason;
 use crate::core::settings::{Fingerprint, Identity, Reach};
@@ -105,6 +106,7 @@ fn build(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> R
         .retry(reqwest::retry::never())
         .referer(false)
         .pool_max_idle_per_host(0)
+        .dns_resolver(Names)
         .connect_timeout(kind.connecting);
     if kind.direct {
         builder = builder.no_proxy();

@@ -5,6 +5,7 @@
 mod client;
 mod fault;
 mod host;
+mod names;
 mod retry_after;
 mod turns;
 

@@ -91,7 +91,9 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Token, So
         _ => None,
     };
     let subject = match &settings.grant {
-        Grant::TokenExchange { subject, .. } => Some(subject::read(subject, &given.parents).await?),
+        Grant::TokenExchange { subject, .. } => {
+            Some(subject::read(subject, &given.parents, settings.way().reach.timeout).await?)
+        }
         _ => None,
     };
     let url = settings.token_url(&given).await?;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -13,23 +14,26 @@ use crate::core::engine::Reason;
 use crate::core::jose::MAX_TOKEN;
 use crate::core::secret::Secret;
 use crate::core::settings::{SubjectToken, TokenName};
+use crate::process::threads;
 use crate::source::SourceError;
 use crate::source::answer::check_token;
 
 pub(super) async fn read(
     subject: &SubjectToken,
     parents: &[(TokenName, Secret<String>)],
+    limit: Duration,
 ) -> Result<Secret<String>, SourceError> {
     match subject {
         SubjectToken::Token(wanted) => {
             let found = parents.iter().find(|(name, _)| name == wanted).map(|(_, token)| token.clone());
             found.ok_or_else(|| SourceError::new(Reason::Machine, format!("the token {wanted} is not at hand")))
         }
-        // A file system that hangs holds up this token alone.
+        // A file system that hangs holds up this token alone, and not for ever.
         SubjectToken::File(path) => {
-            let path = path.clone();
-            let read = tokio::task::spawn_blocking(move || of_file(&path).map_err(|problem| lack(&path, &problem)));
-            read.await.unwrap_or_else(|_| Err(SourceError::new(Reason::Machine, "the subject token could not be read")))
+            let file = path.clone();
+            let read = threads::within(limit, path, move || Ok(of_file(&file))).await;
+            let token = read.unwrap_or_else(|error| Err(format!("cannot be read: {error}")));
+            token.map_err(|problem| lack(path, &problem))
         }
     }
 }
