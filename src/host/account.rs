@@ -61,7 +61,7 @@ impl Account {
     pub fn of_uid(uid: u32, gid: u32) -> Self {
         match uzers::get_user_by_uid(uid) {
             Some(user) => Self::of(&user),
-            None => Self { uid, gid, groups: vec![gid], name: None, home: None, may_chown: uid == 0 },
+            None => Self::with_own_group(uid, gid, None),
         }
     }
 
@@ -72,15 +72,25 @@ impl Account {
     }
 
     fn of(user: &uzers::User) -> Self {
-        let (uid, gid) = (user.uid(), user.primary_group_id());
+        let gid = user.primary_group_id();
         let mut groups: Vec<u32> =
             uzers::get_user_groups(user.name(), gid).into_iter().flatten().map(|group| group.gid()).collect();
         if !groups.contains(&gid) {
             groups.insert(0, gid);
         }
-        let home = Some(user.home_dir().to_path_buf()).filter(|home| home.is_absolute());
-        let name = Some(user.name().to_string_lossy().into_owned());
-        Self { uid, gid, groups, name, home, may_chown: uid == 0 }
+        Self { groups, ..Self::with_own_group(user.uid(), gid, Some(user)) }
+    }
+
+    fn with_own_group(uid: u32, gid: u32, user: Option<&uzers::User>) -> Self {
+        let home = user.map(|user| user.home_dir().to_path_buf()).filter(|home| home.is_absolute());
+        let name = user.map(|user| user.name().to_string_lossy().into_owned());
+        Self { uid, gid, groups: vec![gid], name, home, may_chown: uid == 0 }
+    }
+
+    /// The account of a process, whose groups are known: the name service is not asked for them, which may take long, and has
+    /// its modules for other sources loaded.
+    fn of_running(uid: u32, gid: u32, groups: Vec<u32>, may_chown: bool) -> Self {
+        Self { groups, may_chown, ..Self::with_own_group(uid, gid, uzers::get_user_by_uid(uid).as_ref()) }
     }
 
     /// Whom a running process works as, with its groups and rights (proc_pid_status(5)).
@@ -95,7 +105,7 @@ impl Account {
         groups.dedup();
         let capabilities = u64::from_str_radix(field("CapEff")?.trim(), 16).ok()?;
         let may_chown = CapabilitySet::from_bits_retain(capabilities).contains(CapabilitySet::CHOWN);
-        Some(Self { groups, gid, may_chown, ..Self::of_uid(uid, gid) })
+        Some(Self::of_running(uid, gid, groups, may_chown))
     }
 
     /// Whom this process works as.
@@ -106,7 +116,7 @@ impl Account {
         groups.dedup();
         let may_chown =
             rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::CHOWN));
-        Self { gid, groups, may_chown, ..Self::of_uid(uid, gid) }
+        Self::of_running(uid, gid, groups, may_chown)
     }
 
     /// The same with further groups.
