@@ -61,9 +61,9 @@ struct Memory {
     proportional: f64,
 }
 
-/// What is left when it has come to rest.
+/// What is left when it has come to rest, and the threads have ended that are there for 10 s only.
 fn memory(daemon: &Daemon) -> Memory {
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_secs(12));
     let mib = |kib: u64| kib as f64 / 1024.0;
     Memory {
         resident: mib(daemon.resident()),
