@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::Message;
-use super::runner::{Answered, Runner, ToObtain};
+use super::message::{Answered, ToObtain};
+use super::runner::Runner;
 use crate::core::engine::{Doubt, Event, Issued};
 use crate::core::scope;
 use crate::core::settings::TokenName;

@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use super::files::{Files, Unseen};
 use super::history::{History, HistoryLine};
 use super::index::Index;
-use super::requests::StatusHead;
 use super::vault::Vault;
 use crate::core::engine::{FailureStreak, LastHook, State, TokenStatus};
 use crate::core::jose::Jws;
@@ -26,6 +25,13 @@ use crate::source::net::{Network, WaitingToken};
 
 /// The registered claims (RFC 7519 4.1, RFC 8693 4.2 and 4.3, OpenID Connect Core 2) that are shown with their values.
 const REGISTERED: [&str; 10] = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp"];
+
+/// What the status tells besides the tokens.
+pub(super) struct StatusHead {
+    pub started_at: Wall,
+    pub loaded_at: Wall,
+    pub restart_needed: Vec<&'static str>,
+}
 
 /// What there is to look at: of a daemon, or of a state that was read without one.
 #[derive(Clone, Copy)]

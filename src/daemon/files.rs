@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::looks::{FolderLook, LookId, Looks, Seen};
+use super::looks::{FolderLook, Looks};
+use super::message::{LookId, Seen};
 use super::places::Places;
 use super::queues::{FolderQueues, FolderWork};
 use super::vault::Vault;

@@ -1,7 +1,8 @@
 //! Owns: requests that wait for a look at the files that they are about, for a moment at most.
 //! Does not: look, or answer.
 
-use super::looks::{HANGS, LookId};
+use super::looks::HANGS;
+use super::message::LookId;
 use super::requests;
 use super::runner::Runner;
 use crate::core::time::Boot;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::message::{LookId, Seen};
 use super::{Message, Messages};
 use crate::core::settings::TargetPath;
 use crate::core::time::Boot;
@@ -21,17 +22,6 @@ pub(super) const HANGS: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_millis(500);
 /// A look that makes no step for so long is left where it is, and another thread takes the folders that wait.
 const STUCK: Duration = Duration::from_millis(200);
-
-/// Numbers those who wait for a look.
-pub(crate) type LookId = u64;
-
-/// A file that is not as it was.
-pub(crate) struct Seen {
-    pub path: TargetPath,
-    pub was: Stamp,
-    /// `Ok(None)`: it is gone; `Err`: it cannot be looked at.
-    pub now: Result<Option<Stamp>, ()>,
-}
 
 /// The files of one folder, with how they were left.
 pub(super) struct FolderLook {

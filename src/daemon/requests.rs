@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::document::Gathered;
+use super::document::StatusHead;
 use super::reload::Reload;
 use super::runner::{Reply, Runner};
 use crate::core::engine::{Answer, Rotated, Want};
 use crate::core::settings::{Plan, TargetPath, TokenName};
-use crate::core::time::Wall;
 use crate::core::token::Token;
 use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, ResponseLine, Share, TokenAnswer};
 
@@ -33,13 +33,6 @@ const UNKNOWN: usize = 8;
 
 /// A status of so many tokens is written down at once.
 const SHORT: usize = 64;
-
-/// What the status tells besides the tokens.
-pub(super) struct StatusHead {
-    pub started_at: Wall,
-    pub loaded_at: Wall,
-    pub restart_needed: Vec<&'static str>,
-}
 
 /// Takes a request up; true where it asks for a reload. `problems` says what is wrong beside the tokens: why a socket does not
 /// listen, why a change would be seen late, why the state cannot be written. Those that wait are answered by a task when the engine has answered.

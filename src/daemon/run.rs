@@ -11,10 +11,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::document::StatusHead;
 use super::held::HeldCalls;
 use super::listeners::{ListenerEvent, Listeners};
 use super::reload::{Cause, Reload, Verdict, needs_restart, sizes};
-use super::requests::{self, StatusHead};
+use super::requests;
 use super::runner::{Round, Runner};
 use super::start::start;
 use super::telling::Telling;

@@ -16,38 +16,25 @@ use super::files::{Files, Write};
 use super::history::History;
 use super::hooks::{HookStart, Hooks};
 use super::index::Index;
+use super::message::{Answered, ToObtain};
 use super::notes;
 use super::saving::Saving;
 use super::signing::{broken, sign_all};
 use super::vault::Vault;
 use super::{Message, Messages};
 use crate::core::engine::{Action, Answer, Event, HookEnd, HookKind, Note, RequestId, Rotated, State, Want, step};
-use crate::core::settings::{Fingerprint, Plan, TokenName, TokenPlan};
+use crate::core::settings::{Plan, TokenName, TokenPlan};
 use crate::core::time::{Boot, Now, Wall};
 use crate::core::token::Token;
 use crate::host::clock;
 use crate::host::store::{Record, Store};
-use crate::source::{self, Execution, Given, Shared, Source, SourceError};
+use crate::source::{self, Execution, Given, Shared, SourceError};
 
 /// So many signatures a thread takes at once.
 const SIGNATURES: usize = 64;
 /// So many are made in a row where they take microseconds: what has come meanwhile goes first then, and the state and the files
 /// have something to do.
 const INSTANT: usize = 512;
-
-pub(crate) struct ToObtain {
-    pub name: TokenName,
-    pub generation: u64,
-    pub fingerprint: Fingerprint,
-    pub source: Arc<dyn Source>,
-    pub parents: Vec<(TokenName, u64)>,
-}
-
-/// What became of an attempt.
-pub(crate) struct Answered {
-    pub one: ToObtain,
-    pub result: Result<Token, SourceError>,
-}
 
 /// What came of a request.
 pub(super) struct Reply {

@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::keeping::{Batch, BatchReport, StateKeeper, newest_of_each, successors};
-use super::runner::ToObtain;
+use super::message::ToObtain;
 use super::vault::Vault;
 use super::{Message, Messages};
 use crate::core::engine::{Event, Persist};

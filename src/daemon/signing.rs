@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use super::runner::{Answered, ToObtain};
+use super::message::{Answered, ToObtain};
 use crate::core::engine::Reason;
 use crate::host::clock;
 use crate::source::{Given, Shared, SourceError};

@@ -9,7 +9,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Message;
 use super::keeping::BatchReport;
-use super::runner::{Runner, ToObtain};
+use super::message::ToObtain;
+use super::runner::Runner;
 use super::saving::{Beginning, Late, Outcome};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Doubt, Event, Reason};
