@@ -8,23 +8,21 @@ use super::runner::{Reply, Runner};
 use crate::core::diagnostic::quote;
 use crate::core::engine::{Answer, Want};
 use crate::core::settings::TokenName;
-use crate::host::credentials::{CredentialRequest, CredentialWish};
+use crate::host::credentials::CredentialRequest;
 
 /// Takes a wish up; a task answers it when the engine has answered. Dropping the request refuses it.
 pub(super) fn take(runner: &mut Runner, request: CredentialRequest) {
-    let CredentialRequest { wish, mut answer } = request;
-    let name = match may_read(runner, &wish) {
+    let CredentialRequest { unit, credential, mut answer } = request;
+    let may_read = may_read(runner, &unit, &credential);
+    let unit = quote(&unit);
+    let name = match may_read {
         Ok(name) => name,
-        Err(why) => {
-            tracing::error!("credential {} for unit {}: refused: {why}", quote(&wish.credential), quote(&wish.unit));
-            return;
-        }
+        Err(why) => return tracing::error!("credential {} for unit {unit}: refused: {why}", quote(&credential)),
     };
     let timeout = runner.plan.daemon.credential_timeout;
     let want = Want::Token { name: name.clone(), min_valid: Duration::ZERO, is_patient: true };
     let receiver = runner.ask(want, timeout);
     tokio::spawn(async move {
-        let unit = quote(&wish.unit);
         let answered = tokio::select! {
             answered = receiver => answered,
             () = answer.closed() => {
@@ -46,14 +44,14 @@ pub(super) fn take(runner: &mut Runner, request: CredentialRequest) {
     });
 }
 
-fn may_read(runner: &Runner, wish: &CredentialWish) -> Result<TokenName, String> {
-    let Some(name) = TokenName::new(&wish.credential) else {
+fn may_read(runner: &Runner, unit: &str, credential: &str) -> Result<TokenName, String> {
+    let Some(name) = TokenName::new(credential) else {
         return Err("it is no token's name; LoadCredential=NAME:PATH takes the token's".into());
     };
     let Some(token) = runner.token(&name) else {
         return Err("there is no such token in the config".into());
     };
-    if !token.serves(&wish.unit) {
+    if !token.serves(unit) {
         return Err(format!("the unit is not among `units` of [token.{name}]"));
     }
     Ok(name)

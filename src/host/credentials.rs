@@ -23,28 +23,22 @@ const OWN_CONNECTIONS: usize = 448;
 /// unix(7): no address is longer.
 const LONGEST_NAME: usize = 107;
 
-/// Which unit asks for which credential.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CredentialWish {
+/// Which unit asks for which credential, and where the token goes. Dropped without one, the client sees the end of the
+/// stream: it is refused.
+pub struct CredentialRequest {
     pub unit: String,
     pub credential: String,
-}
-
-/// A wish, and where the token goes. Dropped without one, the client sees the end of the stream: it is refused.
-pub struct CredentialRequest {
-    pub wish: CredentialWish,
     pub answer: oneshot::Sender<Arc<Token>>,
 }
 
-impl CredentialWish {
-    /// From the abstract address that the service manager connects from: it ends in `/unit/UNIT/CREDENTIAL`.
-    fn parse(address: &[u8]) -> Option<Self> {
-        let address = std::str::from_utf8(address).ok().filter(|address| address.len() <= LONGEST_NAME)?;
-        let mut parts = address.rsplit('/');
-        let (credential, unit, word) = (parts.next()?, parts.next()?, parts.next()?);
-        let told = word == "unit" && parts.next().is_some() && !unit.is_empty() && !credential.is_empty();
-        told.then(|| Self { unit: unit.to_owned(), credential: credential.to_owned() })
-    }
+/// The unit and the credential, from the abstract address that the service manager connects from: it ends in
+/// `/unit/UNIT/CREDENTIAL`.
+fn parse(address: &[u8]) -> Option<(String, String)> {
+    let address = std::str::from_utf8(address).ok().filter(|address| address.len() <= LONGEST_NAME)?;
+    let mut parts = address.rsplit('/');
+    let (credential, unit, word) = (parts.next()?, parts.next()?, parts.next()?);
+    let told = word == "unit" && parts.next().is_some() && !unit.is_empty() && !credential.is_empty();
+    told.then(|| (unit.to_owned(), credential.to_owned()))
 }
 
 /// What listens, for as long as it is kept.
@@ -136,7 +130,7 @@ impl Door {
 /// One connection, from its address to its end. Whatever goes wrong with it is its own loss.
 async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<CredentialRequest>, unnamed: &Seldom) {
     let address = stream.peer_addr().ok();
-    let Some(wish) = address.as_ref().and_then(|address| CredentialWish::parse(address.as_abstract_name()?)) else {
+    let Some((unit, credential)) = address.as_ref().and_then(|address| parse(address.as_abstract_name()?)) else {
         if let Some(often) = unnamed.happened() {
             tracing::warn!(
                 "credential socket: refused{often}: the client is not a service manager (its address names no unit); \
@@ -146,7 +140,7 @@ async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<CredentialReq
         return;
     };
     let (answer, mut token) = oneshot::channel();
-    if requests.send(CredentialRequest { wish, answer }).await.is_err() {
+    if requests.send(CredentialRequest { unit, credential, answer }).await.is_err() {
         return;
     }
     let (mut read, mut write) = stream.split();
@@ -177,14 +171,14 @@ mod tests {
 
     #[test]
     fn only_the_address_of_a_service_manager_names_a_unit() {
-        let wish = |address: &str| CredentialWish::parse(address.as_bytes()).map(|wish| (wish.unit, wish.credential));
+        let wish = |address: &str| parse(address.as_bytes());
         let told = |unit: &str, credential: &str| Some((unit.to_owned(), credential.to_owned()));
         assert_eq!(wish("9f4e/unit/job.service/sunbird"), told("job.service", "sunbird"));
         assert_eq!(wish("1/unit/batch@a\\x2db.service/a.b"), told("batch@a\\x2db.service", "a.b"));
         for other in ["", "sunbird", "unit/job.service/sunbird", "9f/unit//sunbird", "9f/unit/job.service/"] {
             assert_eq!(wish(other), None, "{other}");
         }
-        assert_eq!(CredentialWish::parse(b"9f/unit/job.service/\xff"), None);
+        assert_eq!(parse(b"9f/unit/job.service/\xff"), None);
         assert_eq!(wish(&format!("{}/unit/a.service/b", "x".repeat(107))), None);
     }
 }

@@ -53,9 +53,7 @@ pub(super) struct Waiter {
 /// A wish for what lacks something: the config is read again before it is judged.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Wish {
-    pub id: RequestId,
-    pub want: Want,
-    pub deadline: Boot,
+    pub waiter: Waiter,
     /// A reading that does not come back is not waited for any longer.
     pub read_by: Boot,
     /// The reading that is under way began after the wish.

@@ -10,7 +10,7 @@ use super::event::{Action, Answer, Reason, RequestId, Rotated, Want};
 use super::record::{HeldToken, TargetRecord, TokenRecord};
 use super::state::{Reread, Waiter, Wish};
 use crate::core::settings::TokenName;
-use crate::core::time::{Boot, Now};
+use crate::core::time::Now;
 
 /// `rotate` and `once` wait this long for min_interval to be over.
 pub(super) const MIN_INTERVAL_WAIT: Duration = Duration::from_secs(10);
@@ -27,27 +27,30 @@ impl State {
             out.push(Action::Reply { id, answer: Answer::NotNow(Vec::new()) });
             return;
         }
+        let is_lacking = self.lacks_for(&want);
         let deadline = now.boot.plus(timeout);
-        if self.lacks_for(&want, &named(&want)) {
-            self.wish(id, want, deadline, now, out);
+        let waiter = Waiter { id, want, deadline, open: BTreeMap::new(), done: Vec::new(), failed: Vec::new() };
+        if is_lacking {
+            // It waits for a reading of the config that begins after it.
+            let is_read = self.read_now(now, out);
+            self.wishes.push(Wish { waiter, read_by: now.boot.plus(READING), is_read });
         } else {
-            self.judge(id, want, deadline, now, out);
+            self.judge(waiter, now, out);
         }
     }
 
-    /// Opens a waiter for what can be served in time.
-    fn judge(&mut self, id: RequestId, mut want: Want, deadline: Boot, now: Now, out: &mut Vec<Action>) {
-        let named = named(&want);
+    /// Opens the waiter for what can be served in time.
+    fn judge(&mut self, mut waiter: Waiter, now: Now, out: &mut Vec<Action>) {
+        let named = named(&waiter.want);
         let in_config = |name: &&TokenName| self.tokens.get(*name).is_none_or(|token| token.leaving.is_some());
         if let Some(name) = named.iter().find(in_config) {
-            out.push(Action::Reply { id, answer: Answer::Unknown(name.clone()) });
+            out.push(Action::Reply { id: waiter.id, answer: Answer::Unknown(name.clone()) });
             return;
         }
-        let meant = if named.is_empty() { self.all_meant(&want) } else { named };
-        if let Want::Rotate { names, .. } | Want::Valid { names, .. } = &mut want {
+        let meant = if named.is_empty() { self.all_meant(&waiter.want) } else { named };
+        if let Want::Rotate { names, .. } | Want::Valid { names, .. } = &mut waiter.want {
             names.clone_from(&meant);
         }
-        let mut waiter = Waiter { id, want, deadline, open: BTreeMap::new(), done: Vec::new(), failed: Vec::new() };
         for name in meant {
             self.open(&mut waiter, name, now);
         }
@@ -65,7 +68,8 @@ impl State {
     }
 
     /// Whether the config must be read again before the wish is judged: what the machine lacked may be there by now.
-    fn lacks_for(&self, want: &Want, named: &BTreeSet<TokenName>) -> bool {
+    fn lacks_for(&self, want: &Want) -> bool {
+        let named = named(want);
         let is_due = !self.is_once() && matches!(want, Want::Rotate { .. } | Want::Token { is_patient: false, .. });
         let all = || self.tokens.values().any(|token| self.lacks(token));
         is_due && if named.is_empty() { all() } else { named.iter().any(|name| self.lacks_with_parents(name)) }
@@ -78,12 +82,6 @@ impl State {
     fn lacks_with_parents(&self, name: &TokenName) -> bool {
         let Some(token) = self.tokens.get(name) else { return false };
         self.lacks(token) || token.wire.parents.iter().any(|parent| self.lacks_with_parents(parent))
-    }
-
-    /// The wish waits for a reading of the config that begins after it.
-    fn wish(&mut self, id: RequestId, want: Want, deadline: Boot, now: Now, out: &mut Vec<Action>) {
-        let is_read = self.read_now(now, out);
-        self.wishes.push(Wish { id, want, deadline, read_by: now.boot.plus(READING), is_read });
     }
 
     /// Has the config read; false where a reading is under way already.
@@ -103,9 +101,7 @@ impl State {
         if !self.wishes.is_empty() && self.read_now(now, out) {
             self.wishes.iter_mut().for_each(|wish| wish.is_read = true);
         }
-        for wish in granted {
-            self.judge(wish.id, wish.want, wish.deadline, now, out);
-        }
+        granted.into_iter().for_each(|wish| self.judge(wish.waiter, now, out));
     }
 
     /// Marks one token as wanted by the waiter, or its wish as failed where it cannot be served in time.
@@ -291,7 +287,7 @@ impl State {
 
     pub(super) fn answer_overdue(&mut self, now: Now, out: &mut Vec<Action>) {
         for wish in self.wishes.extract_if(.., |wish| wish.read_by <= now.boot).collect::<Vec<_>>() {
-            self.judge(wish.id, wish.want, wish.deadline, now, out);
+            self.judge(wish.waiter, now, out);
         }
         if self.waiters.iter().any(|waiter| waiter.deadline <= now.boot) {
             self.give_up("the time to wait for it is over", now, out);
@@ -300,7 +296,7 @@ impl State {
 
     pub(super) fn answer_all(&mut self, why: &str, out: &mut Vec<Action>) {
         let unread = self.wishes.drain(..);
-        out.extend(unread.map(|wish| Action::Reply { id: wish.id, answer: Answer::NotNow(Vec::new()) }));
+        out.extend(unread.map(|wish| Action::Reply { id: wish.waiter.id, answer: Answer::NotNow(Vec::new()) }));
         for waiter in std::mem::take(&mut self.waiters) {
             let mut lines = waiter.failed;
             lines.extend(waiter.open.into_keys().map(|name| (name, why.into())));
@@ -321,7 +317,7 @@ impl State {
     /// Nobody listens to that answer any more.
     pub(super) fn unwanted(&mut self, id: RequestId) {
         self.waiters.retain(|waiter| waiter.id != id);
-        self.wishes.retain(|wish| wish.id != id);
+        self.wishes.retain(|wish| wish.waiter.id != id);
     }
 
     fn give_up(&mut self, why: &str, now: Now, out: &mut Vec<Action>) {
