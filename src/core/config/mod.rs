@@ -196,7 +196,9 @@ pub fn state_dir(text: &str, base: &Path, env: &Environment) -> Option<PathBuf> 
 }
 
 fn daemon_path(text: &str, key: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
-    let (table, _) = DeTable::parse_recoverable(text);
+    // Of a large config what stands before its tokens will do: each command would read all of it once more.
+    let head = pieces::cut(text).and_then(|cut| DeTable::parse(text.get(cut.first()?.clone())?).ok());
+    let table = head.unwrap_or_else(|| DeTable::parse_recoverable(text).0);
     let daemon = table.get_ref().get("daemon")?.get_ref();
     let path = match daemon {
         DeValue::Table(daemon) => daemon.get(key)?.get_ref().as_str()?,
@@ -212,6 +214,21 @@ mod tests {
     fn token(i: usize) -> String {
         let (comment, lifetime) = ("x".repeat(60), if i.is_multiple_of(100) { "oops" } else { "1h" });
         format!("\n[token.t{i}] # {comment}\nsource = \"jwt\"\nsecret.value = \"hidden\"\nlifetime = \"{lifetime}\"\n")
+    }
+
+    #[test]
+    fn the_sockets_place_is_found_in_a_config_of_any_size() {
+        let env = Environment::default();
+        let of = |text: &str| control_socket(text, Path::new("/etc"), &env);
+        let many: String = (0..1_000).map(token).collect();
+        let daemon = "[daemon]\ncontrol_socket = \"c\"\n";
+        let there = Some(PathBuf::from("/etc/c"));
+        assert_eq!(of(daemon), there);
+        assert_eq!(of(&format!("{daemon}{many}")), there);
+        assert_eq!(of(&format!("{many}{daemon}")), there, "behind the tokens");
+        assert_eq!(of(&format!("{daemon}{many}[token.broken]\nx = \n")), there, "of a broken one");
+        assert_eq!(of(&format!("{daemon}x = \"\"\"{many}\"\"\"\n{many}")), there, "a text that looks like tokens");
+        assert_eq!(of(&many), None);
     }
 
     /// All that can be told of what was read.
