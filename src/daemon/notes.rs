@@ -54,9 +54,10 @@ pub(super) fn restored_words(path: &str, found: Found) -> String {
 pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) {
     match note {
         Note::Rotated { rotated: Rotated { name, expires_at, is_same }, next } => {
-            let next = next.map(|next| format!(", next in {}", span(next.since(now.wall)))).unwrap_or_default();
             let what = if *is_same { SAME } else { "is renewed" };
-            tracing::info!(token = %name, "token {name} {what}, valid {}{next}", until(*expires_at));
+            // Only where it is logged: many may be renewed at once.
+            let next = || next.map(|next| format!(", next in {}", span(next.since(now.wall)))).unwrap_or_default();
+            tracing::info!(token = %name, "token {name} {what}, valid {}{}", until(*expires_at), next());
         }
         Note::Kept { name, expires_at, doubt: None } => {
             tracing::debug!(token = %name, "token {name} is kept, valid {}", until(*expires_at));

@@ -42,14 +42,14 @@ where
         let begun: Vec<_> = now.iter().map(|job| (job, writer.begin(job))).collect();
         begun.iter().filter_map(|(_, begun)| begun.as_ref().ok()?.written()).for_each(|temp| temp.hurry());
         let synced = spread(&begun, |(_, begun)| match begun {
-            Ok(Begun::Written(temp)) => temp.sync(),
+            Ok(Begun::Written(temp, _)) => temp.sync(),
             _ => Ok(()),
         });
         let landed = begun.into_iter().zip(synced).map(|((job, begun), synced)| match begun {
             Err(error) if is_for_room(&error) => None,
             Err(error) => Some(Err(error)),
             Ok(Begun::Unchanged(stamp)) => Some(Ok(Landed { done: Done::Unchanged, stamp })),
-            Ok(Begun::Written(temp)) => Some(match synced {
+            Ok(Begun::Written(temp, _)) => Some(match synced {
                 Ok(()) => writer.finish(job, temp),
                 Err((step, errno)) => Err(DeliverError::failed(&job.path, step, errno)),
             }),
@@ -62,7 +62,7 @@ where
 /// A job of a batch that is synced as a whole, before it is.
 enum Stage<'a> {
     Answered(Answer),
-    /// Closed, and how it stood then.
+    /// Closed, and how it stood before it was written.
     Written(Named<'a>, Stat),
     /// It is to be done by itself.
     Alone,
@@ -94,28 +94,22 @@ fn write<'a, R>(writer: &FolderWriter<'a, R>, job: &Job) -> Stage<'a>
 where
     R: Fn(&OsStr) -> Option<PathBuf>,
 {
-    let closed = |begun| match begun {
-        Begun::Unchanged(stamp) => Ok(Stage::Answered(Ok(Landed { done: Done::Unchanged, stamp }))),
-        Begun::Written(temp) => match temp.close() {
-            Ok((file, stat)) => Ok(Stage::Written(file, stat)),
-            Err((step, errno)) => Err(DeliverError::failed(&job.path, step, errno)),
-        },
-    };
-    match writer.begin(job).and_then(closed) {
-        Ok(stage) => stage,
+    match writer.begin(job) {
+        Ok(Begun::Unchanged(stamp)) => Stage::Answered(Ok(Landed { done: Done::Unchanged, stamp })),
+        Ok(Begun::Written(temp, stat)) => Stage::Written(temp.close(), stat),
         Err(error) if is_for_room(&error) => Stage::Alone,
         Err(error) => Stage::Answered(Err(error)),
     }
 }
 
-fn land<R>(writer: &FolderWriter<'_, R>, job: &Job, file: Named<'_>, closed: &Stat) -> Answer
+fn land<R>(writer: &FolderWriter<'_, R>, job: &Job, file: Named<'_>, dressed: &Stat) -> Answer
 where
     R: Fn(&OsStr) -> Option<PathBuf>,
 {
     let name = writer.name(job)?;
     // Once more, right before: the writes may have taken long.
     writer.in_place(job, name)?;
-    let stat = file.land(name, closed).map_err(|(step, errno)| DeliverError::failed(&job.path, step, errno))?;
+    let stat = file.land(name, dressed).map_err(|(step, errno)| DeliverError::failed(&job.path, step, errno))?;
     Ok(Landed { done: Done::Written, stamp: Stamp::of(&stat) })
 }
 

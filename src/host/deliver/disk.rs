@@ -114,14 +114,17 @@ impl Disks {
         }
         let Ok(system) = rustix::fs::fstatfs(&folder.fd) else { return Way::Each };
         let bytes = jobs.iter().map(|job| (job.bytes.expose().len() as u64).next_multiple_of(BLOCK)).sum();
+        // The type's width and sign differ between machines.
+        let kind = system.f_type as u64 & 0xffff_ffff;
+        let may_sync = jobs.len() >= FILES && ON_DISK.contains(&kind);
         let seen = Seen {
             files: jobs.len(),
-            // The type's width and sign differ between machines.
-            kind: system.f_type as u64 & 0xffff_ffff,
+            kind,
             has_room: has_room(&system, jobs.len() as u64, bytes),
             is_slow: self.is_slow(folder),
-            dirty: dirty(),
-            tells_failures: tells_failures(),
+            // Not asked where it decides nothing.
+            dirty: may_sync.then(dirty).flatten(),
+            tells_failures: may_sync && tells_failures(),
         };
         seen.way()
     }
@@ -161,10 +164,11 @@ impl Disks {
 }
 
 /// Whether all files of a batch fit beside those that they replace, with as much to spare: nobody else is to find the disk full.
-/// A file system that knows no number of files says zero.
+/// A file system without a limit, of its blocks or its files, says that it has none at all.
 fn has_room(system: &StatFs, files: u64, bytes: u64) -> bool {
     let block = u64::try_from(system.f_bsize).unwrap_or(BLOCK);
-    system.f_bavail.saturating_mul(block) >= 2 * bytes && (system.f_files == 0 || system.f_ffree >= 2 * files)
+    (system.f_blocks == 0 || system.f_bavail.saturating_mul(block) >= 2 * bytes)
+        && (system.f_files == 0 || system.f_ffree >= 2 * files)
 }
 
 /// syncfs(2) tells of writes that failed since Linux 5.8.

@@ -58,6 +58,14 @@ fn belongs(stem: &[u8], names: &BTreeSet<OsString>) -> bool {
         .is_some_and(|first| first.as_bytes().starts_with(stem))
 }
 
+/// File systems without owners or modes (vfat, some network ones) may take a change without making it.
+pub(super) fn is_kept(spec: &FileSpec, stat: &Stat) -> bool {
+    let plain = !SPECIAL & 0o7777;
+    stat.st_mode & plain == spec.mode.0 & plain
+        && spec.uid.is_none_or(|uid| uid == stat.st_uid)
+        && spec.gid.is_none_or(|gid| gid == stat.st_gid)
+}
+
 /// A temporary file that is open for writing. Dropped before it has landed, it is removed.
 pub(super) struct Temp<'a> {
     file: Named<'a>,
@@ -89,18 +97,25 @@ impl<'a> Temp<'a> {
     }
 
     /// Group, mode, owner, in this order: whoever holds CAP_CHOWN without CAP_FOWNER loses the right to change the mode,
-    /// and in a sticky folder that to remove the file, with the owner. So what may fail comes before: room too.
-    pub(super) fn dress(&self, spec: &FileSpec, len: usize) -> Result<(), FileFailure> {
-        let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e))?;
-        if let Some(gid) = spec.gid.filter(|gid| *gid != stat.st_gid) {
+    /// and in a sticky folder that to remove the file, with the owner. So what may fail comes before: room too. The answer is
+    /// how it stands then.
+    pub(super) fn dress(&self, spec: &FileSpec, len: usize) -> Result<Stat, FileFailure> {
+        let look = || rustix::fs::fstat(&self.fd).map_err(|e| (Step::Mode, e));
+        let stat = look()?;
+        let gid = spec.gid.filter(|gid| *gid != stat.st_gid);
+        let uid = spec.uid.filter(|uid| *uid != stat.st_uid);
+        if gid.is_none() && uid.is_none() && stat.st_mode & 0o7777 == spec.mode.0 {
+            return Ok(stat);
+        }
+        if let Some(gid) = gid {
             rustix::fs::fchown(&self.fd, None, Some(Gid::from_raw(gid))).map_err(|e| (Step::Group(gid), e))?;
         }
         self.set_mode(spec)?;
-        if let Some(uid) = spec.uid.filter(|uid| *uid != stat.st_uid) {
+        if let Some(uid) = uid {
             self.reserve(len)?;
             rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), None).map_err(|e| (Step::Owner(uid), e))?;
         }
-        Ok(())
+        look()
     }
 
     fn set_mode(&self, spec: &FileSpec) -> Result<(), FileFailure> {
@@ -117,19 +132,6 @@ impl<'a> Temp<'a> {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(errno) => Err((Step::Write, errno)),
         }
-    }
-
-    /// File systems without owners or modes (vfat, some network ones) may take a change without making it.
-    pub(super) fn check(&self, spec: &FileSpec, file: &Path) -> Result<(), DeliverError> {
-        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| DeliverError::failed(file, Step::Mode, errno))?;
-        let plain = !SPECIAL & 0o7777;
-        let kept = stat.st_mode & plain == spec.mode.0 & plain
-            && spec.uid.is_none_or(|uid| uid == stat.st_uid)
-            && spec.gid.is_none_or(|gid| gid == stat.st_gid);
-        if kept {
-            return Ok(());
-        }
-        Err(DeliverError::NotKept { file: file.to_path_buf() })
     }
 
     /// Writes it whole; what is written is not durable yet.
@@ -174,10 +176,9 @@ impl<'a> Temp<'a> {
         rustix::fs::fstat(&self.fd).map_err(|e| (Step::Look, e))
     }
 
-    /// Closes it, so that a batch may hold more files than a process may have open; and how it stands until it lands.
-    pub(super) fn close(self) -> Result<(Named<'a>, Stat), FileFailure> {
-        let stat = rustix::fs::fstat(&self.fd).map_err(|e| (Step::Look, e))?;
-        Ok((self.file, stat))
+    /// Closes it, so that a batch may hold more files than a process may have open.
+    pub(super) fn close(self) -> Named<'a> {
+        self.file
     }
 }
 
@@ -189,13 +190,13 @@ impl Named<'_> {
         Ok(())
     }
 
-    /// The rename into place; the file as it stands there. `closed`: how it stood when it was closed.
-    pub(super) fn land(self, name: &OsStr, closed: &Stat) -> Result<Stat, FileFailure> {
+    /// The rename into place; the file as it stands there. `dressed`: how it stood before it was written.
+    pub(super) fn land(self, name: &OsStr, dressed: &Stat) -> Result<Stat, FileFailure> {
         let folder = self.folder;
         self.rename(name)?;
         let now = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
         // Where somebody else has replaced it already, the next look is to find that it is not as it was left.
-        Ok(now.ok().filter(|now| (now.st_dev, now.st_ino) == (closed.st_dev, closed.st_ino)).unwrap_or(*closed))
+        Ok(now.ok().filter(|now| (now.st_dev, now.st_ino) == (dressed.st_dev, dressed.st_ino)).unwrap_or(*dressed))
     }
 }
 

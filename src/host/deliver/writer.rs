@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::error::{DeliverError, Step};
 use super::look::Stamp;
 use super::read::read_regular;
-use super::temp::Temp;
+use super::temp::{Temp, is_kept};
 use crate::core::secret::Secret;
 use crate::core::settings::{FileSpec, TargetPath};
 use crate::host::walk::Folder;
@@ -56,14 +56,15 @@ pub(super) struct FolderWriter<'a, R> {
 /// A job that is begun: nothing of it is seen yet, and what is written is not durable.
 pub(super) enum Begun<'a> {
     Unchanged(Stamp),
-    Written(Temp<'a>),
+    /// And how it stood before it was written.
+    Written(Temp<'a>, Stat),
 }
 
 impl<'a> Begun<'a> {
     pub(super) fn written(&self) -> Option<&Temp<'a>> {
         match self {
             Self::Unchanged(_) => None,
-            Self::Written(temp) => Some(temp),
+            Self::Written(temp, _) => Some(temp),
         }
     }
 }
@@ -87,7 +88,7 @@ impl<'a, R: Fn(&OsStr) -> Option<PathBuf>> FolderWriter<'a, R> {
         let failed = |(step, errno)| DeliverError::failed(&job.path, step, errno);
         let temp = match self.begin(job)? {
             Begun::Unchanged(stamp) => return Ok(Landed { done: Done::Unchanged, stamp }),
-            Begun::Written(temp) => temp,
+            Begun::Written(temp, _) => temp,
         };
         temp.sync().map_err(failed)?;
         self.finish(job, temp)
@@ -115,10 +116,12 @@ impl<'a, R: Fn(&OsStr) -> Option<PathBuf>> FolderWriter<'a, R> {
         }
         let failed = |(step, errno)| DeliverError::failed(&job.path, step, errno);
         let temp = Temp::create(&self.folder.fd, name).map_err(failed)?;
-        temp.dress(&job.spec, job.bytes.expose().len()).map_err(failed)?;
-        temp.check(&job.spec, &job.path)?;
+        let stat = temp.dress(&job.spec, job.bytes.expose().len()).map_err(failed)?;
+        if !is_kept(&job.spec, &stat) {
+            return Err(DeliverError::NotKept { file: job.path.to_path_buf() });
+        }
         temp.fill(&job.spec, job.bytes.expose()).map_err(failed)?;
-        Ok(Begun::Written(temp))
+        Ok(Begun::Written(temp, stat))
     }
 
     pub(super) fn name<'j>(&self, job: &'j Job) -> Result<&'j OsStr, DeliverError> {
