@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -17,12 +17,16 @@ use tokio::process::{Child, Command};
 /// One of our own that has ended stands in the way of those behind it until it was waited for: they are looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-static OWN: Mutex<Programs> = Mutex::new(Programs { starting: 0, running: BTreeSet::new() });
+/// A program that has no number after this hangs before it begins, and keeps nobody else from being reaped. Were it to begin and
+/// end at once later, its exit code might be lost.
+const HANGS: Duration = Duration::from_secs(5);
+
+static OWN: Mutex<Programs> = Mutex::new(Programs { starting: Vec::new(), running: BTreeSet::new() });
 
 /// The programs that this process has started.
 struct Programs {
-    /// So many have no number yet.
-    starting: usize,
+    /// Those that have no number yet, since when.
+    starting: Vec<Instant>,
     running: BTreeSet<i32>,
 }
 
@@ -39,18 +43,28 @@ impl Drop for Own {
     }
 }
 
-struct Starting;
+struct Starting(Instant);
+
+impl Starting {
+    fn begin() -> Self {
+        let now = Instant::now();
+        own().starting.push(now);
+        Self(now)
+    }
+}
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        own().starting -= 1;
+        let mut own = own();
+        if let Some(at) = own.starting.iter().position(|since| *since == self.0) {
+            own.starting.swap_remove(at);
+        }
     }
 }
 
 /// Starts a program that nobody else reaps.
 pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, Pid, Own)> {
-    own().starting += 1;
-    let starting = Starting;
+    let starting = Starting::begin();
     let child = command.spawn()?;
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
@@ -84,7 +98,7 @@ pub(crate) async fn reap() {
 fn reap_now() -> bool {
     loop {
         let own = own();
-        if own.starting > 0 {
+        if own.starting.iter().any(|since| since.elapsed() < HANGS) {
             return true;
         }
         // It is looked at first: a program of our own is not to lose its exit code.

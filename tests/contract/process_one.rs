@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use support::{Sandbox, eventually, is_root, token, until};
+use crate::strace::injecting;
+use support::{Sandbox, eventually, has_strace, is_root, token, until};
 
 const FIRST: [&str; 5] = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
 
@@ -75,6 +77,34 @@ fn process_one_reaps_what_hooks_left_behind_and_keeps_their_exit_codes() {
     until("nothing is left behind", || zombies(inner) == 0);
     terminate(inner);
     until("it ends at SIGTERM", || !fs::exists(format!("/proc/{inner}")).unwrap_or(true));
+}
+
+/// A program on a file system that does not answer has no number yet, for as long as that takes.
+#[test]
+fn process_one_reaps_others_while_a_program_of_its_own_hangs_before_it_begins() {
+    let test = "process_one_reaps_others_while_a_program_of_its_own_hangs_before_it_begins";
+    if !is_root(test) || !has_strace(test) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let far = sandbox.script("far", "true");
+    let leaves = "setsid sh -c 'touch left; exec sleep 1' </dev/null >/dev/null 2>&1 &\n\
+                  while [ ! -e left ]; do sleep 0.01; done; rm left";
+    let leaves = sandbox.script("leaves", &format!("cd {}\n{leaves}", sandbox.dir().display()));
+    let hook = |program: &Path| format!("command = [{program:?}]\ntimeout = \"2s\"");
+    let (hung, good) =
+        (token("hung").hook("after_rotate", &hook(&far)), token("good").hook("after_rotate", &hook(&leaves)));
+    sandbox.config(format!("{hung}{good}"));
+    let wrapper = [FIRST.map(String::from).into(), injecting("execve:delay_enter=300s", &[&far])].concat();
+    let daemon = sandbox.daemon().under(&wrapper).ready();
+    let inner = eventually(Duration::from_secs(20), "process 1 runs", || children(daemon.pid()).first().copied());
+    until("it hangs", || daemon.log().contains("does its file system hang?"));
+    assert!(sandbox.rotate(&["good"]), "{}", daemon.log());
+    // What looks for the file is no child of process 1.
+    let is_left = |pid: &u32| of_status(*pid, "Name").as_deref() == Some("sleep");
+    let left = eventually(Duration::from_secs(20), "one is left behind", || children(inner).into_iter().find(is_left));
+    until("it is reaped", || !children(inner).contains(&left));
+    daemon.kill9();
 }
 
 #[test]
