@@ -7,16 +7,20 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 /// Where journald listens.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// A journal that takes no more is waited for so long.
+/// A journal that takes no more is waited for so long, once: until it takes something again no line waits for it.
 const JOURNAL_WAIT_NANOS: i64 = 100_000_000;
 
-pub(super) struct Journal(UnixDatagram);
+pub(super) struct Journal {
+    socket: UnixDatagram,
+    is_full: AtomicBool,
+}
 
 impl Journal {
     /// `None`: it is not to be had, which a sandbox may well want.
@@ -24,7 +28,7 @@ impl Journal {
         let socket = UnixDatagram::unbound().ok()?;
         socket.connect(path).ok()?;
         socket.set_nonblocking(true).ok()?;
-        Some(Self(socket))
+        Some(Self { socket, is_full: AtomicBool::new(false) })
     }
 
     /// False where it was not taken: the journal is gone, full, or the entry too large for a datagram.
@@ -33,14 +37,19 @@ impl Journal {
         for (name, value) in fields {
             put(&mut entry, name, value);
         }
-        match self.0.send(&entry) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.has_room() && self.0.send(&entry).is_ok(),
+        let is_sent = match self.socket.send(&entry) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.has_room() && self.socket.send(&entry).is_ok(),
             sent => sent.is_ok(),
-        }
+        };
+        self.is_full.store(!is_sent, Ordering::Relaxed);
+        is_sent
     }
 
     fn has_room(&self) -> bool {
-        let mut polled = [PollFd::new(&self.0, PollFlags::OUT)];
+        if self.is_full.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut polled = [PollFd::new(&self.socket, PollFlags::OUT)];
         let patience = Timespec { tv_sec: 0, tv_nsec: JOURNAL_WAIT_NANOS };
         rustix::event::poll(&mut polled, Some(&patience)).is_ok_and(|ready| ready > 0)
     }
@@ -77,6 +86,12 @@ mod tests {
         // Nobody reads: it is full some time, and says so within its patience.
         let full = (0..100_000).any(|_| !journal.send([("MESSAGE", "x")].into_iter()));
         assert!(full);
+        // Then no line waits: a journal that hangs must not slow down who logs much.
+        let began = std::time::Instant::now();
+        assert!((0..100).all(|_| !journal.send([("MESSAGE", "x")].into_iter())));
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+        server.recv(&mut buffer).unwrap();
+        assert!(journal.send([("MESSAGE", "x")].into_iter()), "there is room again");
         drop(server);
         assert!(!journal.send([("MESSAGE", "x")].into_iter()));
     }
