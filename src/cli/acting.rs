@@ -5,10 +5,13 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::aside::tell_line;
+use super::hang::Look;
 use super::{Exit, Surroundings};
 use crate::core::environment::Environment;
 use crate::host::account::Account;
 use crate::host::control::DaemonInfo;
+use crate::host::inherited;
 use crate::host::keeper::{Keeper, ToldBy};
 
 /// A config, and where it is at home.
@@ -22,7 +25,9 @@ impl Home {
     /// Of the config that `-c` or the search finds; says so where there is none.
     pub fn of(around: &Surroundings) -> Result<Self, Exit> {
         let config = around.config()?;
+        let look = Look::begin(format!("looking whose {} is and what runs it", config.display()));
         let keeper = Keeper::of(&config, &around.env);
+        drop(look);
         let env = keeper.environment(&around.env);
         Ok(Self { config, env, keeper })
     }
@@ -58,7 +63,7 @@ impl Home {
     pub fn make_state_dir(&self) -> Result<(), Exit> {
         let Some((account, _)) = self.account() else { return Ok(()) };
         self.keeper.make_state_dir().map_err(|error| {
-            eprintln!("error: the folder for the state of {} cannot be made: {error}", account.shown());
+            tell_line!("error: the folder for the state of {} cannot be made: {error}", account.shown());
             Exit::Failed
         })
     }
@@ -86,6 +91,7 @@ impl Home {
         let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
         let variables = self.keeper.variables(account);
         let error = account.replace_process(&words, &borrowed(&variables));
+        inherited::outlive_pipes();
         complain(account, why, &error)
     }
 
@@ -109,7 +115,7 @@ fn borrowed<'v>(variables: &'v [(&'static str, Option<PathBuf>)]) -> Vec<(&'stat
 }
 
 fn complain(account: &Account, why: &str, error: &std::io::Error) -> Exit {
-    eprintln!(
+    tell_line!(
         "error: this cannot be done as {}, whose tokens these are ({why}): {error}; run it as that user",
         account.shown()
     );

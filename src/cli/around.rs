@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+use super::aside::tell_line;
 use super::exit::Exit;
 use crate::core::environment::Environment;
 use crate::host::{load, log};
@@ -41,7 +42,7 @@ impl Surroundings {
     /// The config's path; says that there is none where there is none.
     pub fn config(&self) -> Result<PathBuf, Exit> {
         load::find_config(self.config.as_deref(), &self.env).map_err(|none| {
-            eprintln!("error: {none}; name one with -c FILE");
+            tell_line!("error: {none}; name one with -c FILE");
             Exit::WrongConfig
         })
     }

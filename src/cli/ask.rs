@@ -1,11 +1,13 @@
 //! Owns: how a command finds and asks the running daemon, and how its answer becomes an exit code.
 //! Does not: know what the commands are about.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::aside::tell_line;
+use super::hang::Look;
 use super::{Exit, Surroundings, offline, say};
 use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response, call_with_peer};
 use crate::host::keeper::{self, Meeting};
@@ -35,6 +37,7 @@ impl SocketArgs {
         if let Some(socket) = &self.socket {
             return SocketPlaces { meetings: vec![Meeting { socket: socket.clone(), is_named: true }], config: None };
         }
+        let _look = Look::begin("looking for the daemon of the config".into());
         match load::find_config(around.config.as_deref(), &around.env) {
             Ok(config) => SocketPlaces {
                 meetings: keeper::meetings(&config, &around.env),
@@ -117,12 +120,17 @@ impl SocketArgs {
 fn stranger(place: &Meeting, config: Option<&Path>) -> Result<(), ClientError> {
     let Some(config) = config.filter(|_| !place.is_named) else { return Ok(()) };
     match keeper::introduce(&place.socket)? {
-        Some(about) if !keeper::is_same(&about.config, config) => {
+        Some(about) if !is_same(&about.config, config) => {
             let path = place.socket.clone();
             Err(ClientError::Stranger { path, pid: about.pid, keeps: about.config, config: config.into() })
         }
         _ => Ok(()),
     }
+}
+
+fn is_same(other: &Path, config: &Path) -> bool {
+    let _look = Look::begin(format!("looking whether {} is {}", other.display(), config.display()));
+    keeper::is_same(other, config)
 }
 
 /// Says what went wrong on the way to the daemon.
@@ -131,10 +139,10 @@ pub(crate) fn complain(error: &ClientError) -> Exit {
     match error {
         ClientError::Stranger { .. } => Exit::NoDaemon,
         ClientError::NotThere { .. } => {
-            eprintln!("is it running? start it with `renewd run`, or name its socket with --socket");
+            tell_line!("is it running? start it with `renewd run`, or name its socket with --socket");
             Exit::NoDaemon
         }
-        ClientError::Refused { .. } | ClientError::Broken { .. } => Exit::Failed,
+        ClientError::Refused { .. } | ClientError::Silent { .. } | ClientError::Broken { .. } => Exit::Failed,
     }
 }
 
@@ -143,9 +151,11 @@ pub(crate) fn finish(answer: Result<Response, ClientError>) -> ExitCode {
     match answer {
         Ok(response) => {
             if std::io::stdout().is_terminal() {
-                response.notes.iter().for_each(|line| println!("{line}"));
+                let mut out = std::io::stdout().lock();
+                // A terminal that went away has seen what it wanted.
+                response.notes.iter().for_each(|line| drop(writeln!(out, "{line}")));
             }
-            response.remarks.iter().for_each(|line| eprintln!("note: {line}"));
+            response.remarks.iter().for_each(|line| tell_line!("note: {line}"));
             response.errors.iter().for_each(say);
             ExitCode::from(if response.exit == NO_PERMISSION { Exit::Failed as u8 } else { response.exit })
         }

@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::acting::Home;
+use super::aside::{Aside, tell_line};
 use super::progress::Progress;
 use super::{Exit, Surroundings, colour, online, units};
 use crate::core::diagnostic::{Report, Severity, quote};
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
         Ok(home) => home,
         Err(exit) => return exit,
     };
-    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let (mut out, mut err) = (io::stdout(), Aside);
     let styled = coloured(&around.env);
     let checked = check(&home, around, &mut out, &mut err, styled);
     let looked = checked.and_then(|plan| {
@@ -58,14 +59,17 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
         let there = !args.online || online::check(&plan, around, &mut out)?;
         Ok(if readable && there { Exit::Done } else { Exit::Failed })
     });
-    looked.unwrap_or(Exit::Failed)
+    looked.unwrap_or_else(|error| {
+        super::say(error);
+        Exit::Failed
+    })
 }
 
 /// Becomes whom the config is judged for, as far as this process is not that user already.
 fn judge_as(args: &Args, home: &Home) -> Result<(), Exit> {
     let Some(name) = &args.user else { return home.act() };
     let Some(account) = Account::named(name) else {
-        eprintln!("error: there is no user {}", quote(name));
+        tell_line!("error: there is no user {}", quote(name));
         return Err(Exit::Usage);
     };
     let own = rustix::process::geteuid();
@@ -73,7 +77,7 @@ fn judge_as(args: &Args, home: &Home) -> Result<(), Exit> {
         return Ok(());
     }
     if !own.is_root() {
-        eprintln!("error: only root can judge as somebody else; run this as root, or as {}", account.shown());
+        tell_line!("error: only root can judge as somebody else; run this as root, or as {}", account.shown());
         return Err(Exit::Usage);
     }
     Err(home.act_as(&home.with_service_groups(account), "--as"))

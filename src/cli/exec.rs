@@ -9,10 +9,12 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::acting::Home;
+use super::aside::tell_line;
 use super::ask::SocketArgs;
 use super::token::Usable;
-use super::{Exit, Surroundings, input, token};
+use super::{Exit, Surroundings, hang, input, token};
 use crate::host::account::{controller_of, user_name};
+use crate::host::inherited;
 use crate::host::load::{find_config, outline};
 
 /// Run a command with a fresh token in its environment
@@ -50,6 +52,7 @@ fn variable(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+    hang::ends(Exit::NotNow, None);
     let usable = match token::usable(&args.name, args.min_valid, &args.socket, around) {
         Ok(usable) => usable,
         Err(exit) => return exit.into(),
@@ -66,7 +69,8 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     }
     command.env(variable, usable.token.value.expose());
     let error = command.exec();
-    eprintln!("error: {}: {error}", program.display());
+    inherited::outlive_pipes();
+    tell_line!("error: {}: {error}", program.display());
     ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
 }
 
@@ -79,7 +83,7 @@ fn variable_of(args: &Args, around: &Surroundings, usable: &Usable) -> Result<St
     let usual = usual_variable(&args.name);
     let Some(chosen) = usable.variable.as_ref().filter(|chosen| **chosen != usual) else { return Ok(usual) };
     if variable(chosen).is_err() {
-        eprintln!("error: the variable that was told for this token is no name of a variable: say --as VAR");
+        tell_line!("error: the variable that was told for this token is no name of a variable: say --as VAR");
         return Err(Exit::Usage);
     }
     let own = rustix::process::geteuid().as_raw();
@@ -88,7 +92,7 @@ fn variable_of(args: &Args, around: &Surroundings, usable: &Usable) -> Result<St
         return Ok(chosen.clone());
     }
     let who = usable.told_by.map_or("a daemon of an unknown user".into(), |uid| format!("the user {}", user_name(uid)));
-    eprintln!(
+    tell_line!(
         "error: {who} chose the variable {chosen} for this token, and this runs as {}: say --as VAR ({chosen}, or another)",
         user_name(own)
     );

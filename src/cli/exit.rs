@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use super::aside::tell_line;
 use crate::core::printable::printable;
 use crate::host::load;
 
@@ -32,5 +33,5 @@ impl From<Exit> for ExitCode {
 
 /// Says what went wrong. The words may come from a server or from who listens at a socket: they do not steer the terminal.
 pub(crate) fn say(error: impl std::fmt::Display) {
-    eprintln!("error: {}", printable(&error.to_string()));
+    tell_line!("error: {}", printable(&error.to_string()));
 }

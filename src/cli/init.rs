@@ -10,6 +10,7 @@ mod write;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
+use super::hang::Look;
 use super::input::{self, Failure};
 use super::{Exit, Surroundings};
 use crate::core::settings::TokenName;
@@ -114,7 +115,9 @@ fn init(args: &Args, around: &Surroundings) -> Result<(), Failure> {
     };
     let name = name(args, kind)?;
     // Before anything is asked: what is refused in the end is refused now.
+    let look = Look::begin("looking at the place of the config".into());
     let place = Destination::find(around, &name, kind)?;
+    drop(look);
     let answers = answers(args, kind, asker.as_ref())?;
     let secret = secret::read(kind, args.secret_file.as_deref(), asker.as_ref())?;
     let text = place.text(kind, &name, &answers, args.output.as_deref(), secret.is_some());

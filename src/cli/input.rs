@@ -20,6 +20,7 @@ use crate::core::time::Wall;
 use crate::host::facts::read_on;
 
 use super::Exit;
+use super::aside::tell_line;
 
 /// A file with a key or tokens is never longer.
 const LONGEST: u64 = 1024 * 1024;
@@ -147,8 +148,8 @@ pub(crate) fn read_key(file: &Path, what: &str, private: bool) -> Result<Secret<
                 Exposure::AnybodyWrites => {
                     return Err(failed(&format!("{who} it: `chmod o-w` it, and look at what is in it")));
                 }
-                Exposure::GroupWrites => eprintln!("warning: {what} {shown}: {who} it"),
-                Exposure::AnybodyReads => eprintln!("warning: {what} {shown}: {who} it: `chmod 600` it"),
+                Exposure::GroupWrites => tell_line!("warning: {what} {shown}: {who} it"),
+                Exposure::AnybodyReads => tell_line!("warning: {what} {shown}: {who} it: `chmod 600` it"),
             }
         }
     }
@@ -169,7 +170,7 @@ pub(crate) fn read_token(arg: Option<&str>) -> Result<Secret<String>, Failure> {
 pub(crate) fn token_from_stdin() -> Result<Secret<String>, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        eprintln!("type or paste the token, then Return and Ctrl-D");
+        tell_line!("type or paste the token, then Return and Ctrl-D");
     }
     read_text(&mut stdin.lock()).map_err(|why| Failure::failed(format!("token from stdin: {why}")))
 }

@@ -3,6 +3,7 @@
 
 mod acting;
 mod around;
+mod aside;
 mod ask;
 mod check;
 mod colour;
@@ -10,6 +11,7 @@ mod completions;
 mod exec;
 mod exit;
 mod generate;
+mod hang;
 mod init;
 mod input;
 mod inspect;
@@ -35,6 +37,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::around::{Surroundings, Volume};
+use self::aside::{tell, tell_line};
 use self::exit::{Exit, say};
 use crate::core::redact::looks_opaque;
 use crate::host::{hardening, inherited, load};
@@ -138,11 +141,11 @@ fn usage(error: &clap::Error) -> Exit {
                 Some(option) if context == ContextKind::InvalidValue => format!("the value of '{option}' is wrong"),
                 _ => "an argument stands where none belongs".into(),
             };
-            eprintln!(
+            tell_line!(
                 "error: {place} (not shown: it may be a secret or a token)\n\nFor more information, try '--help'."
             );
         }
-        _ => eprint!("{}", error.render()),
+        _ => tell(&error.render().to_string()),
     }
     Exit::Usage
 }

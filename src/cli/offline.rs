@@ -2,6 +2,8 @@
 //! Does not: judge (`daemon` does), or draw.
 
 use super::acting::Home;
+use super::aside::tell_line;
+use super::hang::Look;
 use super::once::named;
 use super::{Exit, Surroundings};
 use crate::core::plan::Purpose;
@@ -29,6 +31,7 @@ pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<Off
     home.act()?;
     let Some(plan) = load_for(&home.config, &home.env, Purpose::Command).plan else { return Ok(None) };
     let names: Vec<TokenName> = named(&plan, names)?.into_iter().collect();
+    let _look = Look::begin(format!("looking at the state in {} and the files", plan.daemon.state_dir.display()));
     let seen = glimpse(&plan.daemon.state_dir, &plan.path).unwrap_or_else(|error| {
         super::say(&error);
         None
@@ -36,7 +39,7 @@ pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<Off
     let Some(seen) = seen else { return Ok(None) };
     let is_by_timer = seen.keeper == Some(Worker::Once);
     if let Some(pid) = seen.holder.filter(|_| !is_by_timer) {
-        eprintln!("process {pid} has this config's state, and answers at none of the places looked at");
+        tell_line!("process {pid} has this config's state, and answers at none of the places looked at");
     }
     let mut response = daemon::offline_status(plan, seen.kept, &names);
     if !is_by_timer {

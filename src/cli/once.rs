@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::acting::Home;
+use super::aside::{tell, tell_line};
 use super::progress::Progress;
 use super::{Exit, Surroundings, check, input};
 use crate::core::plan::Purpose;
@@ -80,7 +81,7 @@ fn refuse(about: &DaemonInfo) -> Exit {
 /// The plan of a config, and what a lack is; its diagnostics go to standard error.
 fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Exit> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
-    eprint!("{}", loaded.report.render(check::coloured(&around.env)));
+    tell(&loaded.report.render(check::coloured(&around.env)));
     let refused = Exit::refused(&loaded);
     loaded.plan.map(|plan| (plan, refused)).ok_or(refused)
 }
@@ -90,7 +91,7 @@ pub(crate) fn named(plan: &Plan, names: &[String]) -> Result<BTreeSet<TokenName>
     let find = |name: &String| plan.tokens.iter().find(|token| token.name.as_str() == name).map(|t| t.name.clone());
     let known = names.iter().map(|name| find(name).ok_or(name));
     known.collect::<Result<_, _>>().map_err(|name| {
-        eprintln!("error: token {} is not in the config", TokenName::shown(name));
+        tell_line!("error: token {} is not in the config", TokenName::shown(name));
         Exit::Usage
     })
 }

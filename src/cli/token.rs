@@ -11,8 +11,9 @@ use clap::ValueEnum;
 use zeroize::Zeroizing;
 
 use super::acting::Home;
+use super::aside::tell;
 use super::ask::{ANSWER_TIMEOUT, SocketArgs, complain};
-use super::{Exit, Surroundings, check, input, once, say};
+use super::{Exit, Surroundings, check, hang, input, once, say};
 use crate::core::plan::Purpose;
 use crate::core::render::render;
 use crate::core::settings::{Format, Plan};
@@ -73,6 +74,7 @@ impl Usable {
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+    hang::ends(Exit::NotNow, None);
     let usable = match usable(&args.name, args.min_valid, &args.socket, around) {
         Ok(usable) => usable,
         Err(exit) => return exit.into(),
@@ -143,7 +145,7 @@ fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Exit> {
     // Not now, but perhaps later.
     let refused = if loaded.is_passing { Exit::NotNow } else { Exit::WrongConfig };
     loaded.plan.ok_or_else(|| {
-        eprint!("{}", loaded.report.render(check::coloured(&around.env)));
+        tell(&loaded.report.render(check::coloured(&around.env)));
         refused
     })
 }

@@ -4,8 +4,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::aside::tell_line;
 use super::ask::{SocketArgs, finish};
-use super::{Exit, Surroundings, input, offline};
+use super::{Exit, Surroundings, hang, input, offline};
 use crate::host::clock;
 use crate::host::control::{ClientError, Request};
 
@@ -13,6 +14,9 @@ use crate::host::control::{ClientError, Request};
 const LOOK: Duration = Duration::from_millis(100);
 /// Where there is none, the state and the files are looked at this often.
 const READ: Duration = Duration::from_secs(1);
+
+/// A daemon that is busy, or a look at files, may be late by so much.
+const LATE: Duration = Duration::from_secs(5);
 
 /// Return when tokens are valid on disk
 ///
@@ -39,6 +43,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let end = Instant::now() + args.timeout.min(Duration::from_secs(1 << 32));
     let min_valid = u64::try_from(args.min_valid.as_millis()).unwrap_or(u64::MAX);
+    hang::ends(Exit::NotNow, Some(end + LATE));
     let mut read_at = Instant::now();
     let mut is_by_timer = false;
     let mut places = args.socket.places(around);
@@ -49,8 +54,20 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
             min_valid,
             timeout: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
         };
-        let answer = places.ask(&request, left + Duration::from_secs(5)).map(|(response, _)| response);
-        let Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) = &answer else { return finish(answer) };
+        let answer = places.ask(&request, left + LATE).map(|(response, _)| response);
+        match &answer {
+            Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) => {}
+            // It takes nobody in just now, and may later.
+            Err(ClientError::Silent { .. }) if Instant::now() < end => {
+                std::thread::sleep(LOOK);
+                continue;
+            }
+            Err(error @ ClientError::Silent { .. }) => {
+                super::say(error);
+                return Exit::NotNow.into();
+            }
+            _ => return finish(answer),
+        }
         if !args.socket.is_named() && Instant::now() >= read_at {
             read_at = Instant::now() + READ;
             places = args.socket.places(around);
@@ -61,7 +78,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
             }
         }
         if left.is_zero() && is_by_timer {
-            eprintln!("error: the time is over: no daemon answers, and by the state and the files not all is valid");
+            tell_line!("error: the time is over: no daemon answers, and by the state and the files not all is valid");
             return Exit::NotNow.into();
         }
         if left.is_zero() {
@@ -79,7 +96,7 @@ fn read(args: &Args, around: &Surroundings, min_valid: u64) -> Result<Option<boo
     }
     let is_served = offline::is_served(&reading, !args.names.is_empty(), min_valid, clock::now().wall.0);
     if is_served && !around.is_quiet() {
-        eprintln!("no daemon answers: all is valid by the state and the files");
+        tell_line!("no daemon answers: all is valid by the state and the files");
     }
     Ok(Some(is_served))
 }

@@ -58,6 +58,12 @@ pub fn give_defaults() {
     }
 }
 
+/// A program that could not be put in the place of this process has left SIGPIPE with its default (execve(2) is prepared for that).
+pub fn outlive_pipes() {
+    // Without it a reader that went away ends this process, which was about to end.
+    let _ = flag::register(SIGPIPE, Arc::default());
+}
+
 /// As `/proc/self/status` has it (proc_pid_status(5)); none where there is no /proc. SIGPIPE is the runtime's own affair, and a
 /// terminal's two would be sent again without end where a handler came back from them.
 fn ignored() -> Vec<i32> {

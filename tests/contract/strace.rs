@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -26,13 +27,33 @@ fn options(inject: &str, paths: &[&Path]) -> Vec<String> {
 
 /// Ends what traces the daemon: from now on its calls are as ever.
 pub fn end_tracer(daemon: &Daemon<'_>, signal: Signal) {
-    kill_process(tracer_of(daemon).expect("a tracer"), signal).expect("kill");
+    kill_process(tracer_of(daemon.pid()).expect("a tracer"), signal).expect("kill");
     // A signal that comes while it ends would be lost with it.
-    until("nobody traces it", || tracer_of(daemon).is_none());
+    until("nobody traces it", || tracer_of(daemon.pid()).is_none());
 }
 
-fn tracer_of(daemon: &Daemon<'_>) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
+/// Waits until a process has ended, and lets it go: its tracer waits for the calls that it held. One that does not end is killed.
+pub fn let_go_at_its_end(child: &mut Child) -> ExitStatus {
+    let pid = child.id();
+    let state = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_over = || state().is_empty() || state().contains("State:\tZ");
+    let end = Instant::now() + Duration::from_secs(90);
+    while !is_over() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let has_ended = is_over();
+    if let Some(tracer) = tracer_of(pid) {
+        // It may be gone by itself.
+        let _ = kill_process(tracer, Signal::KILL);
+    }
+    if !has_ended {
+        child.kill().expect("kill");
+    }
+    child.wait().expect("wait")
+}
+
+fn tracer_of(pid: u32) -> Option<Pid> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
     tracer.and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?))
 }
@@ -45,7 +66,7 @@ impl Tracer {
         let mut command = Command::new("strace");
         command.args(options(inject, paths)).args(["-p", &daemon.pid().to_string()]);
         let tracer = Self(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace"));
-        until("it is traced", || tracer_of(daemon).is_some());
+        until("it is traced", || tracer_of(daemon.pid()).is_some());
         tracer
     }
 }

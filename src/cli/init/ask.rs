@@ -6,8 +6,10 @@ use std::io::{self, BufRead, Write};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::kind::{Field, InitKind};
+use crate::cli::aside::{tell, tell_line};
 use crate::cli::input::Failure;
 use crate::core::secret::Secret;
+use crate::process::threads;
 
 /// Somebody at a terminal, from which stdin reads.
 pub(super) struct Prompt;
@@ -24,7 +26,7 @@ impl Prompt {
             let word = self.line(&format!("What is the token for ({})? ", words.join(", ")))?;
             match <InitKind as clap::ValueEnum>::from_str(&word, true) {
                 Ok(kind) => return Ok(kind),
-                Err(_) => eprintln!("it is one of these words"),
+                Err(_) => tell_line!("it is one of these words"),
             }
         }
     }
@@ -37,7 +39,7 @@ impl Prompt {
             match answer.is_empty() {
                 false => return Ok(Some(answer)),
                 true if !field.needed => return Ok(None),
-                true => eprintln!("it is needed"),
+                true => tell_line!("it is needed"),
             }
         }
     }
@@ -49,7 +51,7 @@ impl Prompt {
         let read =
             io::stdin().lock().read_line(&mut line).map_err(|error| Failure::failed(format!("stdin: {error}")))?;
         if read == 0 {
-            eprintln!();
+            tell("\n");
             return Err(Failure::failed("the questions were not answered: nothing was written"));
         }
         Ok(line.trim().to_owned())
@@ -88,7 +90,7 @@ impl Prompt {
             }
         }
         drop(quiet);
-        eprintln!();
+        tell("\n");
         Ok(Secret::new(all))
     }
 }
@@ -122,14 +124,15 @@ impl Quiet {
         let mut without = before.clone();
         without.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
         let (handle, restored, again) = (signals.handle(), before.clone(), without.clone());
-        std::thread::spawn(move || {
+        let mind = move || {
             for signal in signals.forever() {
                 let _ = tcsetattr(io::stdin(), OptionalActions::Now, &restored);
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
                 // It comes back from Ctrl-Z alone, when the shell lets the program go on.
                 let _ = tcsetattr(io::stdin(), OptionalActions::Now, &again);
             }
-        });
+        };
+        std::thread::Builder::new().spawn(mind).map_err(|error| failed(threads::explained(error)))?;
         let quiet = Self { before, signals: handle };
         tcsetattr(io::stdin(), OptionalActions::Now, &without).map_err(|error| failed(error.into()))?;
         Ok(quiet)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::ask::Prompt;
 use super::kind::{InitKind, SecretFile as Wanted};
+use crate::cli::aside::tell_line;
 use crate::cli::input::{self, Failure};
 use crate::core::crypto::without_newline;
 use crate::core::secret::Secret;
@@ -46,7 +47,7 @@ fn key_file(asker: &Prompt, what: &str) -> Result<Secret<Vec<u8>>, Failure> {
     if answer.starts_with("-----") || answer.starts_with('{') {
         // The terminal has shown some of it by now; the rest must not go on to the shell.
         let key = asker.hidden("", format!("{answer}\n").into_bytes(), whole)?;
-        eprintln!("warning: the key was pasted where the terminal shows it: clear the screen");
+        tell_line!("warning: the key was pasted where the terminal shows it: clear the screen");
         return Ok(key);
     }
     if !answer.is_empty() {

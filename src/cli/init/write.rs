@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Gid, fchown};
 
 use super::place::{Destination, WrittenFiles, exists};
+use crate::cli::aside::tell;
 use crate::cli::input::{self, Failure};
 use crate::cli::{Surroundings, check};
 use crate::core::secret::Secret;
@@ -60,7 +61,7 @@ fn judge(loaded: &Loaded, draft: &Path, file: &Path, around: &Surroundings) -> R
     let fits = loaded.plan.as_ref().is_some_and(|plan| plan.tokens.iter().all(|token| token.lack.is_none()));
     let (draft, file) = (draft.display().to_string(), file.display().to_string());
     if !fits {
-        eprint!("{}", loaded.report.render(check::coloured(&around.env)).replace(&draft, &file));
+        tell(&loaded.report.render(check::coloured(&around.env)).replace(&draft, &file));
         return Err(Failure::failed("that does not fit: nothing was written"));
     }
     let found = loaded.report.lines();
@@ -73,7 +74,7 @@ fn whole(place: &Destination, around: &Surroundings) -> Result<(), Failure> {
     if loaded.plan.is_some() {
         return Ok(());
     }
-    eprint!("{}", loaded.report.render(check::coloured(&around.env)));
+    tell(&loaded.report.render(check::coloured(&around.env)));
     Err(Failure::failed(format!("with it {} would be refused: nothing was written", place.main.display())))
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::low_level::{emulate_default_handler, pipe};
@@ -25,9 +26,11 @@ use super::screen::{self, Screen};
 use super::table::{Sheet, Table, table};
 use super::when::Clock;
 use crate::cli::Surroundings;
+use crate::cli::aside::tell_line;
 use crate::core::printable::printable;
 use crate::host::control::{ClientError, Response};
 use crate::host::inherited;
+use crate::process::threads;
 
 const EACH: Duration = Duration::from_secs(1);
 /// A daemon that hangs is asked anew after this long.
@@ -75,8 +78,18 @@ pub(super) fn run(args: &Args, around: &Surroundings, first: Response) -> ExitCo
             ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
         }
         // Nobody reads it any more.
-        Ok(None) | Err(_) => code,
+        Ok(None) => code,
+        Err(error) if is_gone(&error) => code,
+        Err(error) => {
+            crate::cli::exit::say(threads::explained(error));
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// A pipe that nobody reads any more, or a terminal that was hung up.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 fn ask(args: &Args, around: &Surroundings, is_read: bool) -> Polled {
@@ -170,7 +183,7 @@ impl StatusWatch<'_> {
         let out = io::stdout();
         let mut both = [PollFd::new(wake, PollFlags::IN), PollFd::new(&out, PollFlags::empty())];
         match poll(&mut both, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(wrong) => return Err(wrong.into()),
         }
         if both[1].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
@@ -188,7 +201,7 @@ impl StatusWatch<'_> {
             return Ok(());
         }
         match (&self.known.gone, &self.known.status) {
-            (Some((_, why)), _) if !silent => eprintln!("no daemon answers: {why}"),
+            (Some((_, why)), _) if !silent => tell_line!("no daemon answers: {why}"),
             (Some(_), Some(status)) if status["from"] != "state" => {}
             (_, Some(status)) => {
                 let mut out = io::stdout().lock();

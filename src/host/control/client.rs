@@ -4,12 +4,16 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use zeroize::Zeroizing;
 
 use super::{Request, Response};
 
+/// A connection is taken, and a request too, within this.
+const TAKEN: Duration = Duration::from_secs(10);
 /// An answer is at most this long: the status of 100,000 tokens.
 const LONGEST_ANSWER: u64 = 256 << 20;
 
@@ -31,6 +35,12 @@ pub enum ClientError {
         keeps.display()
     )]
     Stranger { path: PathBuf, pid: u32, keeps: PathBuf, config: PathBuf },
+    #[error(
+        "the daemon at {} has not answered within {}: it is stopped or very busy",
+        path.display(),
+        humantime::format_duration(Duration::from_secs(after.as_secs()))
+    )]
+    Silent { path: PathBuf, after: Duration },
     #[error("the daemon at {} gave no whole answer: {what}", path.display())]
     Broken { path: PathBuf, what: String },
 }
@@ -56,18 +66,23 @@ pub struct Peer {
 /// # Errors
 /// See [`ClientError`].
 pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
-    let mut stream = UnixStream::connect(path).map_err(|cause| {
+    let began = Instant::now();
+    let silent = || ClientError::Silent { path: path.to_path_buf(), after: began.elapsed() };
+    let mut stream = connect(path, TAKEN.min(patience)).map_err(|cause| {
         let path = path.to_path_buf();
         match cause.kind() {
             ErrorKind::PermissionDenied => ClientError::Refused { path, cause },
+            ErrorKind::WouldBlock => silent(),
             _ => ClientError::NotThere { path, cause },
         }
     })?;
     let broken = |what: String| ClientError::Broken { path: path.to_path_buf(), what };
-    let io = |error: std::io::Error| broken(error.to_string());
+    let io = |error: std::io::Error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
+        _ => broken(error.to_string()),
+    };
     let peer = rustix::net::sockopt::socket_peercred(&stream).map_err(|errno| io(errno.into()))?;
     stream.set_read_timeout(Some(patience)).map_err(io)?;
-    stream.set_write_timeout(Some(Duration::from_secs(10))).map_err(io)?;
     let mut line = serde_json::to_vec(request).map_err(|error| broken(error.to_string()))?;
     line.push(b'\n');
     match stream.write_all(&line) {
@@ -82,4 +97,13 @@ pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Res
     }
     let response = serde_json::from_slice(&answer).map_err(|error| broken(error.to_string()))?;
     Ok((response, Peer { uid: peer.uid.as_raw(), is_handed: peer.pid.is_init() }))
+}
+
+/// Where the queue of the socket is full, connect(2) waits for as long as a sending may take (socket(7), SO_SNDTIMEO).
+fn connect(path: &Path, limit: Duration) -> std::io::Result<UnixStream> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // Zero would be none at all.
+    set_socket_timeout(&socket, Timeout::Send, Some(limit.max(Duration::from_millis(1))))?;
+    rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &SocketAddrUnix::new(path)?))?;
+    Ok(socket.into())
 }
