@@ -34,6 +34,8 @@ pub struct Facts {
     pub programs: HashMap<String, Option<String>>,
     /// The config file and what it includes, in order.
     pub config_files: Vec<ConfigFile>,
+    /// Whoever knows the names of users and groups does not answer: `None` of them says nothing.
+    pub names_hang: bool,
     /// Something could not be looked at for a reason that passes: what is lacking may be there at the next try.
     pub is_passing: bool,
 }

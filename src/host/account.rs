@@ -110,13 +110,19 @@ impl Account {
 
     /// Whom this process works as.
     pub fn own() -> Self {
+        let Self { uid, gid, groups, may_chown, .. } = Self::own_by_number();
+        Self::of_running(uid, gid, groups, may_chown)
+    }
+
+    /// The same without a name and a home: nobody is asked for them.
+    pub fn own_by_number() -> Self {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let listed = rustix::process::getgroups().unwrap_or_default();
         let mut groups: Vec<u32> = std::iter::once(gid).chain(listed.into_iter().map(|group| group.as_raw())).collect();
         groups.dedup();
         let may_chown =
             rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::CHOWN));
-        Self::of_running(uid, gid, groups, may_chown)
+        Self { uid, gid, groups, name: None, home: None, may_chown }
     }
 
     /// The same with further groups.

@@ -27,12 +27,21 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// Asks the machine.
 pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
-    let own = Account::own();
-    let is_passing = Cell::new(false);
+    let (is_passing, names_hang) = (Cell::new(false), Cell::new(false));
+    let names_answer = || {
+        let answer = patience::touch_names().is_ok();
+        names_hang.set(names_hang.get() | !answer);
+        answer
+    };
+    let own = if names_answer() { Account::own() } else { Account::own_by_number() };
     let facts = Facts {
         myself: Some(Myself { name: own.shown(), uid: own.uid, groups: own.groups, may_chown: own.may_chown }),
-        users: answers(&wants.users, |name| uzers::get_user_by_name(name).map(|user| user.uid())),
-        groups: answers(&wants.groups, |name| uzers::get_group_by_name(name).map(|group| group.gid())),
+        users: answers(&wants.users, |name| {
+            names_answer().then(|| uzers::get_user_by_name(name)).flatten().map(|user| user.uid())
+        }),
+        groups: answers(&wants.groups, |name| {
+            names_answer().then(|| uzers::get_group_by_name(name)).flatten().map(|group| group.gid())
+        }),
         folders: wants.folders.iter().map(|path| (path.to_path_buf(), folder_fact(path, &is_passing))).collect(),
         state_dir: wants.state_dir.as_deref().and_then(state_problem),
         outputs: wants.outputs.iter().map(|path| (path.to_path_buf(), standing(path))).collect(),
@@ -46,10 +55,13 @@ pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
             .collect(),
         programs: answers(&wants.programs, |program| program_problem(program, env, &is_passing)),
         config_files: Vec::new(),
+        names_hang: false,
         is_passing: false,
     };
     let unknown = |ids: &HashMap<String, Option<u32>>| ids.values().any(Option::is_none);
-    if unknown(&facts.users) || unknown(&facts.groups) {
+    let is_unknown = unknown(&facts.users) || unknown(&facts.groups);
+    is_passing.set(is_passing.get() | is_unknown & names_hang.get());
+    if is_unknown && !names_hang.get() {
         // getpwnam(3) and getgrnam(3) do not say whether there is none, or only no descriptor to look with.
         for table in ["/etc/passwd", "/etc/group"] {
             let unread = File::open(table).err().map(|error| Unread::of(&error));
@@ -57,7 +69,7 @@ pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
         }
     }
     patience::rest();
-    Facts { is_passing: is_passing.get(), ..facts }
+    Facts { is_passing: is_passing.get(), names_hang: names_hang.get(), ..facts }
 }
 
 fn answers<T>(names: &HashSet<&str>, ask: impl Fn(&str) -> T) -> HashMap<String, T> {

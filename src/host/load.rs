@@ -60,7 +60,10 @@ fn shown(paths: &[PathBuf]) -> String {
 
 /// The process's own environment, as a value.
 pub fn environment() -> Environment {
-    Environment::new(std::env::vars_os(), std::env::current_dir().unwrap_or_else(|_| "/".into()), facts::account_home())
+    let has_home = std::env::var_os("HOME").is_some_and(|home| Path::new(&home).is_absolute());
+    // Only where it counts: a name service may hang.
+    let account_home = if has_home { None } else { facts::account_home() };
+    Environment::new(std::env::vars_os(), std::env::current_dir().unwrap_or_else(|_| "/".into()), account_home)
 }
 
 /// `-c`, else `$RENEWD_CONFIG`, else `$XDG_CONFIG_HOME/renewd/config.toml` (else `~/.config`), else

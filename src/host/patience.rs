@@ -17,6 +17,10 @@ use crate::process::threads;
 
 /// A call that takes longer hangs.
 const HANGS: Duration = Duration::from_secs(2);
+/// A mount that does not answer within this hangs, where a call below it does.
+const ANSWERS: Duration = Duration::from_millis(500);
+/// A place that is no file.
+const NAMES: &str = "the look-up of users and groups (nsswitch.conf(5))";
 /// With more places that hang than these a reading is not tried again: each costs a thread.
 const PLACES: usize = 16;
 
@@ -73,6 +77,14 @@ pub(super) fn touch_folder(path: &Path) -> io::Result<()> {
     })
 }
 
+/// The same for a call that asks for a user or a group: nsswitch.conf(5) may have a server asked.
+///
+/// # Errors
+/// As above.
+pub(super) fn touch_names() -> io::Result<()> {
+    touch_folder(Path::new(NAMES))
+}
+
 /// To be called where what follows touches no file for long.
 pub(super) fn rest() {
     MINE.with_borrow(|mine| {
@@ -122,28 +134,49 @@ pub(super) fn patiently<T: Send + 'static>(work: impl Fn() -> T + Clone + Send +
             }
         };
         let place = place_of(&path, &reading.left_out);
-        tracing::warn!(
-            path = %path.display(),
-            "{} does not answer for {} s: what is below {} is left out until it does; does its file system hang?",
-            path.display(),
-            HANGS.as_secs(),
-            place.display()
-        );
+        tell(&path, &place);
         places().push((place, Arc::downgrade(&reading)));
     }
 }
 
-/// The mount that a path lies in; else the folder, or the one above where another one of that hangs too: links may lead from all
-/// of them to what hangs.
+fn tell(path: &Path, place: &Path) {
+    let (seconds, shown) = (HANGS.as_secs(), path.display());
+    if path == Path::new(NAMES) {
+        return tracing::warn!("{NAMES} does not answer for {seconds} s: owners and groups are left out until it does");
+    }
+    tracing::warn!(
+        path = %shown,
+        "{shown} does not answer for {seconds} s: what is below {} is left out until it does; does its file system hang?",
+        place.display()
+    );
+}
+
+/// The mount that a path lies in, where it hangs as a whole or another place of it hangs too; else the folder, or the one above where
+/// another one of that hangs too: links may lead from all of them to what hangs.
 fn place_of(path: &Path, known: &[PathBuf]) -> PathBuf {
     let mounts = Mounts::now();
-    if let Some(mount) = mounts.of(path) {
+    if let Some(mount) = mounts.of(path)
+        && (known.iter().any(|other| mounts.of(other) == Some(mount)) || !answers(mount))
+    {
         return mount.to_path_buf();
     }
     let above = path.parent().filter(|above| above.parent().is_some());
     let hangs_too =
         |above: &&Path| known.iter().any(|other| other.parent() == Some(above) && mounts.of(other).is_none());
     above.filter(hangs_too).unwrap_or(path).to_path_buf()
+}
+
+/// Whether the server of a mount tells how full it is, which is asked each time (statfs(2)).
+fn answers(mount: &Path) -> bool {
+    let (done, answer) = sync_channel(1);
+    let asked = mount.to_path_buf();
+    let ask = move || {
+        let _ = rustix::fs::statfs(&asked);
+        // Nobody waits for one that hung.
+        let _ = done.send(());
+    };
+    let thread = std::thread::Builder::new().name("renewd-statfs".into()).spawn(ask);
+    thread.is_ok() && answer.recv_timeout(ANSWERS).is_ok()
 }
 
 fn places() -> MutexGuard<'static, Vec<(PathBuf, Weak<PatientReading>)>> {
@@ -160,6 +193,14 @@ fn stuck() -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_that_answers_is_left_out_for_its_second_place() {
+        let of = |known: &[PathBuf]| place_of(Path::new("/proc/self/fdinfo"), known);
+        assert_eq!(of(&[]), Path::new("/proc/self/fdinfo"));
+        assert_eq!(of(&["/proc/1".into()]), Path::new("/proc"));
+        assert_eq!(of(&["/no/1".into()]), Path::new("/proc/self/fdinfo"));
+    }
 
     #[test]
     fn a_reading_goes_on_without_a_place_that_hangs_and_with_it_when_it_answers() {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use super::load::LARGEST_CONFIG;
-use super::{facts, include};
+use super::{facts, include, patience};
 use crate::core::config::{self, Role, Setting, written};
 use crate::core::environment::Environment;
 
@@ -37,6 +37,12 @@ struct FileText {
 /// # Errors
 /// A sentence that says which file cannot be read, or that none names the token.
 pub fn written(main: &Path, name: &str, env: &Environment) -> Result<WrittenToken, String> {
+    let (main, name, env) = (main.to_path_buf(), name.to_owned(), env.clone());
+    // A place whose file system hangs is left out, and told.
+    patience::patiently(move || look_up(&main, &name, &env))
+}
+
+fn look_up(main: &Path, name: &str, env: &Environment) -> Result<WrittenToken, String> {
     let first = read(main, Role::Main, env)?;
     let all = written::of_defaults(&first.text, &first.hidden);
     let mut unread = Vec::new();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::strace::{end_tracer, injecting};
-use support::{Daemon, Sandbox, eventually, has_strace, token, until};
+use support::{Daemon, Mounts, Sandbox, eventually, has_strace, token, until};
 
 const LOOKS: &str = "newfstatat,statx,openat,getdents64:delay_enter=60s";
 const WRITES: &str = "pwrite64,fdatasync,fsync:delay_enter=60s";
@@ -168,4 +168,49 @@ fn a_state_that_hangs_at_the_start_is_told_and_ends_it() {
     until("it ends", || is_ending(&daemon));
     let_go(&daemon);
     until("it is gone", || !daemon.alive());
+}
+
+/// One folder of a mount hangs, and the mount answers.
+#[test]
+fn what_is_mounted_is_not_left_out_for_one_of_its_folders() {
+    let test = "what_is_mounted_is_not_left_out_for_one_of_its_folders";
+    let sandbox = Sandbox::new();
+    let Some(mounts) = Mounts::new(test, &sandbox).filter(|_| has_strace(test)) else { return };
+    let here = sandbox.mkdir("here");
+    mounts.tmpfs(&here);
+    let dir = sandbox.dir().display();
+    let of = |name: &str| {
+        format!(
+            "[token.{name}]\nsource = \"jwt\"\nalgorithm = \"HS256\"\nkey = \"k\"\nsecret.file = \"{dir}/secret\"\n\
+             [[token.{name}.output]]\nformat = \"token\"\npath = \"{name}/t\"\n"
+        )
+    };
+    let text = sandbox.config_text("", format!("{}{}", of("near"), of("far")));
+    sandbox.put("config.toml", text);
+    mounts.run(&["sh", "-c", &format!("cd {dir} && mkdir here/near here/far && cp -p config.toml here/config.toml")]);
+    let far = sandbox.path("here/far");
+    let hold: Vec<String> = mounts.enter().map(String::from).into_iter().chain(injecting(LOOKS, &[&far])).collect();
+    let daemon = sandbox.daemon().config("here/config.toml").under(&hold).spawn();
+    until("the other token is there", || sandbox.rotate(&["near"]));
+    let_go(&daemon);
+    daemon.kill9();
+}
+
+/// Names of users and groups may be a server's to know.
+#[test]
+fn names_that_nobody_looks_up_keep_no_token_away_that_has_none() {
+    if !has_strace("names_that_nobody_looks_up_keep_no_token_away_that_has_none") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let named = token("named").output("format = \"token\"\npath = \"out/named\"\nowner = \"daemon\"\n");
+    sandbox.config(format!("{named}{}", token("near")));
+    let hold = injecting("openat:delay_enter=60s", &[std::path::Path::new("/etc/passwd")]);
+    let daemon = sandbox.daemon().under(&hold).spawn();
+    until("the other token is there", || sandbox.out("near.token").exists());
+    assert!(daemon.log().contains("the look-up of users and groups"), "{}", daemon.log());
+    let told = daemon.status().to_string();
+    assert!(told.contains("the user `daemon` is not known just now"), "{told}");
+    let_go(&daemon);
+    daemon.kill9();
 }

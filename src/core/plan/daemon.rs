@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::lacks::Ledger;
-use super::spec::number_of;
+use super::spec::{not_known, number_of};
 use crate::core::config::defaults::of_daemon;
 use crate::core::config::{RawConfig, RawDaemon};
 use crate::core::diagnostic::{Diagnostic, Located, Severity};
@@ -59,8 +59,8 @@ pub(super) fn plan(
     let control_group = group.and_then(|group| {
         number_of(&group.value, &facts.groups)
             .map_err(|name| {
-                let message = format!("the control socket's group `{name}` does not exist");
-                ledger.lack(group.span, message, "create the group, or name another one", Severity::Lack)
+                let (problem, help) = not_known(facts, "create the group, or name another one");
+                ledger.lack(group.span, format!("the control socket's group `{name}` {problem}"), help, Severity::Lack)
             })
             .ok()
     });

@@ -16,14 +16,25 @@ pub(super) fn number_of<'a>(account: &'a UserOrGroup, numbers: &HashMap<String, 
     }
 }
 
+/// Why an account is not known, and what to do about it.
+pub(super) fn not_known(facts: &Facts, otherwise: &'static str) -> (&'static str, &'static str) {
+    if facts.names_hang {
+        let help = "see to what nsswitch.conf(5) has asked (sssd, LDAP); a number needs no look-up";
+        return ("is not known just now: the look-up of users and groups does not answer", help);
+    }
+    ("does not exist", otherwise)
+}
+
 /// What an output's file shall be, where each part stands, and who of it is not known.
 pub(super) struct Spec<'r> {
     pub spec: FileSpec,
     pub mode: Option<&'r Located<Mode>>,
     pub owner: Option<&'r Located<UserOrGroup>>,
     pub group: Option<&'r Located<UserOrGroup>>,
-    /// "the user `x`", with its place.
+    /// What is wrong with an account that is not known, with its place.
     pub unknown: Vec<(Span, String)>,
+    /// What to do about those.
+    pub help: &'static str,
 }
 
 impl<'r> Spec<'r> {
@@ -33,10 +44,11 @@ impl<'r> Spec<'r> {
         let owner = layers.iter().find_map(|file| file.owner.as_ref());
         let group = layers.iter().find_map(|file| file.group.as_ref());
         let mut unknown = Vec::new();
+        let (problem, help) = not_known(facts, "create the account, or name another one");
         let mut number = |account: Option<&'r Located<UserOrGroup>>, numbers, kind| {
             let account = account?;
             number_of(&account.value, numbers)
-                .map_err(|name| unknown.push((account.span, format!("the {kind} `{name}`"))))
+                .map_err(|name| unknown.push((account.span, format!("the {kind} `{name}` {problem}"))))
                 .ok()
         };
         let uid = number(owner, &facts.users, "user");
@@ -47,6 +59,7 @@ impl<'r> Spec<'r> {
             owner,
             group,
             unknown,
+            help,
         }
     }
 

@@ -171,8 +171,8 @@ impl<'r> Targets<'r> {
             Some(Standing::Other) => lack(span, "it is not a regular file".into(), "name another file"),
             _ => {}
         }
-        for (span, who) in &spec.unknown {
-            lack(*span, format!("{who} does not exist"), "create the account, or name another one");
+        for (span, problem) in &spec.unknown {
+            lack(*span, problem.clone(), spec.help);
         }
         if let Some((span, problem, help)) = self.facts.myself.as_ref().and_then(|myself| spec.denied(myself)) {
             lack(span, problem, &help);
