@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use support::files_below;
+
 /// What core names of the standard library.
 const STD: [&str; 17] = [
     "borrow",
@@ -71,19 +73,13 @@ fn root() -> PathBuf {
 
 /// The files below a folder, each with its code: without comments and unit tests.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("src") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
-            let text = fs::read_to_string(&path).expect("source");
-            let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-            let code = lines.map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
-            found.push((path, code));
-        }
-    }
-    found
+    let files = files_below(folder, "rs").into_iter().filter(|path| !path.ends_with("tests.rs"));
+    let code = |path: &Path| {
+        let text = fs::read_to_string(path).expect("source");
+        let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        lines.map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    };
+    files.map(|path| (path.clone(), code(&path))).collect()
 }
 
 /// All paths that are named, from their first part on: `crate::core::json`.

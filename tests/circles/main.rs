@@ -10,9 +10,10 @@ mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use source::{Source, Use};
+use support::files_below;
 
 /// The names of a module from the crate's root; the root itself has none.
 type Name = Vec<String>;
@@ -24,8 +25,7 @@ type Leanings<'c> = BTreeMap<&'c Name, BTreeMap<&'c Name, String>>;
 
 impl Crate {
     fn read(root: &Path) -> Self {
-        let mut files = Vec::new();
-        gather(root, &mut files);
+        let files = files_below(root, "rs");
         let modules =
             files.iter().filter(|file| !file.ends_with("main.rs") && !file.ends_with("tests.rs")).map(|file| {
                 let path = file.strip_prefix(root).expect("below src").with_extension("");
@@ -137,17 +137,6 @@ impl Crate {
             }
         }
         told
-    }
-}
-
-fn gather(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("src") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            gather(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
     }
 }
 

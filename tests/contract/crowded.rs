@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::strace::{end_tracer, injecting};
-use support::{Jwt, Mounts, SECRET, Sandbox, eventually, has_strace, token, until};
+use support::{Jwt, Mounts, SECRET, Sandbox, eventually, has_strace, skipped, token, until};
 
 /// More than the daemon has threads.
 const MANY: usize = 150;
@@ -96,7 +96,7 @@ fn a_name_service_that_does_not_answer_keeps_no_token_of_ours_away() {
     let Some(mounts) = Mounts::new(test, &sandbox) else { return };
     // It takes what is asked, and says nothing.
     let Ok(silent) = UdpSocket::bind("127.66.6.6:53") else {
-        println!("{test}: skipped, no port 53 is to be had");
+        skipped(test, "no port 53 is to be had");
         return;
     };
     silent.set_nonblocking(true).expect("a socket");

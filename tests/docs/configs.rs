@@ -9,7 +9,7 @@ use std::process::Command;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;
 
-use support::{Page, binary, pages, repository};
+use support::{Page, binary, openssl_in, pages, repository};
 
 use super::{renewd, said};
 
@@ -44,7 +44,7 @@ fn machine() -> tempfile::TempDir {
         std::fs::write(at(name), text).expect("a file");
         std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o600)).expect("chmod");
     }
-    certificate(&at("etc/client.crt"), &at("etc/client.key"));
+    certificate(&at("etc"));
     std::fs::copy(at("etc/client.crt"), at("etc/example-ca.pem")).expect("a copy");
     machine
 }
@@ -61,11 +61,9 @@ fn service_account() -> String {
     .to_string()
 }
 
-fn certificate(certificate: &Path, key: &Path) {
-    let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=jobs"]);
-    let made = openssl.arg("-keyout").arg(key).arg("-out").arg(certificate).output().expect("openssl");
-    assert!(made.status.success(), "{}", said(&made));
+fn certificate(folder: &Path) {
+    let made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=jobs"];
+    openssl_in(folder, &[&made[..], &["-keyout", "client.key", "-out", "client.crt"]].concat());
 }
 
 /// As GitHub hands one out, but PKCS#8.

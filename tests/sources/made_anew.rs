@@ -1,11 +1,10 @@
 //! Owns: that a changed setting of each source obtains another token, and that what does not count leaves the token in place.
 //! Does not: walk all keys (`fingerprint` of `tests/config_errors` does, by the plan).
 
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::Sandbox;
 use support::http::{Server, answer};
+use support::{Sandbox, openssl_in};
 
 /// A source that never gives the same token twice: its config, one that differs in a setting, and one line that does
 /// not count.
@@ -37,10 +36,7 @@ fn a_changed_setting_obtains_another_token() {
         answer(200, "application/json", body)
     });
     let url = server.url("");
-    let openssl =
-        Command::new("openssl").args(["genrsa", "-out", "rsa.pem", "2048"]).current_dir(sandbox.dir()).output();
-    assert!(openssl.expect("openssl").status.success());
-    sandbox.put("rsa.pem", std::fs::read(sandbox.path("rsa.pem")).expect("a key"));
+    openssl_in(sandbox.dir(), &["genrsa", "-out", "rsa.pem", "2048"]);
     let counter = sandbox.script("print", "echo >> calls; echo token-$(wc -l < calls)").display().to_string();
 
     let jwt = "source = \"jwt\"\nalgorithm = \"HS256\"\nkey = \"k\"\nsecret.file = \"secret\"\n";

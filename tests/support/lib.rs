@@ -25,7 +25,7 @@ pub use daemon::Daemon;
 pub use jwt::Jwt;
 pub use mounts::{Mounts, Tmpfs};
 pub use openssl::{openssl, openssl_in};
-pub use pages::{Block, Page, manual, pages};
+pub use pages::{Block, Page, files_below, manual, pages};
 pub use peers::{Serving, peer, program, python, skip, skipped};
 pub use processes::{pids, runs};
 pub use readers::Readers;

@@ -36,20 +36,23 @@ pub fn pages() -> Vec<Page> {
 
 /// Where the pages of the manual are.
 pub fn manual() -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    collect(&repository().join("docs/src"), &mut paths);
-    paths
+    files_below(&repository().join("docs/src"), "md")
 }
 
-fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-        let path = entry.path();
+/// The files below a folder whose names end so, in order.
+#[track_caller]
+pub fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
-            collect(&path, into);
-        } else if path.extension().is_some_and(|end| end == "md") {
-            into.push(path);
+            found.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|end| end == extension) {
+            found.push(path);
         }
     }
+    found.sort();
+    found
 }
 
 impl Page {
