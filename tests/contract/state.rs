@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use support::{Jwt, Sandbox, eventually, is_root, names_in, token, until};
+use support::{Daemon, Jwt, Sandbox, eventually, is_root, names_in, token, until};
 
 /// All files below a folder.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -56,9 +56,14 @@ fn a_restart_keeps_tokens() {
 fn a_token_whose_credential_or_settings_changed_is_obtained_anew() {
     let sandbox = Sandbox::new();
     let other = "other-secret-of-32-bytes-0123456";
+    // The older one is valid still: it may be ready before the new one is there.
+    let renewed = |daemon: Daemon<'_>| {
+        until("the new token", || daemon.log().contains("token a is renewed"));
+        daemon.stop();
+    };
     let start = |text: &dyn std::fmt::Display| {
         sandbox.config(format!("{text}{}", token("b")));
-        sandbox.start().stop();
+        renewed(sandbox.start());
     };
     start(&token("a"));
     let (a, b) = (sandbox.jwt("a"), sandbox.jwt("b"));
@@ -73,7 +78,7 @@ fn a_token_whose_credential_or_settings_changed_is_obtained_anew() {
     Jwt::signed_with(&sandbox.read("a.token"), other.as_bytes()).expect("by the other secret");
     // The same path, another content: the credential changed, not the config.
     sandbox.put("other", "z".repeat(32));
-    sandbox.start().stop();
+    renewed(sandbox.start());
     Jwt::signed_with(&sandbox.read("a.token"), "z".repeat(32).as_bytes()).expect("by the new one");
     assert_ne!(a.text, claims.text);
     assert_eq!(sandbox.jwt("b"), b, "the neighbour was obtained again");
