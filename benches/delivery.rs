@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use renewd::core::secret::Secret;
 use renewd::core::settings::{FileSpec, Mode};
 use renewd::host::deliver::{Job, deliver};
-use rustix::fs::{CWD, OFlags, fchmod, fsync, openat, renameat, syncfs};
+use rustix::fs::{Advice, CWD, OFlags, fadvise, fchmod, fsync, openat, renameat, syncfs};
 
 const CONTENT: [u8; 300] = [b'x'; 300];
 
@@ -22,7 +22,7 @@ fn main() {
         folders = vec![std::env::temp_dir(), "/dev/shm".into()];
     }
     for folder in folders {
-        for (files, runs) in [(1, 50), (100, 5), (10_000, 2)] {
+        for (files, runs) in [(1, 50), (4, 50), (100, 5), (10_000, 2)] {
             println!("\n{} files of 300 bytes in {}", files, folder.display());
             table(&folder, files, runs);
         }
@@ -36,6 +36,10 @@ fn table(folder: &Path, files: usize, runs: usize) {
     for threads in [1, 2, 4, 8] {
         let label = ["", "1 thread", "2 threads", "", "4 threads", "", "", "", "8 threads"][threads];
         ways.push((label, Box::new(move |at, files| spread(at, files, threads))));
+    }
+    for threads in [1, 8] {
+        let label = if threads == 1 { "late, 1" } else { "late, 8" };
+        ways.push((label, Box::new(move |at, files| late(at, files, threads))));
     }
     ways.push(("one syncfs", Box::new(one_syncfs)));
 
@@ -124,6 +128,28 @@ fn spread(at: &Path, files: usize, threads: usize) {
             });
         }
     });
+    fsync(&folder).expect("the folder's fsync");
+}
+
+/// 64 are written, the disk begins with all of them, each is synced, all are renamed.
+fn late(at: &Path, files: usize, threads: usize) {
+    let folder = open(at);
+    for from in (0..files).step_by(64) {
+        let window = from..files.min(from + 64);
+        let open: Vec<OwnedFd> = window.clone().map(|i| create(&folder, i)).collect();
+        open.iter().for_each(|file| fadvise(file, 0, None, Advice::DontNeed).expect("the advice"));
+        let next = AtomicUsize::new(0);
+        let sync = || {
+            while let Some(file) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+                fsync(file).expect("the file's fsync");
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(sync)));
+            sync();
+        });
+        window.for_each(|i| rename(&folder, i));
+    }
     fsync(&folder).expect("the folder's fsync");
 }
 
