@@ -125,13 +125,21 @@ impl StateKeeper {
         kept
     }
 
-    /// Sees to it that the next start finds the state.
-    pub fn look(&mut self) {
+    /// Sees to it that the next start finds the state. What is wrong with it by now, if anything, where that is news.
+    pub fn look(&mut self) -> Option<Option<Arc<str>>> {
+        if !self.unsaved.is_empty() {
+            // That is tried again before long, and told.
+            return None;
+        }
         let trouble: Option<Arc<str>> = self.store.look().err().map(|error| error.to_string().into());
-        if let Some(error) = trouble.as_ref().filter(|error| self.trouble.as_ref() != Some(error)) {
+        if trouble == self.trouble {
+            return None;
+        }
+        if let Some(error) = &trouble {
             tracing::warn!("{error}; tokens in use are not affected");
         }
-        self.trouble = trouble;
+        self.trouble.clone_from(&trouble);
+        Some(trouble)
     }
 
     /// Makes durable that exchanges are begun, and room for their answers, before anything is sent: where that fails, nothing

@@ -57,6 +57,8 @@ pub(super) enum Message {
     Obtained(Vec<Answered>),
     /// A batch for the state has ended.
     Saved(Box<BatchReport>),
+    /// A look at the state found something wrong, or well again.
+    StateLooked(Option<Arc<str>>),
     /// The config was read again; `read_at` is from before.
     Loaded {
         number: u64,

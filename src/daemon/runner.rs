@@ -210,6 +210,7 @@ impl Runner {
             }
             Message::Obtained(answered) => answered.into_iter().for_each(|one| self.obtained(one)),
             Message::Saved(saved) => self.saved(*saved),
+            Message::StateLooked(trouble) => self.saving.looked(trouble),
             Message::Looked { seen, .. } => {
                 let events = self.files.seen(seen);
                 self.extend(events);

@@ -187,6 +187,11 @@ impl Saving {
         hangs.or(self.trouble.clone()).map(|why| why.to_string())
     }
 
+    /// A look found it well, or not.
+    pub fn looked(&mut self, trouble: Option<Arc<str>>) {
+        self.trouble = trouble;
+    }
+
     /// When something changes although nobody is heard of.
     pub fn wakes_at(&self) -> Option<Boot> {
         let batch = self.under_way.as_ref()?;
@@ -212,7 +217,7 @@ impl Saving {
         Late::default()
     }
 
-    /// Nobody is told how it went: where it hangs, the next batch does.
+    /// What it finds comes as [`Message::StateLooked`], where that is news. Where it hangs, the next batch tells.
     fn look(&mut self, now: Now) {
         self.look_again = now.boot.plus(LOOK);
         if !self.is_looking.swap(true, Ordering::AcqRel) {
@@ -348,8 +353,11 @@ fn keep(
         for job in to_do {
             match job {
                 StateJob::Look => {
-                    keeper.look();
+                    let looked = std::panic::catch_unwind(AssertUnwindSafe(|| keeper.look()));
                     is_looking.store(false, Ordering::Release);
+                    if let Ok(Some(trouble)) = looked {
+                        let _ = messages.send(Message::StateLooked(trouble));
+                    }
                 }
                 StateJob::Write(batch) => {
                     // A fault of ours must not leave who waits for it waiting for ever.

@@ -306,3 +306,20 @@ fn what_a_full_disk_kept_out_of_the_state_is_put_there_later() {
     });
     daemon.stop();
 }
+
+/// The look at it finds that, though nothing was to be written.
+#[test]
+fn a_state_that_is_gone_and_cannot_be_made_anew_is_told_by_status() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let daemon = sandbox.start();
+    fs::rename(sandbox.path("state"), sandbox.path("away")).expect("mv");
+    // No folder can be made there.
+    sandbox.put("state", "");
+    let error = || daemon.config_error();
+    eventually(Duration::from_secs(75), "it is told", || error().contains("state_dir").then_some(()));
+    fs::remove_file(sandbox.path("state")).expect("rm");
+    eventually(Duration::from_secs(75), "it is well again", || error().is_empty().then_some(()));
+    assert!(sandbox.path("state").is_dir());
+    daemon.stop();
+}
