@@ -1,42 +1,35 @@
 //! Owns: the shape of a validated configuration. What stands here is right by its types, or was checked by `plan`.
 //! Does not: parse, check or read anything.
 
+mod file;
 mod format;
 mod hook;
 mod names;
+mod parts;
+mod reach;
 mod schedule;
-mod source;
+mod stage;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use file::{FileSpec, Lack, Mode};
 pub use format::{Format, FormatKind};
 pub use hook::{HookAction, HookPlan, HookSignal};
 pub use names::{Fingerprint, TargetPath, TokenName};
+pub use parts::{FirstRefresh, Identity, Pointers, SecretText};
+pub(crate) use parts::{millis, patterns};
+pub use reach::Reach;
 pub use schedule::{Lifetime, Retry, RotateRule, Schedule};
-pub use source::*;
+pub use stage::{Ready, Stage};
 
-/// Permission bits of a file, at most 0o7777.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mode(pub u32);
-
-impl fmt::Debug for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04o}", self.0)
-    }
-}
-
-/// Something the machine lacks (contract: "Of the machine"). Says what and where in one line, and what to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Lack {
-    /// One line for status and the log: what is missing, with its path or name. Never a secret.
-    pub message: Arc<str>,
-    /// As the plan's lacks have it: that of a folder is one for all its files.
-    pub told: Arc<str>,
-}
+pub use super::config::source::{
+    AssertionSettings, Body, ClientAuth, CommandSettings, GithubAppSettings, Grant, HttpSettings, Installation,
+    JwtSettings, KeyClaim, OAuth2Settings, SourceKind, SourcePlan, SubjectToken, TokenEndpoint,
+};
+pub(crate) use super::config::source::{AuthKind, GrantKind, Preset};
 
 /// One token of the config.
 #[derive(Clone, Debug)]
@@ -65,16 +58,6 @@ impl TokenPlan {
     pub fn serves(&self, unit: &str) -> bool {
         self.units.iter().any(|units| units.matches(unit))
     }
-}
-
-/// Mode and ownership a file has before its secret is in it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct FileSpec {
-    pub mode: Mode,
-    /// `None`: as the process creates it (its own user).
-    pub uid: Option<u32>,
-    /// `None`: as the process creates it (its own group, or that of a setgid folder).
-    pub gid: Option<u32>,
 }
 
 /// One line or file that a token gives to a target.

@@ -33,6 +33,10 @@ impl Source for CommandSettings {
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
     }
+
+    fn is_probed(&self) -> bool {
+        false
+    }
 }
 
 async fn obtain(settings: &CommandSettings, given: Given) -> Result<Token, SourceError> {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::answer::{TokenResponse, wipe};
 use super::form::{Form, percent};
 use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
+use super::net::{self, Host, HttpRequest, HttpResponse, Method, NetError, Url};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
 use super::{Given, Source, SourceError, refresh};
@@ -24,6 +24,13 @@ use crate::core::token::Token;
 impl Source for HttpSettings {
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
+    }
+
+    fn reach<'a>(&'a self, given: &'a Given) -> BoxFuture<'a, Result<Host, SourceError>> {
+        Box::pin(async {
+            let url = self.origin()?;
+            Ok(given.shared.network.reach(&given.asker(), url, &self.reach).await?)
+        })
     }
 }
 

@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use self::net::{HttpRequest, HttpResponse, NetError, Network, Requester, Way};
+use self::net::{Host, HttpRequest, HttpResponse, NetError, Network, Requester, Way};
 use self::oauth2::issuers::Issuers;
 use crate::core::credential::RefreshToken;
-use crate::core::engine::Precedence;
+use crate::core::engine::{Precedence, Reason};
 use crate::core::secret::Secret;
 use crate::core::settings::{SourcePlan, TokenName};
 use crate::core::time::Wall;
@@ -129,6 +129,19 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// See [`SourceError`]; the engine tries again.
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>>;
+
+    /// Whether a mere look may obtain one: a program that is run may do anything.
+    fn is_probed(&self) -> bool {
+        true
+    }
+
+    /// Looks whether its endpoint is there, without asking for anything.
+    ///
+    /// # Errors
+    /// It is not reached, or has none.
+    fn reach<'a>(&'a self, _given: &'a Given) -> BoxFuture<'a, Result<Host, SourceError>> {
+        Box::pin(async { Err(SourceError::new(Reason::Machine, "it has no endpoint")) })
+    }
 }
 
 /// The source that a plan asks for; `None` where the machine lacks what it needs.
@@ -139,6 +152,6 @@ pub fn of(plan: &SourcePlan) -> Option<Arc<dyn Source>> {
         SourcePlan::Http(settings) => Some(settings.clone()),
         SourcePlan::GithubApp(settings) => Some(settings.clone()),
         SourcePlan::Command(settings) => Some(settings.clone()),
-        SourcePlan::Lacking(_) => None,
+        SourcePlan::Lacking(..) => None,
     }
 }

@@ -4,11 +4,9 @@
 
 use std::time::Duration;
 
-use super::net::Host;
-use super::{Given, SourceError, not_granted, of};
-use crate::core::engine::Reason;
+use super::{Given, Source, SourceError, not_granted, of};
 use crate::core::scope;
-use crate::core::settings::{SourcePlan, TokenPlan};
+use crate::core::settings::TokenPlan;
 use crate::core::token::Token;
 
 /// What a try showed.
@@ -32,43 +30,27 @@ pub enum ProbeResult {
 /// It cannot be obtained, or its endpoint is not reached.
 pub async fn probe(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
     let missing = token.parents.iter().find(|wanted| !given.parents.iter().any(|(name, _)| name == *wanted)).cloned();
-    match &token.source {
-        SourcePlan::Command(_) => return Ok(ProbeResult::Left("a command is not run".into())),
-        SourcePlan::Lacking(_) => {
-            let lack = token.lack.as_ref().map_or("the machine lacks something", |lack| &lack.message);
-            return Ok(ProbeResult::Left(lack.to_owned()));
-        }
-        SourcePlan::Jwt(_) | SourcePlan::OAuth2(_) | SourcePlan::Http(_) | SourcePlan::GithubApp(_) => {}
+    let Some(source) = of(&token.source) else {
+        let lack = token.lack.as_ref().map_or("the machine lacks something", |lack| &lack.message);
+        return Ok(ProbeResult::Left(lack.to_owned()));
+    };
+    if !source.is_probed() {
+        return Ok(ProbeResult::Left("a command is not run".into()));
     }
     let why = match missing {
         _ if token.single_use => "its refresh token was not spent".into(),
         Some(parent) => format!("the token {parent}, which it takes, was not obtained"),
-        None => return obtain(token, given).await,
+        None => return obtain(token, &*source, given).await,
     };
-    Ok(ProbeResult::Reached(format!("{} is there; {why}", reach(token, &given).await?)))
+    Ok(ProbeResult::Reached(format!("{} is there; {why}", source.reach(&given).await?)))
 }
 
-async fn obtain(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
+async fn obtain(token: &TokenPlan, source: &dyn Source, given: Given) -> Result<ProbeResult, SourceError> {
     let shared = given.shared.clone();
-    let source = of(&token.source).ok_or_else(|| SourceError::new(Reason::Machine, "it has no source"))?;
     let obtained = source.obtain(given).await?;
     let granted = obtained.scope.as_deref();
     let missing = not_granted(&token.source, granted);
     let missing = (!missing.is_empty()).then(|| scope::told(&missing, granted.unwrap_or_default()));
     let left = obtained.life.expires_at.map(|at| at.since((shared.now)()));
     Ok(ProbeResult::Obtained { token: obtained, left, missing })
-}
-
-async fn reach(token: &TokenPlan, given: &Given) -> Result<Host, SourceError> {
-    let reached = match &token.source {
-        SourcePlan::OAuth2(settings) => {
-            let url = settings.token_url(given).await?;
-            given.shared.network.reach(&given.asker(), url, settings.way()).await
-        }
-        SourcePlan::Http(settings) => {
-            given.shared.network.reach(&given.asker(), settings.origin()?, &settings.reach).await
-        }
-        _ => return Err(SourceError::new(Reason::Machine, "it has no endpoint")),
-    };
-    Ok(reached?)
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use super::argv;
 use super::raw::RawHook;
 use super::section::{Section, SectionReader};
-use crate::core::diagnostic::Located;
 use crate::core::settings::{HookAction, HookPlan, HookSignal};
 
 pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &str) -> Option<RawHook> {
@@ -29,42 +29,10 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &s
             );
             return None;
         }
-        (Some(_), None) => argv(cx, &hook).map(|argv| (HookAction::Command(argv.value), argv.span))?,
+        (Some(_), None) => argv::read(cx, &hook).map(|argv| (HookAction::Command(argv.value), argv.span))?,
         (None, Some(span)) => (signal(cx, &hook)?, span),
     };
     Some(RawHook { plan: HookPlan { action, timeout, after }, span })
-}
-
-/// `command`: a program and its arguments. A first word with a slash is made absolute.
-pub(super) fn argv(cx: &mut SectionReader<'_>, hook: &Section<'_, '_>) -> Option<Located<Vec<String>>> {
-    let value = hook.asked(cx, "command")?;
-    let span = cx.span(value.span());
-    let before = cx.diagnostics.len();
-    let words = hook.texts(cx, "command");
-    if cx.diagnostics.len() > before {
-        return None;
-    }
-    let nul = words.iter().any(|word| word.value.contains('\0'));
-    let mut argv: Vec<String> = words.into_iter().map(|word| word.value).collect();
-    let Some(program) = argv.first_mut().filter(|program| !program.is_empty() && !nul) else {
-        cx.error(
-            span,
-            "`command` names no program",
-            "the program, then its arguments: [\"systemctl\", \"reload\", \"job.service\"]",
-        );
-        return None;
-    };
-    // Without a slash it is looked up in $PATH.
-    if program.contains('/') {
-        let text = Located { value: std::mem::take(program), span };
-        let path = cx.path(text)?.value.into_os_string();
-        let Ok(path) = path.into_string() else {
-            cx.error(span, "the program's folder is not UTF-8", "name it by an absolute path");
-            return None;
-        };
-        *program = path;
-    }
-    Some(Located { value: argv, span })
 }
 
 fn signal(cx: &mut SectionReader<'_>, hook: &Section<'_, '_>) -> Option<HookAction> {

@@ -3,19 +3,15 @@
 //! Does not: look at the machine, fill in defaults, or compare tables with each other (`plan` does).
 
 mod address;
+mod argv;
 mod assertion;
 mod claims;
 mod client;
-mod command;
 mod credential;
 pub(crate) mod defaults;
-mod github_app;
 mod hint;
 mod hook;
-mod http;
-mod jwt;
 pub(crate) mod keys;
-mod oauth2;
 mod output;
 mod pieces;
 mod placeholders;
@@ -24,6 +20,7 @@ mod raw;
 mod reach;
 mod section;
 mod several;
+pub(in crate::core) mod source;
 mod stage;
 mod subject;
 mod syntax;
@@ -46,9 +43,8 @@ use super::environment::Environment;
 pub(crate) use raw::*;
 pub(crate) use stage::*;
 pub(crate) use table::ROOT;
-pub(crate) use value::parse_duration;
+pub(crate) use value::{UserOrGroup, parse_duration};
 pub use wants::Wants;
-pub(crate) use wants::credential_file;
 pub use written::Setting;
 
 /// A file may hold more than the main one's tokens, or tokens only.

@@ -1,11 +1,26 @@
 //! Owns: `[[token.NAME.output]]` as written.
 //! Does not: compare outputs with each other, or look at their folders.
 
+use super::keys::{KeyEntry, entries};
 use super::raw::RawOutput;
 use super::section::{Section, SectionReader};
 use super::stage::Written;
 use crate::core::diagnostic::{Located, quote};
 use crate::core::settings::{Format, FormatKind};
+
+/// The keys of an output, but for those of its file.
+pub(super) const KEYS: &[KeyEntry] = &entries! {
+    /// What is written: the bare token, NAME=value, a JSON object, an Authorization header, or a template of yours.
+    format: Choice(FormatKind::WORDS) = r#""token""#, required;
+    /// The file. Its folder must be there. Env outputs with the same path share the file.
+    path: Path = r#""/run/renewd/sunbird.token""#, required;
+    /// Of format "env": the variable's name.
+    variable: Text = r#""SUNBIRD_TOKEN""#;
+    /// Of format "env": a second variable with the expiry in Unix seconds; left out for a token that never expires.
+    expires_variable: Text = r#""SUNBIRD_TOKEN_EXPIRES_AT""#;
+    /// Of format "template": the template's file (minijinja) with name, token, claims, issued_at and expires_at.
+    template: Path = r#""sunbird.tmpl""#;
+};
 
 pub(super) fn read_all(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<RawOutput> {
     let sections = token.tables(cx, "output");

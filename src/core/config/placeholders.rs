@@ -101,7 +101,7 @@ impl Placeholders {
     }
 
     /// Tells what is given and used nowhere, and hands over the tokens that were named.
-    pub fn finish(self, cx: &mut SectionReader<'_>, spans: &str) -> Vec<Located<TokenName>> {
+    pub fn finish(self, cx: &mut SectionReader<'_>, spans: &str) {
         let unused = [
             ("secret", self.secret.flatten().filter(|_| !self.secret_is_used)),
             ("refresh_token", self.refresh_token.flatten().filter(|_| !self.refresh_is_used)),
@@ -115,7 +115,7 @@ impl Placeholders {
                 );
             }
         }
-        self.tokens
+        cx.parents.extend(self.tokens);
     }
 
     /// Every string of a JSON value is a pattern.

@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stage::{RawCredential, RawSource, Written};
+use super::stage::{RawCredential, Written};
+use super::value::UserOrGroup;
 use crate::core::diagnostic::{Located, Span};
-use crate::core::settings::{Format, HookPlan, Lifetime, Mode, RotateRule, TokenName};
+use crate::core::settings::{Format, HookPlan, Lifetime, Mode, RotateRule, SourcePlan, TokenName};
+
+/// As a source is written. What is absent or wrong in it was told.
+pub(crate) type RawSource = SourcePlan<Written>;
 
 /// All files of a config, in the order they were read.
 #[derive(Default)]
@@ -59,13 +63,6 @@ pub(crate) struct RawFile {
     pub mode: Option<Located<Mode>>,
     pub owner: Option<Located<UserOrGroup>>,
     pub group: Option<Located<UserOrGroup>>,
-}
-
-/// A user or group as it is written.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum UserOrGroup {
-    Name(String),
-    Number(u32),
 }
 
 pub(crate) struct RawToken {

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::environment::Environment;
+use crate::core::settings::TokenName;
 
 use super::keys::{self, KeyEntries, KeyEntry, ValueKind};
 use super::stage::RawCredential;
@@ -42,11 +43,14 @@ pub(super) struct SectionReader<'e> {
     pub hidden: Vec<Range<usize>>,
     /// Those of the token that is read now.
     pub credentials: Vec<Arc<RawCredential>>,
+    /// Tokens of this config that it is made from.
+    pub parents: Vec<Located<TokenName>>,
 }
 
 impl<'e> SectionReader<'e> {
     pub fn new(file: u32, root: KeyEntries, base: &'e Path, env: &'e Environment) -> Self {
-        Self { file, piece: 0, root, base, env, diagnostics: Vec::new(), hidden: Vec::new(), credentials: Vec::new() }
+        let (diagnostics, hidden, credentials, parents) = Default::default();
+        Self { file, piece: 0, root, base, env, diagnostics, hidden, credentials, parents }
     }
 
     pub fn span(&self, span: Range<usize>) -> Span {

@@ -2,18 +2,17 @@
 //! is absent.
 //! Does not: read them.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::core::crypto::SecretEncoding;
 use crate::core::diagnostic::Located;
+use crate::core::environment::{Environment, PathProblem};
 use crate::core::secret::Secret;
-use crate::core::settings::{SourceKind, SourcePlan, Stage};
-
-/// As a source is written. What is absent or wrong in it was told.
-pub(crate) type RawSource = SourcePlan<Written>;
+use crate::core::settings::Stage;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Written;
@@ -79,8 +78,18 @@ impl Stage for Written {
     }
 }
 
-impl From<Infallible> for SourceKind {
-    fn from(never: Infallible) -> Self {
-        match never {}
+/// Where a credential of the unit is (systemd.exec(5), LoadCredential=).
+pub(crate) fn credential_file(name: &str, env: &Environment) -> Result<PathBuf, PathProblem> {
+    Ok(env.folder("CREDENTIALS_DIRECTORY")?.join(name))
+}
+
+impl RawCredential {
+    /// The file that it stands in, if it does.
+    pub fn file(&self, env: &Environment) -> Option<Cow<'_, Path>> {
+        match &self.from.as_ref()?.value {
+            CredentialFrom::File(path) => Some(path.into()),
+            CredentialFrom::Credential(name) => credential_file(name, env).ok().map(Cow::Owned),
+            CredentialFrom::Value(_) | CredentialFrom::Variable(_) => None,
+        }
     }
 }

@@ -5,8 +5,7 @@ use super::keys::{KeyEntries, entries};
 use super::reach;
 use super::section::{Section, SectionReader};
 use super::value::is_visible;
-use crate::core::diagnostic::Located;
-use crate::core::settings::{SubjectToken, TokenName};
+use crate::core::settings::SubjectToken;
 
 pub(super) const KEYS: KeyEntries = &[&entries! {
     /// A file, read each time it is needed. Its change triggers nothing.
@@ -17,10 +16,8 @@ pub(super) const KEYS: KeyEntries = &[&entries! {
     type: Text = r#""urn:ietf:params:oauth:token-type:jwt""#, default(r#""urn:ietf:params:oauth:token-type:jwt""#);
 }];
 
-/// What is exchanged, its type, and the token of the config that it is.
-pub(super) type Subject = ((SubjectToken, String), Option<Located<TokenName>>);
-
-pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<Subject> {
+/// What is exchanged, and its type.
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<(SubjectToken, String)> {
     let subject = token.table(cx, "subject_token")?;
     let (file, parent) = (subject.path(cx, "file"), reach::token_name(cx, &subject, "token"));
     let of_type = subject.text(cx, "type");
@@ -37,10 +34,11 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Optio
         ),
         _ => {}
     }
-    let source = match (&file, &parent) {
-        (Some(file), _) => SubjectToken::File(file.value.clone()),
+    let source = match (file, &parent) {
+        (Some(file), _) => SubjectToken::File(file.value),
         (None, Some(parent)) => SubjectToken::Token(parent.value.clone()),
         (None, None) => return None,
     };
-    Some(((source, of_type.map_or_else(|| subject.default("type").into(), |text| text.value)), parent))
+    cx.parents.extend(parent);
+    Some((source, of_type.map_or_else(|| subject.default("type").into(), |text| text.value)))
 }

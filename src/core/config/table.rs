@@ -1,10 +1,9 @@
 //! Owns: the table itself, and the keys of `[daemon]`; those that a token has by its source stand with their readers.
 //! Does not: parse or check anything.
 
-use super::keys::common::{AFTER, FILE, HOOK, LIFETIME, OUTPUT, SCHEDULE};
-use super::keys::{KeyEntries, KeyEntry, SourceKeys, entries};
-use super::{command, github_app, http, jwt, oauth2, preset, reach};
-use crate::core::settings::SourceKind;
+use super::keys::common::{FILE, LIFETIME, SCHEDULE};
+use super::keys::{KeyEntries, entries};
+use super::source::{EVERY_TOKEN, SOURCES};
 
 /// The config as a whole.
 pub(crate) const ROOT: KeyEntries = &[&entries! {
@@ -38,34 +37,3 @@ const DAEMON: KeyEntries = &[&entries! {
     /// A connection to the credential socket waits this long at most for a token that is valid.
     credential_timeout: Duration = r#""10s""#, default(r#""10s""#);
 }];
-
-/// Each source with all that its token's table may hold: first what every token has.
-const SOURCES: &[SourceKeys] = &[
-    SourceKeys { word: SourceKind::Jwt.word(), keys: &[COMMON, SCHEDULE, FILE, LIFETIME, jwt::KEYS] },
-    SourceKeys {
-        word: SourceKind::OAuth2.word(),
-        keys: &[COMMON, SCHEDULE, FILE, oauth2::KEYS, preset::KEYS, reach::KEYS],
-    },
-    SourceKeys { word: SourceKind::Http.word(), keys: &[COMMON, SCHEDULE, FILE, http::KEYS, reach::KEYS] },
-    SourceKeys { word: SourceKind::GithubApp.word(), keys: &[COMMON, SCHEDULE, FILE, github_app::KEYS, reach::KEYS] },
-    SourceKeys { word: SourceKind::Command.word(), keys: &[COMMON, SCHEDULE, FILE, command::KEYS, reach::TIMES] },
-];
-
-/// What every token has.
-const EVERY_TOKEN: KeyEntries = &[COMMON, SCHEDULE, FILE];
-
-const COMMON: &[KeyEntry] = &entries! {
-    /// How the token is obtained: signed here, asked of an OAuth 2.0 server or any HTTP endpoint or GitHub, or printed
-    /// by a command.
-    source: Choice(SourceKind::WORDS) = r#""jwt""#, required;
-    /// Whether READY=1 and the exit code of `status` depend on it.
-    required: Bool = "true", default("true");
-    /// The units that may read it from the credential socket; globs are allowed. Default: nobody.
-    units: Texts = r#"["job.service"]"#;
-    /// The files it is delivered to.
-    output: Tables(&[OUTPUT, FILE]) = r#"[{ format = "token", path = "/run/renewd/sunbird.token" }]"#;
-    /// What is done when a new token is on disk. It never holds up another token.
-    after_rotate: Table(&[HOOK]) = r#"{ command = ["systemctl", "try-reload-or-restart", "job.service"] }"#;
-    /// What is done once in a failure streak, and once when it is over.
-    on_failure: Table(&[HOOK, AFTER]) = r#"{ command = ["/usr/local/bin/page", "token"], after = "2m" }"#;
-};

@@ -2,15 +2,13 @@
 //! Does not: read what a source has (its own file), outputs or hooks, or compare tokens.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::raw::RawToken;
+use super::raw::{RawSource, RawToken};
 use super::section::{Member, Section, SectionReader};
-use super::stage::RawSource;
 use super::unknown::unknown;
-use super::{command, github_app, hook, http, jwt, oauth2, output};
+use super::{hook, output};
 use crate::core::config::keys::{self, KeyEntries};
 use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
 use crate::core::settings::{SourceKind, TokenName};
@@ -160,8 +158,8 @@ fn read(
         let diagnostic = Diagnostic::error("`source` is missing").at(token.header).label("in this table");
         cx.diagnostics.push(diagnostic.help(format!("add: source = \"{}\"", kind.word())));
     }
-    let (source, parents) = read_source(cx, token, kind);
-    let credentials = std::mem::take(&mut cx.credentials);
+    let source = RawSource::read(cx, token, kind);
+    let (credentials, parents) = (std::mem::take(&mut cx.credentials), std::mem::take(&mut cx.parents));
     let schedule = token.schedule(cx);
     let file = token.file(cx);
     let required = token.bool_or_default(cx, "required");
@@ -184,29 +182,6 @@ fn read(
         after_rotate,
         on_failure,
     })
-}
-
-fn read_source(
-    cx: &mut SectionReader<'_>,
-    token: &Section<'_, '_>,
-    kind: SourceKind,
-) -> (RawSource, Vec<Located<TokenName>>) {
-    match kind {
-        SourceKind::Jwt => (RawSource::Jwt(Arc::new(jwt::read(cx, token))), Vec::new()),
-        SourceKind::OAuth2 => {
-            let (oauth2, parents) = oauth2::read(cx, token);
-            (RawSource::OAuth2(Arc::new(oauth2)), parents)
-        }
-        SourceKind::Http => {
-            let (http, parents) = http::read(cx, token);
-            (RawSource::Http(Arc::new(http)), parents)
-        }
-        SourceKind::GithubApp => (RawSource::GithubApp(Arc::new(github_app::read(cx, token))), Vec::new()),
-        SourceKind::Command => {
-            let (command, parents) = command::read(cx, token);
-            (RawSource::Command(Arc::new(command)), parents)
-        }
-    }
 }
 
 /// A token may be named in several placeholders: the first counts.

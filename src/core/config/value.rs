@@ -8,12 +8,18 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::hint;
-use super::raw::UserOrGroup;
 use super::section::{Section, SectionReader};
 use crate::core::config::keys::{self, ValueKind};
 use crate::core::crypto::Exposure;
 use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::settings::{Lifetime, Mode};
+
+/// A user or group as it is written.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum UserOrGroup {
+    Name(String),
+    Number(u32),
+}
 
 /// A thousand years: longer is a slip, and would leave the calendar.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);

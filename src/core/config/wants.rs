@@ -1,14 +1,13 @@
 //! Owns: what a config wants to know of the machine, each thing once.
 //! Does not: ask; `host::facts` answers.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::raw::{RawConfig, RawFile, RawToken, UserOrGroup};
-use super::stage::{CredentialFrom, RawCredential, RawSource};
+use super::raw::{RawConfig, RawFile, RawSource, RawToken};
+use super::value::UserOrGroup;
 use crate::core::diagnostic::Located;
-use crate::core::environment::{Environment, PathProblem};
+use crate::core::environment::Environment;
 
 /// Questions to the machine.
 #[derive(Default)]
@@ -25,22 +24,6 @@ pub struct Wants<'r> {
     pub files: HashSet<PathBuf>,
     /// Programs of hooks and of `source = "command"`: absolute, or without a slash and looked up in $PATH.
     pub programs: HashSet<&'r str>,
-}
-
-/// Where a credential of the unit is (systemd.exec(5), LoadCredential=).
-pub(crate) fn credential_file(name: &str, env: &Environment) -> Result<PathBuf, PathProblem> {
-    Ok(env.folder("CREDENTIALS_DIRECTORY")?.join(name))
-}
-
-impl RawCredential {
-    /// The file that it stands in, if it does.
-    pub fn file(&self, env: &Environment) -> Option<Cow<'_, Path>> {
-        match &self.from.as_ref()?.value {
-            CredentialFrom::File(path) => Some(path.into()),
-            CredentialFrom::Credential(name) => credential_file(name, env).ok().map(Cow::Owned),
-            CredentialFrom::Value(_) | CredentialFrom::Variable(_) => None,
-        }
-    }
 }
 
 impl<'r> Wants<'r> {

@@ -21,7 +21,7 @@ const CERTIFICATES: &str = "PEM: -----BEGIN CERTIFICATE----- and what follows";
 
 /// What a credential is read as.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum CredentialForm {
+pub(in crate::core) enum CredentialForm {
     /// A secret that signs.
     Secret(SecretEncoding),
     PrivateKey,
@@ -54,7 +54,7 @@ pub(super) struct ReadyCredential {
 
 /// Why there is none.
 #[derive(Clone)]
-pub(super) struct CredentialProblem {
+pub(in crate::core) struct CredentialProblem {
     /// After "the secret of token `x`": "is empty".
     what: String,
     help: String,

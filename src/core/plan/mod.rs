@@ -7,7 +7,9 @@ mod credential;
 mod daemon;
 mod families;
 mod files;
+mod fingerprint;
 mod lacks;
+mod making;
 mod schedule;
 mod source;
 mod spec;
@@ -24,7 +26,9 @@ use super::facts::Facts;
 use super::settings::Plan;
 use lacks::Ledger;
 
+pub(in crate::core) use credential::{CredentialForm, CredentialProblem};
 pub use daemon::{Purpose, default_control_sockets, default_state_dir};
+pub(in crate::core) use making::Making;
 
 /// A plan, or the mistakes that stand in its way; warnings and lacks beside a plan too.
 pub(crate) struct Planned {

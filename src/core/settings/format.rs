@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::source::{Ready, Stage};
+use super::stage::{Ready, Stage};
 use crate::core::words::words;
 
 words! {

@@ -14,7 +14,7 @@ use self::issuers::CacheKey;
 use super::answer::TokenResponse;
 use super::form::Form;
 use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url, Way};
+use super::net::{self, Host, HttpRequest, HttpResponse, Method, NetError, Url, Way};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
 use super::{Given, Source, SourceError, refresh};
@@ -31,6 +31,13 @@ const FORM: &str = "application/x-www-form-urlencoded";
 impl Source for OAuth2Settings {
     fn obtain(&self, given: Given) -> BoxFuture<'_, Result<Token, SourceError>> {
         Box::pin(obtain(self, given))
+    }
+
+    fn reach<'a>(&'a self, given: &'a Given) -> BoxFuture<'a, Result<Host, SourceError>> {
+        Box::pin(async {
+            let url = self.token_url(given).await?;
+            Ok(given.shared.network.reach(&given.asker(), url, self.way()).await?)
+        })
     }
 }
 

@@ -3,7 +3,6 @@
 
 use super::{KeyEntries, KeyEntry, entries};
 use crate::core::crypto::SecretEncoding;
-use crate::core::settings::FormatKind;
 
 pub(in crate::core::config) const LIFETIME: &[KeyEntry] = &entries! {
     /// From issue to expiry, in whole seconds. "never" omits exp and then needs rotate_every.
@@ -63,19 +62,6 @@ pub(in crate::core::config) const ENCODING: &[KeyEntry] = &entries! {
     /// How the secret's bytes are written. utf8 is any bytes without NUL; in the others white space and padding may be
     /// there.
     encoding: Choice(SecretEncoding::WORDS) = r#""utf8""#, default(r#""utf8""#);
-};
-
-pub(in crate::core::config) const OUTPUT: &[KeyEntry] = &entries! {
-    /// What is written: the bare token, NAME=value, a JSON object, an Authorization header, or a template of yours.
-    format: Choice(FormatKind::WORDS) = r#""token""#, required;
-    /// The file. Its folder must be there. Env outputs with the same path share the file.
-    path: Path = r#""/run/renewd/sunbird.token""#, required;
-    /// Of format "env": the variable's name.
-    variable: Text = r#""SUNBIRD_TOKEN""#;
-    /// Of format "env": a second variable with the expiry in Unix seconds; left out for a token that never expires.
-    expires_variable: Text = r#""SUNBIRD_TOKEN_EXPIRES_AT""#;
-    /// Of format "template": the template's file (minijinja) with name, token, claims, issued_at and expires_at.
-    template: Path = r#""sunbird.tmpl""#;
 };
 
 pub(in crate::core::config) const HOOK: &[KeyEntry] = &entries! {

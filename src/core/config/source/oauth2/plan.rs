@@ -3,16 +3,19 @@
 
 use std::sync::Arc;
 
-use super::super::credential::CredentialForm;
 use super::google;
-use super::making::Making;
 use crate::core::config::{RawIdentity, RawKey, Written};
 use crate::core::crypto;
+use crate::core::plan::CredentialForm;
+use crate::core::plan::Making;
 use crate::core::settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, TokenEndpoint};
 
 type RawAssertion = AssertionSettings<Written>;
 
-pub(super) fn plan<'r>(raw: &'r OAuth2Settings<Written>, making: &mut Making<'_, 'r>) -> Option<OAuth2Settings> {
+pub(in crate::core::config) fn plan<'r>(
+    raw: &'r OAuth2Settings<Written>,
+    making: &mut Making<'_, 'r>,
+) -> Option<OAuth2Settings> {
     let reach = making.reach(&raw.reach);
     let own = match &raw.grant {
         Some(Grant::JwtBearer(settings)) => Some((&**settings, assertion(settings, reach.allow_http, making))),

@@ -1,18 +1,93 @@
-//! Owns: the keys of `source = "github-app"`.
-//! Does not: read the key, or look an installation up.
+//! Owns: `source = "github-app"`: an installation access token: its keys, how it is read, and its settings.
+//! Does not: look installations up.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::address::{self, Query};
-use super::keys::common::PLACES;
-use super::keys::{KeyEntry, entries};
-use super::placeholders::pairs;
-use super::section::{Section, SectionReader};
-use super::stage::{RawKey, Written};
-use super::{credential, reach};
+use serde_json::{Value, json};
+
+use crate::core::config::address::{self, Query};
+use crate::core::config::keys::common::PLACES;
+use crate::core::config::keys::{KeyEntry, entries};
+use crate::core::config::placeholders::pairs;
+use crate::core::config::section::{Section, SectionReader};
+use crate::core::config::stage::{RawKey, Written};
+use crate::core::config::{credential, reach};
+use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::diagnostic::quote;
+use crate::core::plan::Making;
 use crate::core::redact;
-use crate::core::settings::{GithubAppSettings, Installation};
+use crate::core::settings::{Reach, Ready, Stage};
+
+#[derive(Clone, Debug)]
+pub struct GithubAppSettings<S: Stage = Ready> {
+    /// The app's id or its client id: the JWT's iss.
+    pub app: S::Must<String>,
+    pub key: S::Must<S::Key>,
+    pub installation: S::Must<Installation>,
+    pub permissions: BTreeMap<String, String>,
+    /// Names without their owner. Empty: all of the installation.
+    pub repositories: Vec<String>,
+    /// Without a slash at its end.
+    pub api_url: S::Must<String>,
+    pub reach: Reach<S>,
+}
+
+/// Which installation of the app; all but `Id` are looked up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Installation {
+    Id(String),
+    /// Of a user or an organization.
+    Owner(String),
+    /// `owner/name`.
+    Repository(String),
+}
+
+impl<S: Stage> GithubAppSettings<S> {
+    pub(super) fn first_refresh_token(&self) -> Option<&S::Refresh> {
+        None
+    }
+
+    pub(super) fn ttl(&self) -> Option<&S::At<Duration>> {
+        self.reach.ttl.as_ref()
+    }
+
+    /// Ready for use, with its key.
+    pub(crate) fn ready(&self, key: Arc<SigningKey>, reach: Reach) -> Option<GithubAppSettings> {
+        Some(GithubAppSettings {
+            app: S::known(&self.app)?.clone(),
+            key,
+            installation: S::known(&self.installation)?.clone(),
+            permissions: self.permissions.clone(),
+            repositories: self.repositories.clone(),
+            api_url: S::known(&self.api_url)?.clone(),
+            reach,
+        })
+    }
+}
+
+impl GithubAppSettings {
+    pub(super) fn longest_exchange(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    pub(super) fn longest_try(&self) -> Duration {
+        // The installation is looked up before.
+        self.reach.timeout.saturating_mul(2)
+    }
+
+    /// What a token follows from, but for the key.
+    pub(crate) fn canonical(&self) -> Value {
+        let Self { app, key: _, installation, permissions, repositories, api_url, reach: _ } = self;
+        let installation = match installation {
+            Installation::Id(id) => ("id", id),
+            Installation::Owner(owner) => ("owner", owner),
+            Installation::Repository(repository) => ("repository", repository),
+        };
+        json!([app, installation, permissions, repositories, api_url])
+    }
+}
 
 /// The keys of such a token.
 pub(super) const KEYS: &[KeyEntry] = &entries! {
@@ -129,4 +204,14 @@ fn repositories(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<Stri
         cx.error(name.span, format!("{} names no repository", quote(&name.value)), help);
     }
     names
+}
+
+/// GitHub knows one algorithm ("Generating a JSON Web Token (JWT) for a GitHub App").
+pub(super) fn plan<'r>(raw: &'r GithubAppSettings<Written>, making: &mut Making<'_, 'r>) -> Option<GithubAppSettings> {
+    let key = match raw.key.as_ref() {
+        Some(RawKey::Private(from)) => making.rsa_key(from, Algorithm::RS256),
+        Some(RawKey::Secret { .. } | RawKey::Certified(_) | RawKey::ServiceAccount(_)) | None => None,
+    };
+    let reach = making.reach(&raw.reach);
+    raw.ready(key?, reach)
 }

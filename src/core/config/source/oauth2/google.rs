@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::credential::{CredentialForm, CredentialProblem};
-use super::making::Making;
 use crate::core::address;
 use crate::core::config::{RawCredential, Written};
 use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::json;
+use crate::core::plan::Making;
+use crate::core::plan::{CredentialForm, CredentialProblem};
 use crate::core::settings::{AssertionSettings, TokenEndpoint};
 
 const HELP: &str = "the JSON key file of a service account, as Google hands it out";

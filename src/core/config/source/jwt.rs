@@ -1,14 +1,105 @@
-//! Owns: the keys of `source = "jwt"`.
-//! Does not: read claims and header (`claims`), or compare its lifetime with the schedule.
+//! Owns: `source = "jwt"`: a JWS signed on this machine (RFC 7515 compact serialization): its keys, how it is read, and its settings.
+//! Does not: sign, read claims and header (`claims`), or compare its lifetime with the schedule.
 
-use super::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
-use super::keys::{KeyEntry, entries};
-use super::section::{Section, SectionReader};
-use super::stage::{RawKey, Written};
-use super::{claims, credential};
-use crate::core::crypto::Algorithm;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::core::config::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
+use crate::core::config::keys::{KeyEntry, entries};
+use crate::core::config::section::{Section, SectionReader};
+use crate::core::config::stage::{RawKey, Written};
+use crate::core::config::{claims, credential};
+use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::diagnostic::{Diagnostic, Located, Span};
-use crate::core::settings::{JwtSettings, KeyClaim};
+use crate::core::plan::Making;
+use crate::core::settings::{Lifetime, Ready, Stage, millis};
+use crate::core::words::words;
+
+words! {
+    /// Where the value of `key` goes.
+    pub enum KeyClaim {
+        /// The claim `iss` (RFC 7519 4.1.1).
+        Iss = "iss",
+        /// The header member `kid` (RFC 7515 4.1.4).
+        Kid = "kid",
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct JwtSettings<S: Stage = Ready> {
+    pub algorithm: S::Must<Algorithm>,
+    pub signing_key: S::Must<S::Key>,
+    /// The public name of the credential: `iss` or `kid`. Absent where `claims.iss` or `header.kid` says it.
+    pub key: Option<String>,
+    pub key_claim: KeyClaim,
+    pub lifetime: S::OrDefault<Lifetime>,
+    pub skew: S::OrDefault<Duration>,
+    /// Claims as configured, in order, without the switches below.
+    pub claims: Map<String, Value>,
+    /// Header members as configured, in order; never `alg`.
+    pub header: Map<String, Value>,
+    pub iat: bool,
+    pub exp: S::OrDefault<bool>,
+    pub nbf: bool,
+    pub jti: bool,
+}
+
+impl<S: Stage> JwtSettings<S> {
+    pub(super) fn first_refresh_token(&self) -> Option<&S::Refresh> {
+        None
+    }
+
+    pub(super) fn ttl(&self) -> Option<&S::At<Duration>> {
+        None
+    }
+
+    /// Ready for use: with its key, and with what `[defaults]` may decide.
+    pub(crate) fn ready(
+        &self,
+        signing_key: Arc<SigningKey>,
+        lifetime: Lifetime,
+        skew: Duration,
+    ) -> Option<JwtSettings> {
+        Some(JwtSettings {
+            algorithm: *S::known(&self.algorithm)?,
+            signing_key,
+            key: self.key.clone(),
+            key_claim: self.key_claim,
+            lifetime,
+            skew,
+            claims: self.claims.clone(),
+            header: self.header.clone(),
+            iat: self.iat,
+            exp: lifetime != Lifetime::Never,
+            nbf: self.nbf,
+            jti: self.jti,
+        })
+    }
+}
+
+impl JwtSettings {
+    pub(super) fn longest_exchange(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    pub(super) fn longest_try(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// What a token follows from, but for its key.
+    pub(crate) fn canonical(&self) -> Value {
+        let Self { algorithm, signing_key: _, key, key_claim, lifetime, skew, claims, header, iat, exp, nbf, jti } =
+            self;
+        let lifetime = match lifetime {
+            Lifetime::For(span) => Some(span.as_secs()),
+            Lifetime::Never => None,
+        };
+        let switches = [iat, exp, nbf, jti];
+        json!([algorithm.word(), key, key_claim.word(), lifetime, millis(*skew), claims, header, switches])
+    }
+}
 
 /// The keys of such a token.
 pub(super) const KEYS: &[KeyEntry] = &entries! {
@@ -69,7 +160,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> JwtSe
 }
 
 /// HS takes a secret, the others a private key: one of the two, and the right one.
-pub(super) fn check_credential(
+pub(in crate::core::config) fn check_credential(
     cx: &mut SectionReader<'_>,
     token: &Section<'_, '_>,
     algorithm: Option<Located<Algorithm>>,
@@ -114,4 +205,18 @@ fn check_key(cx: &mut SectionReader<'_>, key: &Located<String>, name: &str, othe
                 .help("keep one of the two"),
         );
     }
+}
+
+/// None where there is no usable key, which was told.
+pub(super) fn plan<'r>(raw: &'r JwtSettings<Written>, making: &mut Making<'_, 'r>) -> Option<JwtSettings> {
+    let algorithm = raw.algorithm?;
+    // The wrong one of the two was told already.
+    let key = match raw.signing_key.as_ref()? {
+        RawKey::Secret { from, allow_weak } if algorithm.is_symmetric() => {
+            making.secret_key(from, algorithm, *allow_weak)
+        }
+        RawKey::Private(from) if !algorithm.is_symmetric() => making.private_key(from, algorithm),
+        _ => None,
+    };
+    raw.ready(key?, making.lifetime, making.skew)
 }

@@ -9,18 +9,6 @@ use serde_json::{Value, json};
 use crate::core::pattern::Pattern;
 use crate::core::secret::Secret;
 use crate::core::settings::Fingerprint;
-use crate::core::words::words;
-
-words! {
-    /// The word of `source = "..."`.
-    pub enum SourceKind {
-        Jwt = "jwt",
-        OAuth2 = "oauth2",
-        Http = "http",
-        GithubApp = "github-app",
-        Command = "command",
-    }
-}
 
 /// A secret that is text: a client secret, a refresh token. Tokens of the same file share it.
 pub type SecretText = Arc<Secret<String>>;
@@ -50,13 +38,13 @@ pub struct Pointers {
 }
 
 impl Pointers {
-    pub(super) fn canonical(&self) -> Value {
+    pub(crate) fn canonical(&self) -> Value {
         let Self { token, expires_in, expires_at, refresh_token } = self;
         json!([token, expires_in, expires_at, refresh_token])
     }
 }
 
-pub(super) fn patterns(pairs: &[(String, Pattern)]) -> Value {
+pub(crate) fn patterns(pairs: &[(String, Pattern)]) -> Value {
     pairs.iter().map(|(name, pattern)| json!([name, pattern.source()])).collect()
 }
 

@@ -6,27 +6,16 @@
 
 use serde_json::{Value, json};
 
+use super::making::Credentials;
 use crate::core::crypto::SecretEncoding;
 use crate::core::settings::{Fingerprint, JwtSettings, SourceKind, SourcePlan, millis};
-
-/// The credentials of a source, in order of being asked for.
-#[derive(Default)]
-pub(super) struct Credentials {
-    /// `None` where there is none that can be used.
-    pub digests: Vec<Option<Fingerprint>>,
-    /// Of the last secret that signs.
-    pub encoding: Option<SecretEncoding>,
-}
 
 /// What a token of this source is made from. A source without ready settings (`Lacking`) makes none.
 pub(super) fn fingerprint(source: &SourcePlan, credentials: &Credentials) -> Fingerprint {
     let text = match source {
         SourcePlan::Jwt(settings) => jwt(settings, credentials),
-        SourcePlan::OAuth2(settings) => obtained(source, settings.canonical(), credentials),
-        SourcePlan::Http(settings) => obtained(source, settings.canonical(), credentials),
-        SourcePlan::GithubApp(settings) => obtained(source, settings.canonical(), credentials),
-        SourcePlan::Command(settings) => obtained(source, settings.canonical(), credentials),
-        SourcePlan::Lacking(kind) => return lacking(*kind),
+        SourcePlan::Lacking(kind, ()) => return lacking(*kind),
+        obtained => self::obtained(obtained, credentials),
     };
     Fingerprint::of(text.to_string().as_bytes())
 }
@@ -36,14 +25,16 @@ pub(super) fn lacking(kind: SourceKind) -> Fingerprint {
     Fingerprint::of(json!([format!("{} lacking", kind.word())]).to_string().as_bytes())
 }
 
-fn obtained(source: &SourcePlan, text: Value, credentials: &Credentials) -> Value {
+fn obtained(source: &SourcePlan, credentials: &Credentials) -> Value {
     let ttl = source.ttl().copied().map(millis);
-    json!([format!("{} 1", source.kind().word()), text, digests(credentials), ttl])
+    json!([format!("{} 1", source.kind().word()), source.canonical(), digests(credentials), ttl])
 }
 
 fn jwt(settings: &JwtSettings, credentials: &Credentials) -> Value {
     let mut text = vec![json!("jwt 1")];
-    text.extend(settings.canonical());
+    if let Value::Array(members) = settings.canonical() {
+        text.extend(members);
+    }
     text.push(json!(credentials.encoding.map(SecretEncoding::word)));
     text.push(json!(digests(credentials).first()));
     Value::Array(text)

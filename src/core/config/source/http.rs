@@ -1,17 +1,113 @@
-//! Owns: the keys of `source = "http"`.
+//! Owns: `source = "http"`: any endpoint that answers JSON: its keys, how it is read, and its settings.
 //! Does not: fill placeholders in, or send anything.
 
-use super::address;
-use super::keys::common::{PLACES, TEXT_SECRET};
-use super::keys::{KeyEntries, KeyEntry, entries};
-use super::placeholders::{Placeholders, pairs};
-use super::section::{Section, SectionReader};
-use super::stage::Written;
-use super::{credential, reach};
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::core::config::keys::common::{PLACES, TEXT_SECRET};
+use crate::core::config::keys::{KeyEntries, KeyEntry, entries};
+use crate::core::config::placeholders::{Placeholders, pairs};
+use crate::core::config::section::{Section, SectionReader};
+use crate::core::config::stage::Written;
+use crate::core::config::{address, credential, reach};
 use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::pattern::Pattern;
+use crate::core::plan::Making;
 use crate::core::redact;
-use crate::core::settings::{Body, HttpSettings, TokenName};
+use crate::core::settings::patterns;
+use crate::core::settings::{FirstRefresh, Pointers, Reach, Ready, SecretText, Stage, TokenName};
+
+#[derive(Clone, Debug)]
+pub struct HttpSettings<S: Stage = Ready> {
+    pub url: S::Must<Pattern>,
+    pub method: String,
+    pub headers: Vec<(String, Pattern)>,
+    /// Sent as `Authorization: Bearer` (RFC 6750 2.1).
+    pub bearer: Option<TokenName>,
+    pub body: S::Must<Body>,
+    pub secret: Option<S::Text>,
+    pub refresh_token: Option<S::Refresh>,
+    pub response: S::Must<Pointers>,
+    pub reach: Reach<S>,
+}
+
+#[derive(Clone)]
+pub enum Body {
+    None,
+    /// application/x-www-form-urlencoded, in order.
+    Form(Vec<(String, Pattern)>),
+    /// Its strings are patterns, at any depth; each was found good.
+    Json(Value),
+}
+
+impl<S: Stage> HttpSettings<S> {
+    pub(super) fn first_refresh_token(&self) -> Option<&S::Refresh> {
+        self.refresh_token.as_ref()
+    }
+
+    pub(super) fn ttl(&self) -> Option<&S::At<Duration>> {
+        self.reach.ttl.as_ref()
+    }
+
+    /// Ready for use, with what its credentials are.
+    pub(crate) fn ready(
+        &self,
+        secret: Option<SecretText>,
+        refresh_token: Option<FirstRefresh>,
+        reach: Reach,
+    ) -> Option<HttpSettings> {
+        Some(HttpSettings {
+            url: S::known(&self.url)?.clone(),
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            bearer: self.bearer.clone(),
+            body: S::known(&self.body)?.clone(),
+            secret,
+            refresh_token,
+            response: S::known(&self.response)?.clone(),
+            reach,
+        })
+    }
+}
+
+impl HttpSettings {
+    pub(super) fn longest_exchange(&self) -> Duration {
+        self.reach.timeout.saturating_mul(2)
+    }
+
+    pub(super) fn longest_try(&self) -> Duration {
+        self.longest_exchange()
+    }
+
+    /// What a token follows from, but for credentials.
+    pub(crate) fn canonical(&self) -> Value {
+        let Self { url, method, headers, bearer, body, secret: _, refresh_token: _, response, reach: _ } = self;
+        json!([
+            url.source(),
+            method,
+            patterns(headers),
+            bearer.as_ref().map(TokenName::as_str),
+            match body {
+                Body::Form(fields) => json!(["form", patterns(fields)]),
+                Body::Json(body) => json!(["json", body]),
+                Body::None => Value::Null,
+            },
+            response.canonical(),
+        ])
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Form(fields) => f.debug_tuple("Form").field(fields).finish(),
+            Self::Json(_) => f.write_str("Json(..)"),
+        }
+    }
+}
 
 /// The keys of such a token.
 pub(super) const KEYS: &[KeyEntry] = &entries! {
@@ -63,10 +159,7 @@ const OWN_HEADERS: [&str; 13] = [
     "user-agent",
 ];
 
-pub(super) fn read(
-    cx: &mut SectionReader<'_>,
-    token: &Section<'_, '_>,
-) -> (HttpSettings<Written>, Vec<Located<TokenName>>) {
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> HttpSettings<Written> {
     let reach = reach::read(cx, token);
     let mut placeholders = Placeholders::of(cx, token);
     let secret = credential::read(cx, token, "secret", "secret");
@@ -85,9 +178,9 @@ pub(super) fn read(
         reach,
     };
     check_refresh(cx, token);
-    let mut parents: Vec<_> = bearer.into_iter().collect();
-    parents.extend(placeholders.finish(cx, "url, headers, form or json"));
-    (http, parents)
+    cx.parents.extend(bearer);
+    placeholders.finish(cx, "url, headers, form or json");
+    http
 }
 
 fn url(
@@ -205,4 +298,9 @@ fn check_refresh(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) {
         let span = cx.span(key.span());
         cx.error(span, "`response.refresh_token` without `refresh_token`", "add refresh_token.file, or remove it");
     }
+}
+
+pub(super) fn plan<'r>(raw: &'r HttpSettings<Written>, making: &mut Making<'_, 'r>) -> Option<HttpSettings> {
+    let (secret, refresh) = (making.secret(raw.secret.as_ref()), making.refresh(raw.refresh_token.as_ref()));
+    raw.ready(secret, refresh, making.reach(&raw.reach))
 }

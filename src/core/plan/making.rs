@@ -2,31 +2,51 @@
 //! Does not: know which source needs what.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::super::credential::{CredentialForm, CredentialProblem, Keyring, MadeCredential, ReadyCredential, suits};
-use super::super::lacks::Ledger;
-use super::fingerprint::Credentials;
-use crate::core::config::{RawCredential, RawIdentity, RawToken, Written};
-use crate::core::crypto::{Algorithm, SigningKey};
+use super::credential::{CredentialForm, CredentialProblem, Keyring, MadeCredential, ReadyCredential, suits};
+use super::lacks::Ledger;
+use crate::core::config::{RawCredential, RawIdentity, Written};
+use crate::core::crypto::{Algorithm, SecretEncoding, SigningKey};
+use crate::core::diagnostic::Located;
 use crate::core::facts::Facts;
 use crate::core::secret::Secret;
-use crate::core::settings::{CommandSettings, Fingerprint, FirstRefresh, Identity, Lack, Reach, SecretText};
+use crate::core::settings::{Fingerprint, FirstRefresh, Identity, Lack, Lifetime, Reach, SecretText, TokenName};
+
+/// The credentials of a source, in order of being asked for.
+#[derive(Default)]
+pub(super) struct Credentials {
+    /// `None` where there is none that can be used.
+    pub digests: Vec<Option<Fingerprint>>,
+    /// Of the last secret that signs.
+    pub encoding: Option<SecretEncoding>,
+}
 
 /// One source while it is planned: what it lacks, and what its credentials were made from.
-pub(super) struct Making<'m, 'r> {
-    token: &'r RawToken,
+pub(in crate::core) struct Making<'m, 'r> {
+    token: &'r TokenName,
+    /// How long a token that is signed here lives, and how far it is backdated.
+    pub lifetime: Lifetime,
+    pub skew: Duration,
     facts: &'m Facts,
     keyring: &'m mut Keyring<'r>,
     ledger: &'m mut Ledger,
     pub lack: Option<Lack>,
     /// A credential that stands in the text cannot be used.
     pub refused: bool,
-    pub credentials: Credentials,
+    pub(super) credentials: Credentials,
 }
 
 impl<'m, 'r> Making<'m, 'r> {
-    pub fn new(token: &'r RawToken, facts: &'m Facts, keyring: &'m mut Keyring<'r>, ledger: &'m mut Ledger) -> Self {
-        Self { token, facts, keyring, ledger, lack: None, refused: false, credentials: Credentials::default() }
+    pub(super) fn new(
+        token: &'r TokenName,
+        (lifetime, skew): (Lifetime, Duration),
+        facts: &'m Facts,
+        keyring: &'m mut Keyring<'r>,
+        ledger: &'m mut Ledger,
+    ) -> Self {
+        let credentials = Credentials::default();
+        Self { token, lifetime, skew, facts, keyring, ledger, lack: None, refused: false, credentials }
     }
 
     fn credential(
@@ -35,7 +55,7 @@ impl<'m, 'r> Making<'m, 'r> {
         form: CredentialForm,
         suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
     ) -> Option<ReadyCredential> {
-        let found = self.keyring.credential(&self.token.name.value, raw, form, suits, self.ledger);
+        let found = self.keyring.credential(self.token, raw, form, suits, self.ledger);
         let ready = match found {
             Ok(ready) => Some(ready),
             Err(Some(lack)) => {
@@ -134,11 +154,9 @@ impl<'m, 'r> Making<'m, 'r> {
         raw.ready(ca.map(|ca| ca.expose().as_slice().into()))
     }
 
-    pub fn look_for_program(&mut self, raw: &'r CommandSettings<Written>) {
-        let Some((argv, program)) = raw.argv.as_ref().and_then(|argv| Some((argv, argv.value.first()?))) else {
-            return;
-        };
-        let whose = format!("the command of token `{}`", self.token.name.value);
+    pub fn look_for_program(&mut self, argv: &Located<Vec<String>>) {
+        let Some(program) = argv.value.first() else { return };
+        let whose = format!("the command of token `{}`", self.token);
         if let Some(lack) = self.ledger.program(self.facts, &whose, program, argv.span) {
             self.lack.get_or_insert(lack);
         }

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::parts::{FirstRefresh, Identity, SecretText, SourceKind};
+use super::parts::{FirstRefresh, Identity, SecretText};
 use crate::core::crypto::SigningKey;
 
 /// What each part of a source's settings is at one stage: credentials by what they are for, and what may be absent.
@@ -28,7 +28,7 @@ pub trait Stage: Clone + Copy + Debug + 'static {
     /// What has a default that `[defaults]` may set.
     type OrDefault<T: Clone + Debug>: Clone + Debug;
     /// A source that the machine lacks something for.
-    type Lacking: Copy + Debug + Into<SourceKind>;
+    type Lacking: Copy + Debug;
 
     /// What there has to be, where it is there.
     fn known<T: Clone + Debug>(must: &Self::Must<T>) -> Option<&T>;
@@ -50,7 +50,7 @@ impl Stage for Ready {
     type Must<T: Clone + Debug> = T;
     type At<T: Clone + Debug> = T;
     type OrDefault<T: Clone + Debug> = T;
-    type Lacking = SourceKind;
+    type Lacking = ();
 
     fn known<T: Clone + Debug>(must: &T) -> Option<&T> {
         Some(must)

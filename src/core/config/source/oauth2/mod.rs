@@ -1,16 +1,23 @@
 //! Owns: the keys of `source = "oauth2"` without a preset: which belong to its grant, and which to how its client authenticates.
 //! Does not: know presets (`preset`), or read credentials.
 
-use super::address::{self, Query};
-use super::client::{self, Decided, GivenClient};
-use super::keys::common::PLACES;
-use super::keys::{KeyEntry, entries};
-use super::section::{Section, SectionReader};
-use super::stage::{RawIdentity, Written};
-use super::value::is_visible;
-use super::{assertion, credential, placeholders, preset, reach, subject};
+mod google;
+mod plan;
+mod settings;
+
+use crate::core::config::address::{self, Query};
+use crate::core::config::client::{self, Decided, GivenClient};
+use crate::core::config::keys::common::PLACES;
+use crate::core::config::keys::{KeyEntry, entries};
+use crate::core::config::section::{Section, SectionReader};
+use crate::core::config::stage::{RawIdentity, Written};
+use crate::core::config::value::is_visible;
+use crate::core::config::{assertion, credential, placeholders, preset, reach, subject};
 use crate::core::diagnostic::{Diagnostic, Located};
-use crate::core::settings::{AuthKind, ClientAuth, GrantKind, OAuth2Settings, Preset, TokenEndpoint, TokenName};
+
+pub(super) use plan::plan;
+pub use settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, SubjectToken, TokenEndpoint};
+pub(crate) use settings::{AuthKind, GrantKind, Preset};
 
 /// The keys of such a token.
 pub(super) const KEYS: &[KeyEntry] = &entries! {
@@ -64,10 +71,7 @@ const OWN_FIELDS: [(&str, &str); 11] = [
     ("code", "there is nobody who could log in"),
 ];
 
-pub(super) fn read(
-    cx: &mut SectionReader<'_>,
-    token: &Section<'_, '_>,
-) -> (OAuth2Settings<Written>, Vec<Located<TokenName>>) {
+pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth2Settings<Written> {
     let reach = reach::read(cx, token);
     let preset = token.choice(cx, "preset", Preset::parse).map(|preset| preset.value);
     let client_id = token.visible(cx, "client_id");
@@ -85,7 +89,6 @@ pub(super) fn read(
         allow_weak_secret: token.bool_or_default(cx, "allow_weak_secret"),
     };
     let params = params(cx, token);
-    let mut parents = Vec::new();
     let decided = match preset {
         Some(preset) => preset::read(cx, token, preset, &given),
         // A preset that is not known may have decided anything.
@@ -94,28 +97,20 @@ pub(super) fn read(
             token.choice(cx, "client_auth", AuthKind::parse);
             Decided::default()
         }
-        None => plain(cx, token, &given, &mut parents),
+        None => plain(cx, token, &given),
     };
     let Decided { endpoint, grant, client_auth, scope } = decided;
     let client_id_in_body = in_body(cx, token, client_auth.as_ref());
     let reach = given.reach;
-    (OAuth2Settings { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach }, parents)
+    OAuth2Settings { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach }
 }
 
-fn plain(
-    cx: &mut SectionReader<'_>,
-    token: &Section<'_, '_>,
-    given: &GivenClient,
-    parents: &mut Vec<Located<TokenName>>,
-) -> Decided {
+fn plain(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClient) -> Decided {
     preset::refuse_its_keys(cx, token);
     let endpoint = endpoint(cx, token, given.reach.allow_http);
     let grant = if token.require(cx, "grant") { token.choice(cx, "grant", GrantKind::parse) } else { None };
     let auth = auth(cx, token, grant);
-    let subject = subject::read(cx, token).map(|(subject, parent)| {
-        parents.extend(parent);
-        subject
-    });
+    let subject = subject::read(cx, token);
     let assertion = assertion::read(cx, token, grant, auth, given.allow_weak_secret);
     if let Some(grant) = grant {
         belongs(cx, token, "refresh_token", "grant", &grant, &[GrantKind::RefreshToken], GrantKind::word);
