@@ -214,3 +214,34 @@ fn names_that_nobody_looks_up_keep_no_token_away_that_has_none() {
     let_go(&daemon);
     daemon.kill9();
 }
+
+/// Certificates that cannot be read are told, and are no trouble of who needs none.
+#[test]
+fn certificates_that_hang_are_told_and_keep_no_endpoint_of_this_machine_away() {
+    let test = "certificates_that_hang_are_told_and_keep_no_endpoint_of_this_machine_away";
+    if !has_strace(test) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let roots = sandbox.put("roots.pem", "");
+    let dir = sandbox.dir().display();
+    let of = |name: &str, url: &str| {
+        format!(
+            "[token.{name}]\nsource = \"oauth2\"\ntoken_url = \"{url}\"\ngrant = \"client_credentials\"\nclient_id = \"c\"\n\
+             client_secret.file = \"secret\"\nrequired = false\n[[token.{name}.output]]\nformat = \"token\"\n\
+             path = \"{dir}/out/{name}\"\n"
+        )
+    };
+    let far: String = (0..4).map(|number| of(&format!("far{number}"), "https://127.0.0.1:1/token")).collect();
+    sandbox.config(format!("{far}{}{}", of("here", "http://127.0.0.1:1/token"), token("near")));
+    let hold = injecting("openat:delay_enter=60s", &[&roots]);
+    let certificates = roots.to_str().expect("UTF-8");
+    let daemon = sandbox.daemon().env("SSL_CERT_FILE", certificates).under(&hold).ready();
+    let told = |name: &str| daemon.token(name)["last_error"].as_str().unwrap_or_default().to_owned();
+    until("the one of this machine is tried", || told("here").contains("connection refused"));
+    until("it is told", || {
+        daemon.log().contains("the certificates of this machine cannot be read: no answer within 10s")
+    });
+    let_go(&daemon);
+    daemon.kill9();
+}

@@ -3,6 +3,7 @@
 //! Does not: send anything.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -16,10 +17,14 @@ use super::names::Names;
 use crate::core::crypto;
 use crate::core::engine::Reason;
 use crate::core::settings::{Fingerprint, Identity, Reach};
+use crate::process::threads;
 use crate::source::error::SourceError;
 
 /// How renewd calls itself.
 const USER_AGENT: &str = concat!("renewd/", env!("CARGO_PKG_VERSION"));
+/// Where the system's roots are, most often. They are read within that time, or their file system hangs.
+const ROOTS: &str = "/etc/ssl/certs";
+const BUILDING: Duration = Duration::from_secs(10);
 /// A connection gets this part of the whole time, but no less than the next.
 const CONNECTING: u32 = 3;
 const SHORTEST_CONNECTING: Duration = Duration::from_secs(5);
@@ -63,14 +68,16 @@ impl Clients {
         if let Some(client) = self.used(&kind) {
             return Ok(client);
         }
-        // Of a burst, the first builds and the others take what it built.
-        let _one = self.building.lock().await;
+        // Of a burst, the first builds and the others take what it built. Who reads no certificates waits for nobody who does.
+        let _one = if kind.trustless { None } else { Some(self.building.lock().await) };
         if let Some(client) = self.used(&kind) {
             return Ok(client);
         }
         let (ca, identity, built_for) = (way.reach.ca.clone(), way.identity.cloned(), kind.clone());
-        let built = tokio::task::spawn_blocking(move || build(&built_for, ca.as_deref(), identity.as_ref()));
-        let client = Arc::new(built.await.unwrap_or_else(|_| Err(broken()))?);
+        let build = move || Ok(build(&built_for, ca.as_deref(), identity.as_ref()));
+        let read = Path::new(if kind.trustless { "no certificates" } else { ROOTS });
+        let unread = |error| lack(&format!("the certificates of this machine cannot be read: {error}"));
+        let client = Arc::new(threads::within(BUILDING, read, build).await.map_err(unread)??);
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|_, client| client.strong_count() > 0);
         used.insert(kind, Arc::downgrade(&client));
