@@ -19,6 +19,7 @@ mod offline;
 mod once;
 mod places;
 mod queues;
+mod reading;
 mod reload;
 mod requests;
 mod run;

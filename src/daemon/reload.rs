@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::reading::ReadingThread;
 use super::{Message, Messages};
 use crate::core::diagnostic::Severity;
 use crate::core::engine::Wiring;
@@ -61,6 +62,7 @@ pub(super) struct Errors {
 pub(super) struct Reload {
     config: PathBuf,
     env: Arc<Environment>,
+    thread: ReadingThread,
     messages: Messages,
     is_running: bool,
     /// Of the newest reading, and when it began; an older one that comes back after all counts for nothing.
@@ -80,10 +82,17 @@ pub(super) struct Reload {
 
 impl Reload {
     /// `content`: of what the running plan was read from.
-    pub fn new(config: PathBuf, env: Arc<Environment>, content: Fingerprint, messages: &Messages) -> Self {
+    pub fn new(
+        config: PathBuf,
+        env: Arc<Environment>,
+        thread: ReadingThread,
+        content: Fingerprint,
+        messages: &Messages,
+    ) -> Self {
         Self {
             config,
             env,
+            thread,
             messages: messages.clone(),
             is_running: false,
             number: 0,
@@ -139,14 +148,21 @@ impl Reload {
         self.cause = if self.next_askers.is_empty() { cause } else { Cause::Told };
         self.askers.append(&mut self.next_askers);
         let (config, env, messages) = (self.config.clone(), self.env.clone(), self.messages.clone());
+        let is_free = Arc::strong_count(&self.readings) == 1;
         let reading = self.readings.clone();
-        tokio::task::spawn_blocking(move || {
-            let _reading = reading;
+        let read = move || {
             let read_at = Mark::now();
             let loaded = Box::new(load(&config, &env));
+            // Before it is told: the next reading finds the thread free.
+            drop(reading);
             // The daemon is gone: nobody waits for the answer.
             let _ = messages.send(Message::Loaded { number, loaded, read_at });
-        });
+        };
+        if is_free {
+            self.thread.give(Box::new(read));
+        } else {
+            tokio::task::spawn_blocking(read);
+        }
         true
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::document::StatusHead;
 use super::held::HeldCalls;
 use super::listeners::{ListenerEvent, Listeners};
+use super::reading::ReadingThread;
 use super::reload::{Cause, Reload, Verdict, needs_restart, sizes};
 use super::requests;
 use super::runner::{Round, Runner};
@@ -27,7 +28,7 @@ use crate::core::settings::Plan;
 use crate::core::time::{Boot, Now};
 use crate::host::clock::{self, Alarm, StepWatch, Woken};
 use crate::host::control::Call;
-use crate::host::load::{Loaded, load};
+use crate::host::load::Loaded;
 use crate::host::store::Worker;
 use crate::host::systemd::Notifier;
 use crate::host::watch::{Mark, Watcher};
@@ -83,7 +84,15 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     tokio::spawn(orphans::reap());
     let listeners = Listeners::new(env.variable("LISTEN_FDNAMES").map(ToOwned::to_owned));
     let read_at = Mark::now();
-    let loaded = load(&config, &env);
+    let env = Arc::new(env);
+    let thread = match ReadingThread::start() {
+        Ok(thread) => thread,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let loaded = thread.read(&config, &env);
     for (severity, line) in loaded.report.lines() {
         match severity {
             Severity::TextError | Severity::Lack => tracing::error!("{line}"),
@@ -105,8 +114,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
         return ExitCode::from(78);
     };
     let (messages, inbox) = unbounded_channel();
-    let env = Arc::new(env);
-    let reload = Reload::new(config, env, content, &messages);
+    let reload = Reload::new(config, env, thread, content, &messages);
     let wiring = Arc::new(Wiring::of(&plan));
     let started = start(plan, RunMode::Daemon, Worker::Daemon, &messages).and_then(|runner| {
         [SIGTERM, SIGINT].into_iter().try_for_each(|signal| signals.handle().add_signal(signal))?;

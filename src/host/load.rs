@@ -105,24 +105,10 @@ pub fn load(path: &Path, env: &Environment) -> Loaded {
 /// A place whose file system hangs is left out after some seconds, and is a lack of what needs it.
 pub fn load_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
     let (path, env) = (path.to_path_buf(), env.clone());
-    patience::patiently(move || read_for(&path, &env, purpose))
-}
-
-fn read_for(path: &Path, env: &Environment, purpose: Purpose) -> Loaded {
-    let mut reading = ConfigReading::default();
-    let main = env.absolute_path(path);
-    let shown = path.display().to_string();
-    match reading.file(&main, shown, Role::Main, env) {
-        Ok(Some(raw)) => reading.raw = raw,
-        Ok(None) => {}
-        Err(problem) => reading.unread(
-            Diagnostic::error(format!("the config file {problem}")).about(path.display().to_string()),
-            &problem,
-            "name it with -c, or put it where the daemon can read it",
-        ),
-    }
-    reading.includes(&main, env);
-    reading.finish(&main, env, purpose)
+    let main = env.absolute_path(&path);
+    let (own, all) = (main.clone(), env.clone());
+    let read = move || ConfigReading::of(&path, &own, &all);
+    patience::patiently(read, |reading| reading.plan(&main, &env, purpose))
 }
 
 /// A token as its config alone tells of it.
@@ -170,6 +156,9 @@ struct ConfigReading {
     diagnostics: Vec<Diagnostic>,
     main_broken: bool,
     is_passing: bool,
+    /// Of a main file that cannot be read nothing is known.
+    is_readable: bool,
+    facts: Facts,
 }
 
 /// A file's text, for as long as diagnostics are drawn from it; wiped afterwards.
@@ -181,6 +170,24 @@ struct ConfigText {
 }
 
 impl ConfigReading {
+    /// Reads a config and all it names. `main` is its absolute path.
+    fn of(path: &Path, main: &Path, env: &Environment) -> Self {
+        let mut reading = Self::default();
+        let shown = path.display().to_string();
+        match reading.file(main, shown, Role::Main, env) {
+            Ok(Some(raw)) => reading.raw = raw,
+            Ok(None) => {}
+            Err(problem) => reading.unread(
+                Diagnostic::error(format!("the config file {problem}")).about(path.display().to_string()),
+                &problem,
+                "name it with -c, or put it where the daemon can read it",
+            ),
+        }
+        reading.includes(main, env);
+        reading.gather(main, env);
+        reading
+    }
+
     /// Reads one file; `None` where it does not parse, which is noted.
     fn file(&mut self, path: &Path, shown: String, role: Role, env: &Environment) -> Result<Option<RawConfig>, Unread> {
         let read = facts::read_config(path, LARGEST_CONFIG);
@@ -253,42 +260,49 @@ impl ConfigReading {
         self.raw.include = globs;
     }
 
-    fn finish(mut self, main: &Path, env: &Environment, purpose: Purpose) -> Loaded {
-        let diagnostics = std::mem::take(&mut self.diagnostics);
+    /// Looks at what the config names.
+    fn gather(&mut self, main: &Path, env: &Environment) {
         let config_files = std::mem::take(&mut self.config_files);
-        // Of a main file that cannot be read nothing is known: nothing further is asked.
-        let readable = !self.main_broken && !config_files.is_empty();
-        let wants = if readable {
+        self.is_readable = !self.main_broken && !config_files.is_empty();
+        let wants = if self.is_readable {
             let said = self.raw.daemon.state_dir.as_ref().map(|folder| folder.value.clone());
             let state_dir = said.or_else(|| plan::default_state_dir(main, env));
             Wants { state_dir, ..Wants::of(&self.raw, env) }
         } else {
+            // Nothing further is asked.
             Wants::default()
         };
-        let facts = Facts { config_files, ..facts::gather(wants, env) };
-        let content = self.content(&facts);
-        let (plan, diagnostics) = if readable {
-            let planned = plan::plan(main, &self.raw, diagnostics, &facts, env, purpose);
+        self.facts = Facts { config_files, ..facts::gather(wants, env) };
+    }
+
+    /// What comes of all that was read. It shares next to nothing with the reading, which goes.
+    fn plan(&self, main: &Path, env: &Environment, purpose: Purpose) -> Loaded {
+        let Self { raw, facts, .. } = self;
+        let found = self.diagnostics.clone();
+        let (plan, diagnostics) = if self.is_readable {
+            let planned = plan::plan(main, raw, found, facts, env, purpose);
             (planned.plan, planned.diagnostics)
         } else {
-            (None, diagnostics)
+            (None, found)
         };
         let (mut watched_files, mut watched_folders) = Default::default();
         if plan.is_none() {
-            watched_files = plan::watched_files(&self.raw, &facts, env);
+            watched_files = plan::watched_files(raw, facts, env);
             watched_files.insert(main.to_path_buf());
-            watched_folders = plan::watched_folders(&self.raw);
+            watched_folders = plan::watched_folders(raw);
         }
         let sources: Vec<_> = self
             .texts
             .iter()
             .map(|text| SourceText::new(text.shown.clone(), &text.text, text.hidden.clone(), text.broken))
             .collect();
+        let (report, content) = (Report::new(diagnostics, &sources), self.content());
         let is_passing = self.is_passing || facts.is_passing;
-        Loaded { plan, report: Report::new(diagnostics, &sources), is_passing, content, watched_files, watched_folders }
+        Loaded { plan, report, is_passing, content, watched_files, watched_folders }
     }
 
-    fn content(&self, facts: &Facts) -> Fingerprint {
+    fn content(&self) -> Fingerprint {
+        let facts = &self.facts;
         let of = |bytes: &[u8]| Fingerprint::of(bytes).0;
         let configs = facts.config_files.iter().map(|file| &file.path).zip(&self.texts);
         let mut all: Vec<_> = configs.map(|(path, text)| (path, Some(of(text.text.as_bytes())))).collect();

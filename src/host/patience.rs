@@ -94,42 +94,58 @@ pub(super) fn rest() {
     });
 }
 
-/// Does `work` on a thread of its own, with the rights of this one, and again without each place that does not answer.
+/// Does `work` on a thread of its own, with the rights of this one, and again without each place that does not answer; hands its
+/// result to `then` on this thread.
 ///
-/// Where no thread can be had it is done here, without a bound.
+/// The result is dropped on the thread that made it, which ends with that: an allocator that has memory for each thread (glibc's
+/// malloc) can give all of it back, for nothing that stays stands among it.
+///
+/// Where no thread can be had the work is done here, without a bound.
 ///
 /// # Panics
-/// Where `work` does.
-pub(super) fn patiently<T: Send + 'static>(work: impl Fn() -> T + Clone + Send + 'static) -> T {
+/// Where `work` or `then` does.
+pub(super) fn patiently<T: Send + Sync + 'static, R>(
+    work: impl Fn() -> T + Clone + Send + 'static,
+    then: impl FnOnce(&T) -> R,
+) -> R {
     loop {
         let reading = Arc::new(PatientReading { left_out: stuck(), touching: Mutex::default() });
         let (done, answer) = sync_channel(1);
+        let (over, wait_until_over) = sync_channel::<()>(0);
         let (theirs, at) = (work.clone(), reading.clone());
         let run = move || {
             MINE.set(Some(at));
-            let result = theirs();
+            let result = Arc::new(theirs());
             // It is not stuck any more, whoever looks.
             MINE.set(None);
             // Nobody waits for one that hung.
-            let _ = done.send(result);
+            if done.send(Arc::clone(&result)).is_ok() {
+                // Nothing is sent: it ends when the other end is dropped.
+                let _ = wait_until_over.recv();
+            }
         };
         let thread = match std::thread::Builder::new().name("renewd-reading".into()).spawn(run) {
             Ok(thread) => thread,
             Err(error) => {
                 tracing::debug!("the config is read without a bound: {}", threads::explained(error));
-                return work();
+                return then(&work());
             }
         };
         let path = loop {
             let left = reading.left();
             let wait = left.as_ref().copied().unwrap_or_default().max(Duration::from_millis(1));
             match (answer.recv_timeout(wait), left) {
-                (Ok(result), _) => return result,
+                (Ok(result), _) => {
+                    let made = then(&result);
+                    drop(result);
+                    drop(over);
+                    return made;
+                }
                 (Err(RecvTimeoutError::Timeout), Err(path)) if reading.left_out.len() < PLACES => break path,
                 (Err(RecvTimeoutError::Timeout), _) => {}
                 (Err(RecvTimeoutError::Disconnected), _) => match thread.join() {
                     Err(panic) => std::panic::resume_unwind(panic),
-                    Ok(()) => return work(),
+                    Ok(()) => return then(&work()),
                 },
             }
         };
@@ -208,7 +224,7 @@ mod tests {
         let wait = Arc::new(Mutex::new(wait));
         let read = move || {
             let wait = wait.clone();
-            patiently(move || match touch(Path::new("/nowhere/that/hangs/file")) {
+            let work = move || match touch(Path::new("/nowhere/that/hangs/file")) {
                 Ok(()) => {
                     let ended = wait.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     rest();
@@ -218,7 +234,8 @@ mod tests {
                     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
                     false
                 }
-            })
+            };
+            patiently(work, |answered| *answered)
         };
         assert!(!read(), "it is left out");
         assert!(!read(), "no further thread goes there");

@@ -27,13 +27,9 @@ pub(super) fn plan_all(raw: &RawConfig, tokens: &[TokenPlan], facts: &Facts, led
     let mut plans = tokens.iter().peekable();
     for token in &raw.tokens {
         let plan = plans.next_if(|plan| plan.name == token.name.value);
-        let jwt = match plan.map(|plan| &plan.source) {
-            Some(SourcePlan::Jwt(settings)) => Some(&**settings),
-            _ => None,
-        };
         for output in &token.outputs {
             let spec = Spec::of([&output.file, &token.file, &raw.defaults.file], facts);
-            targets.add((token, jwt), output, spec, ledger);
+            targets.add((token, plan), output, spec, ledger);
         }
     }
     targets.folders.iter().for_each(|(folder, closed)| closed.tell(folder, ledger));
@@ -50,8 +46,16 @@ fn inputs(facts: &Facts) -> HashMap<FileId, &Path> {
     read.chain(config).collect()
 }
 
-/// A token, with what it is made from where it is signed here.
-type Signed<'t> = (&'t RawToken, Option<&'t JwtSettings>);
+/// A token, with its plan where it has one.
+type Planned<'t> = (&'t RawToken, Option<&'t TokenPlan>);
+
+/// What it is made from where it is signed here.
+fn signed(plan: Option<&TokenPlan>) -> Option<&JwtSettings> {
+    match &plan?.source {
+        SourcePlan::Jwt(settings) => Some(settings),
+        _ => None,
+    }
+}
 
 struct PlannedTarget<'r> {
     plan: TargetPlan,
@@ -102,10 +106,11 @@ impl Closed<'_> {
 }
 
 impl<'r> Targets<'r> {
-    fn add(&mut self, signed: Signed<'_>, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
+    fn add(&mut self, planned: Planned<'_>, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
         let path = TargetPath::from(self.resolve(&output.path.value));
-        let (format, lack) = self.format(signed, output, ledger);
-        let line = LinePlan { token: signed.0.name.value.clone(), format };
+        let (format, lack) = self.format(planned, output, ledger);
+        let token = planned.1.map_or(&planned.0.name.value, |plan| &plan.name).clone();
+        let line = LinePlan { token, format };
         let name = self.name(&output.path.value, &path);
         if let Some(target) = self.by_name.get(&name).and_then(|index| self.made.get_mut(*index)) {
             target.share(output, &path, line, &spec, ledger);
@@ -186,9 +191,9 @@ impl<'r> Targets<'r> {
         first
     }
 
-    fn format(&mut self, signed: Signed<'_>, output: &'r RawOutput, ledger: &mut Ledger) -> (Format, Option<Lack>) {
+    fn format(&mut self, planned: Planned<'_>, output: &'r RawOutput, ledger: &mut Ledger) -> (Format, Option<Lack>) {
         let (text, lack) = match output.format.template() {
-            Some(file) => self.template(signed, &output.path.value, file, ledger),
+            Some(file) => self.template(planned, &output.path.value, file, ledger),
             None => (None, None),
         };
         (output.format.ready(text), lack)
@@ -197,7 +202,7 @@ impl<'r> Targets<'r> {
     /// A template, and what stands in the way of writing that token by it: each thing is told, and the first kept.
     fn template(
         &mut self,
-        (token, jwt): Signed<'_>,
+        (token, plan): Planned<'_>,
         output: &Path,
         file: &'r Located<PathBuf>,
         ledger: &mut Ledger,
@@ -205,7 +210,7 @@ impl<'r> Targets<'r> {
         let facts = self.facts;
         let read = self.templates.entry(&file.value).or_insert_with(|| template(&file.value, facts));
         let (text, faults) = match read {
-            Ok(template) => (Some(Arc::clone(&template.text)), template.faults(&token.name.value, jwt)),
+            Ok(template) => (Some(Arc::clone(&template.text)), template.faults(&token.name.value, signed(plan))),
             Err(fault) => (None, vec![fault.clone()]),
         };
         let mut first = None;

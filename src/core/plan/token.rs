@@ -26,12 +26,12 @@ pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger
             continue;
         };
         tokens.push(TokenPlan {
-            name: token.name.value.clone(),
+            name: token.name.value.copied(),
             fingerprint: made.fingerprint,
             source: made.source,
             schedule: shared(&mut schedule, timing.schedule),
             required: token.required,
-            parents: token.parents.iter().map(|parent| parent.value.clone()).collect::<Vec<TokenName>>(),
+            parents: token.parents.iter().map(|parent| parent.value.copied()).collect::<Vec<TokenName>>(),
             single_use: made.single_use,
             after_rotate,
             on_failure,

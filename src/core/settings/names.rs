@@ -32,6 +32,11 @@ impl TokenName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same name in memory of its own: for what outlives the config that was read.
+    pub(crate) fn copied(&self) -> Self {
+        Self(Arc::from(self.as_str()))
+    }
 }
 
 impl fmt::Display for TokenName {

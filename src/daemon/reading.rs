@@ -1,0 +1,50 @@
+//! Owns: the thread on which the config is read, from the first time to the last. glibc's malloc has memory for each thread, and
+//! gives back what is free at its end alone: plans that were made now here and now there would keep a share of each.
+//! Does not: read (host/load does) or judge (reload.rs does).
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+
+use crate::core::environment::Environment;
+use crate::host::load::{Loaded, load};
+use crate::process::threads;
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+/// The thread that reads. It ends when nobody can give it anything to do any more.
+pub(super) struct ReadingThread(Sender<Job>);
+
+impl ReadingThread {
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start() -> io::Result<Self> {
+        let (jobs, to_do): (_, Receiver<Job>) = channel();
+        let work = move || {
+            for job in to_do {
+                // A fault of ours in one reading must not take the thread from the next.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+        };
+        std::thread::Builder::new().name("renewd-config".into()).spawn(work).map_err(threads::explained)?;
+        Ok(Self(jobs))
+    }
+
+    /// Does it there, after what was given before.
+    pub fn give(&self, job: Job) {
+        // It ends with the process.
+        let _ = self.0.send(job);
+    }
+
+    /// Reads a config there, and waits for it.
+    pub fn read(&self, config: &Path, env: &Arc<Environment>) -> Loaded {
+        let (done, answer) = sync_channel(1);
+        let (path, theirs) = (config.to_path_buf(), Arc::clone(env));
+        // Who asked waits for it; where it broke off, nobody is told here.
+        let job = move || drop(done.send(load(&path, &theirs)));
+        self.give(Box::new(job));
+        answer.recv().unwrap_or_else(|_| load(config, env))
+    }
+}
