@@ -12,7 +12,7 @@ use crate::core::config::{self, Role, Setting, written};
 use crate::core::environment::Environment;
 
 /// What the files say of one token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WrittenToken {
     /// The file that the token stands in, and its own settings there.
     pub file: PathBuf,
@@ -39,7 +39,7 @@ struct FileText {
 pub fn written(main: &Path, name: &str, env: &Environment) -> Result<WrittenToken, String> {
     let (main, name, env) = (main.to_path_buf(), name.to_owned(), env.clone());
     // A place whose file system hangs is left out, and told.
-    patience::patiently(move || look_up(&main, &name, &env))
+    patience::patiently(move || look_up(&main, &name, &env), Result::clone)
 }
 
 fn look_up(main: &Path, name: &str, env: &Environment) -> Result<WrittenToken, String> {
