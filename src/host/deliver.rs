@@ -14,7 +14,7 @@ mod writer;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use self::disk::Way;
+use self::disk::Strategy;
 use self::writer::FolderWriter;
 use super::walk::{Folder, open_folder, sync_folder};
 
@@ -53,9 +53,9 @@ pub fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
     let rival = rivals(&open);
     let writer = FolderWriter::new(&open, rival);
     let mut answers = match disks.way(&open, jobs) {
-        Way::Each => batch::each(&writer, &jobs.iter().collect::<Vec<_>>()),
-        Way::Late => batch::late(&writer, jobs, disks),
-        Way::Together => batch::together(&writer, jobs, disks),
+        Strategy::Each => batch::each(&writer, &jobs.iter().collect::<Vec<_>>()),
+        Strategy::Late => batch::late(&writer, jobs, disks),
+        Strategy::Together => batch::together(&writer, jobs, disks),
     };
     let written = |answer: &Result<Landed, _>| matches!(answer, Ok(Landed { done: Done::Written, .. }));
     if answers.iter().any(written)

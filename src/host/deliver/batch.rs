@@ -19,10 +19,10 @@ const THREADS: usize = 8;
 /// Files for which another thread is worth its start.
 const FILES_A_THREAD: usize = 8;
 
-type Answer = Result<Landed, DeliverError>;
+type JobResult = Result<Landed, DeliverError>;
 
 /// Each file by itself, on threads that wait for the disk together: so some of its commits are shared.
-pub(super) fn each<R>(writer: &FolderWriter<'_, R>, jobs: &[&Job]) -> Vec<Answer>
+pub(super) fn each<R>(writer: &FolderWriter<'_, R>, jobs: &[&Job]) -> Vec<JobResult>
 where
     R: Fn(&OsStr) -> Option<PathBuf> + Sync,
 {
@@ -31,7 +31,7 @@ where
 
 /// As many files as may be open are written, and the disk begins with all of them; then each is synced, which one commit does for
 /// most; then all are renamed.
-pub(super) fn late<R>(writer: &FolderWriter<'_, R>, jobs: &[Job], disks: &Disks) -> Vec<Answer>
+pub(super) fn late<R>(writer: &FolderWriter<'_, R>, jobs: &[Job], disks: &Disks) -> Vec<JobResult>
 where
     R: Fn(&OsStr) -> Option<PathBuf> + Sync,
 {
@@ -60,8 +60,8 @@ where
 }
 
 /// A job of a batch that is synced as a whole, before it is.
-enum Stage<'a> {
-    Answered(Answer),
+enum JobStage<'a> {
+    Answered(JobResult),
     /// Closed, and how it stood before it was written.
     Written(Named<'a>, Stat),
     /// It is to be done by itself.
@@ -70,39 +70,39 @@ enum Stage<'a> {
 
 /// All files are written, then made durable at once, then renamed. Where that cannot be done, or there is no room for all of them
 /// beside the old ones, each is done by itself: what fails then is its own failure.
-pub(super) fn together<R>(writer: &FolderWriter<'_, R>, jobs: &[Job], disks: &Disks) -> Vec<Answer>
+pub(super) fn together<R>(writer: &FolderWriter<'_, R>, jobs: &[Job], disks: &Disks) -> Vec<JobResult>
 where
     R: Fn(&OsStr) -> Option<PathBuf> + Sync,
 {
-    let mut stages: Vec<Stage<'_>> = jobs.iter().map(|job| write(writer, job)).collect();
-    let written = stages.iter().filter(|stage| matches!(stage, Stage::Written(..))).count();
+    let mut stages: Vec<JobStage<'_>> = jobs.iter().map(|job| write(writer, job)).collect();
+    let written = stages.iter().filter(|stage| matches!(stage, JobStage::Written(..))).count();
     if written > 0 && disks.sync(writer.folder, written).is_err() {
         // It does not tell whose bytes were lost.
-        for stage in stages.iter_mut().filter(|stage| matches!(stage, Stage::Written(..))) {
-            *stage = Stage::Alone;
+        for stage in stages.iter_mut().filter(|stage| matches!(stage, JobStage::Written(..))) {
+            *stage = JobStage::Alone;
         }
     }
     let landed = jobs.iter().zip(stages).map(|(job, stage)| match stage {
-        Stage::Answered(answer) => Some(answer),
-        Stage::Written(file, stat) => Some(land(writer, job, file, &stat)),
-        Stage::Alone => None,
+        JobStage::Answered(answer) => Some(answer),
+        JobStage::Written(file, stat) => Some(land(writer, job, file, &stat)),
+        JobStage::Alone => None,
     });
     alone(writer, jobs, landed.collect())
 }
 
-fn write<'a, R>(writer: &FolderWriter<'a, R>, job: &Job) -> Stage<'a>
+fn write<'a, R>(writer: &FolderWriter<'a, R>, job: &Job) -> JobStage<'a>
 where
     R: Fn(&OsStr) -> Option<PathBuf>,
 {
     match writer.begin(job) {
-        Ok(Begun::Unchanged(stamp)) => Stage::Answered(Ok(Landed { done: Done::Unchanged, stamp })),
-        Ok(Begun::Written(temp, stat)) => Stage::Written(temp.close(), stat),
-        Err(error) if is_for_room(&error) => Stage::Alone,
-        Err(error) => Stage::Answered(Err(error)),
+        Ok(Begun::Unchanged(stamp)) => JobStage::Answered(Ok(Landed { done: Done::Unchanged, stamp })),
+        Ok(Begun::Written(temp, stat)) => JobStage::Written(temp.close(), stat),
+        Err(error) if is_for_room(&error) => JobStage::Alone,
+        Err(error) => JobStage::Answered(Err(error)),
     }
 }
 
-fn land<R>(writer: &FolderWriter<'_, R>, job: &Job, file: Named<'_>, dressed: &Stat) -> Answer
+fn land<R>(writer: &FolderWriter<'_, R>, job: &Job, file: Named<'_>, dressed: &Stat) -> JobResult
 where
     R: Fn(&OsStr) -> Option<PathBuf>,
 {
@@ -119,7 +119,7 @@ fn is_for_room(error: &DeliverError) -> bool {
 }
 
 /// Does those by themselves that have no answer, once the others are in place and out of the way.
-fn alone<R>(writer: &FolderWriter<'_, R>, jobs: &[Job], answers: Vec<Option<Answer>>) -> Vec<Answer>
+fn alone<R>(writer: &FolderWriter<'_, R>, jobs: &[Job], answers: Vec<Option<JobResult>>) -> Vec<JobResult>
 where
     R: Fn(&OsStr) -> Option<PathBuf> + Sync,
 {

@@ -41,7 +41,7 @@ const ALL_OPEN: usize = 256;
 
 /// How a batch is made durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+pub(super) enum Strategy {
     /// Each file is written, synced and renamed by itself.
     Each,
     /// Many files are written, then each is synced, then all are renamed.
@@ -52,7 +52,7 @@ pub(super) enum Way {
 
 /// What is seen of a batch and its file system.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct DiskFacts {
     files: usize,
     /// As statfs(2) tells it.
     kind: u64,
@@ -66,23 +66,23 @@ struct Seen {
     tells_failures: bool,
 }
 
-impl Seen {
-    fn way(&self) -> Way {
+impl DiskFacts {
+    fn way(&self) -> Strategy {
         let Self { files, kind, has_room, is_slow, dirty, tells_failures } = *self;
         if files < 2 || !has_room {
-            return Way::Each;
+            return Strategy::Each;
         }
         if IN_MEMORY.contains(&kind) {
-            return Way::Together;
+            return Strategy::Together;
         }
         // Of a server each call is an answer to wait for: many threads wait at a time.
         if !ON_DISK.contains(&kind) && files >= FILES {
-            return Way::Each;
+            return Strategy::Each;
         }
         let is_cheap = dirty.is_some_and(|dirty| dirty <= DIRTY + DIRTY_A_FILE * files as u64);
         match files >= FILES && tells_failures && !is_slow && is_cheap {
-            true => Way::Together,
-            false => Way::Late,
+            true => Strategy::Together,
+            false => Strategy::Late,
         }
     }
 }
@@ -108,16 +108,16 @@ impl Drop for Room<'_> {
 }
 
 impl Disks {
-    pub(super) fn way(&self, folder: &Folder, jobs: &[Job]) -> Way {
+    pub(super) fn way(&self, folder: &Folder, jobs: &[Job]) -> Strategy {
         if jobs.len() < 2 {
-            return Way::Each;
+            return Strategy::Each;
         }
-        let Ok(system) = rustix::fs::fstatfs(&folder.fd) else { return Way::Each };
+        let Ok(system) = rustix::fs::fstatfs(&folder.fd) else { return Strategy::Each };
         let bytes = jobs.iter().map(|job| (job.bytes.expose().len() as u64).next_multiple_of(BLOCK)).sum();
         // The type's width and sign differ between machines.
         let kind = system.f_type as u64 & 0xffff_ffff;
         let may_sync = jobs.len() >= FILES && ON_DISK.contains(&kind);
-        let seen = Seen {
+        let seen = DiskFacts {
             files: jobs.len(),
             kind,
             has_room: has_room(&system, jobs.len() as u64, bytes),
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_batch_is_made_durable_by_what_is_seen() {
         let (ext4, tmpfs, nfs) = (ON_DISK[0], IN_MEMORY[0], 0x6969);
-        let quiet = Seen {
+        let quiet = DiskFacts {
             files: 1000,
             kind: ext4,
             has_room: true,
@@ -210,21 +210,21 @@ mod tests {
             dirty: Some(1 << 20),
             tells_failures: true,
         };
-        assert_eq!(quiet.way(), Way::Together);
-        assert_eq!(Seen { files: 1, ..quiet }.way(), Way::Each, "as ever");
-        assert_eq!(Seen { files: 3, ..quiet }.way(), Way::Late, "a few");
-        assert_eq!(Seen { files: 3, kind: tmpfs, ..quiet }.way(), Way::Together, "nothing is waited for");
-        assert_eq!(Seen { dirty: Some(100 << 20), ..quiet }.way(), Way::Late, "a neighbour writes much");
-        assert_eq!(Seen { dirty: Some(100 << 20), kind: tmpfs, ..quiet }.way(), Way::Together);
-        assert_eq!(Seen { dirty: Some(16 << 20), ..quiet }.way(), Way::Together, "no more than it is worth");
-        assert_eq!(Seen { dirty: Some(16 << 20), files: 8, ..quiet }.way(), Way::Late);
-        assert_eq!(Seen { dirty: None, ..quiet }.way(), Way::Late, "nobody says");
-        assert_eq!(Seen { is_slow: true, ..quiet }.way(), Way::Late);
-        assert_eq!(Seen { tells_failures: false, ..quiet }.way(), Way::Late, "before Linux 5.8");
-        assert_eq!(Seen { kind: nfs, ..quiet }.way(), Way::Each);
-        assert_eq!(Seen { kind: nfs, files: 3, ..quiet }.way(), Way::Late);
-        assert_eq!(Seen { has_room: false, ..quiet }.way(), Way::Each);
-        assert_eq!(Seen { has_room: false, kind: tmpfs, ..quiet }.way(), Way::Each);
+        assert_eq!(quiet.way(), Strategy::Together);
+        assert_eq!(DiskFacts { files: 1, ..quiet }.way(), Strategy::Each, "as ever");
+        assert_eq!(DiskFacts { files: 3, ..quiet }.way(), Strategy::Late, "a few");
+        assert_eq!(DiskFacts { files: 3, kind: tmpfs, ..quiet }.way(), Strategy::Together, "nothing is waited for");
+        assert_eq!(DiskFacts { dirty: Some(100 << 20), ..quiet }.way(), Strategy::Late, "a neighbour writes much");
+        assert_eq!(DiskFacts { dirty: Some(100 << 20), kind: tmpfs, ..quiet }.way(), Strategy::Together);
+        assert_eq!(DiskFacts { dirty: Some(16 << 20), ..quiet }.way(), Strategy::Together, "no more than it is worth");
+        assert_eq!(DiskFacts { dirty: Some(16 << 20), files: 8, ..quiet }.way(), Strategy::Late);
+        assert_eq!(DiskFacts { dirty: None, ..quiet }.way(), Strategy::Late, "nobody says");
+        assert_eq!(DiskFacts { is_slow: true, ..quiet }.way(), Strategy::Late);
+        assert_eq!(DiskFacts { tells_failures: false, ..quiet }.way(), Strategy::Late, "before Linux 5.8");
+        assert_eq!(DiskFacts { kind: nfs, ..quiet }.way(), Strategy::Each);
+        assert_eq!(DiskFacts { kind: nfs, files: 3, ..quiet }.way(), Strategy::Late);
+        assert_eq!(DiskFacts { has_room: false, ..quiet }.way(), Strategy::Each);
+        assert_eq!(DiskFacts { has_room: false, kind: tmpfs, ..quiet }.way(), Strategy::Each);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::host::Host;
-use super::names::Names;
+use super::names::NameLookUp;
 use crate::core::crypto;
 use crate::core::engine::Reason;
 use crate::core::settings::{Fingerprint, Identity, Reach};
@@ -113,7 +113,7 @@ fn build(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> R
         .retry(reqwest::retry::never())
         .referer(false)
         .pool_max_idle_per_host(0)
-        .dns_resolver(Names)
+        .dns_resolver(NameLookUp)
         .connect_timeout(kind.connecting);
     if kind.direct {
         builder = builder.no_proxy();

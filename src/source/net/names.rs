@@ -11,9 +11,9 @@ use tokio::sync::Semaphore;
 /// So many look-ups at a time.
 static PLACES: Semaphore = Semaphore::const_new(32);
 
-pub(super) struct Names;
+pub(super) struct NameLookUp;
 
-impl Resolve for Names {
+impl Resolve for NameLookUp {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             // It is never closed. A thread holds it until its look-up is over, whoever waits for that.
