@@ -23,6 +23,7 @@ pub use parts::{FirstRefresh, Identity, Pointers, SecretText};
 pub(crate) use parts::{millis, patterns};
 pub use reach::Reach;
 pub use schedule::{Lifetime, Retry, RotateRule, Schedule};
+pub(crate) use stage::SourceSettings;
 pub use stage::{Ready, Stage};
 
 pub use super::config::source::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::section::{Section, SectionReader};
 use super::stage::{CredentialFrom, RawCredential};
 use crate::core::crypto::SecretEncoding;
-use crate::core::diagnostic::{Diagnostic, Located};
+use crate::core::diagnostic::Located;
 use crate::core::secret::Secret;
 
 /// `secret`, `private_key`, `client_secret` and the like. `what` is how messages call it.
@@ -31,22 +31,16 @@ pub(super) fn read(
         [first, second, ..] => {
             let span = section.key_span(cx, second).unwrap_or(section.header);
             let before = section.key_span(cx, first).unwrap_or(section.header);
-            cx.diagnostics.push(
-                Diagnostic::error(format!("`{name}.{second}` beside `{name}.{first}`"))
-                    .at(span)
-                    .note(before, "also here")
-                    .help("keep one of the two"),
-            );
+            cx.beside(&format!("{name}.{first}"), before, &format!("{name}.{second}"), span);
         }
     }
-    let encoding = section
-        .knows("encoding")
-        .then(|| section.choice(cx, "encoding", SecretEncoding::parse))
-        .flatten()
-        .map(|at| at.value);
+    let encoding = if section.knows("encoding") { section.choice(cx, "encoding", SecretEncoding::parse) } else { None };
     let from = credential_from(cx, &section);
     let allow_readable = section.bool_or_default(cx, "allow_readable");
-    Some(keep(cx, RawCredential { what, from, encoding: encoding.unwrap_or_default(), allow_readable }))
+    Some(keep(
+        cx,
+        RawCredential { what, from, encoding: encoding.map(|at| at.value).unwrap_or_default(), allow_readable },
+    ))
 }
 
 /// Certificates that are trusted, named by their file's path alone.

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::parts::{FirstRefresh, Identity, SecretText};
 use crate::core::crypto::SigningKey;
@@ -58,5 +59,28 @@ impl Stage for Ready {
 
     fn value<T: Clone + Debug>(at: &T) -> &T {
         at
+    }
+}
+
+/// What the settings of a source tell of it, where they do not say otherwise.
+pub(crate) trait SourceSettings<S: Stage> {
+    /// The refresh token in the config, where it is made with one.
+    fn first_refresh_token(&self) -> Option<&S::Refresh> {
+        None
+    }
+
+    /// The lifetime that is known before a token is at hand.
+    fn ttl(&self) -> Option<&S::At<Duration>> {
+        None
+    }
+
+    /// How long an exchange of a refresh token takes at most: it is sent twice where the first answer is lost.
+    fn longest_exchange(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// How long one try takes at most, whatever it asks.
+    fn longest_try(&self) -> Duration {
+        self.longest_exchange()
     }
 }

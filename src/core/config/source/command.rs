@@ -16,8 +16,7 @@ use crate::core::diagnostic::quote;
 use crate::core::pattern::Pattern;
 use crate::core::plan::Making;
 use crate::core::redact;
-use crate::core::settings::patterns;
-use crate::core::settings::{Pointers, Ready, SecretText, Stage};
+use crate::core::settings::{Pointers, Ready, SecretText, SourceSettings, Stage, patterns};
 
 #[derive(Clone)]
 pub struct CommandSettings<S: Stage = Ready> {
@@ -32,15 +31,17 @@ pub struct CommandSettings<S: Stage = Ready> {
     pub ttl: Option<S::At<Duration>>,
 }
 
-impl<S: Stage> CommandSettings<S> {
-    pub(super) fn first_refresh_token(&self) -> Option<&S::Refresh> {
-        None
-    }
-
-    pub(super) fn ttl(&self) -> Option<&S::At<Duration>> {
+impl<S: Stage> SourceSettings<S> for CommandSettings<S> {
+    fn ttl(&self) -> Option<&S::At<Duration>> {
         self.ttl.as_ref()
     }
 
+    fn longest_try(&self) -> Duration {
+        self.timeout
+    }
+}
+
+impl<S: Stage> CommandSettings<S> {
     /// Ready for use, with what its credential is.
     pub(crate) fn ready(&self, secret: Option<SecretText>) -> Option<CommandSettings> {
         Some(CommandSettings {
@@ -55,14 +56,6 @@ impl<S: Stage> CommandSettings<S> {
 }
 
 impl CommandSettings {
-    pub(super) fn longest_exchange(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    pub(super) fn longest_try(&self) -> Duration {
-        self.timeout
-    }
-
     /// What a token follows from, but for the credential, and for `ttl`, which is beside it.
     pub(crate) fn canonical(&self) -> Value {
         // How long a try may take makes no other token.

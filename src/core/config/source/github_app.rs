@@ -18,7 +18,7 @@ use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::diagnostic::quote;
 use crate::core::plan::Making;
 use crate::core::redact;
-use crate::core::settings::{Reach, Ready, Stage};
+use crate::core::settings::{Reach, Ready, SourceSettings, Stage};
 
 #[derive(Clone, Debug)]
 pub struct GithubAppSettings<S: Stage = Ready> {
@@ -44,15 +44,18 @@ pub enum Installation {
     Repository(String),
 }
 
-impl<S: Stage> GithubAppSettings<S> {
-    pub(super) fn first_refresh_token(&self) -> Option<&S::Refresh> {
-        None
-    }
-
-    pub(super) fn ttl(&self) -> Option<&S::At<Duration>> {
+impl<S: Stage> SourceSettings<S> for GithubAppSettings<S> {
+    fn ttl(&self) -> Option<&S::At<Duration>> {
         self.reach.ttl.as_ref()
     }
 
+    fn longest_try(&self) -> Duration {
+        // The installation is looked up before.
+        self.reach.timeout.saturating_mul(2)
+    }
+}
+
+impl<S: Stage> GithubAppSettings<S> {
     /// Ready for use, with its key.
     pub(crate) fn ready(&self, key: Arc<SigningKey>, reach: Reach) -> Option<GithubAppSettings> {
         Some(GithubAppSettings {
@@ -68,15 +71,6 @@ impl<S: Stage> GithubAppSettings<S> {
 }
 
 impl GithubAppSettings {
-    pub(super) fn longest_exchange(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    pub(super) fn longest_try(&self) -> Duration {
-        // The installation is looked up before.
-        self.reach.timeout.saturating_mul(2)
-    }
-
     /// What a token follows from, but for the key.
     pub(crate) fn canonical(&self) -> Value {
         let Self { app, key: _, installation, permissions, repositories, api_url, reach: _ } = self;

@@ -16,8 +16,9 @@ use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::pattern::Pattern;
 use crate::core::plan::Making;
 use crate::core::redact;
-use crate::core::settings::patterns;
-use crate::core::settings::{FirstRefresh, Pointers, Reach, Ready, SecretText, Stage, TokenName};
+use crate::core::settings::{
+    FirstRefresh, Pointers, Reach, Ready, SecretText, SourceSettings, Stage, TokenName, patterns,
+};
 
 #[derive(Clone, Debug)]
 pub struct HttpSettings<S: Stage = Ready> {
@@ -42,15 +43,21 @@ pub enum Body {
     Json(Value),
 }
 
-impl<S: Stage> HttpSettings<S> {
-    pub(super) fn first_refresh_token(&self) -> Option<&S::Refresh> {
+impl<S: Stage> SourceSettings<S> for HttpSettings<S> {
+    fn first_refresh_token(&self) -> Option<&S::Refresh> {
         self.refresh_token.as_ref()
     }
 
-    pub(super) fn ttl(&self) -> Option<&S::At<Duration>> {
+    fn ttl(&self) -> Option<&S::At<Duration>> {
         self.reach.ttl.as_ref()
     }
 
+    fn longest_exchange(&self) -> Duration {
+        self.reach.timeout.saturating_mul(2)
+    }
+}
+
+impl<S: Stage> HttpSettings<S> {
     /// Ready for use, with what its credentials are.
     pub(crate) fn ready(
         &self,
@@ -73,14 +80,6 @@ impl<S: Stage> HttpSettings<S> {
 }
 
 impl HttpSettings {
-    pub(super) fn longest_exchange(&self) -> Duration {
-        self.reach.timeout.saturating_mul(2)
-    }
-
-    pub(super) fn longest_try(&self) -> Duration {
-        self.longest_exchange()
-    }
-
     /// What a token follows from, but for credentials.
     pub(crate) fn canonical(&self) -> Value {
         let Self { url, method, headers, bearer, body, secret: _, refresh_token: _, response, reach: _ } = self;

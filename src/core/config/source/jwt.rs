@@ -14,7 +14,7 @@ use crate::core::config::{claims, credential};
 use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::plan::Making;
-use crate::core::settings::{Lifetime, Ready, Stage, millis};
+use crate::core::settings::{Lifetime, Ready, SourceSettings, Stage, millis};
 use crate::core::words::words;
 
 words! {
@@ -46,15 +46,9 @@ pub struct JwtSettings<S: Stage = Ready> {
     pub jti: bool,
 }
 
+impl<S: Stage> SourceSettings<S> for JwtSettings<S> {}
+
 impl<S: Stage> JwtSettings<S> {
-    pub(super) fn first_refresh_token(&self) -> Option<&S::Refresh> {
-        None
-    }
-
-    pub(super) fn ttl(&self) -> Option<&S::At<Duration>> {
-        None
-    }
-
     /// Ready for use: with its key, and with what `[defaults]` may decide.
     pub(crate) fn ready(
         &self,
@@ -80,14 +74,6 @@ impl<S: Stage> JwtSettings<S> {
 }
 
 impl JwtSettings {
-    pub(super) fn longest_exchange(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    pub(super) fn longest_try(&self) -> Duration {
-        Duration::ZERO
-    }
-
     /// What a token follows from, but for its key.
     pub(crate) fn canonical(&self) -> Value {
         let Self { algorithm, signing_key: _, key, key_claim, lifetime, skew, claims, header, iat, exp, nbf, jti } =

@@ -19,7 +19,7 @@ use super::section::{Section, SectionReader};
 use super::stage::Written;
 use super::{output, preset, reach};
 use crate::core::plan::Making;
-use crate::core::settings::{Ready, Stage};
+use crate::core::settings::{Ready, SourceSettings, Stage};
 use crate::core::words::words;
 
 pub use command::CommandSettings;
@@ -81,8 +81,7 @@ macro_rules! sources {
                 }
             }
 
-            /// How long an exchange of a refresh token takes at most: it is sent twice where the first answer is lost, and an
-            /// issuer is asked before at two places.
+            /// How long an exchange of a refresh token takes at most.
             pub fn longest_exchange(&self) -> Duration {
                 match self {
                     $(Self::$kind(settings) => settings.longest_exchange(),)+

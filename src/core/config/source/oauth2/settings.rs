@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::core::crypto::{Algorithm, SigningKey};
-use crate::core::settings::{Reach, Ready, Stage, TokenName};
+use crate::core::settings::{Reach, Ready, SourceSettings, Stage, TokenName};
 use crate::core::words::words;
 
 /// A lifetime that does not count, so that tokens of the first version are those of this one.
@@ -108,18 +108,26 @@ pub struct AssertionSettings<S: Stage = Ready> {
     pub header: Map<String, Value>,
 }
 
-impl<S: Stage> OAuth2Settings<S> {
-    pub(in crate::core::config) fn first_refresh_token(&self) -> Option<&S::Refresh> {
+impl<S: Stage> SourceSettings<S> for OAuth2Settings<S> {
+    fn first_refresh_token(&self) -> Option<&S::Refresh> {
         match S::known(&self.grant)? {
             Grant::RefreshToken(first) => S::known(first),
             _ => None,
         }
     }
 
-    pub(in crate::core::config) fn ttl(&self) -> Option<&S::At<Duration>> {
+    fn ttl(&self) -> Option<&S::At<Duration>> {
         self.reach.ttl.as_ref()
     }
 
+    /// An issuer is asked before at two places.
+    fn longest_exchange(&self) -> Duration {
+        let tries = if matches!(S::known(&self.endpoint), Some(TokenEndpoint::Issuer(_))) { 4 } else { 2 };
+        self.reach.timeout.saturating_mul(tries)
+    }
+}
+
+impl<S: Stage> OAuth2Settings<S> {
     /// Ready for use, with what its credentials are.
     pub(crate) fn ready(
         &self,
@@ -155,15 +163,6 @@ impl<S: Stage> AssertionSettings<S> {
 }
 
 impl OAuth2Settings {
-    pub(in crate::core::config) fn longest_exchange(&self) -> Duration {
-        let tries = if matches!(self.endpoint, TokenEndpoint::Issuer(_)) { 4 } else { 2 };
-        self.reach.timeout.saturating_mul(tries)
-    }
-
-    pub(in crate::core::config) fn longest_try(&self) -> Duration {
-        self.longest_exchange()
-    }
-
     /// What a token follows from, but for credentials.
     pub(crate) fn canonical(&self) -> Value {
         let Self { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach: _ } = self;
