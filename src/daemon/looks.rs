@@ -35,14 +35,14 @@ struct FolderWaiter {
     left: AtomicUsize,
 }
 
-struct Look {
+struct QueuedLook {
     folder: FolderLook,
     asker: Option<Arc<FolderWaiter>>,
 }
 
 #[derive(Default)]
 struct LookQueue {
-    waiting: VecDeque<Look>,
+    waiting: VecDeque<QueuedLook>,
     /// Looks that are under way, with when the first of them began.
     under_way: HashMap<PathBuf, (usize, Boot)>,
     /// Grows with each look that comes back.
@@ -86,7 +86,7 @@ impl Looks {
         // What no thread has taken since the last time is in these again.
         self.shared.queue().waiting.retain(|look| look.asker.is_some());
         let folders = self.that_answer(folders);
-        self.queue(folders.into_iter().map(|folder| Look { folder, asker: None }).collect());
+        self.queue(folders.into_iter().map(|folder| QueuedLook { folder, asker: None }).collect());
     }
 
     /// The same for somebody who waits: the last message bears this number. `None`: there is nothing to wait for.
@@ -97,7 +97,7 @@ impl Looks {
         }
         self.last += 1;
         let asker = Arc::new(FolderWaiter { id: self.last, left: AtomicUsize::new(folders.len()) });
-        self.queue(folders.into_iter().map(|folder| Look { folder, asker: Some(asker.clone()) }).collect());
+        self.queue(folders.into_iter().map(|folder| QueuedLook { folder, asker: Some(asker.clone()) }).collect());
         Some(self.last)
     }
 
@@ -114,7 +114,7 @@ impl Looks {
         queue.under_way.get(folder).map(|(_, since)| *since).filter(|since| since.plus(SLOW) <= now)
     }
 
-    fn queue(&self, looks: Vec<Look>) {
+    fn queue(&self, looks: Vec<QueuedLook>) {
         let mut queue = self.shared.queue();
         queue.waiting.extend(looks);
         let waiting = queue.waiting.len();
@@ -148,7 +148,7 @@ impl SharedLooks {
     }
 
     fn work(&self, messages: &Messages) {
-        while let Some((Look { folder, asker }, hangs)) = self.take() {
+        while let Some((QueuedLook { folder, asker }, hangs)) = self.take() {
             let seen = if hangs { Vec::new() } else { self.look(&folder) };
             let asked = asker.filter(|asker| asker.left.fetch_sub(1, Ordering::AcqRel) == 1).map(|asker| asker.id);
             if !seen.is_empty() || asked.is_some() {
@@ -170,7 +170,7 @@ impl SharedLooks {
     }
 
     /// The next look, and whether its folder hangs by now: then it would only take one more thread.
-    fn take(&self) -> Option<(Look, bool)> {
+    fn take(&self) -> Option<(QueuedLook, bool)> {
         let now = clock::now().boot;
         let mut queue = self.queue();
         let look = queue.waiting.pop_front();

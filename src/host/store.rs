@@ -27,7 +27,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use self::draft::{Aside, Draft, publish};
+use self::draft::{Draft, SetAside, publish};
 use self::kept::{name_of, read};
 use self::place::StateFolder;
 use self::scan::{Newer, RecordRange, Scan};
@@ -64,7 +64,7 @@ pub struct Store {
     /// What the next log holds beyond what this one says.
     owed: Vec<Record>,
     /// The log gets a second name before another one takes its place.
-    aside: Option<Aside>,
+    aside: Option<SetAside>,
     /// The log has its name, but a power loss may take it.
     is_name_unsynced: bool,
     /// A failed write may have left something behind `end` that could not be cut off yet.
@@ -104,12 +104,12 @@ impl Store {
         let (mut scan, aside, what) = match read {
             Ok(scan) => match scan.damaged_at {
                 None => (scan, None, String::new()),
-                Some(at) => (scan, Some(Aside::Damaged), format!("was damaged at byte {at}")),
+                Some(at) => (scan, Some(SetAside::Damaged), format!("was damaged at byte {at}")),
             },
             Err(Newer(version)) => {
                 let known = record::VERSION;
                 let what = format!("was written by a newer renewd (format {version}, this one knows {known})");
-                (Scan::default(), Some(Aside::Newer), what)
+                (Scan::default(), Some(SetAside::Newer), what)
             }
         };
         let mut owed = std::mem::take(&mut scan.owed);
@@ -142,7 +142,7 @@ impl Store {
 
     /// Writes a log that cannot be gone on with anew; says what was wrong with it, and where it is.
     fn begin_anew(&mut self, what: &str) -> Option<String> {
-        let is_newer = self.aside == Some(Aside::Newer);
+        let is_newer = self.aside == Some(SetAside::Newer);
         let written = self.renew();
         if let Err(error) = &written {
             // A full disk must not keep the daemon from starting: what is there is read, and nothing is appended meanwhile.

@@ -107,10 +107,10 @@ pub(super) fn publish(place: &StateFolder, name: &str, draft: &Draft) -> io::Res
 }
 
 /// Gives the log, which cannot be used, a second name: the first one that is free.
-pub(super) fn put_aside(place: &StateFolder, name: &str, why: Aside) -> io::Result<PathBuf> {
+pub(super) fn put_aside(place: &StateFolder, name: &str, why: SetAside) -> io::Result<PathBuf> {
     let why = match why {
-        Aside::Damaged => "damaged",
-        Aside::Newer => "newer",
+        SetAside::Damaged => "damaged",
+        SetAside::Newer => "newer",
     };
     let mut number = 1_u32;
     loop {
@@ -125,7 +125,7 @@ pub(super) fn put_aside(place: &StateFolder, name: &str, why: Aside) -> io::Resu
 
 /// Why a log is put aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Aside {
+pub(super) enum SetAside {
     Damaged,
     /// Of a newer renewd.
     Newer,
