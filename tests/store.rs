@@ -567,7 +567,7 @@ fn a_placeholder_over_several_records_leaves_the_newest_that_is_known() {
 
 /// What renewd 0.1.0 wrote, byte for byte.
 mod version_1 {
-    pub fn log(bodies: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn log(bodies: &[Vec<u8>]) -> Vec<u8> {
         let mut log = b"renewd\0s".to_vec();
         log.extend_from_slice(&1_u32.to_le_bytes());
         let mut crc = crc32fast::Hasher::new();
@@ -595,11 +595,11 @@ mod version_1 {
         [&[1_u8][..], &text(token), &[3; 16]].concat()
     }
 
-    pub fn seed() -> Vec<u8> {
+    pub(crate) fn seed() -> Vec<u8> {
         [&[1_u8, 1][..], &77_u64.to_le_bytes()].concat()
     }
 
-    pub fn token(name: &str, token: &str, refresh: &str) -> Vec<u8> {
+    pub(crate) fn token(name: &str, token: &str, refresh: &str) -> Vec<u8> {
         let times = [
             &1_600_000_000_000_i64.to_le_bytes()[..],
             &[1],
@@ -610,12 +610,12 @@ mod version_1 {
         [&head.concat()[..], &times.concat(), &text(token), &refresh_token(refresh)].concat()
     }
 
-    pub fn target(path: &str, token: &str) -> Vec<u8> {
+    pub(crate) fn target(path: &str, token: &str) -> Vec<u8> {
         let line = [&text(token)[..], &[0]].concat();
         [&[1_u8, 4][..], &text(path), &1_u32.to_le_bytes(), &[8; 16], &1_u32.to_le_bytes(), &line].concat()
     }
 
-    pub fn refresh(name: &str, next: &str) -> Vec<u8> {
+    pub(crate) fn refresh(name: &str, next: &str) -> Vec<u8> {
         [&[1_u8, 6][..], &text(name), &refresh_token(next), &[1]].concat()
     }
 }

@@ -21,7 +21,7 @@ use support::SECRET;
 use crate::tokens::Signed;
 
 /// An RSA key of 2048 bits, PEM (PKCS#8), made once a run.
-pub fn rsa_key() -> &'static str {
+pub(crate) fn rsa_key() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
     KEY.get_or_init(|| {
         let pair = rsa::KeyPair::generate(KeySize::Rsa2048).expect("a key");
@@ -30,7 +30,7 @@ pub fn rsa_key() -> &'static str {
 }
 
 /// A P-256 key, PEM (PKCS#8), made once a run.
-pub fn ec_key() -> &'static str {
+pub(crate) fn ec_key() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
     KEY.get_or_init(|| {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
@@ -87,7 +87,7 @@ impl Key {
 }
 
 /// One file after another: sign, create, write, fsync, rename, fsync the folder.
-pub fn bare_loop(folder: &Path, files: usize, signed: Signed) -> Duration {
+pub(crate) fn bare_loop(folder: &Path, files: usize, signed: Signed) -> Duration {
     let started = Instant::now();
     let (key, at) = (Key::new(signed), open(folder));
     for index in 0..files {
@@ -99,7 +99,7 @@ pub fn bare_loop(folder: &Path, files: usize, signed: Signed) -> Duration {
 
 /// The same by the fastest order that keeps the promise: all files written, all made durable at once, all renamed, the folder
 /// fsynced.
-pub fn floor(folder: &Path, files: usize, signed: Signed) -> Duration {
+pub(crate) fn floor(folder: &Path, files: usize, signed: Signed) -> Duration {
     let started = Instant::now();
     let (key, at) = (Key::new(signed), open(folder));
     for index in 0..files {

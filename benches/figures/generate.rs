@@ -25,7 +25,7 @@ const NODE: &str = "const jwt = require('jsonwebtoken'), fs = require('fs');
 console.log(jwt.sign({iss: 'key'}, fs.readFileSync(process.argv[1], 'utf8'),
   {expiresIn: '1h', jwtid: require('crypto').randomUUID()}))";
 
-pub fn figures() {
+pub(crate) fn figures() {
     let folder = in_memory();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, SECRET).expect("the secret");

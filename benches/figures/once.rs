@@ -10,7 +10,7 @@ use support::long;
 use crate::floor::{bare_loop, floor};
 use crate::tokens::{Signed, Tokens};
 
-pub fn figures() {
+pub(crate) fn figures() {
     let numbers: &[(usize, f64)] =
         if long() { &[(1, 1.5), (1_000, 1.5), (10_000, 1.3)] } else { &[(1, 1.5), (1_000, 1.5)] };
     for (number, goal) in numbers {

@@ -12,7 +12,7 @@ use support::long;
 
 use crate::tokens::Tokens;
 
-pub fn figures() {
+pub(crate) fn figures() {
     for (number, goal, edits) in [(1, 60.0, 60), (1_000, 80.0, 40), (10_000, 150.0, 25)] {
         let folder = in_memory();
         edit(folder.path(), number, goal, if long() { 200 } else { edits });

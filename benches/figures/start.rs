@@ -10,7 +10,7 @@ use support::long;
 
 use crate::tokens::Tokens;
 
-pub fn figures() {
+pub(crate) fn figures() {
     binary();
     for (number, goal) in [(1, 10.0), (1_000, 40.0), (10_000, 300.0)] {
         let folder = in_memory();

@@ -14,14 +14,14 @@ use crate::floor;
 
 /// How the tokens of a config are signed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Signed {
+pub(crate) enum Signed {
     Hs256,
     Rs256,
     Es256,
 }
 
 impl Signed {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
             Self::Rs256 => "RS256",
@@ -31,7 +31,7 @@ impl Signed {
 }
 
 /// A config of many tokens, each with one file.
-pub struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     pub folder: &'a Path,
     pub number: usize,
     pub signed: Signed,
@@ -40,24 +40,24 @@ pub struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    pub fn new(folder: &'a Path, number: usize) -> Self {
+    pub(crate) fn new(folder: &'a Path, number: usize) -> Self {
         Self { folder, number, signed: Signed::Hs256, lifetime: "1h" }
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.join("config.toml")
     }
 
-    pub fn out(&self) -> PathBuf {
+    pub(crate) fn out(&self) -> PathBuf {
         self.folder.join("out")
     }
 
-    pub fn file(&self, index: usize) -> PathBuf {
+    pub(crate) fn file(&self, index: usize) -> PathBuf {
         self.out().join(format!("t{index}.token"))
     }
 
     /// Writes the config and what it names.
-    pub fn prepare(&self) -> &Self {
+    pub(crate) fn prepare(&self) -> &Self {
         fs::create_dir_all(self.out()).expect("out/");
         private(&self.folder.join("secret"), SECRET.as_bytes());
         match self.signed {
@@ -70,7 +70,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The config's text; `lifetime` says each token's own.
-    pub fn text(&self, lifetime: impl Fn(usize) -> String) -> String {
+    pub(crate) fn text(&self, lifetime: impl Fn(usize) -> String) -> String {
         let state = self.folder.join("state");
         let socket = self.folder.join("control.sock");
         let mut text = format!("[daemon]\nstate_dir = {state:?}\ncontrol_socket = {socket:?}\n");
@@ -87,14 +87,14 @@ impl<'a> Tokens<'a> {
     }
 
     /// `COMMAND -c config.toml`
-    pub fn command(&self, command: &str) -> Command {
+    pub(crate) fn command(&self, command: &str) -> Command {
         let mut renewd = renewd();
         renewd.arg(command).arg("-c").arg(self.config());
         renewd
     }
 
     /// All begins anew: no state, no file.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         for folder in ["state", "out"] {
             let _ = fs::remove_dir_all(self.folder.join(folder));
         }

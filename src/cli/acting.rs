@@ -23,7 +23,7 @@ pub(crate) struct Home {
 
 impl Home {
     /// Of the config that `-c` or the search finds; says so where there is none.
-    pub fn of(around: &Surroundings) -> Result<Self, Exit> {
+    pub(super) fn of(around: &Surroundings) -> Result<Self, Exit> {
         let config = around.config()?;
         let look = Look::begin(format!("looking whose {} is and what runs it", config.display()));
         let keeper = Keeper::of(&config, &around.env);
@@ -33,7 +33,7 @@ impl Home {
     }
 
     /// The daemon of this config, where one answers.
-    pub fn daemon(&self) -> Option<&DaemonInfo> {
+    pub(super) fn daemon(&self) -> Option<&DaemonInfo> {
         self.keeper.daemon.as_ref()
     }
 
@@ -45,7 +45,7 @@ impl Home {
     }
 
     /// The user whom root works as here.
-    pub fn acting_uid(&self) -> Option<u32> {
+    pub(super) fn acting_uid(&self) -> Option<u32> {
         self.account().map(|(account, _)| account.uid)
     }
 
@@ -60,7 +60,7 @@ impl Home {
     }
 
     /// As root: sees to it that the state of the config's own user has its folder.
-    pub fn make_state_dir(&self) -> Result<(), Exit> {
+    pub(super) fn make_state_dir(&self) -> Result<(), Exit> {
         let Some((account, _)) = self.account() else { return Ok(()) };
         self.keeper.make_state_dir().map_err(|error| {
             tell_line!("error: the folder for the state of {} cannot be made: {error}", account.shown());
@@ -69,7 +69,7 @@ impl Home {
     }
 
     /// As root: begins anew as the config's own user, in place of this process. To be called by the only thread.
-    pub fn act(&self) -> Result<(), Exit> {
+    pub(super) fn act(&self) -> Result<(), Exit> {
         self.is_told()?;
         match self.account() {
             Some((account, told_by)) => Err(self.act_as(account, &told_by.to_string())),
@@ -78,7 +78,7 @@ impl Home {
     }
 
     /// The account with what the service that runs as it gives to it beyond its own groups.
-    pub fn with_service_groups(&self, account: Account) -> Account {
+    pub(super) fn with_service_groups(&self, account: Account) -> Account {
         match self.keeper.account.as_ref() {
             Some((own, _)) if own.uid == account.uid => own.clone(),
             _ => account,
@@ -86,7 +86,7 @@ impl Home {
     }
 
     /// The same as this account; it returns only where that cannot be done, which it says.
-    pub fn act_as(&self, account: &Account, why: &str) -> Exit {
+    pub(super) fn act_as(&self, account: &Account, why: &str) -> Exit {
         let words: Vec<OsString> = std::env::args_os().skip(1).collect();
         let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
         let variables = self.keeper.variables(account);
@@ -96,7 +96,7 @@ impl Home {
     }
 
     /// As root: what this program prints with these words as the config's own user. `None`: this process is that user.
-    pub fn output_of(&self, words: &[&OsStr]) -> Option<Result<std::process::Output, Exit>> {
+    pub(super) fn output_of(&self, words: &[&OsStr]) -> Option<Result<std::process::Output, Exit>> {
         if let Err(exit) = self.is_told() {
             return Some(Err(exit));
         }

@@ -26,12 +26,12 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.volume == Volume::Quiet
     }
 
     /// Begins the log of a command that has one.
-    pub fn begin_log(&self) {
+    pub(super) fn begin_log(&self) {
         log::init(match self.volume {
             Volume::Quiet => Some(LevelFilter::ERROR),
             Volume::Usual => None,
@@ -40,7 +40,7 @@ impl Surroundings {
     }
 
     /// The config's path; says that there is none where there is none.
-    pub fn config(&self) -> Result<PathBuf, Exit> {
+    pub(super) fn config(&self) -> Result<PathBuf, Exit> {
         load::find_config(self.config.as_deref(), &self.env).map_err(|none| {
             tell_line!("error: {none}; name one with -c FILE");
             Exit::WrongConfig

@@ -33,7 +33,7 @@ pub(crate) struct SocketPlaces {
 
 impl SocketArgs {
     /// Looks for them in the config and in all unit files: not to be done many times a second.
-    pub fn places(&self, around: &Surroundings) -> SocketPlaces {
+    pub(super) fn places(&self, around: &Surroundings) -> SocketPlaces {
         if let Some(socket) = &self.socket {
             return SocketPlaces { meetings: vec![Meeting { socket: socket.clone(), is_named: true }], config: None };
         }
@@ -52,12 +52,17 @@ impl SocketArgs {
     }
 
     /// Asks the first daemon that is there and keeps this config.
-    pub fn ask(&self, around: &Surroundings, request: &Request, patience: Duration) -> Result<Response, ClientError> {
+    pub(super) fn ask(
+        &self,
+        around: &Surroundings,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Response, ClientError> {
         self.ask_whom(around, request, patience).map(|(response, _)| response)
     }
 
     /// The same, and who answers.
-    pub fn ask_whom(
+    pub(super) fn ask_whom(
         &self,
         around: &Surroundings,
         request: &Request,
@@ -69,7 +74,7 @@ impl SocketArgs {
 
 impl SocketPlaces {
     /// Asks the first daemon that is there and keeps this config; who answers is told too.
-    pub fn ask(&self, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
+    pub(super) fn ask(&self, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
         let mut first = None;
         for place in &self.meetings {
             let answer =
@@ -92,7 +97,7 @@ impl SocketPlaces {
 
 impl SocketArgs {
     /// Asks how tokens stand. Where no daemon answers, and none was named by --socket, the state and the files are read.
-    pub fn ask_or_read(
+    pub(super) fn ask_or_read(
         &self,
         around: &Surroundings,
         request: &Request,
@@ -111,7 +116,7 @@ impl SocketArgs {
     }
 
     /// Whether a daemon was named.
-    pub fn is_named(&self) -> bool {
+    pub(super) fn is_named(&self) -> bool {
         self.socket.is_some()
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// For a config that will not do, or that lacks something: wrong, unless something could only not be read just now.
-    pub fn refused(loaded: &load::Loaded) -> Self {
+    pub(crate) fn refused(loaded: &load::Loaded) -> Self {
         if loaded.is_passing { Self::Failed } else { Self::WrongConfig }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Look {
 
 impl Look {
     /// `what` is what takes so long: "looking at ...".
-    pub fn begin(what: String) -> Self {
+    pub(super) fn begin(what: String) -> Self {
         let (exit, end) = *END.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = end.map_or(PATIENCE, |end| end.saturating_duration_since(Instant::now()));
         let (over, is_over) = channel::<()>();

@@ -35,7 +35,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Of so many things; of zero, as long as nobody says how many.
-    pub fn of(around: &Surroundings, what: &'static str, total: usize) -> Self {
+    pub(super) fn of(around: &Surroundings, what: &'static str, total: usize) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_message(what);
         let dumb = around.env.variable("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
@@ -74,7 +74,7 @@ impl Progress {
     }
 
     /// So many of so many are done.
-    pub fn set(&self, done: usize, total: usize) {
+    pub(super) fn set(&self, done: usize, total: usize) {
         if total > 0 && self.bar.length() != Some(total as u64) {
             Self::style(&self.bar, total);
         }
@@ -82,7 +82,7 @@ impl Progress {
     }
 
     /// One more is done.
-    pub fn step(&self) {
+    pub(super) fn step(&self) {
         self.bar.inc(1);
     }
 }

@@ -15,7 +15,7 @@ use crate::source;
 
 impl Runner {
     /// What a source answered, of whatever kind it is.
-    pub fn obtained(&mut self, answered: Answered) {
+    pub(super) fn obtained(&mut self, answered: Answered) {
         let Answered { one: ToObtain { name, generation, fingerprint, parents, .. }, result } = answered;
         let error = match result {
             Ok(token) => {

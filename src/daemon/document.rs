@@ -90,7 +90,7 @@ struct Output {
 
 impl Gathered {
     /// What is known of these tokens (none: all), which are in the config. `about`: what only a daemon has.
-    pub fn of(
+    pub(super) fn of(
         view: View<'_>,
         about: Option<&StatusHead>,
         problems: &[String],
@@ -141,19 +141,19 @@ impl Gathered {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// Exit 1 where a token that counts is not valid.
-    pub fn response(&self) -> Response {
+    pub(super) fn response(&self) -> Response {
         // Nothing in it that JSON has no words for.
         let status = serde_json::to_value(self).ok();
         Response { exit: u8::from(self.is_ill), status, ..Response::done() }
     }
 
     /// The same response as the bytes that are sent. One token after another is written down: what many take is their text.
-    pub fn written(&self) -> ResponseLine {
+    pub(super) fn written(&self) -> ResponseLine {
         #[derive(Serialize)]
         struct Response<'g> {
             ok: bool,

@@ -53,7 +53,7 @@ pub(super) enum Unseen {
 
 impl Unseen {
     /// As `status --json` says it.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::NotYet => "not_yet",
             Self::Gone => "gone",
@@ -86,7 +86,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub fn new(messages: &Messages) -> Self {
+    pub(super) fn new(messages: &Messages) -> Self {
         Self {
             known: HashMap::new(),
             linked: HashMap::new(),
@@ -101,7 +101,7 @@ impl Files {
     }
 
     /// From now on folders are gone to as this plan gives them.
-    pub fn set_plan(&mut self, plan: &Arc<Plan>) {
+    pub(super) fn set_plan(&mut self, plan: &Arc<Plan>) {
         self.places.set_plan(plan);
         let linked = plan.targets.iter().filter(|target| target.path != target.shown);
         let folder = |target: &TargetPlan| Some((target.path.clone(), target.shown.parent()?.to_path_buf()));
@@ -109,7 +109,7 @@ impl Files {
     }
 
     /// Takes over what the state tells of files.
-    pub fn restore(&mut self, kept: BTreeMap<TargetPath, KeptTarget>) -> Vec<RestoredTarget> {
+    pub(super) fn restore(&mut self, kept: BTreeMap<TargetPath, KeptTarget>) -> Vec<RestoredTarget> {
         let restored = kept.into_values().map(|target| {
             let path = target.path;
             let lines = target.lines.iter().map(former_line).collect();
@@ -122,7 +122,7 @@ impl Files {
 
     /// Removes what a crash left beside the files that are or were this config's, in each folder before anything is written
     /// there: a folder that hangs holds up its own files. One that lacks something now may hang: it waits for its first write.
-    pub fn sweep(&mut self, plan: &Plan) {
+    pub(super) fn sweep(&mut self, plan: &Plan) {
         let known: Vec<TargetPath> = self.known.keys().cloned().collect();
         let mut folders: BTreeMap<PathBuf, (&Path, BTreeSet<OsString>)> = BTreeMap::new();
         for path in plan.targets.iter().map(|target| &target.path).chain(&known) {
@@ -144,7 +144,7 @@ impl Files {
     }
 
     /// Whether a folder has something to do still.
-    pub fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         !self.queues.is_empty()
     }
 
@@ -153,7 +153,7 @@ impl Files {
     ///
     /// # Errors
     /// What keeps the token from being written in this format: an error of delivery.
-    pub fn write(
+    pub(super) fn write(
         &mut self,
         vault: &Vault,
         path: &TargetPath,
@@ -193,27 +193,27 @@ impl Files {
     }
 
     /// The state has this batch, or does not answer: what waited for it is written.
-    pub fn saved(&mut self, batch: u64) {
+    pub(super) fn saved(&mut self, batch: u64) {
         while let Some((_, path, work)) = self.waiting.pop_front_if(|(waits_for, ..)| *waits_for <= batch) {
             self.queue(&path, work, false);
         }
     }
 
     /// The newest content stands in the file: the older ones do not any more.
-    pub fn landed(&mut self, path: &TargetPath) {
+    pub(super) fn landed(&mut self, path: &TargetPath) {
         if let Some(known) = self.known.get_mut(path) {
             let older = known.digests.len().saturating_sub(1);
             known.digests.drain(..older);
         }
     }
 
-    pub fn remove(&mut self, path: &TargetPath, op: OpId) {
+    pub(super) fn remove(&mut self, path: &TargetPath, op: OpId) {
         let digests = self.known.get(path).map(|known| known.digests.clone()).unwrap_or_default();
         self.queue(path, FolderWork::Remove { op, path: path.clone(), digests }, false);
     }
 
     /// The file is not ours any more.
-    pub fn forget(&mut self, path: &TargetPath) -> Record {
+    pub(super) fn forget(&mut self, path: &TargetPath) -> Record {
         self.known.remove(path);
         Record::TargetGone(path.clone())
     }
@@ -228,7 +228,7 @@ impl Files {
     }
 
     /// Starts a batch in each folder that has something to do and may begin.
-    pub fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         while let Some((folder, batch)) = self.queues.take() {
             let (places, disks, messages) = (self.places.clone(), self.disks.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
@@ -242,7 +242,7 @@ impl Files {
         }
     }
 
-    pub fn queue_done(&mut self, folder: &Path, landed: Vec<(TargetPath, Stamp)>) {
+    pub(super) fn queue_done(&mut self, folder: &Path, landed: Vec<(TargetPath, Stamp)>) {
         for (path, stamp) in landed {
             if let Some(known) = self.known.get_mut(&path) {
                 known.stamp = Some(stamp);
@@ -252,42 +252,42 @@ impl Files {
     }
 
     /// Looks at all files that stand as they were written; what has changed comes as a message.
-    pub fn look(&self) {
+    pub(super) fn look(&self) {
         let all = self.known.iter().filter_map(|(path, known)| Some((path, known.stamp?)));
         self.looks.begin(by_folder(&self.linked, all));
     }
 
     /// The same for somebody who waits for these files alone.
-    pub fn look_at<'a>(&mut self, paths: impl Iterator<Item = &'a TargetPath>) -> Option<LookId> {
+    pub(super) fn look_at<'a>(&mut self, paths: impl Iterator<Item = &'a TargetPath>) -> Option<LookId> {
         let those = paths.filter_map(|path| Some((path, self.known.get(path)?.stamp?)));
         let folders = by_folder(&self.linked, those);
         self.looks.ask(folders)
     }
 
     /// A file was looked at, and stands so.
-    pub fn found(&mut self, path: &TargetPath, stamp: Stamp) {
+    pub(super) fn found(&mut self, path: &TargetPath, stamp: Stamp) {
         self.known.entry(path.clone()).or_default().stamp = Some(stamp);
     }
 
     /// A look at a file found none, or failed.
-    pub fn not_found(&mut self, path: &TargetPath, unseen: Unseen) {
+    pub(super) fn not_found(&mut self, path: &TargetPath, unseen: Unseen) {
         let known = self.known.entry(path.clone()).or_default();
         (known.stamp, known.unseen) = (None, unseen);
     }
 
     /// How a file stood when it was written, or looked at last.
-    pub fn stamp(&self, path: &TargetPath) -> Result<Stamp, Unseen> {
+    pub(super) fn stamp(&self, path: &TargetPath) -> Result<Stamp, Unseen> {
         let known = self.known.get(path).ok_or(Unseen::NotYet)?;
         known.stamp.ok_or(known.unseen)
     }
 
     /// Since when its folder does not answer a look.
-    pub fn hangs_since(&self, path: &TargetPath, now: Boot) -> Option<Boot> {
+    pub(super) fn hangs_since(&self, path: &TargetPath, now: Boot) -> Option<Boot> {
         self.looks.hangs_since(folder_of(&self.linked, path), now)
     }
 
     /// What a look tells, as far as nothing was written there meanwhile.
-    pub fn seen(&mut self, seen: Vec<Seen>) -> Vec<Event> {
+    pub(super) fn seen(&mut self, seen: Vec<Seen>) -> Vec<Event> {
         let mut events = Vec::new();
         for Seen { path, was, now } in seen {
             let Some(known) = self.known.get_mut(&path).filter(|known| known.stamp == Some(was)) else { continue };

@@ -20,7 +20,7 @@ pub(super) struct HeldCalls(Vec<Waiting>);
 
 impl HeldCalls {
     /// Has the files looked at; the request comes back where there is nothing to wait for. What is refused needs no look.
-    pub fn hold(&mut self, runner: &mut Runner, call: Call) -> Option<Call> {
+    pub(super) fn hold(&mut self, runner: &mut Runner, call: Call) -> Option<Call> {
         let call = requests::refuse(runner, call)?;
         let paths = requests::files(runner, &call.request);
         let Some(id) = runner.files.look_at(paths.iter()) else { return Some(call) };
@@ -29,12 +29,12 @@ impl HeldCalls {
     }
 
     /// That look is over.
-    pub fn looked(&mut self, id: LookId) {
+    pub(super) fn looked(&mut self, id: LookId) {
         self.0.iter_mut().filter(|one| one.id == id).for_each(|one| one.until = Boot(0));
     }
 
     /// Those whose look is over, or has taken too long; all where `is_stopping`.
-    pub fn over(&mut self, is_stopping: bool) -> Vec<Call> {
+    pub(super) fn over(&mut self, is_stopping: bool) -> Vec<Call> {
         if self.0.is_empty() {
             return Vec::new();
         }
@@ -44,7 +44,7 @@ impl HeldCalls {
     }
 
     /// When the next of them has waited for long enough.
-    pub fn next(&self) -> Option<Boot> {
+    pub(super) fn next(&self) -> Option<Boot> {
         self.0.iter().map(|one| one.until).min()
     }
 }

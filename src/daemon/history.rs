@@ -50,7 +50,7 @@ pub(super) struct History {
 
 impl History {
     /// Keeps what is told of a token. `tokens`: those that a file belongs to.
-    pub fn note<'a>(&mut self, note: &Note, tokens: impl Iterator<Item = &'a TokenName>, now: Wall) {
+    pub(super) fn note<'a>(&mut self, note: &Note, tokens: impl Iterator<Item = &'a TokenName>, now: Wall) {
         let (name, what) = match note {
             Note::Rotated { rotated: Rotated { name, expires_at, is_same: false }, .. } => {
                 (name, What::Renewed(*expires_at))
@@ -97,12 +97,12 @@ impl History {
     }
 
     /// The token is gone.
-    pub fn forget(&mut self, name: &TokenName) {
+    pub(super) fn forget(&mut self, name: &TokenName) {
         self.of.remove(name);
     }
 
     /// The oldest first. `shown`: a path as the config gives it.
-    pub fn of(&self, name: &TokenName, shown: impl Fn(&TargetPath) -> String) -> Vec<HistoryLine> {
+    pub(super) fn of(&self, name: &TokenName, shown: impl Fn(&TargetPath) -> String) -> Vec<HistoryLine> {
         let told = |entry: &HistoryEntry| {
             let mut what = entry.what.words(&shown);
             if entry.times > 1 {

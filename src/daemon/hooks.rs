@@ -35,11 +35,11 @@ pub(super) struct HookStart {
 }
 
 impl Hooks {
-    pub fn new(messages: &Messages) -> Self {
+    pub(super) fn new(messages: &Messages) -> Self {
         Self { running: JoinSet::new(), stop: watch::Sender::new(false), messages: messages.clone() }
     }
 
-    pub fn start(&mut self, run: HookStart) {
+    pub(super) fn start(&mut self, run: HookStart) {
         // Those that have ended stay in the set until they are taken out of it.
         while self.running.try_join_next().is_some() {}
         let (messages, stop) = (self.messages.clone(), self.stop.subscribe());
@@ -54,7 +54,7 @@ impl Hooks {
     }
 
     /// Ends all hooks under way, and returns when they are gone, within `most`.
-    pub async fn end(&mut self, most: Duration) {
+    pub(super) async fn end(&mut self, most: Duration) {
         self.stop.send_replace(true);
         let all = async { while self.running.join_next().await.is_some() {} };
         if tokio::time::timeout(most, all).await.is_err() {

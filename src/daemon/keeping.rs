@@ -30,7 +30,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.flights.is_empty()
     }
 }
@@ -51,7 +51,7 @@ pub(crate) struct BatchReport {
 
 impl BatchReport {
     /// An error of ours: nothing is known of what was written.
-    pub fn broken() -> Self {
+    pub(super) fn broken() -> Self {
         let message: Arc<str> = "an internal error, see the log; please report it".into();
         let may_send = Err(message.clone());
         Self { kept: BTreeSet::new(), failed: Some(message), may_send, owes: false, unkept: Vec::new() }
@@ -69,12 +69,12 @@ pub(super) struct StateKeeper {
 }
 
 impl StateKeeper {
-    pub fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store) -> Self {
         Self { store, unsaved: Vec::new(), flights: BTreeMap::new(), trouble: None }
     }
 
     /// Does a batch; one that holds nothing tries again what the state lacks.
-    pub fn carry_out(&mut self, batch: Batch) -> BatchReport {
+    pub(super) fn carry_out(&mut self, batch: Batch) -> BatchReport {
         let Batch { records, tokens, sync, landed, begun, flights } = batch;
         let is_idle = records.is_empty() && self.unsaved.is_empty();
         let kept = if is_idle { BTreeSet::new() } else { self.save(records, &tokens, sync) };
@@ -126,7 +126,7 @@ impl StateKeeper {
     }
 
     /// Sees to it that the next start finds the state. What is wrong with it by now, if anything, where that is news.
-    pub fn look(&mut self) -> Option<Option<Arc<str>>> {
+    pub(super) fn look(&mut self) -> Option<Option<Arc<str>>> {
         if !self.unsaved.is_empty() {
             // That is tried again before long, and told.
             return None;

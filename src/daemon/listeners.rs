@@ -68,7 +68,7 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// Takes the sockets that the service manager handed over; `names` is `LISTEN_FDNAMES`.
-    pub fn new(names: Option<OsString>) -> Self {
+    pub(super) fn new(names: Option<OsString>) -> Self {
         let (handed, problems) = Handed::take(names);
         problems.iter().for_each(|problem| tracing::warn!("{problem}"));
         let (to_calls, calls) = mpsc::channel(WAITING);
@@ -92,12 +92,12 @@ impl Listeners {
     }
 
     /// How long a request may be, and what it costs, follows from the tokens of this plan.
-    pub fn set_plan(&self, plan: &Plan) {
+    pub(super) fn set_plan(&self, plan: &Plan) {
         self.accounts.set_tokens(plan.tokens.iter().map(|token| token.name.as_str()));
     }
 
     /// Listens at what was handed over or what the config names; what hangs is not waited for.
-    pub async fn start(&mut self, daemon: &DaemonPlan) {
+    pub(super) async fn start(&mut self, daemon: &DaemonPlan) {
         for purpose in [SocketPurpose::Control, SocketPurpose::Credentials] {
             match self.handed.listening(purpose) {
                 Some(Ok(socket)) => {
@@ -120,7 +120,7 @@ impl Listeners {
     }
 
     /// Looks whether the sockets are found where the config names them, on a thread, and binds those that are not.
-    pub fn look(&mut self, daemon: &DaemonPlan) {
+    pub(super) fn look(&mut self, daemon: &DaemonPlan) {
         self.look_at(SocketPurpose::Control, daemon.control_socket.as_deref(), daemon.control_group);
         self.look_at(SocketPurpose::Credentials, daemon.credential_socket.as_deref(), None);
     }
@@ -207,7 +207,7 @@ impl Listeners {
     }
 
     /// Where it listens, for the log.
-    pub fn places(&self, daemon: &DaemonPlan) -> String {
+    pub(super) fn places(&self, daemon: &DaemonPlan) -> String {
         let place = |ear: &Ear, path: Option<&Path>| match path {
             _ if !ear.listens => "none".into(),
             _ if ear.is_handed_over => "handed over by the service manager".into(),
@@ -220,7 +220,7 @@ impl Listeners {
     }
 
     /// Why one of them does not listen.
-    pub fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         let now = clock::now().boot;
         let of_ear = |(ear, purpose): (&Ear, SocketPurpose)| {
             let hanging = ear.looking.as_ref().filter(|(_, since)| since.boot.plus(HANGS) <= now);
@@ -230,12 +230,12 @@ impl Listeners {
     }
 
     /// Whether one of them lacks something.
-    pub fn lacks(&self) -> bool {
+    pub(super) fn lacks(&self) -> bool {
         self.ears.iter().any(|ear| ear.problem.is_some())
     }
 
     /// The next request; never, once it was closed.
-    pub async fn asked(&mut self) -> ListenerEvent {
+    pub(super) async fn asked(&mut self) -> ListenerEvent {
         loop {
             tokio::select! {
                 Some(call) = self.calls.recv() => return ListenerEvent::Call(call),
@@ -247,14 +247,14 @@ impl Listeners {
     }
 
     /// Listens no more. Who is connected to the control socket already may have its answer still.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.is_closed = true;
         self.unanswered = self.control.take().map(control::ControlServer::close);
         self.credentials = None;
     }
 
     /// Takes no more requests either; returns when the answers that are under way are there, or time is over.
-    pub async fn end(&mut self, within: Duration) {
+    pub(super) async fn end(&mut self, within: Duration) {
         self.calls.close();
         while self.calls.try_recv().is_ok() {}
         self.wishes.close();

@@ -77,12 +77,12 @@ impl SharedLooks {
 }
 
 impl Looks {
-    pub fn new(messages: &Messages) -> Self {
+    pub(super) fn new(messages: &Messages) -> Self {
         Self { shared: Arc::default(), messages: messages.clone(), last: 0 }
     }
 
     /// Looks at all of these; what has changed comes as [`Message::Looked`].
-    pub fn begin(&self, folders: Vec<FolderLook>) {
+    pub(super) fn begin(&self, folders: Vec<FolderLook>) {
         // What no thread has taken since the last time is in these again.
         self.shared.queue().waiting.retain(|look| look.asker.is_some());
         let folders = self.that_answer(folders);
@@ -90,7 +90,7 @@ impl Looks {
     }
 
     /// The same for somebody who waits: the last message bears this number. `None`: there is nothing to wait for.
-    pub fn ask(&mut self, folders: Vec<FolderLook>) -> Option<LookId> {
+    pub(super) fn ask(&mut self, folders: Vec<FolderLook>) -> Option<LookId> {
         let folders = self.that_answer(folders);
         if folders.is_empty() {
             return None;
@@ -109,7 +109,7 @@ impl Looks {
     }
 
     /// Since when a folder does not answer.
-    pub fn hangs_since(&self, folder: &Path, now: Boot) -> Option<Boot> {
+    pub(super) fn hangs_since(&self, folder: &Path, now: Boot) -> Option<Boot> {
         let queue = self.shared.queue();
         queue.under_way.get(folder).map(|(_, since)| *since).filter(|since| since.plus(SLOW) <= now)
     }

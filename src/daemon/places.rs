@@ -30,7 +30,7 @@ pub(super) struct FolderWays {
 
 impl Places {
     /// From now on these outputs are there.
-    pub fn set_plan(&self, plan: &Arc<Plan>) {
+    pub(super) fn set_plan(&self, plan: &Arc<Plan>) {
         let folders: HashSet<&Path> = plan.targets.iter().filter_map(|target| target.shown.parent()).collect();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let gone: Vec<PathBuf> =
@@ -40,7 +40,7 @@ impl Places {
     }
 
     /// A folder was opened by this path: the other paths that lead to it.
-    pub fn opened(&self, path: &Path, folder: &Folder) -> FolderWays {
+    pub(super) fn opened(&self, path: &Path, folder: &Folder) -> FolderWays {
         let id = id(folder);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.ids.get(path) != Some(&id) {
@@ -72,7 +72,7 @@ impl KnownFolders {
 
 impl FolderWays {
     /// Another output that is the file of this name.
-    pub fn rival(&self, name: &OsStr) -> Option<PathBuf> {
+    pub(super) fn rival(&self, name: &OsStr) -> Option<PathBuf> {
         if self.others.is_empty() {
             return None;
         }

@@ -41,7 +41,7 @@ pub(super) enum FolderWork {
 
 impl FolderWork {
     /// What is told where the batch did not come to its end.
-    pub fn broken(&self) -> Option<Event> {
+    pub(super) fn broken(&self) -> Option<Event> {
         let message: Arc<str> = "an internal error, see the log; please report it".into();
         match self {
             Self::Write { op, job } => Some(Event::DeliverFailed { path: job.path.clone(), op: *op, message }),
@@ -92,12 +92,12 @@ pub(super) struct FolderQueues {
 
 impl FolderQueues {
     /// Whether nothing is under way, and nothing waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 
     /// `real`: the folder without the links that lead there, as far as they are known.
-    pub fn push(&mut self, folder: &Path, real: &Path, work: FolderWork, is_check: bool) {
+    pub(super) fn push(&mut self, folder: &Path, real: &Path, work: FolderWork, is_check: bool) {
         self.open(folder, real);
         if let Some(queue) = self.queues.get_mut(folder) {
             let queue = if is_check { &mut queue.checks } else { &mut queue.waiting };
@@ -106,7 +106,7 @@ impl FolderQueues {
     }
 
     /// Before all that waits there.
-    pub fn push_first(&mut self, folder: &Path, real: &Path, work: FolderWork) {
+    pub(super) fn push_first(&mut self, folder: &Path, real: &Path, work: FolderWork) {
         self.open(folder, real);
         if let Some(queue) = self.queues.get_mut(folder) {
             queue.waiting.push_front(work);
@@ -128,7 +128,7 @@ impl FolderQueues {
     }
 
     /// The next batch that may be done now.
-    pub fn take(&mut self) -> Option<(PathBuf, Vec<FolderWork>)> {
+    pub(super) fn take(&mut self) -> Option<(PathBuf, Vec<FolderWork>)> {
         let mount_queue = self
             .by_mount
             .values_mut()
@@ -140,7 +140,7 @@ impl FolderQueues {
     }
 
     /// A folder's batch has ended.
-    pub fn done(&mut self, folder: &Path) {
+    pub(super) fn done(&mut self, folder: &Path) {
         let Some(queue) = self.queues.get(folder) else { return };
         let is_empty = queue.is_empty();
         if let Some(mount_queue) = self.by_mount.get_mut(&queue.mount) {

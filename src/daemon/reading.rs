@@ -20,7 +20,7 @@ pub(super) struct ReadingThread(Sender<Job>);
 impl ReadingThread {
     /// # Errors
     /// The system gives no thread.
-    pub fn start() -> io::Result<Self> {
+    pub(super) fn start() -> io::Result<Self> {
         let (jobs, to_do): (_, Receiver<Job>) = channel();
         let work = move || {
             for job in to_do {
@@ -33,13 +33,13 @@ impl ReadingThread {
     }
 
     /// Does it there, after what was given before.
-    pub fn give(&self, job: Job) {
+    pub(super) fn give(&self, job: Job) {
         // It ends with the process.
         let _ = self.0.send(job);
     }
 
     /// Reads a config there, and waits for it.
-    pub fn read(&self, config: &Path, env: &Arc<Environment>) -> Loaded {
+    pub(super) fn read(&self, config: &Path, env: &Arc<Environment>) -> Loaded {
         let (done, answer) = sync_channel(1);
         let (path, theirs) = (config.to_path_buf(), Arc::clone(env));
         // Who asked waits for it; where it broke off, nobody is told here.

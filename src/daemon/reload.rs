@@ -82,7 +82,7 @@ pub(super) struct Reload {
 
 impl Reload {
     /// `content`: of what the running plan was read from.
-    pub fn new(
+    pub(super) fn new(
         config: PathBuf,
         env: Arc<Environment>,
         thread: ReadingThread,
@@ -108,12 +108,12 @@ impl Reload {
     }
 
     /// Whoever asks is answered by a reading that begins after this.
-    pub fn ask(&mut self, asker: ReloadReply) {
+    pub(super) fn ask(&mut self, asker: ReloadReply) {
         self.next_askers.push(asker);
     }
 
     /// Why the config is not read as it should be.
-    pub fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<String> {
         let now = clock::now().boot;
         let hangs = self.is_running && now >= self.began.boot.plus(STUCK);
         hangs.then(|| {
@@ -123,7 +123,7 @@ impl Reload {
     }
 
     /// Begins a reading on a thread; one under way is followed by another. True where it began now.
-    pub fn begin(&mut self, cause: Cause) -> bool {
+    pub(super) fn begin(&mut self, cause: Cause) -> bool {
         let now = clock::now();
         if self.is_running && now.boot < self.began.boot.plus(STUCK) {
             self.again = true;
@@ -167,12 +167,12 @@ impl Reload {
     }
 
     /// Whether this is the reading that is waited for.
-    pub fn is_awaited(&self, number: u64) -> bool {
+    pub(super) fn is_awaited(&self, number: u64) -> bool {
         self.is_running && self.number == number
     }
 
     /// Judges what was read: a mistake in the text refuses it whole, and so does a lack that the running plan has not.
-    pub fn judge(&mut self, loaded: Loaded, running: &Plan) -> Verdict {
+    pub(super) fn judge(&mut self, loaded: Loaded, running: &Plan) -> Verdict {
         self.is_running = false;
         let Loaded { mut plan, report, is_passing, content, .. } = loaded;
         if let Some(plan) = plan.as_mut().filter(|_| self.cause == Cause::Itself) {
@@ -222,7 +222,7 @@ impl Reload {
     }
 
     /// What was taken is carried out: whoever asked for it is told.
-    pub fn settled(&mut self, running: &Plan, restart_needed: &[&str]) {
+    pub(super) fn settled(&mut self, running: &Plan, restart_needed: &[&str]) {
         let mut notes = vec![format!("the config is read: {}", sizes(running))];
         if !restart_needed.is_empty() {
             notes.push(format!("[daemon] {} changed: that needs a restart", restart_needed.join(", ")));
@@ -234,13 +234,13 @@ impl Reload {
     }
 
     /// No reading is judged any more: who waits for one is told so.
-    pub fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         self.askers.clear();
         self.next_askers.clear();
     }
 
     /// Whether another reading was asked for while one was under way.
-    pub fn take_again(&mut self) -> bool {
+    pub(super) fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again) || !self.next_askers.is_empty()
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct Round {
 
 impl Round {
     /// Both in one.
-    pub fn and(self, later: Self) -> Self {
+    pub(super) fn and(self, later: Self) -> Self {
         Self {
             ready: self.ready.or(later.ready),
             status_changed: self.status_changed || later.status_changed,
@@ -96,7 +96,7 @@ pub(super) struct Runner {
 impl Runner {
     /// # Errors
     /// The system gives no thread for the state.
-    pub fn new(
+    pub(super) fn new(
         state: State,
         plan: Arc<Plan>,
         vault: Vault,
@@ -128,33 +128,33 @@ impl Runner {
     }
 
     /// From now on names mean what they mean in this plan.
-    pub fn set_plan(&mut self, plan: Arc<Plan>) {
+    pub(super) fn set_plan(&mut self, plan: Arc<Plan>) {
         self.files.set_plan(&plan);
         self.index = Index::of(&plan);
         self.plan = plan;
     }
 
     /// What the plan says of a token.
-    pub fn token(&self, name: &TokenName) -> Option<&TokenPlan> {
+    pub(super) fn token(&self, name: &TokenName) -> Option<&TokenPlan> {
         self.index.token(&self.plan, name)
     }
 
     /// What the status is made from.
-    pub fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         let Self { state, plan, vault, files, index, history, shared, .. } = self;
         View { state, plan, vault, files, index, history, streaks: None, network: Some(&shared.network) }
     }
 
-    pub fn push(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: Event) {
         self.queue.push_back(event);
     }
 
-    pub fn extend(&mut self, events: Vec<Event>) {
+    pub(super) fn extend(&mut self, events: Vec<Event>) {
         self.queue.extend(events);
     }
 
     /// Asks the engine for something; the answer comes through the channel.
-    pub fn ask(&mut self, want: Want, timeout: Duration) -> oneshot::Receiver<Reply> {
+    pub(super) fn ask(&mut self, want: Want, timeout: Duration) -> oneshot::Receiver<Reply> {
         for (id, _) in self.askers.extract_if(|_, asker| asker.is_closed()) {
             self.queue.push_back(Event::Unwanted { id });
         }
@@ -177,7 +177,7 @@ impl Runner {
     }
 
     /// Works until there is nothing to do but wait, or to look what has come meanwhile: then it wants to be woken at once.
-    pub fn work(&mut self) -> Round {
+    pub(super) fn work(&mut self) -> Round {
         let mut round = Round::default();
         loop {
             while let Some(event) = self.queue.pop_front() {
@@ -200,7 +200,7 @@ impl Runner {
     }
 
     /// What a thread or task tells.
-    pub fn take(&mut self, message: Message) {
+    pub(super) fn take(&mut self, message: Message) {
         match message {
             Message::Event(event) => self.push(event),
             Message::QueueDone { folder, events, landed } => {

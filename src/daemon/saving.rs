@@ -123,7 +123,7 @@ impl Saving {
     ///
     /// # Errors
     /// The system gives none.
-    pub fn new(store: Store, messages: &Messages) -> io::Result<Self> {
+    pub(super) fn new(store: Store, messages: &Messages) -> io::Result<Self> {
         let (jobs, to_do) = mpsc::channel();
         let is_looking = Arc::default();
         keep(StateKeeper::new(store), to_do, messages, &is_looking).map_err(threads::explained)?;
@@ -144,17 +144,17 @@ impl Saving {
         })
     }
 
-    pub fn push(&mut self, record: Record) {
+    pub(super) fn push(&mut self, record: Record) {
         self.next.records.push(record);
     }
 
     /// A successor that came without a token: what it was made from is spent.
-    pub fn push_successor(&mut self, kept: KeptRefresh) {
+    pub(super) fn push_successor(&mut self, kept: KeptRefresh) {
         self.push(Record::Refresh(kept));
         self.next.sync = true;
     }
 
-    pub fn push_token(&mut self, token: Persist, vault: &Vault) {
+    pub(super) fn push_token(&mut self, token: Persist, vault: &Vault) {
         let Some(stored) = vault.get(&token.name, token.generation) else { return };
         self.push(Record::Token(stored.clone()));
         if stored.refresh_token.is_some() {
@@ -166,34 +166,34 @@ impl Saving {
     }
 
     /// Nothing is to be kept free any more for an exchange of this token.
-    pub fn landed(&mut self, name: &TokenName) {
+    pub(super) fn landed(&mut self, name: &TokenName) {
         self.next.landed.insert(name.clone());
     }
 
     /// Exchanges that are to be told in the state before they are sent.
-    pub fn begin(&mut self, beginning: Beginning) {
+    pub(super) fn begin(&mut self, beginning: Beginning) {
         self.beginning.add(beginning);
     }
 
     /// The batch that what is pushed now goes with; `None` where nothing waits for the state.
-    pub fn number(&self) -> Option<u64> {
+    pub(super) fn number(&self) -> Option<u64> {
         let is_slow = self.under_way.as_ref().is_some_and(|batch| batch.is_slow);
         (!is_slow).then_some(self.number)
     }
 
     /// What is wrong with the state, for the status.
-    pub fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<String> {
         let hangs = self.under_way.as_ref().filter(|batch| batch.is_told).map(no_answer);
         hangs.or(self.trouble.clone()).map(|why| why.to_string())
     }
 
     /// A look found it well, or not.
-    pub fn looked(&mut self, trouble: Option<Arc<str>>) {
+    pub(super) fn looked(&mut self, trouble: Option<Arc<str>>) {
         self.trouble = trouble;
     }
 
     /// When something changes although nobody is heard of.
-    pub fn wakes_at(&self) -> Option<Boot> {
+    pub(super) fn wakes_at(&self) -> Option<Boot> {
         let batch = self.under_way.as_ref()?;
         match (batch.is_slow, batch.is_told) {
             (false, _) => Some(batch.since.boot.plus(SLOW)),
@@ -204,7 +204,7 @@ impl Saving {
 
     /// Starts the next batch where there is something to do and none is under way. What follows at once is the answer, and
     /// whether what waits for the state before it is written need not wait any more.
-    pub fn start(&mut self, now: Now) -> Late {
+    pub(super) fn start(&mut self, now: Now) -> Late {
         if self.under_way.is_some() {
             return self.late(now);
         }
@@ -287,7 +287,7 @@ impl Saving {
     }
 
     /// A batch has ended: tells what follows.
-    pub fn done(&mut self, report: BatchReport, now: Now) -> Outcome {
+    pub(super) fn done(&mut self, report: BatchReport, now: Now) -> Outcome {
         let BatchReport { kept, failed: why, may_send, owes, unkept } = report;
         self.save_again = owes.then(|| now.boot.plus(SAVE_AGAIN));
         (self.trouble, self.unkept) = (why, unkept);
@@ -314,18 +314,18 @@ impl Saving {
     }
 
     /// From now on nothing is sent any more, and what could not be written is tried at once.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.save_again = self.save_again.map(|_| Boot(0));
         self.beginning = Beginning::default();
         self.under_way.iter_mut().for_each(|batch| drop(batch.give_up()));
     }
 
-    pub fn is_under_way(&self) -> bool {
+    pub(super) fn is_under_way(&self) -> bool {
         self.under_way.is_some()
     }
 
     /// Says what is lost with this process.
-    pub fn tell_lost(&self) {
+    pub(super) fn tell_lost(&self) {
         let hangs = self.under_way.as_ref().map(no_answer);
         let why = hangs.as_deref().or(self.trouble.as_deref()).unwrap_or("the state could not be written");
         let under_way = self.under_way.iter().flat_map(|batch| &batch.successors);

@@ -29,32 +29,32 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    pub fn new(notifier: Notifier, now: Now) -> Self {
+    pub(super) fn new(notifier: Notifier, now: Now) -> Self {
         let status = String::new();
         Self { notifier, status, is_reloading: false, watchdog_at: now.boot, patience_at: None, again_at: None }
     }
 
     /// READY=1: of the start, or of a reload.
-    pub fn ready(&mut self, runner: &Runner) {
+    pub(super) fn ready(&mut self, runner: &Runner) {
         self.is_reloading = false;
         self.status = notes::status_line(&runner.state, clock::now());
         self.notifier.ready(&self.status);
     }
 
-    pub fn reloading(&mut self) {
+    pub(super) fn reloading(&mut self) {
         self.is_reloading = true;
         self.notifier.reloading();
     }
 
     /// The end of a reload. One that began before the first READY=1 was not told, and has no end to tell.
-    pub fn reloaded(&mut self, runner: &Runner) {
+    pub(super) fn reloaded(&mut self, runner: &Runner) {
         if self.is_reloading {
             self.ready(runner);
         }
     }
 
     /// `spending`: how long an exchange that spends a refresh token is waited for.
-    pub fn stopping(&mut self, spending: Option<Duration>) {
+    pub(super) fn stopping(&mut self, spending: Option<Duration>) {
         let Some(most) = spending else { return self.notifier.stopping("stopping") };
         let told = format!("stopping once a refresh token is exchanged, within {} s", most.as_secs());
         tracing::info!("{told}");
@@ -64,7 +64,7 @@ impl Telling {
     }
 
     /// What there is to say after a round.
-    pub fn tell(&mut self, runner: &Runner, round: &Round, is_stopping: bool) {
+    pub(super) fn tell(&mut self, runner: &Runner, round: &Round, is_stopping: bool) {
         if let Some(missing) = &round.ready {
             self.ready(runner);
             self.log_ready(missing);
@@ -101,7 +101,7 @@ impl Telling {
     }
 
     /// When there is something to say by itself.
-    pub fn next(&self, is_ready: bool) -> Option<Boot> {
+    pub(super) fn next(&self, is_ready: bool) -> Option<Boot> {
         let watchdog = self.notifier.watchdog_interval().map(|interval| self.watchdog_at.plus(interval));
         let patience = self.patience_at.filter(|_| !is_ready).map(|at| at.plus(EXTEND_EACH));
         watchdog.into_iter().chain(patience).chain(self.again_at).min()

@@ -21,25 +21,25 @@ pub(crate) struct Vault {
 
 impl Vault {
     /// Takes a token in: what it was made from is spent.
-    pub fn put(&mut self, token: Arc<Token>) {
+    pub(super) fn put(&mut self, token: Arc<Token>) {
         self.refreshes.remove(&token.name);
         self.restore(token);
     }
 
-    pub fn restore(&mut self, token: Arc<Token>) {
+    pub(super) fn restore(&mut self, token: Arc<Token>) {
         self.tokens.insert((token.name.clone(), token.generation), token);
     }
 
-    pub fn get(&self, name: &TokenName, generation: u64) -> Option<&Arc<Token>> {
+    pub(super) fn get(&self, name: &TokenName, generation: u64) -> Option<&Arc<Token>> {
         self.tokens.get(&(name.clone(), generation))
     }
 
-    pub fn restore_refresh(&mut self, kept: KeptRefresh) {
+    pub(super) fn restore_refresh(&mut self, kept: KeptRefresh) {
         self.refreshes.insert(kept.name.clone(), kept);
     }
 
     /// What the state is to say of what this token is obtained with next, beside the token itself.
-    pub fn refresh_record(&self, name: &TokenName) -> Record {
+    pub(super) fn refresh_record(&self, name: &TokenName) -> Record {
         match self.refreshes.get(name) {
             Some(kept) => Record::Refresh(kept.clone()),
             None => Record::RefreshGone(name.clone()),
@@ -47,29 +47,29 @@ impl Vault {
     }
 
     /// An exchange was begun in an earlier run, and how it ended is not known.
-    pub fn is_unsettled(&self, name: &TokenName) -> bool {
+    pub(super) fn is_unsettled(&self, name: &TokenName) -> bool {
         self.refreshes.get(name).is_some_and(|kept| kept.begun)
     }
 
     /// What an earlier run knew to speak against the token in place.
-    pub fn doubt(&self, name: &TokenName) -> Option<Doubt> {
+    pub(super) fn doubt(&self, name: &TokenName) -> Option<Doubt> {
         self.refreshes.get(name).and_then(|kept| kept.doubt)
     }
 
     /// When this refresh token was first sent, where no answer tells yet what became of it.
-    pub fn first_sent(&self, name: &TokenName, token: Fingerprint) -> Option<Wall> {
+    pub(super) fn first_sent(&self, name: &TokenName, token: Fingerprint) -> Option<Wall> {
         let sent = self.refreshes.get(name).filter(|kept| kept.begun).and_then(|kept| kept.sent);
         sent.filter(|sent| sent.token == token).map(|sent| sent.at)
     }
 
     /// Whether this refresh token has a successor which the state lost.
-    pub fn is_spent(&self, name: &TokenName, token: Fingerprint) -> bool {
+    pub(super) fn is_spent(&self, name: &TokenName, token: Fingerprint) -> bool {
         let sent = self.refreshes.get(name).filter(|kept| !kept.begun).and_then(|kept| kept.sent);
         sent.is_some_and(|sent| sent.token == token)
     }
 
     /// How many bytes the last answer left here.
-    pub fn answer_len(&self, name: &TokenName) -> usize {
+    pub(super) fn answer_len(&self, name: &TokenName) -> usize {
         self.newest(name).map_or(0, |stored| {
             let refresh = stored.refresh_token.as_ref().map_or(0, |refresh| refresh.token.expose().len());
             stored.value.expose().len() + refresh
@@ -77,7 +77,7 @@ impl Vault {
     }
 
     /// What is to be in the state before the refresh token is sent; `None` where it is there already.
-    pub fn to_begin(&self, name: &TokenName, token: Fingerprint, now: Wall) -> Option<KeptRefresh> {
+    pub(super) fn to_begin(&self, name: &TokenName, token: Fingerprint, now: Wall) -> Option<KeptRefresh> {
         if self.first_sent(name, token).is_some() {
             return None;
         }
@@ -92,7 +92,7 @@ impl Vault {
     }
 
     /// An exchange failed: what the state is to say of it, where that is another thing than it says.
-    pub fn settle(&mut self, name: &TokenName, doubt: Option<Doubt>) -> Option<Record> {
+    pub(super) fn settle(&mut self, name: &TokenName, doubt: Option<Doubt>) -> Option<Record> {
         // That one is spent stays so.
         let before = self.refreshes.get(name).filter(|kept| kept.begun || kept.sent.is_none())?;
         let after = match doubt {
@@ -111,20 +111,20 @@ impl Vault {
     }
 
     /// The exchange was answered, if by nothing of use: another sending of the same refresh token is a new exchange.
-    pub fn answered(&mut self, name: &TokenName) {
+    pub(super) fn answered(&mut self, name: &TokenName) {
         if let Some(kept) = self.refreshes.get_mut(name) {
             (kept.begun, kept.sent) = (false, None);
         }
     }
 
     /// The newest token of this name.
-    pub fn newest(&self, name: &TokenName) -> Option<&Arc<Token>> {
+    pub(super) fn newest(&self, name: &TokenName) -> Option<&Arc<Token>> {
         let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         all.last().map(|(_, stored)| stored)
     }
 
     /// What it is obtained with next: what an answer brought that was of no use, or what the newest token that has one left.
-    pub fn refresh_token(&self, name: &TokenName) -> Option<&RefreshToken> {
+    pub(super) fn refresh_token(&self, name: &TokenName) -> Option<&RefreshToken> {
         if let Some(next) = self.refreshes.get(name).and_then(|kept| kept.next.as_ref()) {
             return Some(next);
         }
@@ -133,17 +133,17 @@ impl Vault {
     }
 
     /// The end of what it is obtained with next, where the issuer told it: then a person has to log in again.
-    pub fn login_expires_at(&self, name: &TokenName) -> Option<Wall> {
+    pub(super) fn login_expires_at(&self, name: &TokenName) -> Option<Wall> {
         self.refresh_token(name)?.expires_at
     }
 
-    pub fn discard(&mut self, name: &TokenName, generation: u64) {
+    pub(super) fn discard(&mut self, name: &TokenName, generation: u64) {
         self.tokens.remove(&(name.clone(), generation));
     }
 
     /// Lets go of all its tokens. What it is obtained with next stays: the one in the config is spent, should the entry
     /// come back.
-    pub fn forget(&mut self, name: &TokenName) -> Option<KeptRefresh> {
+    pub(super) fn forget(&mut self, name: &TokenName) -> Option<KeptRefresh> {
         let next = self.refresh_token(name).cloned();
         let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
         let all: Vec<(TokenName, u64)> = all.map(|(key, _)| key.clone()).collect();

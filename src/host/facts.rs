@@ -230,7 +230,7 @@ impl Unread {
         Self { what: what.into(), is_passing: false }
     }
 
-    pub fn of(error: &std::io::Error) -> Self {
+    pub(super) fn of(error: &std::io::Error) -> Self {
         let is_passing = Errno::from_io_error(error).is_some_and(is_passing);
         let what = match error.kind() {
             ErrorKind::NotFound => "does not exist".into(),

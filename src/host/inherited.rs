@@ -20,7 +20,7 @@ const LAST: i32 = 31;
 /// (SIGCHLD ignored), SIGTERM ends it, and as process 1 it ends at what ends others.
 ///
 /// To be called while there is one thread: others inherit the mask from the one that starts them.
-pub fn set_right() {
+pub(crate) fn set_right() {
     if let Err(error) = put_right() {
         tracing::warn!("signals stay as they were handed on: {error}");
     }
@@ -45,12 +45,12 @@ fn put_right() -> io::Result<()> {
 }
 
 /// From here on this process has handlers of its own for what is to end it.
-pub fn ends_by_itself() {
+pub(crate) fn ends_by_itself() {
     ENDS.get().into_iter().for_each(|ends| ends.store(false, Ordering::SeqCst));
 }
 
 /// What is started from here on gets the default of each signal that was ignored when this process was started.
-pub fn give_defaults() {
+pub(crate) fn give_defaults() {
     for signal in ignored() {
         if let Err(error) = flag::register(signal, Arc::default()) {
             tracing::warn!("what is started from here ignores signal {signal}: {error}");
@@ -59,7 +59,7 @@ pub fn give_defaults() {
 }
 
 /// A program that could not be put in the place of this process has left SIGPIPE with its default (execve(2) is prepared for that).
-pub fn outlive_pipes() {
+pub(crate) fn outlive_pipes() {
     // Without it a reader that went away ends this process, which was about to end.
     let _ = flag::register(SIGPIPE, Arc::default());
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub struct Seldom(Mutex<LastTold>);
+pub(super) struct Seldom(Mutex<LastTold>);
 
 #[derive(Default)]
 struct LastTold {
@@ -19,7 +19,7 @@ struct LastTold {
 
 impl Seldom {
     /// It happened once more. `Some`: a line is due, and tells how often it happened since the last one, if that is more than once.
-    pub fn happened(&self) -> Option<String> {
+    pub(super) fn happened(&self) -> Option<String> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.more += 1;
         let is_due = told.at.is_none_or(|at| at.elapsed() >= PAUSE);

@@ -13,12 +13,12 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 pub(super) struct Group(Option<Pid>);
 
 impl Group {
-    pub fn of(leader: Pid) -> Self {
+    pub(super) fn of(leader: Pid) -> Self {
         Self(Some(leader))
     }
 
     /// ESRCH is the aim, and EPERM a process that changed its user: nothing more can be done then.
-    pub fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         if let Some(pid) = self.0 {
             let _ = rustix::process::kill_process_group(pid, signal);
         }
@@ -36,7 +36,7 @@ impl Group {
     }
 
     /// Ends what the program left behind in its group: asked, then killed, within [`GRACE`].
-    pub async fn end(&mut self) {
+    pub(super) async fn end(&mut self) {
         for signal in [Signal::TERM, Signal::KILL] {
             if self.is_gone() {
                 return;

@@ -9,7 +9,7 @@ use crate::core::redact::{is_token_byte, mask_opaque};
 const LINE_BYTES: usize = 1024;
 
 /// Hands each line of a stream to `log`, up to its end.
-pub async fn read(stream: Option<impl AsyncRead + Unpin>, mut log: impl FnMut(&str)) {
+pub(crate) async fn read(stream: Option<impl AsyncRead + Unpin>, mut log: impl FnMut(&str)) {
     let Some(mut stream) = stream else { return };
     let mut lines = LineCutter::default();
     let mut buffer = [0; 4096];

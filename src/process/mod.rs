@@ -4,7 +4,7 @@
 //! Does not: decide what is run or what its end means, or give it an environment. `threads` are those of our own process.
 
 mod group;
-pub mod lines;
+pub(crate) mod lines;
 pub(crate) mod mounts;
 pub(crate) mod orphans;
 pub(crate) mod threads;
@@ -27,14 +27,14 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// How the wait for a program ended. In all cases its process group is gone.
 #[derive(Debug)]
-pub enum End {
+pub(crate) enum End {
     Exited(io::Result<ExitStatus>),
     TimedOut,
     Stopped,
 }
 
 /// A program that was started. Dropped before its end, it is killed with all of its group.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     group: Group,
     _own: Own,
@@ -46,7 +46,7 @@ impl Running {
     ///
     /// # Errors
     /// It cannot be started: see exec(3).
-    pub async fn start(mut command: Command, limit: Duration) -> io::Result<Self> {
+    pub(crate) async fn start(mut command: Command, limit: Duration) -> io::Result<Self> {
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = PathBuf::from(command.as_std().get_program());
@@ -58,13 +58,13 @@ impl Running {
     }
 
     /// What it prints: to be read while it is attended.
-    pub fn output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+    pub(crate) fn output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.child.stdout.take(), self.child.stderr.take())
     }
 
     /// Waits for it, for `limit` at most or until `stop` is ready, and ends its group; `reading` goes on meanwhile, and for
     /// a moment longer.
-    pub async fn attend(
+    pub(crate) async fn attend(
         &mut self,
         limit: Duration,
         stop: impl Future<Output = ()>,

@@ -11,7 +11,7 @@ pub(crate) struct Mounts(HashSet<PathBuf>);
 
 impl Mounts {
     /// As this process sees them now; none where there is no /proc.
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         // Names in it need not be UTF-8.
         Self::read(&String::from_utf8_lossy(&std::fs::read("/proc/self/mountinfo").unwrap_or_default()))
     }
@@ -24,7 +24,7 @@ impl Mounts {
     }
 
     /// The deepest mount that a path lies in, by its text: links are not followed.
-    pub fn of(&self, path: &Path) -> Option<&Path> {
+    pub(crate) fn of(&self, path: &Path) -> Option<&Path> {
         plain(path).ancestors().find_map(|above| self.0.get(above)).map(PathBuf::as_path)
     }
 }

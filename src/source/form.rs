@@ -9,10 +9,10 @@ use crate::core::secret::make_room;
 
 /// A form in the making.
 #[derive(Default)]
-pub struct Form(Zeroizing<Vec<u8>>);
+pub(super) struct Form(Zeroizing<Vec<u8>>);
 
 impl Form {
-    pub fn add(&mut self, name: &str, value: &str) {
+    pub(super) fn add(&mut self, name: &str, value: &str) {
         let between = if self.0.is_empty() { "" } else { "&" };
         for part in [between, encoded(name).as_str(), "=", encoded(value).as_str()] {
             make_room(&mut self.0, part.len());
@@ -20,19 +20,19 @@ impl Form {
         }
     }
 
-    pub fn body(self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn body(self) -> Zeroizing<Vec<u8>> {
         self.0
     }
 }
 
 /// One value as it stands in a form.
-pub fn encoded(value: &str) -> Zeroizing<String> {
+pub(super) fn encoded(value: &str) -> Zeroizing<String> {
     escaped(value, ValuePlace::Form)
 }
 
 /// One value as it stands in a path or a query: all but the unreserved characters is escaped, `~` is one of them (RFC 3986
 /// 2.1, 2.3).
-pub fn percent(value: &str) -> Zeroizing<String> {
+pub(super) fn percent(value: &str) -> Zeroizing<String> {
     escaped(value, ValuePlace::Url)
 }
 

@@ -19,14 +19,14 @@ pub fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) -> Option
 }
 
 /// What is sent. A stored one counts only as long as it descends from the one in the config.
-pub fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> RefreshToken {
+pub(super) fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> RefreshToken {
     let descends = stored.filter(|stored| stored.first == first.digest);
     descends.unwrap_or_else(|| RefreshToken { token: (*first.token).clone(), first: first.digest, expires_at: None })
 }
 
 /// What is to be sent next time: the new one, or the one that was used where the server keeps it (RFC 6749 6). `ends` is what
 /// the answer says of it.
-pub fn next(used: RefreshToken, new: Option<Secret<String>>, ends: Option<Wall>) -> RefreshToken {
+pub(super) fn next(used: RefreshToken, new: Option<Secret<String>>, ends: Option<Wall>) -> RefreshToken {
     match new {
         Some(token) => RefreshToken { token, first: used.first, expires_at: ends },
         None => RefreshToken { expires_at: ends.or(used.expires_at), ..used },
@@ -34,7 +34,7 @@ pub fn next(used: RefreshToken, new: Option<Secret<String>>, ends: Option<Wall>)
 }
 
 /// An answer, and the moment that its times count from.
-pub struct Exchanged {
+pub(super) struct Exchanged {
     pub answer: HttpResponse,
     /// When the request was sent; of a repeated exchange, when the refresh token was first sent: a server that takes it twice
     /// answers with what it made the first time, and some tell the full `expires_in` again (django-oauth-toolkit).
@@ -43,7 +43,7 @@ pub struct Exchanged {
 
 /// Asks by `send`. Where a refresh token is sent (`spends`) and the answer is lost, it is sent once more at once: it may be
 /// spent, and some servers take it once more for a moment, and then only.
-pub async fn exchange<F>(given: &Given, spends: bool, send: impl Fn(u8) -> F) -> Result<Exchanged, SourceError>
+pub(super) async fn exchange<F>(given: &Given, spends: bool, send: impl Fn(u8) -> F) -> Result<Exchanged, SourceError>
 where
     F: Future<Output = Result<HttpResponse, NetError>>,
 {
@@ -82,7 +82,7 @@ where
 
 impl Exchanged {
     /// The error about a time in the answer that cannot be relied upon.
-    pub fn unreliable(&self, problem: &ExpiryError) -> SourceError {
+    pub(super) fn unreliable(&self, problem: &ExpiryError) -> SourceError {
         let (from, answer) = (self.counts_from, &self.answer);
         // The other two are moments, and count from nothing.
         if !matches!(problem, ExpiryError::Past { by: "expires_in" | "ttl", .. }) || from >= answer.sent_at {
@@ -99,7 +99,12 @@ impl Exchanged {
 
 /// What an answer of no use leaves. It spent what was sent, if it was a success of the server's: the successor, at the pointer
 /// `at`, must not be lost with the rest.
-pub fn salvage(error: SourceError, used: Option<RefreshToken>, answer: &HttpResponse, at: Option<&str>) -> SourceError {
+pub(super) fn salvage(
+    error: SourceError,
+    used: Option<RefreshToken>,
+    answer: &HttpResponse,
+    at: Option<&str>,
+) -> SourceError {
     let Some(used) = used else { return error };
     if !answer.status.is_success() {
         // 408 is said by those who stand before the server too.

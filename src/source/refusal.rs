@@ -18,7 +18,7 @@ const WORDS: [&str; 4] = ["/error_description", "/error/message", "/message", "/
 const NO: [u16; 5] = [400, 401, 403, 409, 422];
 
 /// An error answer.
-pub struct Refusal {
+pub(super) struct Refusal {
     /// RFC 6749 5.2, where the answer has one.
     code: Option<String>,
     pub error: SourceError,
@@ -26,7 +26,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Reads an answer that is no success. `sent` are the secrets that went out.
-    pub fn of(answer: &HttpResponse, sent: &[&str]) -> Self {
+    pub(super) fn of(answer: &HttpResponse, sent: &[&str]) -> Self {
         let document = Document::parse(&answer.body).ok();
         let text = |at: &str| document.as_ref().and_then(|document| document.text(at).ok().flatten());
         // As it is, and as it stands in a form, or in an address or Basic.
@@ -50,7 +50,7 @@ impl Refusal {
     }
 
     /// Some endpoints answer 200 to a failure.
-    pub fn of_success(answer: &HttpResponse, sent: &[&str]) -> Option<Self> {
+    pub(super) fn of_success(answer: &HttpResponse, sent: &[&str]) -> Option<Self> {
         let document = Document::parse(&answer.body).ok()?;
         document.at("/error")?;
         drop(document);
@@ -59,7 +59,7 @@ impl Refusal {
 
     /// The same of an answer to a refresh token: what is refused without a code (glewlwyd), or by `invalid_request`
     /// (lemonldap-ng), is most likely the refresh token, and no retry makes it good.
-    pub fn of_a_refresh_token(mut self, answer: &HttpResponse) -> Self {
+    pub(super) fn of_a_refresh_token(mut self, answer: &HttpResponse) -> Self {
         let status = answer.status.as_u16();
         let says_no = answer.status.is_success() || NO.contains(&status);
         let unnamed = says_no && (self.code.is_none() || self.is(&["invalid_request"]));
@@ -83,7 +83,7 @@ impl Refusal {
         self
     }
 
-    pub fn is(&self, codes: &[&str]) -> bool {
+    pub(super) fn is(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// One name that a `use` brings.
-pub struct Use {
+pub(crate) struct Use {
     /// With its last name, but without the star of a glob.
     pub path: Vec<String>,
     /// What it is called here; `*` for a glob.
@@ -11,7 +11,7 @@ pub struct Use {
     pub is_public: bool,
 }
 
-pub struct Source {
+pub(crate) struct Source {
     pub items: BTreeSet<String>,
     pub uses: Vec<Use>,
     /// Paths of two names or more.
@@ -24,7 +24,7 @@ pub struct Source {
 const ITEMS: [&str; 9] = ["fn", "struct", "enum", "trait", "type", "const", "static", "union", "macro_rules"];
 
 impl Source {
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let tokens = without_tests(tokens(text));
         let mut source =
             Self { items: BTreeSet::new(), uses: Vec::new(), paths: BTreeSet::new(), words: BTreeSet::new() };

@@ -10,13 +10,13 @@ use std::process::{Child, Command, Stdio};
 use support::{Ran, Sandbox, is_root, until};
 
 /// The user `renewd` and its group.
-pub const RENEWD: u32 = 990;
+pub(crate) const RENEWD: u32 = 990;
 /// The user `alice` and her group.
-pub const ALICE: u32 = 1990;
+pub(crate) const ALICE: u32 = 1990;
 /// The group `jobs`.
-pub const JOBS: u32 = 991;
+pub(crate) const JOBS: u32 = 991;
 
-pub struct Machine {
+pub(crate) struct Machine {
     sandbox: Sandbox,
     /// Holds the namespace.
     holder: Child,
@@ -24,22 +24,22 @@ pub struct Machine {
 
 /// What a command is run as.
 #[derive(Clone, Copy)]
-pub struct Who {
+pub(crate) struct Who {
     uid: u32,
     groups: &'static [u32],
     home: &'static str,
 }
 
-pub const ROOT: Who = Who { uid: 0, groups: &[0], home: "/root" };
-pub const SERVICE: Who = Who { uid: RENEWD, groups: &[RENEWD], home: "/" };
-pub const SERVICE_IN_JOBS: Who = Who { uid: RENEWD, groups: &[RENEWD, JOBS], home: "/" };
-pub const PERSON: Who = Who { uid: ALICE, groups: &[ALICE], home: "/home/alice" };
+pub(crate) const ROOT: Who = Who { uid: 0, groups: &[0], home: "/root" };
+pub(crate) const SERVICE: Who = Who { uid: RENEWD, groups: &[RENEWD], home: "/" };
+pub(crate) const SERVICE_IN_JOBS: Who = Who { uid: RENEWD, groups: &[RENEWD, JOBS], home: "/" };
+pub(crate) const PERSON: Who = Who { uid: ALICE, groups: &[ALICE], home: "/home/alice" };
 
-pub const PERSON_IN_JOBS: Who = Who { uid: ALICE, groups: &[ALICE, JOBS], home: "/home/alice" };
+pub(crate) const PERSON_IN_JOBS: Who = Who { uid: ALICE, groups: &[ALICE, JOBS], home: "/home/alice" };
 
 impl Machine {
     /// `None`, and a word of it, without root.
-    pub fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         if !is_root(test) {
             return None;
         }
@@ -82,23 +82,23 @@ impl Machine {
     }
 
     /// Where a path of the machine is for this test.
-    pub fn at(&self, path: &str) -> PathBuf {
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.holder.id()))
     }
 
-    pub fn folder(&self, path: &str, mode: u32, owner: u32) {
+    pub(crate) fn folder(&self, path: &str, mode: u32, owner: u32) {
         fs::create_dir_all(self.at(path)).expect("mkdir");
         fs::set_permissions(self.at(path), fs::Permissions::from_mode(mode)).expect("chmod");
         chown(self.at(path), Some(owner), Some(owner)).expect("chown");
     }
 
-    pub fn put(&self, path: &str, text: &str, mode: u32, owner: u32) {
+    pub(crate) fn put(&self, path: &str, text: &str, mode: u32, owner: u32) {
         fs::write(self.at(path), text).expect("a file");
         fs::set_permissions(self.at(path), fs::Permissions::from_mode(mode)).expect("chmod");
         chown(self.at(path), Some(owner), Some(owner)).expect("chown");
     }
 
-    pub fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.at(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
@@ -119,24 +119,24 @@ impl Machine {
     }
 
     /// Any other program, killed when it is let go of.
-    pub fn program(&self, who: Who, argv: &[&str]) -> Program {
+    pub(crate) fn program(&self, who: Who, argv: &[&str]) -> Program {
         let mut command = self.entered(who, &[]);
         command.args(argv).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Program(command.spawn().expect("nsenter"))
     }
 
     /// Runs the binary to its end, with HOME and PATH and nothing else in its environment.
-    pub fn run(&self, who: Who, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, who: Who, args: &[&str]) -> Ran {
         self.run_in(who, &[], args)
     }
 
     /// The same with more in its environment.
-    pub fn run_in(&self, who: Who, env: &[(&str, &str)], args: &[&str]) -> Ran {
+    pub(crate) fn run_in(&self, who: Who, env: &[(&str, &str)], args: &[&str]) -> Ran {
         self.sandbox.finish(self.command(who, env, args), "")
     }
 
     /// `renewd run` as a service has it, of this config, with the folders of that name below /run and /var/lib.
-    pub fn service(&self, who: Who, config: &str, folders: &str) -> Service<'_> {
+    pub(crate) fn service(&self, who: Who, config: &str, folders: &str) -> Service<'_> {
         let (runtime, state) = (format!("/run/{folders}"), format!("/var/lib/{folders}"));
         self.folder(&runtime, 0o755, who.uid);
         self.folder(&state, 0o700, who.uid);
@@ -160,7 +160,7 @@ impl Drop for Machine {
 }
 
 /// A program of a test in a machine.
-pub struct Program(Child);
+pub(crate) struct Program(Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
@@ -170,25 +170,25 @@ impl Drop for Program {
 }
 
 /// A daemon in a machine. nsenter and setpriv become it, so that its process is the child.
-pub struct Service<'m> {
+pub(crate) struct Service<'m> {
     child: Child,
     log: PathBuf,
     _machine: &'m Machine,
 }
 
 impl Service<'_> {
-    pub fn pid(&self) -> String {
+    pub(crate) fn pid(&self) -> String {
         self.child.id().to_string()
     }
 
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("kill");
         let status = self.child.wait().expect("wait");
         assert!(status.success(), "{status}: {}", self.log());
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
@@ -204,7 +204,7 @@ impl Drop for Service<'_> {
 }
 
 /// Who owns a file.
-pub fn owner_of(path: &Path) -> u32 {
+pub(crate) fn owner_of(path: &Path) -> u32 {
     use std::os::unix::fs::MetadataExt;
     fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).uid()
 }

@@ -11,7 +11,7 @@ use support::{Daemon, until};
 
 /// A command in front of another one, whose process is the traced one, with these calls of these paths (all paths, where none is
 /// given) so: strace(1), `-e inject=`.
-pub fn injecting(inject: &str, paths: &[&Path]) -> Vec<String> {
+pub(crate) fn injecting(inject: &str, paths: &[&Path]) -> Vec<String> {
     // -I2: a tracer that is no parent ends at SIGTERM.
     [vec!["strace".into(), "-D".into(), "-I2".into()], options(inject, paths)].concat()
 }
@@ -26,14 +26,14 @@ fn options(inject: &str, paths: &[&Path]) -> Vec<String> {
 }
 
 /// Ends what traces the daemon: from now on its calls are as ever.
-pub fn end_tracer(daemon: &Daemon<'_>, signal: Signal) {
+pub(crate) fn end_tracer(daemon: &Daemon<'_>, signal: Signal) {
     kill_process(tracer_of(daemon.pid()).expect("a tracer"), signal).expect("kill");
     // A signal that comes while it ends would be lost with it.
     until("nobody traces it", || tracer_of(daemon.pid()).is_none());
 }
 
 /// Waits until a process has ended, and lets it go: its tracer waits for the calls that it held. One that does not end is killed.
-pub fn let_go_at_its_end(child: &mut Child) -> ExitStatus {
+pub(crate) fn let_go_at_its_end(child: &mut Child) -> ExitStatus {
     let pid = child.id();
     let state = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let is_over = || state().is_empty() || state().contains("State:\tZ");
@@ -59,10 +59,10 @@ fn tracer_of(pid: u32) -> Option<Pid> {
 }
 
 /// strace at a daemon that runs, for as long as this lives.
-pub struct Tracer(Child);
+pub(crate) struct Tracer(Child);
 
 impl Tracer {
-    pub fn attach(daemon: &Daemon<'_>, inject: &str, paths: &[&Path]) -> Self {
+    pub(crate) fn attach(daemon: &Daemon<'_>, inject: &str, paths: &[&Path]) -> Self {
         let mut command = Command::new("strace");
         command.args(options(inject, paths)).args(["-p", &daemon.pid().to_string()]);
         let tracer = Self(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace"));

@@ -10,20 +10,20 @@ use serde_json::json;
 use support::http::{self, Act, Seen, Server, answer};
 use support::{Jwt, now, openssl};
 
-pub const APP: &str = "12345";
+pub(crate) const APP: &str = "12345";
 const DOCS: &str = "https://docs.github.com/rest";
 
 /// What is answered to whoever asks for a token, in the place of one.
 type Instead = Arc<Mutex<Option<Act>>>;
 
-pub struct Hub {
+pub(crate) struct Hub {
     server: Server,
     instead: Instead,
 }
 
 impl Hub {
     /// Starts it; the app's key pair is made in `folder` (app.pem, app.pub).
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let key = folder.join("app.pem");
         // GitHub hands out PKCS#1.
         openssl(&["genrsa", "-traditional", "-out", key.to_str().unwrap(), "2048"], b"");
@@ -36,19 +36,19 @@ impl Hub {
     }
 
     /// As GitHub Enterprise Server has it.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.server.url("/api/v3")
     }
 
-    pub fn asked(&self) -> Vec<Seen> {
+    pub(crate) fn asked(&self) -> Vec<Seen> {
         self.server.seen()
     }
 
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.server.forget();
     }
 
-    pub fn answer_instead(&self, answer: Option<Act>) {
+    pub(crate) fn answer_instead(&self, answer: Option<Act>) {
         *self.instead.lock().unwrap() = answer;
     }
 }
@@ -100,7 +100,7 @@ fn believe(authorization: &str, public: &Path) -> Result<(), &'static str> {
     }
 }
 
-pub fn error(status: u16, message: &str) -> Act {
+pub(crate) fn error(status: u16, message: &str) -> Act {
     let body = json!({"message": message, "documentation_url": DOCS, "status": status.to_string()});
     answer(status, "application/json; charset=utf-8", body.to_string())
 }

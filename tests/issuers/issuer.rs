@@ -10,7 +10,7 @@ use support::http::ask;
 use support::{Sandbox, Serving, peer, python, repository};
 
 /// One on loopback; it ends with this.
-pub struct Issuer {
+pub(crate) struct Issuer {
     _serving: Serving,
     pages: u16,
     /// What its metadata calls it.
@@ -19,7 +19,7 @@ pub struct Issuer {
 }
 
 /// Certificates for one that speaks TLS.
-pub struct Tls<'a> {
+pub(crate) struct Tls<'a> {
     pub cert: &'a Path,
     pub key: &'a Path,
     pub ca: &'a Path,
@@ -27,7 +27,7 @@ pub struct Tls<'a> {
 
 impl Issuer {
     /// The OpenID provider with these clients (metadata of OpenID Connect Registration). `None`: `test` has to be skipped.
-    pub fn oidc(test: &str, sandbox: &Sandbox, clients: &Value, tls: Option<&Tls<'_>>) -> Option<Self> {
+    pub(crate) fn oidc(test: &str, sandbox: &Sandbox, clients: &Value, tls: Option<&Tls<'_>>) -> Option<Self> {
         let folder = peer(test, "oidc")?;
         let tls_files = tls.map(|tls| json!({"cert": tls.cert, "key": tls.key, "ca": tls.ca}));
         let config = sandbox.put("provider.json", json!({"clients": clients, "tls": tls_files}).to_string());
@@ -42,7 +42,7 @@ impl Issuer {
     }
 
     /// The server of Authlib with these clients (see `server.py`). `None`: `test` has to be skipped.
-    pub fn authlib(test: &str, sandbox: &Sandbox, clients: &Value) -> Option<Self> {
+    pub(crate) fn authlib(test: &str, sandbox: &Sandbox, clients: &Value) -> Option<Self> {
         let mut command = Command::new(python(test, "authlib")?);
         let config = sandbox.put("server.json", json!({"clients": clients}).to_string());
         command.arg("-I").arg(script("server.py")).arg(config);
@@ -55,7 +55,13 @@ impl Issuer {
 
     /// The server of django-oauth-toolkit, with the client `jobs` of this secret, and so many seconds of grace for a refresh token
     /// that comes again. `None`: `test` has to be skipped.
-    pub fn django(test: &str, sandbox: &Sandbox, secret: &str, grace: u32, reuse_protection: bool) -> Option<Self> {
+    pub(crate) fn django(
+        test: &str,
+        sandbox: &Sandbox,
+        secret: &str,
+        grace: u32,
+        reuse_protection: bool,
+    ) -> Option<Self> {
         let mut command = Command::new(python(test, "django")?);
         let database = sandbox.path("django.sqlite");
         let config = json!({"database": database, "id": "jobs", "secret": secret, "grace": grace,
@@ -76,24 +82,24 @@ impl Issuer {
     }
 
     /// `token`: the requests to its token endpoint; `discovered`: how often its metadata was asked for.
-    pub fn seen(&self) -> Value {
+    pub(crate) fn seen(&self) -> Value {
         self.page("GET", "/-/seen")
     }
 
     /// The requests of one client to its token endpoint, in order.
-    pub fn asked_by(&self, client: &str) -> Vec<Value> {
+    pub(crate) fn asked_by(&self, client: &str) -> Vec<Value> {
         let seen = self.seen()["token"].take();
         seen.as_array().into_iter().flatten().filter(|asked| asked["client"] == client).cloned().collect()
     }
 
     /// A refresh token, as a login would have given it.
-    pub fn first_refresh_token(&self, client: &str) -> String {
+    pub(crate) fn first_refresh_token(&self, client: &str) -> String {
         let answer = self.page("POST", &format!("/-/first?client={client}"));
         answer["refresh_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
     /// Whether it takes this access token (`good`), and until when by its own book (`ends`, Unix seconds).
-    pub fn good(&self, token: &str) -> Value {
+    pub(crate) fn good(&self, token: &str) -> Value {
         self.page("GET", &format!("/-/good?token={token}"))
     }
 

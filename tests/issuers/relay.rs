@@ -12,21 +12,21 @@ use support::http::{LOOPBACK, Seen, listen};
 
 /// What becomes of answers.
 #[derive(Clone, Copy)]
-pub enum Loss {
+pub(crate) enum Loss {
     /// The connection is closed in the place of the answer.
     Closed,
     /// Nothing comes until the other side gives up.
     Silent,
 }
 
-pub struct Relay {
+pub(crate) struct Relay {
     address: SocketAddr,
     to_lose: Arc<AtomicUsize>,
 }
 
 impl Relay {
     /// In front of the issuer at `token_url` (plain http).
-    pub fn start(token_url: &str, loss: Loss) -> Self {
+    pub(crate) fn start(token_url: &str, loss: Loss) -> Self {
         let url = url::Url::parse(token_url).expect("an address");
         let port = url.port().expect("a port");
         let to_lose = Arc::new(AtomicUsize::new(0));
@@ -35,12 +35,12 @@ impl Relay {
         Self { address, to_lose }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// The next answers that come are lost.
-    pub fn lose(&self, answers: usize) {
+    pub(crate) fn lose(&self, answers: usize) {
         self.to_lose.store(answers, Ordering::SeqCst);
     }
 }

@@ -27,36 +27,36 @@ while [ ! -e "$STOP" ]; do
 done"#;
 
 /// A job that runs.
-pub struct Job {
+pub(crate) struct Job {
     pub name: &'static str,
     child: Child,
     answers: PathBuf,
 }
 
 /// Starts jobs at one gateway, and stops them all.
-pub struct Jobs<'a> {
+pub(crate) struct Jobs<'a> {
     sandbox: &'a Sandbox,
     stop: PathBuf,
     running: Vec<Job>,
 }
 
 impl<'a> Jobs<'a> {
-    pub fn new(sandbox: &'a Sandbox) -> Self {
+    pub(crate) fn new(sandbox: &'a Sandbox) -> Self {
         Self { sandbox, stop: sandbox.path("stop"), running: Vec::new() }
     }
 
     /// A Python job that reads the bare token.
-    pub fn python(&mut self, peers: &Peers, gateway: &Gateway, file: &Path) {
+    pub(crate) fn python(&mut self, peers: &Peers, gateway: &Gateway, file: &Path) {
         let mut command = peers.command("job.py");
         command.arg(gateway.port.to_string()).arg(file).arg(&self.stop);
         self.spawn("python", command);
     }
 
-    pub fn curl_with_header_file(&mut self, gateway: &Gateway, file: &Path) {
+    pub(crate) fn curl_with_header_file(&mut self, gateway: &Gateway, file: &Path) {
         self.shell("header", WITH_HEADER_FILE, gateway, file);
     }
 
-    pub fn sh_with_env_file(&mut self, gateway: &Gateway, file: &Path) {
+    pub(crate) fn sh_with_env_file(&mut self, gateway: &Gateway, file: &Path) {
         self.shell("env", WITH_ENV_FILE, gateway, file);
     }
 
@@ -80,7 +80,7 @@ impl<'a> Jobs<'a> {
     }
 
     /// Stops all; the answers each got, a line each.
-    pub fn stop(mut self) -> Vec<(&'static str, Vec<String>)> {
+    pub(crate) fn stop(mut self) -> Vec<(&'static str, Vec<String>)> {
         File::create(&self.stop).expect("a file");
         let mut heard = Vec::new();
         for job in &mut self.running {

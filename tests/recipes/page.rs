@@ -9,24 +9,24 @@ use serde_json::Value;
 use support::{Ran, Sandbox};
 
 /// One page of docs/src/recipes, and a host on which it is followed.
-pub struct Page {
+pub(crate) struct Page {
     page: support::Page,
     pub sandbox: Sandbox,
 }
 
 impl Page {
-    pub fn open(name: &str) -> Self {
+    pub(crate) fn open(name: &str) -> Self {
         Self { page: support::Page::open(&format!("docs/src/recipes/{name}.md")), sandbox: Sandbox::new() }
     }
 
     /// Its config, whole.
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.page.texts("toml").join("\n")
     }
 
     /// Runs its n-th `sh` block in the config's folder, with our binary as `renewd`; its stdout.
     #[track_caller]
-    pub fn run(&self, block: usize) -> String {
+    pub(crate) fn run(&self, block: usize) -> String {
         let script = &self.page.texts("sh")[block];
         let binary = support::binary();
         let bin = binary.parent().expect("a folder");
@@ -38,7 +38,7 @@ impl Page {
 
     /// `check`, which has nothing to say, and `once`; with `config`, in the places a unit would have.
     #[track_caller]
-    pub fn deliver(&self, config: &str) {
+    pub(crate) fn deliver(&self, config: &str) {
         self.sandbox.put("config.toml", config);
         let checked = self.ours(&["check"]);
         assert_eq!(checked.stderr, "", "check has something to say");
@@ -46,7 +46,7 @@ impl Page {
     }
 
     /// When the daemon means to rotate a token, in seconds since the Unix epoch.
-    pub fn next_rotation(&self, name: &str) -> f64 {
+    pub(crate) fn next_rotation(&self, name: &str) -> f64 {
         let [runtime, state] = self.places();
         let daemon = self.sandbox.daemon().env(runtime.0, &runtime.1).env(state.0, &state.1).ready();
         let status: Value = serde_json::from_str(&self.ours(&["status", "--json", name]).stdout).expect("JSON");
@@ -70,7 +70,7 @@ impl Page {
 
     /// The token of a delivered file, whatever its format.
     #[track_caller]
-    pub fn token(&self, file: &str) -> String {
+    pub(crate) fn token(&self, file: &str) -> String {
         let text = self.sandbox.read(file);
         match file.rsplit_once('.').map(|(_, format)| format) {
             Some("header") => {

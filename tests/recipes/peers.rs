@@ -11,17 +11,17 @@ use support::{python, repository};
 
 /// A python that has PyJWT.
 #[derive(Clone)]
-pub struct Peers {
+pub(crate) struct Peers {
     python: PathBuf,
 }
 
 /// `None`: `test` has to be skipped.
-pub fn peers(test: &str) -> Option<Peers> {
+pub(crate) fn peers(test: &str) -> Option<Peers> {
     Some(Peers { python: python(test, "verifiers")? })
 }
 
 /// What a verifier is told; the token's header has no say in it.
-pub struct Rule<'a> {
+pub(crate) struct Rule<'a> {
     pub algorithm: &'a str,
     /// A secret, or a public key in PEM.
     pub key: &'a str,
@@ -32,7 +32,7 @@ pub struct Rule<'a> {
 
 /// A token that holds.
 #[derive(Debug)]
-pub struct Verified {
+pub(crate) struct Verified {
     pub header: Value,
     pub claims: Value,
     /// SHA-256 over the public key's DER, base64; null for a secret.
@@ -41,14 +41,14 @@ pub struct Verified {
 
 impl Peers {
     /// `python tests/recipes/SCRIPT`, without the proxies and python settings of whoever runs the tests.
-    pub fn command(&self, script: &str) -> Command {
+    pub(crate) fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg("-I").arg(repository().join("tests/recipes").join(script));
         command
     }
 
     /// PyJWT's answer.
-    pub fn try_verify(&self, token: &str, rule: &Rule) -> Result<Verified, String> {
+    pub(crate) fn try_verify(&self, token: &str, rule: &Rule) -> Result<Verified, String> {
         let question = json!({
             "token": token, "key": rule.key, "algorithm": rule.algorithm,
             "audience": rule.audience, "require": rule.require,
@@ -70,7 +70,7 @@ impl Peers {
 
     /// The same, and it must hold: under this rule, and under no other algorithm or changed signature.
     #[track_caller]
-    pub fn verify(&self, token: &str, rule: &Rule) -> Verified {
+    pub(crate) fn verify(&self, token: &str, rule: &Rule) -> Verified {
         let verified = self.try_verify(token, rule).unwrap_or_else(|e| panic!("{e}: {token}"));
         let (signed, signature) = token.rsplit_once('.').expect("three parts");
         let swapped = if signature.starts_with('A') { "B" } else { "A" };

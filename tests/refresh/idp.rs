@@ -14,7 +14,7 @@ use support::http::{Answer, LOOPBACK, Seen, listen, reset};
 
 /// A step of an exchange, as the server sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// The connection stands, nothing is read.
     Connected,
     /// The request is read in full, and nothing is done about it.
@@ -29,7 +29,7 @@ pub enum Step {
 
 /// What becomes of a refresh token that comes again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Grace {
+pub(crate) enum Grace {
     None,
     /// The last one that was used is taken again so long, and answered with the successor that was made.
     SameSuccessor(Duration),
@@ -78,20 +78,20 @@ struct Shared {
     changed: Condvar,
 }
 
-pub struct Idp {
+pub(crate) struct Idp {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Idp {
-    pub fn start(grace: Grace) -> Self {
+    pub(crate) fn start(grace: Grace) -> Self {
         let shared = Arc::new(Shared::default());
         shared.lock().grace = Some(grace);
         let serving = Arc::clone(&shared);
         Self { address: listen(LOOPBACK, move |stream| serving.serve(&stream)), shared }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
@@ -100,72 +100,72 @@ impl Idp {
     }
 
     /// A new family; its first refresh token.
-    pub fn family(&self, name: &str) -> String {
+    pub(crate) fn family(&self, name: &str) -> String {
         self.lock().families.insert(name.into(), Family { number: 0, used: None, revoked: false });
         refresh_token(name, 0)
     }
 
     /// The refresh token that is good now.
-    pub fn current(&self, family: &str) -> String {
+    pub(crate) fn current(&self, family: &str) -> String {
         self.lock().current(family)
     }
 
-    pub fn is_revoked(&self, family: &str) -> bool {
+    pub(crate) fn is_revoked(&self, family: &str) -> bool {
         self.lock().families[family].revoked
     }
 
     /// The next exchange stops at this step.
-    pub fn hold_at(&self, step: Step) {
+    pub(crate) fn hold_at(&self, step: Step) {
         let mut inner = self.lock();
         (inner.mischief, inner.reached) = (Some(Mischief::Hold(step)), None);
     }
 
     /// The next request whose path holds this stops when it is read.
-    pub fn hold_path(&self, part: &str) {
+    pub(crate) fn hold_path(&self, part: &str) {
         let mut inner = self.lock();
         (inner.mischief, inner.reached) = (Some(Mischief::HoldPath(part.into())), None);
     }
 
     /// The next answer is lost: its connection is reset once the token is spent.
-    pub fn reset_next(&self) {
+    pub(crate) fn reset_next(&self) {
         self.lock().mischief = Some(Mischief::Reset);
     }
 
     /// The next answer is this one, and the token is spent. `{next}` becomes its successor.
-    pub fn say_next(&self, status: u16, body: &str) {
+    pub(crate) fn say_next(&self, status: u16, body: &str) {
         self.lock().mischief = Some(Mischief::Say(status, body.into()));
     }
 
     /// Each exchange takes so long.
-    pub fn be_slow(&self, slow: Duration) {
+    pub(crate) fn be_slow(&self, slow: Duration) {
         self.lock().slow = slow;
     }
 
     /// Waits until the exchange that is held is there.
     #[track_caller]
-    pub fn wait_held(&self) {
+    pub(crate) fn wait_held(&self) {
         let inner = self.lock();
         let held = self.shared.changed.wait_timeout_while(inner, PATIENCE, |inner| inner.reached.is_none());
         assert!(held.expect("the server's state").0.reached.is_some(), "no exchange came to the step");
     }
 
     /// Whoever is held goes on: its connection is closed as it is.
-    pub fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.lock().let_go += 1;
         self.shared.changed.notify_all();
     }
 
     /// The refresh tokens that came, in their order.
-    pub fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.lock().seen.clone()
     }
 
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.lock().seen.clear();
     }
 
     /// How many exchanges of one family were under way at once, at most.
-    pub fn most_at_once(&self) -> usize {
+    pub(crate) fn most_at_once(&self) -> usize {
         self.lock().most_at_once
     }
 }
@@ -298,6 +298,6 @@ impl Shared {
     }
 }
 
-pub fn refresh_token(family: &str, number: u32) -> String {
+pub(crate) fn refresh_token(family: &str, number: u32) -> String {
     format!("{family}.{number}")
 }

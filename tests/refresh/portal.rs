@@ -11,26 +11,26 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::idp::{Grace, Idp};
 use support::{Daemon, PATIENCE, Sandbox, eventually, names_in};
 
-pub const FAMILY: &str = "portal";
+pub(crate) const FAMILY: &str = "portal";
 /// Longer than any test takes.
-pub const LONG: Duration = Duration::from_secs(600);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     OAuth2,
     Http,
 }
 
-pub const KINDS: [Kind; 2] = [Kind::OAuth2, Kind::Http];
+pub(crate) const KINDS: [Kind; 2] = [Kind::OAuth2, Kind::Http];
 
-pub struct Portal {
+pub(crate) struct Portal {
     pub sandbox: Sandbox,
     pub idp: Idp,
     pub kind: Kind,
 }
 
 impl Portal {
-    pub fn new(kind: Kind, grace: Grace) -> Self {
+    pub(crate) fn new(kind: Kind, grace: Grace) -> Self {
         let (sandbox, idp) = (Sandbox::new(), Idp::start(grace));
         sandbox.put("first.refresh", idp.family(FAMILY));
         let portal = Self { sandbox, idp, kind };
@@ -39,7 +39,7 @@ impl Portal {
     }
 
     /// Its entry, with further lines.
-    pub fn entry(&self, lines: &str) -> String {
+    pub(crate) fn entry(&self, lines: &str) -> String {
         let source = match self.kind {
             Kind::OAuth2 => format!(
                 "source = \"oauth2\"\ngrant = \"refresh_token\"\ntoken_url = \"{}\"\nclient_id = \"jobs\"\n\
@@ -59,36 +59,36 @@ impl Portal {
         )
     }
 
-    pub fn config(&self, lines: &str) -> PathBuf {
+    pub(crate) fn config(&self, lines: &str) -> PathBuf {
         self.sandbox.config(self.entry(lines))
     }
 
     /// Rotates beside this thread; the daemon may be killed meanwhile.
-    pub fn rotate_beside(&self) -> JoinHandle<()> {
+    pub(crate) fn rotate_beside(&self) -> JoinHandle<()> {
         let mut command = self.sandbox.command(&[]);
         command.args(["rotate", "--force", "-c"]).arg(self.sandbox.path("config.toml"));
         std::thread::spawn(move || drop(command.output().expect("the binary starts")))
     }
 
     /// `out/portal.token` where it is there.
-    pub fn delivered(&self) -> Option<String> {
+    pub(crate) fn delivered(&self) -> Option<String> {
         fs::read_to_string(self.sandbox.out("portal.token")).ok()
     }
 
     /// The bytes of the state.
-    pub fn state(&self) -> Vec<u8> {
+    pub(crate) fn state(&self) -> Vec<u8> {
         let folder = self.sandbox.path("state");
         let log = names_in(&folder).into_iter().find(|name| name.ends_with(".log"));
         log.and_then(|name| fs::read(folder.join(name)).ok()).unwrap_or_default()
     }
 
-    pub fn state_holds(&self, text: &str) -> bool {
+    pub(crate) fn state_holds(&self, text: &str) -> bool {
         self.state().windows(text.len()).any(|window| window == text.as_bytes())
     }
 
     /// The family lives: another exchange succeeds, and its token is delivered.
     #[track_caller]
-    pub fn assert_alive(&self, daemon: &Daemon<'_>) {
+    pub(crate) fn assert_alive(&self, daemon: &Daemon<'_>) {
         assert!(!self.idp.is_revoked(FAMILY), "revoked: {:?}\n{}", self.idp.seen(), daemon.log());
         let rotated = self.sandbox.rotate(&[FAMILY]);
         let revoked = self.idp.is_revoked(FAMILY);
@@ -99,7 +99,7 @@ impl Portal {
 
     /// A daemon that starts now goes on with the family: the first refresh token was sent once.
     #[track_caller]
-    pub fn assert_goes_on(&self) {
+    pub(crate) fn assert_goes_on(&self) {
         let daemon = self.sandbox.start();
         self.assert_alive(&daemon);
         daemon.stop();
@@ -107,7 +107,7 @@ impl Portal {
     }
 
     /// The token's `status`, once it has failed.
-    pub fn failure(&self, daemon: &Daemon<'_>) -> serde_json::Value {
+    pub(crate) fn failure(&self, daemon: &Daemon<'_>) -> serde_json::Value {
         eventually(PATIENCE, "it has failed", || {
             let token = daemon.token(FAMILY);
             (token["failures"].as_u64()? > 0).then_some(token)
@@ -116,10 +116,10 @@ impl Portal {
 }
 
 /// The daemon that strace runs. It would outlive strace: it is killed when the test lets go of it.
-pub struct Traced(pub Pid);
+pub(crate) struct Traced(pub Pid);
 
 impl Traced {
-    pub fn below(strace: &Daemon<'_>) -> Self {
+    pub(crate) fn below(strace: &Daemon<'_>) -> Self {
         let pid = strace.pid();
         let children = format!("/proc/{pid}/task/{pid}/children");
         Self(eventually(PATIENCE, "strace's child", || {

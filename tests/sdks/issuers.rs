@@ -13,7 +13,7 @@ use support::pki::Pki;
 use support::{PATIENCE, Sandbox, eventually};
 
 /// Endpoints on loopback; they end with this.
-pub struct Issuers {
+pub(crate) struct Issuers {
     child: Child,
     said: PathBuf,
     pub url: String,
@@ -23,7 +23,7 @@ pub struct Issuers {
 
 impl Issuers {
     /// Endpoints that trust the page's issuer, and want the audience of its config.
-    pub fn start(venv: &Venv, sandbox: &Sandbox, part: &Part) -> Self {
+    pub(crate) fn start(venv: &Venv, sandbox: &Sandbox, part: &Part) -> Self {
         let pki = Pki::at(sandbox.dir());
         let ca = text(pki.authority("ca"));
         let certificate = pki.issue("tls", "2", EXTENSIONS);
@@ -49,7 +49,7 @@ impl Issuers {
 
     /// All exchanges until now.
     #[track_caller]
-    pub fn exchanges(&self) -> Vec<Value> {
+    pub(crate) fn exchanges(&self) -> Vec<Value> {
         self.lines().iter().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 }
@@ -65,6 +65,6 @@ impl Drop for Issuers {
 const EXTENSIONS: &str = "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n\
                           subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
 
-pub fn text(path: PathBuf) -> String {
+pub(crate) fn text(path: PathBuf) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }

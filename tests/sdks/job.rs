@@ -10,14 +10,14 @@ use crate::venv::Venv;
 use support::Sandbox;
 
 /// One process, from its start to the end of the test.
-pub struct Job {
+pub(crate) struct Job {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Job {
-    pub fn start(venv: &Venv, sandbox: &Sandbox, args: &[&str], environment: &[(String, String)]) -> Self {
+    pub(crate) fn start(venv: &Venv, sandbox: &Sandbox, args: &[&str], environment: &[(String, String)]) -> Self {
         let mut command = venv.command("job.py", &sandbox.path("home"));
         command.args(args).envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the job starts");
@@ -28,13 +28,13 @@ impl Job {
 
     /// Has it ask once.
     #[track_caller]
-    pub fn ask(&mut self) -> Value {
+    pub(crate) fn ask(&mut self) -> Value {
         self.told("now")
     }
 
     /// The same, with its clock set forward.
     #[track_caller]
-    pub fn ask_later(&mut self, seconds: u32) -> Value {
+    pub(crate) fn ask_later(&mut self, seconds: u32) -> Value {
         self.told(&format!("later {seconds}"))
     }
 

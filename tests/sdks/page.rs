@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::{Block, Page, Sandbox};
 
 /// The part of the page about one token: its config, and the blocks that follow in the same section.
-pub struct Part {
+pub(crate) struct Part {
     config: String,
     rest: Vec<Block>,
 }
@@ -24,7 +24,7 @@ fn first<'a>(blocks: impl IntoIterator<Item = &'a Block>, language: &str) -> &'a
 }
 
 /// An issuer as the page has it made: `app.pem` in the sandbox, and what is published, its metadata and its JWK set.
-pub fn issuer(sandbox: &Sandbox) -> (Value, Value) {
+pub(crate) fn issuer(sandbox: &Sandbox) -> (Value, Value) {
     let blocks = blocks();
     let block = |language: &str| first(blocks.iter().filter(|block| block.section == "Who signs"), language);
     let mut sh = Command::new("sh");
@@ -36,7 +36,7 @@ pub fn issuer(sandbox: &Sandbox) -> (Value, Value) {
 }
 
 /// The config that opens with `[token.NAME]`, and what follows it up to the next heading.
-pub fn part(name: &str) -> Part {
+pub(crate) fn part(name: &str) -> Part {
     let is_config = |block: &Block| block.info == "toml check" && block.text.starts_with(&format!("[token.{name}]\n"));
     let mut from = blocks().into_iter().skip_while(|block| !is_config(block));
     let config = from.next().unwrap_or_else(|| panic!("no config opens with token {name}"));
@@ -52,18 +52,18 @@ fn placed(sandbox: &Sandbox, text: &str) -> String {
 
 impl Part {
     /// Its config. Nobody is in the group `jobs` here.
-    pub fn config(&self, sandbox: &Sandbox) -> String {
+    pub(crate) fn config(&self, sandbox: &Sandbox) -> String {
         placed(sandbox, &self.config).replace(", mode = \"0640\", group = \"jobs\"", "")
     }
 
     /// A text of the config between quotes, by what stands before it.
-    pub fn value(&self, key: &str) -> String {
+    pub(crate) fn value(&self, key: &str) -> String {
         let (_, rest) = self.config.split_once(&format!("{key} = \"")).unwrap_or_else(|| panic!("no {key}"));
         rest.split('"').next().unwrap_or_default().to_owned()
     }
 
     /// The environment of the job's unit.
-    pub fn environment(&self, sandbox: &Sandbox) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self, sandbox: &Sandbox) -> Vec<(String, String)> {
         let lines =
             self.rest.iter().flat_map(|block| block.text.lines()).filter_map(|line| line.strip_prefix("Environment="));
         let pairs = lines.map(|line| line.split_once('=').expect("NAME=VALUE"));
@@ -71,7 +71,7 @@ impl Part {
     }
 
     /// Its block of one language.
-    pub fn block(&self, sandbox: &Sandbox, language: &str) -> String {
+    pub(crate) fn block(&self, sandbox: &Sandbox, language: &str) -> String {
         placed(sandbox, first(&self.rest, language))
     }
 }

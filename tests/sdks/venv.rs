@@ -8,18 +8,18 @@ use support::{python, repository};
 
 /// A python that has the SDKs.
 #[derive(Clone)]
-pub struct Venv {
+pub(crate) struct Venv {
     python: PathBuf,
 }
 
 /// `None`: `test` has to be skipped.
-pub fn venv(test: &str) -> Option<Venv> {
+pub(crate) fn venv(test: &str) -> Option<Venv> {
     Some(Venv { python: python(test, "sdks")? })
 }
 
 impl Venv {
     /// `python tests/sdks/SCRIPT` with nothing in its environment but a home.
-    pub fn command(&self, script: &str, home: &Path) -> Command {
+    pub(crate) fn command(&self, script: &str, home: &Path) -> Command {
         let mut command = Command::new(&self.python);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", home).current_dir(home);
         command.arg("-I").arg(repository().join("tests/sdks").join(script));

@@ -17,7 +17,7 @@ type Disk = BTreeMap<TargetPath, (Vec<LineAt>, FileSpec)>;
 const TURN: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
-pub struct Invariants {
+pub(crate) struct Invariants {
     /// From here on nothing fails and nobody meddles.
     pub calm_since: Option<Now>,
     op_of: BTreeMap<TargetPath, u64>,
@@ -46,7 +46,7 @@ fn lines_of<'a>(plan: &'a Wiring, path: &'a TargetPath) -> impl Iterator<Item = 
 
 impl Invariants {
     /// Lifetimes are of the name: some never expire, the shortest are well above a turn.
-    pub fn lifetime(&self, name: &TokenName) -> Option<Duration> {
+    pub(crate) fn lifetime(&self, name: &TokenName) -> Option<Duration> {
         match name.as_str() {
             "t0" => Some(Duration::from_secs(20)),
             "t1" => Some(Duration::from_secs(60)),
@@ -56,7 +56,7 @@ impl Invariants {
         }
     }
 
-    pub fn event(&mut self, event: &Event, now: Now) {
+    pub(crate) fn event(&mut self, event: &Event, now: Now) {
         self.doubt(event);
         match event {
             Event::Plan(plan) => {
@@ -132,26 +132,26 @@ impl Invariants {
         self.stirred.extend(self.required.iter().filter(|other| *other != name).cloned());
     }
 
-    pub fn clock_stepped(&mut self, _: Now) {
+    pub(crate) fn clock_stepped(&mut self, _: Now) {
         self.kept.clear();
         self.stir_all();
     }
 
-    pub fn asked(&mut self, id: u64, want: &Want, now: Now, timeout: Duration) {
+    pub(crate) fn asked(&mut self, id: u64, want: &Want, now: Now, timeout: Duration) {
         self.open.insert(id, now.boot.plus(timeout));
         if !matches!(want, Want::Valid { .. }) {
             self.kept.clear();
         }
     }
 
-    pub fn reloaded(&mut self, old: &Wiring, new: &Wiring, now: Now) {
+    pub(crate) fn reloaded(&mut self, old: &Wiring, new: &Wiring, now: Now) {
         self.kept.clear();
         self.edited_while_down(old, new, now);
         self.gone_since.retain(|(path, token), _| !lines_of(new, path).any(|name| name == token));
     }
 
     /// What left the plan left it now.
-    pub fn edited_while_down(&mut self, old: &Wiring, new: &Wiring, now: Now) {
+    pub(crate) fn edited_while_down(&mut self, old: &Wiring, new: &Wiring, now: Now) {
         for target in &old.targets {
             for line in &target.lines {
                 if !lines_of(new, &target.path).any(|name| *name == line.token) {
@@ -167,7 +167,7 @@ impl Invariants {
         }
     }
 
-    pub fn restarted(&mut self, log: &BTreeMap<TokenName, Stored>, disk: &Disk, now: Now) {
+    pub(crate) fn restarted(&mut self, log: &BTreeMap<TokenName, Stored>, disk: &Disk, now: Now) {
         self.write_off(disk, |token| !log.contains_key(token));
         *self = Self {
             gone_since: std::mem::take(&mut self.gone_since),
@@ -184,7 +184,7 @@ impl Invariants {
         };
     }
 
-    pub fn action(
+    pub(crate) fn action(
         &mut self,
         action: &Action,
         plan: &Wiring,
@@ -344,7 +344,7 @@ impl Invariants {
     }
 
     /// "What left the config stays for two seconds."
-    pub fn disk_changes(
+    pub(crate) fn disk_changes(
         &mut self,
         path: &TargetPath,
         old: Option<&(Vec<LineAt>, FileSpec)>,
@@ -373,7 +373,7 @@ impl Invariants {
     }
 
     /// What must hold whenever the engine has spoken.
-    pub fn after_step(
+    pub(crate) fn after_step(
         &self,
         state: &State,
         plan: &Wiring,
@@ -433,7 +433,7 @@ impl Invariants {
     }
 
     /// "It converges to the plan: each file holds what the plan says, of the newest tokens, and nothing else stands."
-    pub fn converged(&self, plan: &Wiring, disk: &Disk, state: &State, now: Now) -> Result<(), String> {
+    pub(crate) fn converged(&self, plan: &Wiring, disk: &Disk, state: &State, now: Now) -> Result<(), String> {
         if !self.open.is_empty() {
             return Err(format!("requests {:?} have no answer", self.open));
         }

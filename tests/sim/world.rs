@@ -22,12 +22,12 @@ use renewd::core::time::{Boot, Now, Wall};
 use crate::invariants::Invariants;
 
 /// How long the last phase lasts, in which nothing fails and nobody meddles.
-pub const QUIET: Duration = Duration::from_secs(600);
+pub(crate) const QUIET: Duration = Duration::from_secs(600);
 
 /// What a simulated file holds.
-pub type Content = (Vec<LineAt>, FileSpec);
+pub(crate) type Content = (Vec<LineAt>, FileSpec);
 
-pub struct Faults {
+pub(crate) struct Faults {
     /// Sources that answer with an error.
     pub failing: BTreeSet<TokenName>,
     /// Sources that do not answer for a minute.
@@ -40,11 +40,11 @@ pub struct Faults {
 }
 
 #[derive(Clone)]
-pub struct Stored {
+pub(crate) struct Stored {
     pub restored: Restored,
 }
 
-pub struct World {
+pub(crate) struct World {
     pub seed: u64,
     pub prints: bool,
     pub traces: bool,
@@ -76,7 +76,7 @@ pub struct World {
     pub seen: Invariants,
 }
 
-pub fn name(i: usize) -> TokenName {
+pub(crate) fn name(i: usize) -> TokenName {
     TokenName::new(&format!("t{i}")).unwrap()
 }
 
@@ -85,7 +85,7 @@ fn path(i: usize) -> TargetPath {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let now = Now { wall: Wall::from_secs(1_700_000_000 + rng.i64(0..1000)), boot: Boot(rng.u64(0..100_000)) };
         let plan = Arc::new(random_plan(&mut rng));
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// A life of random deeds, then a quiet time in which everything must come right.
-    pub fn live(&mut self) -> Result<(), String> {
+    pub(crate) fn live(&mut self) -> Result<(), String> {
         self.give(Event::Plan(self.plan.clone()))?;
         for _ in 0..self.rng.usize(20..60) {
             self.deed()?;
@@ -145,7 +145,7 @@ impl World {
         self.seen.converged(&self.plan, &self.disk, &self.state, self.now)
     }
 
-    pub fn trace_digest(&self) -> String {
+    pub(crate) fn trace_digest(&self) -> String {
         Fingerprint::of(&self.trace).short()
     }
 

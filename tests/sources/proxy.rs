@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use support::http::{LOOPBACK, Seen, listen};
 
-pub struct Proxy {
+pub(crate) struct Proxy {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
     /// `None`: it lets nobody through.
-    pub fn start(to: Option<SocketAddr>) -> Self {
+    pub(crate) fn start(to: Option<SocketAddr>) -> Self {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let keeping = asked.clone();
         // What is broken off is no error of the proxy's.
@@ -22,7 +22,7 @@ impl Proxy {
         Self { address, asked }
     }
 
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("a lock").clone()
     }
 }

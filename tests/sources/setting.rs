@@ -16,30 +16,30 @@ use renewd::core::token::Token;
 use renewd::source::{Execution, Given, Shared, SourceError, of};
 use support::pki::Pki;
 
-pub fn now() -> Wall {
+pub(crate) fn now() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     Wall(i64::try_from(since.as_millis()).expect("a clock of this age"))
 }
 
-pub fn secret(text: &str) -> SecretText {
+pub(crate) fn secret(text: &str) -> SecretText {
     Arc::new(Secret::new(text.to_owned()))
 }
 
-pub fn name(text: &str) -> TokenName {
+pub(crate) fn name(text: &str) -> TokenName {
     TokenName::new(text).expect("a name")
 }
 
-pub fn pattern(text: &str) -> Pattern {
+pub(crate) fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).expect("a pattern")
 }
 
 /// Long enough for a loaded machine; what has to fail by time sets its own.
-pub fn reach() -> Reach {
+pub(crate) fn reach() -> Reach {
     Reach { ca: None, timeout: Duration::from_secs(20), allow_http: false, ttl: None }
 }
 
 /// The certificate NAME and its key.
-pub fn identity(pki: &Pki, name: &str) -> Identity {
+pub(crate) fn identity(pki: &Pki, name: &str) -> Identity {
     Identity {
         certificates: pki.read(&format!("{name}.crt")).into(),
         key: Arc::new(Secret::new(pki.read(&format!("{name}.key")))),
@@ -47,7 +47,7 @@ pub fn identity(pki: &Pki, name: &str) -> Identity {
 }
 
 /// client_credentials with client_secret_basic.
-pub fn oauth2(url: &str) -> OAuth2Settings {
+pub(crate) fn oauth2(url: &str) -> OAuth2Settings {
     OAuth2Settings {
         endpoint: TokenEndpoint::Url(url.to_owned()),
         grant: Grant::ClientCredentials,
@@ -60,15 +60,15 @@ pub fn oauth2(url: &str) -> OAuth2Settings {
     }
 }
 
-pub fn first(token: &str) -> FirstRefresh {
+pub(crate) fn first(token: &str) -> FirstRefresh {
     FirstRefresh { token: secret(token), digest: Fingerprint::of(token.as_bytes()) }
 }
 
-pub fn refreshing(url: &str, token: &str) -> OAuth2Settings {
+pub(crate) fn refreshing(url: &str, token: &str) -> OAuth2Settings {
     OAuth2Settings { grant: Grant::RefreshToken(first(token)), ..oauth2(url) }
 }
 
-pub fn assertion(algorithm: Algorithm, key: SigningKey) -> Arc<AssertionSettings> {
+pub(crate) fn assertion(algorithm: Algorithm, key: SigningKey) -> Arc<AssertionSettings> {
     Arc::new(AssertionSettings {
         algorithm,
         key: Arc::new(key),
@@ -80,7 +80,7 @@ pub fn assertion(algorithm: Algorithm, key: SigningKey) -> Arc<AssertionSettings
 
 /// Everything that one attempt has.
 #[derive(Clone)]
-pub struct Try {
+pub(crate) struct Try {
     pub shared: Arc<Shared>,
     pub precedence: Precedence,
     pub parents: Vec<(TokenName, Secret<String>)>,
@@ -91,7 +91,7 @@ pub struct Try {
 }
 
 impl Try {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             shared: Arc::new(Shared::new(now)),
             precedence: Precedence { last: LastTry::Good, failures: 0 },
@@ -102,12 +102,12 @@ impl Try {
         }
     }
 
-    pub fn parent(mut self, parent: &str, token: &str) -> Self {
+    pub(crate) fn parent(mut self, parent: &str, token: &str) -> Self {
         self.parents.push((name(parent), Secret::new(token.to_owned())));
         self
     }
 
-    pub async fn of(&self, plan: SourcePlan) -> Result<Token, SourceError> {
+    pub(crate) async fn of(&self, plan: SourcePlan) -> Result<Token, SourceError> {
         let source = of(&plan).expect("a source");
         assert_eq!(source.cost(), Execution::Waiting);
         let mut nonce = [0; 16];
@@ -126,30 +126,30 @@ impl Try {
         source.obtain(given).await
     }
 
-    pub fn oauth2(&self, settings: OAuth2Settings) -> Result<Token, SourceError> {
+    pub(crate) fn oauth2(&self, settings: OAuth2Settings) -> Result<Token, SourceError> {
         block(self.of(SourcePlan::OAuth2(Arc::new(settings))))
     }
 
-    pub fn http(&self, settings: HttpSettings) -> Result<Token, SourceError> {
+    pub(crate) fn http(&self, settings: HttpSettings) -> Result<Token, SourceError> {
         block(self.of(SourcePlan::Http(Arc::new(settings))))
     }
 }
 
 /// On a runtime like the daemon's.
-pub fn block<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
 /// The error of an attempt with fresh state; nothing of a credential stands in it.
 #[track_caller]
-pub fn refused(settings: OAuth2Settings) -> SourceError {
+pub(crate) fn refused(settings: OAuth2Settings) -> SourceError {
     let error = Try::new().oauth2(settings).expect_err("a failure");
     clean(&error);
     error
 }
 
 #[track_caller]
-pub fn clean(error: &SourceError) {
+pub(crate) fn clean(error: &SourceError) {
     let shown = format!("{error} {error:?}");
     for secret in ["swordfish", "hunter2", "eyJ"] {
         assert!(!shown.contains(secret), "{shown}");

@@ -7,14 +7,14 @@ use std::path::Path;
 use support::{Ran, SECRET, Sandbox, names_in, openssl};
 
 /// A P-256 key, made for this test.
-pub const P256: &str = "\
+pub(crate) const P256: &str = "\
 -----BEGIN PRIVATE KEY-----\n\
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgehMXJLI/JEzCHJPb\n\
 XwUO5qfMjv3uY4pokh+SE6tEovehRANCAASdw3BjFqtnKQNrVOUKYxRCCfOmlB7Y\n\
 0Dbm+Av/X/M7Yi05PHZm1Gskijnn46322eNVIezQ/bHoHmEnvwv5vYdo\n\
 -----END PRIVATE KEY-----\n";
 
-pub fn rsa() -> String {
+pub(crate) fn rsa() -> String {
     String::from_utf8(openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], b"")).expect("PEM")
 }
 

@@ -11,7 +11,7 @@ use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use support::{PATIENCE, eventually};
 
-pub struct Terminal {
+pub(crate) struct Terminal {
     master: File,
     seen: Arc<Mutex<Vec<u8>>>,
     /// Where the next look begins.
@@ -21,7 +21,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// Runs `command` as the leader of a session whose terminal this is.
-    pub fn start(command: &Command) -> Self {
+    pub(crate) fn start(command: &Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pseudo terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("it is ours");
         let size = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
@@ -56,17 +56,17 @@ impl Terminal {
         Self { master, seen, from: 0, child }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn send(&mut self, keys: &str) {
+    pub(crate) fn send(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).expect("it is read");
     }
 
     /// Waits until `what` is seen behind all that was waited for before; what came up to its end.
     #[track_caller]
-    pub fn wait_for(&mut self, what: &str) -> String {
+    pub(crate) fn wait_for(&mut self, what: &str) -> String {
         let seen = Arc::clone(&self.seen);
         let from = self.from;
         let look = || {
@@ -86,17 +86,17 @@ impl Terminal {
     }
 
     /// All that was ever seen.
-    pub fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         String::from_utf8_lossy(&self.seen.lock().expect("no panic")).into_owned()
     }
 
     /// Whether the terminal shows what is typed.
-    pub fn echoes(&self) -> bool {
+    pub(crate) fn echoes(&self) -> bool {
         tcgetattr(&self.master).expect("its settings").local_modes.contains(LocalModes::ECHO)
     }
 
     /// Waits for the command's end; its exit code, or `None` where a signal ended it.
-    pub fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         eventually(PATIENCE, "the command ends", || self.child.try_wait().expect("wait")).code()
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum SuggestionKind {
 }
 
 impl SuggestionKind {
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Words => "words",
             Self::Files => "files",

@@ -15,12 +15,12 @@ use crate::process::threads;
 pub(super) struct Prompt;
 
 impl Prompt {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self
     }
 
     /// Until it is one.
-    pub fn kind(&self) -> Result<InitKind, Failure> {
+    pub(super) fn kind(&self) -> Result<InitKind, Failure> {
         let words = InitKind::words();
         loop {
             let word = self.line(&format!("What is the token for ({})? ", words.join(", ")))?;
@@ -32,7 +32,7 @@ impl Prompt {
     }
 
     /// Until there is an answer; none may be one where it is not needed.
-    pub fn field(&self, field: &Field) -> Result<Option<String>, Failure> {
+    pub(super) fn field(&self, field: &Field) -> Result<Option<String>, Failure> {
         loop {
             let hint = if field.needed { "" } else { " (Return for none)" };
             let answer = self.line(&format!("{}{hint}: ", field.question))?;
@@ -45,7 +45,7 @@ impl Prompt {
     }
 
     /// A line, without the space around it.
-    pub fn line(&self, question: &str) -> Result<String, Failure> {
+    pub(super) fn line(&self, question: &str) -> Result<String, Failure> {
         prompt(question)?;
         let mut line = String::new();
         let read =
@@ -58,12 +58,12 @@ impl Prompt {
     }
 
     /// A line that the terminal does not show.
-    pub fn hidden_line(&self, question: &str) -> Result<Secret<Vec<u8>>, Failure> {
+    pub(super) fn hidden_line(&self, question: &str) -> Result<Secret<Vec<u8>>, Failure> {
         self.hidden(question, Vec::new(), |line, _| !line.is_empty())
     }
 
     /// Lines that the terminal does not show, behind those that were `begun`, until they are `whole`.
-    pub fn hidden(
+    pub(super) fn hidden(
         &self,
         question: &str,
         begun: Vec<u8>,

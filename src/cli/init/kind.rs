@@ -55,11 +55,11 @@ pub(super) enum SecretFile {
 pub(super) struct Answers(BTreeMap<&'static str, String>);
 
 impl Answers {
-    pub fn set(&mut self, flag: &'static str, value: String) {
+    pub(super) fn set(&mut self, flag: &'static str, value: String) {
         self.0.insert(flag, value);
     }
 
-    pub fn has_either(&self, field: &Field) -> bool {
+    pub(super) fn has_either(&self, field: &Field) -> bool {
         self.0.contains_key(field.flag) || field.or.is_some_and(|or| self.0.contains_key(or))
     }
 
@@ -103,7 +103,7 @@ const HTTP: &[Field] = &[needed("url", "The address that is asked")];
 const COMMAND: &[Field] = &[needed("program", "The program that prints the token")];
 
 impl InitKind {
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Sunbird => "sunbird",
             Self::Kong => "kong",
@@ -117,11 +117,11 @@ impl InitKind {
         }
     }
 
-    pub fn words() -> Vec<&'static str> {
+    pub(super) fn words() -> Vec<&'static str> {
         Self::value_variants().iter().map(|kind| kind.word()).collect()
     }
 
-    pub fn usual_name(self) -> &'static str {
+    pub(super) fn usual_name(self) -> &'static str {
         match self {
             Self::Oauth2 => "api",
             Self::GithubApp => "github",
@@ -130,7 +130,7 @@ impl InitKind {
         }
     }
 
-    pub fn fields(self) -> &'static [Field] {
+    pub(super) fn fields(self) -> &'static [Field] {
         match self {
             Self::Sunbird | Self::Kong => SIGNED,
             Self::Oauth2 => OAUTH2,
@@ -143,7 +143,7 @@ impl InitKind {
         }
     }
 
-    pub fn secret(self) -> SecretFile {
+    pub(super) fn secret(self) -> SecretFile {
         match self {
             Self::Sunbird | Self::Kong => SecretFile::Text("The secret of that key"),
             Self::Oauth2 | Self::Entra => SecretFile::Text("The client secret"),
@@ -158,7 +158,7 @@ impl InitKind {
     }
 
     /// What the secret's file is called behind the token's name.
-    pub fn secret_ending(self) -> &'static str {
+    pub(super) fn secret_ending(self) -> &'static str {
         match self {
             Self::GithubApp => "pem",
             Self::Google => "json",
@@ -168,7 +168,7 @@ impl InitKind {
     }
 
     /// The lines of `[token.NAME]`, without its output.
-    pub fn lines(self, answers: &Answers, secret: Option<&str>) -> String {
+    pub(super) fn lines(self, answers: &Answers, secret: Option<&str>) -> String {
         let file = toml_text(secret.unwrap_or_default());
         match self {
             Self::Sunbird => signed(answers, &file, "1h"),

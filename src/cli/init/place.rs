@@ -42,7 +42,7 @@ fn other_user(file: &Path) -> Option<String> {
 
 impl Destination {
     /// Refuses what would be overwritten.
-    pub fn find(around: &Surroundings, name: &TokenName, kind: InitKind) -> Result<Self, Failure> {
+    pub(super) fn find(around: &Surroundings, name: &TokenName, kind: InitKind) -> Result<Self, Failure> {
         let main = main(around)?;
         let folder = main.parent().unwrap_or(Path::new("/")).to_path_buf();
         let system = folder.starts_with("/etc");
@@ -63,12 +63,12 @@ impl Destination {
         Ok(Self { main, file, secret, tokens, system })
     }
 
-    pub fn is_included(&self) -> bool {
+    pub(super) fn is_included(&self) -> bool {
         self.file != self.main
     }
 
     /// The config's text, commented.
-    pub fn text(
+    pub(super) fn text(
         &self,
         kind: InitKind,
         name: &TokenName,
@@ -127,7 +127,7 @@ impl Destination {
     }
 
     /// What was done, and what comes next.
-    pub fn told(&self, made: &WrittenFiles, around: &Surroundings) -> String {
+    pub(super) fn told(&self, made: &WrittenFiles, around: &Surroundings) -> String {
         let mut told = format!("wrote {}\n", self.file.display());
         if let Some(secret) = &made.secret {
             told.push_str(&format!("wrote {}, {secret}\n", self.secret.display()));

@@ -80,38 +80,38 @@ pub(super) struct StatusEvent {
 }
 
 impl<'d> StatusDocument<'d> {
-    pub fn read(json: &'d Value) -> Self {
+    pub(super) fn read(json: &'d Value) -> Self {
         Self { json, tokens: list(json, "tokens").map(StatusToken::read).collect() }
     }
 
     /// When it was made.
-    pub fn now(&self) -> Option<Timestamp> {
+    pub(super) fn now(&self) -> Option<Timestamp> {
         time(self.json, "now")
     }
 
     /// No daemon answered: it was read from the state and the files.
-    pub fn is_from_state(&self) -> bool {
+    pub(super) fn is_from_state(&self) -> bool {
         self.json["from"] == "state"
     }
 
-    pub fn state_dir(&self) -> Option<String> {
+    pub(super) fn state_dir(&self) -> Option<String> {
         text(self.json, "state_dir")
     }
 
-    pub fn config_path(&self) -> Option<String> {
+    pub(super) fn config_path(&self) -> Option<String> {
         text(&self.json["config"], "path")
     }
 
-    pub fn config_loaded_at(&self) -> Option<Timestamp> {
+    pub(super) fn config_loaded_at(&self) -> Option<Timestamp> {
         time(&self.json["config"], "loaded_at")
     }
 
     /// Why a reload was refused, and what the machine lacks.
-    pub fn config_error(&self) -> Option<String> {
+    pub(super) fn config_error(&self) -> Option<String> {
         text(&self.json["config"], "error")
     }
 
-    pub fn restart_needed(&self) -> Vec<String> {
+    pub(super) fn restart_needed(&self) -> Vec<String> {
         list(&self.json["config"], "restart_needed").filter_map(Value::as_str).map(printable).collect()
     }
 }
@@ -145,25 +145,25 @@ impl<'d> StatusToken<'d> {
     }
 
     /// The document has that member, be it null.
-    pub fn tells(&self, member: &str) -> bool {
+    pub(super) fn tells(&self, member: &str) -> bool {
         self.json.get(member).is_some()
     }
 
-    pub fn time(&self, member: &str) -> Option<Timestamp> {
+    pub(super) fn time(&self, member: &str) -> Option<Timestamp> {
         time(self.json, member)
     }
 
-    pub fn text(&self, member: &str) -> Option<String> {
+    pub(super) fn text(&self, member: &str) -> Option<String> {
         text(self.json, member)
     }
 
     /// The host at which it waits for its turn, and since when.
-    pub fn turn(&self) -> Option<(String, Option<Timestamp>)> {
+    pub(super) fn turn(&self) -> Option<(String, Option<Timestamp>)> {
         let turn = &self.json["waiting_for_turn"];
         Some((text(turn, "host")?, time(turn, "since")))
     }
 
-    pub fn events(&self) -> Vec<StatusEvent> {
+    pub(super) fn events(&self) -> Vec<StatusEvent> {
         let event = |one: &Value| StatusEvent {
             at: time(one, "at"),
             what: text(one, "what").unwrap_or_default(),
@@ -173,7 +173,7 @@ impl<'d> StatusToken<'d> {
     }
 
     /// `None` for an opaque token.
-    pub fn claims(&self) -> Option<StatusClaims> {
+    pub(super) fn claims(&self) -> Option<StatusClaims> {
         let claims = self.json.get("claims").filter(|claims| claims.is_object())?;
         let registered = claims["registered"].as_object().into_iter().flatten();
         let registered = registered.map(|(name, value)| (printable(name), printable(&value.to_string()))).collect();

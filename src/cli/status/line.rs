@@ -34,24 +34,24 @@ impl Tint {
 pub(super) struct Line(Vec<(Tint, String)>);
 
 impl Line {
-    pub fn of(tint: Tint, text: impl Into<String>) -> Self {
+    pub(super) fn of(tint: Tint, text: impl Into<String>) -> Self {
         Self(vec![(tint, text.into())])
     }
 
-    pub fn plain(text: impl Into<String>) -> Self {
+    pub(super) fn plain(text: impl Into<String>) -> Self {
         Self::of(Tint::Plain, text)
     }
 
-    pub fn push(&mut self, tint: Tint, text: impl Into<String>) {
+    pub(super) fn push(&mut self, tint: Tint, text: impl Into<String>) {
         self.0.push((tint, text.into()));
     }
 
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.0.iter().map(|(_, text)| columns(text)).sum()
     }
 
     /// Blanks up to a column.
-    pub fn pad(&mut self, to: usize) {
+    pub(super) fn pad(&mut self, to: usize) {
         let blanks = to.saturating_sub(self.width());
         if blanks > 0 {
             self.push(Tint::Plain, " ".repeat(blanks));
@@ -59,7 +59,7 @@ impl Line {
     }
 
     /// Without blanks at its end; with escape sequences where it is to be coloured.
-    pub fn paint(&self, coloured: bool) -> String {
+    pub(super) fn paint(&self, coloured: bool) -> String {
         let mut text = String::new();
         for (tint, piece) in &self.0 {
             match tint.code() {

@@ -39,7 +39,7 @@ pub(super) fn page(
 }
 
 impl Page<'_> {
-    pub fn say(&mut self, tint: Tint, indent: usize, text: &str) {
+    pub(super) fn say(&mut self, tint: Tint, indent: usize, text: &str) {
         let lines = wrap(text, indent, self.sheet.width);
         self.lines.extend(lines.into_iter().map(|line| Line::of(tint, line)));
     }
@@ -54,7 +54,7 @@ impl Page<'_> {
         }
     }
 
-    pub fn title(&mut self, title: &str) {
+    pub(super) fn title(&mut self, title: &str) {
         self.lines.push(Line::default());
         self.say(Tint::Strong, 0, title);
     }

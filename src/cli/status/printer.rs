@@ -47,7 +47,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         Request::Status { names: self.names.clone() }
     }
 }
@@ -61,7 +61,7 @@ pub(super) struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    pub fn new(args: &'a Args, around: &'a Surroundings) -> Self {
+    pub(super) fn new(args: &'a Args, around: &'a Surroundings) -> Self {
         let coloured = colour::wanted(&around.env, std::io::stdout().is_terminal());
         // UTC where the system knows no time zones.
         let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
@@ -69,17 +69,17 @@ impl<'a> Printer<'a> {
     }
 
     /// The whole drawing of a document that arrived at that time.
-    pub fn text(&self, status: &Value, arrived: Timestamp) -> String {
+    pub(super) fn text(&self, status: &Value, arrived: Timestamp) -> String {
         let lines = self.lines(&StatusDocument::read(status), screen::width(self.env), arrived);
         paint(&lines, self.coloured)
     }
 
     /// Times are told from when the document was made; an older daemon does not say when that was.
-    pub fn clock(&self, document: &StatusDocument<'_>, arrived: Timestamp) -> Clock {
+    pub(super) fn clock(&self, document: &StatusDocument<'_>, arrived: Timestamp) -> Clock {
         Clock { now: document.now().unwrap_or(arrived), zone: self.zone.clone() }
     }
 
-    pub fn lines(&self, document: &StatusDocument<'_>, width: Option<usize>, arrived: Timestamp) -> Vec<Line> {
+    pub(super) fn lines(&self, document: &StatusDocument<'_>, width: Option<usize>, arrived: Timestamp) -> Vec<Line> {
         let clock = self.clock(document, arrived);
         let sheet = Sheet { width, clock: &clock };
         match (self.args.names.as_slice(), document.tokens.as_slice()) {

@@ -38,23 +38,23 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub fn enter(coloured: bool) -> io::Result<Self> {
+    pub(super) fn enter(coloured: bool) -> io::Result<Self> {
         let screen = Self { coloured };
         screen.again()?;
         Ok(screen)
     }
 
     /// After the shell had the terminal.
-    pub fn again(&self) -> io::Result<()> {
+    pub(super) fn again(&self) -> io::Result<()> {
         write(ENTER)
     }
 
-    pub fn leave(&self) -> io::Result<()> {
+    pub(super) fn leave(&self) -> io::Result<()> {
         write(LEAVE)
     }
 
     /// Draws these lines, as many as there is room for.
-    pub fn draw(&self, lines: &[Line], height: usize) -> io::Result<()> {
+    pub(super) fn draw(&self, lines: &[Line], height: usize) -> io::Result<()> {
         let mut text = String::from("\x1b[H");
         let shown = lines.len().min(height);
         for (number, line) in lines.iter().take(height).enumerate() {

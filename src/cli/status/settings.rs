@@ -16,7 +16,7 @@ use crate::host::written::WrittenToken;
 const WIDEST: usize = 60;
 
 impl Page<'_> {
-    pub fn settings(&mut self, written: &Result<WrittenToken, String>) {
+    pub(super) fn settings(&mut self, written: &Result<WrittenToken, String>) {
         let main = self.document.config_path().unwrap_or_else(|| "the config".into());
         let written = match written {
             Ok(written) => written,

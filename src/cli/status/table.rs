@@ -18,11 +18,11 @@ pub(super) struct Sheet<'s> {
 
 impl Sheet<'_> {
     /// How far what belongs to a row stands in.
-    pub fn indent(&self) -> usize {
+    pub(super) fn indent(&self) -> usize {
         if self.is_narrow() { 2 } else { 4 }
     }
 
-    pub fn is_narrow(&self) -> bool {
+    pub(super) fn is_narrow(&self) -> bool {
         self.width.is_some_and(|width| width < 60)
     }
 }
@@ -44,13 +44,13 @@ pub(super) struct TokenRows<'d> {
 
 impl TokenRows<'_> {
     /// With as many sentences below it.
-    pub fn lines(&self, sentences: usize) -> impl Iterator<Item = &Line> {
+    pub(super) fn lines(&self, sentences: usize) -> impl Iterator<Item = &Line> {
         self.row.iter().chain(self.troubles.iter().take(sentences).flatten())
     }
 }
 
 impl Table<'_> {
-    pub fn lines(self) -> Vec<Line> {
+    pub(super) fn lines(self) -> Vec<Line> {
         let Self { mut head, titles, blocks } = self;
         if !blocks.is_empty() {
             head.push(titles);

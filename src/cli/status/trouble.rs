@@ -15,7 +15,7 @@ impl StatusToken<'_> {
     }
 
     /// Somebody should look at it. A token that is only being obtained for the first time is no trouble yet.
-    pub fn needs_attention(&self) -> bool {
+    pub(super) fn needs_attention(&self) -> bool {
         let settled = ["valid", "pending"].contains(&self.state.as_str());
         let lacking = self.outputs.iter().any(|output| output.problem.is_some());
         !settled || self.is_failing() || self.uncertain.is_some() || self.hook_failed() || lacking
@@ -34,7 +34,7 @@ impl StatusToken<'_> {
         }
     }
 
-    pub fn tint(&self) -> Tint {
+    pub(super) fn tint(&self) -> Tint {
         match self.state.as_str() {
             "expired" => Tint::Bad,
             "pending" if self.required && self.needs_attention() => Tint::Bad,
@@ -44,7 +44,7 @@ impl StatusToken<'_> {
     }
 
     /// What is wrong, a sentence each: what kind and since when first, then what was said.
-    pub fn troubles(&self, clock: &Clock) -> Vec<String> {
+    pub(super) fn troubles(&self, clock: &Clock) -> Vec<String> {
         if !self.needs_attention() {
             return Vec::new();
         }
@@ -123,14 +123,14 @@ impl StatusToken<'_> {
 
 impl<'d> StatusDocument<'d> {
     /// The worst first, and of those that are alike the one that has failed longest; else in the order of the config.
-    pub fn by_need(&self) -> Vec<&StatusToken<'d>> {
+    pub(super) fn by_need(&self) -> Vec<&StatusToken<'d>> {
         let mut tokens: Vec<&StatusToken<'_>> = self.tokens.iter().collect();
         tokens.sort_by_key(|token| (token.rank(), token.failing_since.is_none(), token.failing_since));
         tokens
     }
 
     /// `15 tokens: 5 valid, 4 expired; 4 need attention`.
-    pub fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let all = self.tokens.len();
         if all == 0 {
             return "no tokens".into();

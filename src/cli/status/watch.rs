@@ -265,7 +265,7 @@ impl StatusWatch<'_> {
 }
 
 impl LastHeard {
-    pub fn hear(&mut self, answer: Polled, at: Timestamp) {
+    pub(super) fn hear(&mut self, answer: Polled, at: Timestamp) {
         match answer {
             Ok(response) => {
                 self.errors = errors(&response);
@@ -289,7 +289,7 @@ impl LastHeard {
     }
 
     /// What has to be said before what is shown: that it is not current, and why.
-    pub fn notice(&self, clock: &Clock, waits: Option<Duration>) -> Vec<String> {
+    pub(super) fn notice(&self, clock: &Clock, waits: Option<Duration>) -> Vec<String> {
         let mut said = Vec::new();
         let last = clock.at(self.at);
         let from_state = self.status.as_ref().is_some_and(|status| status["from"] == "state");

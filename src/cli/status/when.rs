@@ -19,19 +19,19 @@ const DATE: &str = "%Y-%m-%d\u{a0}%H:%M:%S\u{a0}%Z";
 
 impl Clock {
     /// `03:12:07 CET`, with the date where it is another day than today's.
-    pub fn at(&self, time: Timestamp) -> String {
+    pub(super) fn at(&self, time: Timestamp) -> String {
         let [then, today] = [time, self.now].map(|time| time.to_zoned_datetime(self.zone.clone()));
         let form = if then.date() == today.date() { "%H:%M:%S\u{a0}%Z" } else { DATE };
         then.strftime(form).to_string()
     }
 
     /// `2026-11-27 03:12:07 CET`.
-    pub fn date(&self, time: Timestamp) -> String {
+    pub(super) fn date(&self, time: Timestamp) -> String {
         time.to_zoned_datetime(self.zone.clone()).strftime(DATE).to_string()
     }
 
     /// `2h 3m ago`, `in 23m`, `now`.
-    pub fn away(&self, time: Timestamp) -> String {
+    pub(super) fn away(&self, time: Timestamp) -> String {
         let secs = time.as_second() - self.now.as_second();
         match secs {
             0 => "now".into(),
@@ -41,16 +41,16 @@ impl Clock {
     }
 
     /// `03:12:07 CET (2h 3m ago)`.
-    pub fn both(&self, time: Timestamp) -> String {
+    pub(super) fn both(&self, time: Timestamp) -> String {
         format!("{} ({})", self.at(time), self.away(time))
     }
 
     /// How far away, in its two largest units: `2h 3m`.
-    pub fn distance(&self, time: Timestamp) -> String {
+    pub(super) fn distance(&self, time: Timestamp) -> String {
         span(Duration::from_secs(time.as_second().abs_diff(self.now.as_second()))).replace(' ', "\u{a0}")
     }
 
-    pub fn is_past(&self, time: Timestamp) -> bool {
+    pub(super) fn is_past(&self, time: Timestamp) -> bool {
         time.as_second() <= self.now.as_second()
     }
 }

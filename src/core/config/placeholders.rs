@@ -27,7 +27,7 @@ pub(super) struct Placeholders {
 }
 
 impl Placeholders {
-    pub fn of(cx: &SectionReader<'_>, token: &Section<'_, '_>) -> Self {
+    pub(super) fn of(cx: &SectionReader<'_>, token: &Section<'_, '_>) -> Self {
         let given = |name| token.knows(name).then(|| token.key_span(cx, name));
         Self {
             secret: given("secret"),
@@ -40,7 +40,12 @@ impl Placeholders {
     }
 
     /// Takes a text apart; `name` is how its key is called in messages.
-    pub fn pattern(&mut self, cx: &mut SectionReader<'_>, name: &str, text: &Located<String>) -> Option<Pattern> {
+    pub(super) fn pattern(
+        &mut self,
+        cx: &mut SectionReader<'_>,
+        name: &str,
+        text: &Located<String>,
+    ) -> Option<Pattern> {
         match Pattern::parse(&text.value) {
             Ok(pattern) => {
                 pattern.placeholders().for_each(|placeholder| self.meet(cx, name, placeholder, text.span));
@@ -101,7 +106,7 @@ impl Placeholders {
     }
 
     /// Tells what is given and used nowhere, and hands over the tokens that were named.
-    pub fn finish(self, cx: &mut SectionReader<'_>, spans: &str) {
+    pub(super) fn finish(self, cx: &mut SectionReader<'_>, spans: &str) {
         let unused = [
             ("secret", self.secret.flatten().filter(|_| !self.secret_is_used)),
             ("refresh_token", self.refresh_token.flatten().filter(|_| !self.refresh_is_used)),
@@ -119,7 +124,12 @@ impl Placeholders {
     }
 
     /// Every string of a JSON value is a pattern.
-    pub fn json(&mut self, cx: &mut SectionReader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    pub(super) fn json(
+        &mut self,
+        cx: &mut SectionReader<'_>,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Value> {
         self.strings(cx, name, value);
         json(cx, value)
     }

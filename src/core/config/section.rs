@@ -48,12 +48,12 @@ pub(super) struct SectionReader<'e> {
 }
 
 impl<'e> SectionReader<'e> {
-    pub fn new(file: u32, root: KeyEntries, base: &'e Path, env: &'e Environment) -> Self {
+    pub(super) fn new(file: u32, root: KeyEntries, base: &'e Path, env: &'e Environment) -> Self {
         let (diagnostics, hidden, credentials, parents) = Default::default();
         Self { file, piece: 0, root, base, env, diagnostics, hidden, credentials, parents }
     }
 
-    pub fn span(&self, span: Range<usize>) -> Span {
+    pub(super) fn span(&self, span: Range<usize>) -> Span {
         Span {
             file: self.file,
             start: u32::try_from(self.piece + span.start).unwrap_or(u32::MAX),
@@ -61,16 +61,16 @@ impl<'e> SectionReader<'e> {
         }
     }
 
-    pub fn at<T>(&self, value: T, span: Range<usize>) -> Located<T> {
+    pub(super) fn at<T>(&self, value: T, span: Range<usize>) -> Located<T> {
         Located { value, span: self.span(span) }
     }
 
-    pub fn error(&mut self, span: Span, title: impl AsRef<str>, help: impl AsRef<str>) {
+    pub(super) fn error(&mut self, span: Span, title: impl AsRef<str>, help: impl AsRef<str>) {
         self.diagnostics.push(Diagnostic::error(title).at(span).help(help));
     }
 
     /// Two keys of which one may stand.
-    pub fn beside(&mut self, first: &str, before: Span, second: &str, span: Span) {
+    pub(super) fn beside(&mut self, first: &str, before: Span, second: &str, span: Span) {
         self.diagnostics.push(
             Diagnostic::error(format!("`{second}` beside `{first}`"))
                 .at(span)
@@ -80,7 +80,7 @@ impl<'e> SectionReader<'e> {
     }
 
     /// A value of the wrong type.
-    pub fn wrong_type(&mut self, name: &str, wanted: &str, value: &Spanned<DeValue<'_>>, help: impl AsRef<str>) {
+    pub(super) fn wrong_type(&mut self, name: &str, wanted: &str, value: &Spanned<DeValue<'_>>, help: impl AsRef<str>) {
         let span = self.span(value.span());
         let diagnostic = Diagnostic::error(format!("`{name}` is {wanted}, not {}", describe(value.get_ref())))
             .at(span)
@@ -90,7 +90,7 @@ impl<'e> SectionReader<'e> {
     }
 
     /// Nothing in `value` will be shown.
-    pub fn hide(&mut self, value: &Spanned<DeValue<'_>>) {
+    pub(super) fn hide(&mut self, value: &Spanned<DeValue<'_>>) {
         match value.get_ref() {
             DeValue::Table(table) => table.values().for_each(|member| self.hide(member)),
             DeValue::Array(array) => array.iter().for_each(|member| self.hide(member)),
@@ -109,13 +109,13 @@ pub(super) struct Section<'t, 'i> {
 
 impl<'t, 'i> Section<'t, 'i> {
     /// Tells every key that cannot stand here, in order.
-    pub fn open(cx: &mut SectionReader<'_>, table: &'t DeTable<'i>, header: Span, keys: KeyEntries) -> Self {
+    pub(super) fn open(cx: &mut SectionReader<'_>, table: &'t DeTable<'i>, header: Span, keys: KeyEntries) -> Self {
         let root = cx.root;
         Self::open_telling(cx, table, header, keys, |name, span, keys| unknown(root, name, span, keys))
     }
 
     /// The same with other words for a key that is not one of `keys`.
-    pub fn open_telling(
+    pub(super) fn open_telling(
         cx: &mut SectionReader<'_>,
         table: &'t DeTable<'i>,
         header: Span,
@@ -149,13 +149,13 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The value under `name`, which must be a key of the table.
-    pub fn value(&self, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+    pub(super) fn value(&self, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
         debug_assert!(self.knows(name), "{name} is not in the table of keys");
         self.table.get(name)
     }
 
     /// The same, which is about to be read: told where it is absent and the table of keys requires it.
-    pub fn asked(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+    pub(super) fn asked(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
         let value = self.value(name);
         if value.is_none() && keys::find(self.keys, name).is_some_and(|key| key.required) {
             self.require(cx, name);
@@ -163,38 +163,38 @@ impl<'t, 'i> Section<'t, 'i> {
         value
     }
 
-    pub fn kind(&self, name: &str) -> Option<ValueKind> {
+    pub(super) fn kind(&self, name: &str) -> Option<ValueKind> {
         keys::find(self.keys, name).map(|key| key.kind)
     }
 
     /// Whether `name` is a key of the table at all.
-    pub fn knows(&self, name: &str) -> bool {
+    pub(super) fn knows(&self, name: &str) -> bool {
         keys::find(self.keys, name).is_some()
     }
 
     /// The default of a text, as the table of keys has it.
-    pub fn default(&self, name: &str) -> &'static str {
+    pub(super) fn default(&self, name: &str) -> &'static str {
         keys::find(self.keys, name).map_or("", KeyEntry::default_text)
     }
 
     /// Nothing of the value under `name` will be shown.
-    pub fn hide(&self, cx: &mut SectionReader<'_>, name: &str) {
+    pub(super) fn hide(&self, cx: &mut SectionReader<'_>, name: &str) {
         if let Some(value) = self.value(name) {
             cx.hide(value);
         }
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
     /// Where the key itself stands.
-    pub fn key_span(&self, cx: &SectionReader<'_>, name: &str) -> Option<Span> {
+    pub(super) fn key_span(&self, cx: &SectionReader<'_>, name: &str) -> Option<Span> {
         self.table.get_key_value(name).map(|(key, _)| cx.span(key.span()))
     }
 
     /// Tells that `name` is absent, at the table's header; false where it is.
-    pub fn require(&self, cx: &mut SectionReader<'_>, name: &str) -> bool {
+    pub(super) fn require(&self, cx: &mut SectionReader<'_>, name: &str) -> bool {
         if self.has(name) {
             return true;
         }
@@ -209,7 +209,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The table under `name`.
-    pub fn table(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Section<'t, 'i>> {
+    pub(super) fn table(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Section<'t, 'i>> {
         let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::Table(table) => {
@@ -225,7 +225,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The members of a table that may hold anything, in order.
-    pub fn members(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Member<'t, 'i>> {
+    pub(super) fn members(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Member<'t, 'i>> {
         let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
@@ -239,7 +239,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The tables of `[[name]]`, in order.
-    pub fn tables(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Section<'t, 'i>> {
+    pub(super) fn tables(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Section<'t, 'i>> {
         let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };

@@ -7,15 +7,15 @@ use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::settings::RotateRule;
 
 impl Section<'_, '_> {
-    pub fn lifetime(&self, cx: &mut SectionReader<'_>) -> RawLifetime {
+    pub(super) fn lifetime(&self, cx: &mut SectionReader<'_>) -> RawLifetime {
         RawLifetime { lifetime: self.lifetime_value(cx, "lifetime"), skew: self.duration(cx, "skew") }
     }
 
-    pub fn file(&self, cx: &mut SectionReader<'_>) -> RawFile {
+    pub(super) fn file(&self, cx: &mut SectionReader<'_>) -> RawFile {
         RawFile { mode: self.mode(cx, "mode"), owner: self.account(cx, "owner"), group: self.account(cx, "group") }
     }
 
-    pub fn schedule(&self, cx: &mut SectionReader<'_>) -> RawSchedule {
+    pub(super) fn schedule(&self, cx: &mut SectionReader<'_>) -> RawSchedule {
         let mut schedule = RawSchedule {
             rule: self.rule(cx),
             jitter: self.fraction(cx, "jitter"),

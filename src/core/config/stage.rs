@@ -85,7 +85,7 @@ pub(crate) fn credential_file(name: &str, env: &Environment) -> Result<PathBuf, 
 
 impl RawCredential {
     /// The file that it stands in, if it does.
-    pub fn file(&self, env: &Environment) -> Option<Cow<'_, Path>> {
+    pub(crate) fn file(&self, env: &Environment) -> Option<Cow<'_, Path>> {
         match &self.from.as_ref()?.value {
             CredentialFrom::File(path) => Some(path.into()),
             CredentialFrom::Credential(name) => credential_file(name, env).ok().map(Cow::Owned),

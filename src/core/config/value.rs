@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
 impl SectionReader<'_> {
     /// A path, made absolute.
-    pub fn path(&mut self, text: Located<String>) -> Option<Located<PathBuf>> {
+    pub(super) fn path(&mut self, text: Located<String>) -> Option<Located<PathBuf>> {
         match self.env.resolve(&text.value, self.base) {
             Ok(path) => Some(text.map(|_| path)),
             Err(problem) => {
@@ -95,7 +95,7 @@ pub(super) fn is_visible(text: &str) -> bool {
 }
 
 impl Section<'_, '_> {
-    pub fn text(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<String>> {
+    pub(super) fn text(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<String>> {
         let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
@@ -107,7 +107,7 @@ impl Section<'_, '_> {
     }
 
     /// A text of visible ASCII characters and spaces, not empty (RFC 6749 A: VSCHAR).
-    pub fn visible(&self, cx: &mut SectionReader<'_>, key: &str) -> Option<String> {
+    pub(super) fn visible(&self, cx: &mut SectionReader<'_>, key: &str) -> Option<String> {
         let text = self.text(cx, key)?;
         if text.value.trim().is_empty() || !is_visible(&text.value) {
             cx.error(
@@ -120,12 +120,12 @@ impl Section<'_, '_> {
         Some(text.value)
     }
 
-    pub fn path(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<PathBuf>> {
+    pub(super) fn path(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<PathBuf>> {
         let text = self.text(cx, name)?;
         cx.path(text)
     }
 
-    pub fn texts(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Located<String>> {
+    pub(super) fn texts(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<Located<String>> {
         let Some(value) = self.asked(cx, name) else {
             return Vec::new();
         };
@@ -144,7 +144,7 @@ impl Section<'_, '_> {
         texts
     }
 
-    pub fn bool(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<bool>> {
+    pub(super) fn bool(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<bool>> {
         let value = self.asked(cx, name)?;
         match value.get_ref() {
             DeValue::Boolean(on) => Some(cx.at(*on, value.span())),
@@ -160,18 +160,18 @@ impl Section<'_, '_> {
     }
 
     /// The same, else the default.
-    pub fn bool_or_default(&self, cx: &mut SectionReader<'_>, name: &str) -> bool {
+    pub(super) fn bool_or_default(&self, cx: &mut SectionReader<'_>, name: &str) -> bool {
         self.bool(cx, name).map_or_else(|| self.default(name) == "true", |on| on.value)
     }
 
-    pub fn account(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<UserOrGroup>> {
+    pub(super) fn account(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<UserOrGroup>> {
         let value = self.asked(cx, name)?;
         let account = cx.account(name, value)?;
         Some(cx.at(account, value.span()))
     }
 
     /// A duration of the kind that the table of keys says.
-    pub fn duration(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Duration>> {
+    pub(super) fn duration(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Duration>> {
         let text = self.duration_text(cx, name)?;
         let span = match parse_duration(&text.value) {
             Ok(span) => text.map(|_| span),
@@ -197,7 +197,7 @@ impl Section<'_, '_> {
     }
 
     /// The same, else the default.
-    pub fn duration_or_default(&self, cx: &mut SectionReader<'_>, name: &str) -> Duration {
+    pub(super) fn duration_or_default(&self, cx: &mut SectionReader<'_>, name: &str) -> Duration {
         let default = || parse_duration(self.default(name)).unwrap_or_default();
         self.duration(cx, name).map_or_else(default, |span| span.value)
     }
@@ -207,7 +207,7 @@ impl Section<'_, '_> {
     }
 
     /// A number that somebody else gave, as text.
-    pub fn id(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<String> {
+    pub(super) fn id(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<String> {
         let value = self.asked(cx, name)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
@@ -237,14 +237,14 @@ impl Section<'_, '_> {
         }
     }
 
-    pub fn lifetime_value(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Lifetime>> {
+    pub(super) fn lifetime_value(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Lifetime>> {
         if self.asked(cx, name)?.get_ref().as_str() == Some("never") {
             return Some(self.text(cx, name)?.map(|_| Lifetime::Never));
         }
         self.duration(cx, name).map(|span| span.map(Lifetime::For))
     }
 
-    pub fn mode(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Mode>> {
+    pub(super) fn mode(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Mode>> {
         let value = self.asked(cx, name)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text,
@@ -280,7 +280,7 @@ impl Section<'_, '_> {
     }
 
     /// A fraction from 0 (allowed where its kind is `Fraction`) to below 1.
-    pub fn fraction(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<f64>> {
+    pub(super) fn fraction(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<f64>> {
         let value = self.asked(cx, name)?;
         let zero = self.kind(name) == Some(ValueKind::Fraction);
         let number = cx.fraction(name, value)?;
@@ -299,13 +299,13 @@ impl Section<'_, '_> {
     }
 
     /// One of the words that the table of keys has for it.
-    pub fn word(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<&'static str>> {
+    pub(super) fn word(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<&'static str>> {
         let Some(ValueKind::Choice(words)) = self.kind(name) else { return None };
         self.choice(cx, name, |word| words.iter().copied().find(|known| *known == word))
     }
 
     /// One of a list of words.
-    pub fn choice<T>(
+    pub(super) fn choice<T>(
         &self,
         cx: &mut SectionReader<'_>,
         name: &str,

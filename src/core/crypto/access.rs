@@ -3,7 +3,7 @@
 
 /// What a file's mode allows that it should not (chmod(1) takes it back).
 #[derive(Clone, Copy)]
-pub enum Exposure {
+pub(crate) enum Exposure {
     /// Whoever likes may put another secret there: such a file is not used.
     AnybodyWrites,
     GroupWrites,
@@ -13,7 +13,7 @@ pub enum Exposure {
 impl Exposure {
     /// All that there is to say of a file with this mode; of one that anybody may write, nothing else. Who may read it counts
     /// where it is `secret`.
-    pub fn of(mode: u32, secret: bool) -> Vec<Self> {
+    pub(crate) fn of(mode: u32, secret: bool) -> Vec<Self> {
         if Self::anybody_writes(mode) {
             return vec![Self::AnybodyWrites];
         }
@@ -21,12 +21,12 @@ impl Exposure {
         group.into_iter().chain((secret && mode & 0o004 != 0).then_some(Self::AnybodyReads)).collect()
     }
 
-    pub const fn anybody_writes(mode: u32) -> bool {
+    pub(crate) const fn anybody_writes(mode: u32) -> bool {
         mode & 0o002 != 0
     }
 
     /// In words that the file's name follows: "anybody may write".
-    pub const fn who(self) -> &'static str {
+    pub(crate) const fn who(self) -> &'static str {
         match self {
             Self::AnybodyWrites => "anybody may write",
             Self::GroupWrites => "its group may write",
@@ -35,7 +35,7 @@ impl Exposure {
     }
 
     /// What chmod(1) is given against it.
-    pub const fn remedy(self) -> &'static str {
+    pub(crate) const fn remedy(self) -> &'static str {
         match self {
             Self::AnybodyWrites => "o-w",
             Self::GroupWrites => "g-w",

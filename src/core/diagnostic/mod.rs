@@ -38,7 +38,7 @@ pub(crate) struct Located<T> {
 }
 
 impl<T> Located<T> {
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Located<U> {
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Located<U> {
         Located { value: f(self.value), span: self.span }
     }
 }

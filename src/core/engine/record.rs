@@ -23,21 +23,21 @@ pub(super) struct HeldToken {
 }
 
 impl HeldToken {
-    pub fn is_expired(&self, now: Wall) -> bool {
+    pub(super) fn is_expired(&self, now: Wall) -> bool {
         self.ends().is_some_and(|end| end <= now)
     }
 
     /// `None`: never.
-    pub fn ends(&self) -> Option<Wall> {
+    pub(super) fn ends(&self) -> Option<Wall> {
         self.issued.life.expires_at
     }
 
     /// `None`: it never expires.
-    pub fn left(&self, now: Wall) -> Option<Duration> {
+    pub(super) fn left(&self, now: Wall) -> Option<Duration> {
         self.ends().map(|end| end.since(now))
     }
 
-    pub fn has_left(&self, now: Wall, least: Duration) -> bool {
+    pub(super) fn has_left(&self, now: Wall, least: Duration) -> bool {
         !self.is_expired(now) && self.left(now).is_none_or(|left| left >= least)
     }
 }
@@ -57,12 +57,12 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// A changed setting, a reload or somebody's wish tries again at once, but for Retry-After.
-    pub fn hurry(&mut self, now: Boot) {
+    pub(super) fn hurry(&mut self, now: Boot) {
         self.retry_at = now.max(self.not_before);
     }
 
     /// `--force`: tried at once, whatever a server said.
-    pub fn force(&mut self, now: Boot) {
+    pub(super) fn force(&mut self, now: Boot) {
         self.not_before = Boot(0);
         self.retry_at = now;
     }
@@ -83,16 +83,16 @@ pub(super) struct Streak {
 }
 
 impl Streak {
-    pub fn new(since: Boot) -> Self {
+    pub(super) fn new(since: Boot) -> Self {
         Self { since, before: Duration::ZERO, told: false, tries: 0, last: None }
     }
 
     /// When it has lasted for so long.
-    pub fn lasts(&self, long: Duration) -> Boot {
+    pub(super) fn lasts(&self, long: Duration) -> Boot {
         self.since.plus(long.saturating_sub(self.before))
     }
 
-    pub fn began(&self, now: Now) -> Wall {
+    pub(super) fn began(&self, now: Now) -> Wall {
         now.wall_at(self.since).minus(self.before)
     }
 }
@@ -176,7 +176,7 @@ pub(super) struct TokenRecord {
 }
 
 impl TokenRecord {
-    pub fn new(wire: Arc<TokenWire>) -> Self {
+    pub(super) fn new(wire: Arc<TokenWire>) -> Self {
         Self {
             wire,
             held: None,
@@ -205,12 +205,12 @@ impl TokenRecord {
         }
     }
 
-    pub fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> u64 {
         self.held.as_ref().map_or(0, |held| held.issued.generation)
     }
 
     /// When one of its hooks that could not be started is tried again.
-    pub fn next_hook(&self) -> Option<Boot> {
+    pub(super) fn next_hook(&self) -> Option<Boot> {
         let hooks = self.hooks.as_ref()?;
         let trouble = hooks.trouble.as_ref().map(|trouble| trouble.retry_at);
         let untold = hooks.untold.as_ref().map(|untold| untold.retry_at);
@@ -218,16 +218,16 @@ impl TokenRecord {
     }
 
     /// At hand, not expired, and made from the settings and credential of now.
-    pub fn is_usable(&self, now: Wall) -> bool {
+    pub(super) fn is_usable(&self, now: Wall) -> bool {
         self.held.as_ref().is_some_and(|held| !held.is_expired(now) && held.issued.fingerprint == self.wire.fingerprint)
     }
 
     /// The doubt about the token at hand, as long as it would be good by its time.
-    pub fn uncertain(&self, now: Wall) -> Option<Doubt> {
+    pub(super) fn uncertain(&self, now: Wall) -> Option<Doubt> {
         self.doubt.filter(|_| self.held.as_ref().is_some_and(|held| !held.is_expired(now)))
     }
 
-    pub fn standing(&self, now: Wall) -> Certainty {
+    pub(super) fn standing(&self, now: Wall) -> Certainty {
         match &self.held {
             Some(held) if !held.is_expired(now) && self.doubt.is_some() => Certainty::Doubtful { until: held.ends() },
             Some(held) if !held.is_expired(now) => Certainty::Valid,
@@ -236,7 +236,7 @@ impl TokenRecord {
     }
 
     /// Usable for another token: no newer one is wanted in its place.
-    pub fn is_at_hand(&self, now: Wall) -> bool {
+    pub(super) fn is_at_hand(&self, now: Wall) -> bool {
         self.is_usable(now) && self.wanted <= self.generation()
     }
 }
@@ -292,13 +292,13 @@ pub(super) enum Op {
 }
 
 impl Op {
-    pub fn id(&self) -> OpId {
+    pub(super) fn id(&self) -> OpId {
         match self {
             Self::Write { id, .. } | Self::Remove { id, .. } => *id,
         }
     }
 
-    pub fn since(&self) -> Boot {
+    pub(super) fn since(&self) -> Boot {
         match self {
             Self::Write { since, .. } | Self::Remove { since, .. } => *since,
         }
@@ -350,7 +350,7 @@ pub(super) struct TargetRecord {
 }
 
 impl TargetRecord {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             lines: Vec::new(),
             spec: FileSpec::default(),
@@ -367,14 +367,14 @@ impl TargetRecord {
         }
     }
 
-    pub fn set(&mut self, plan: &TargetPlan) {
+    pub(super) fn set(&mut self, plan: &TargetPlan) {
         self.lines.clone_from(&plan.lines);
         self.spec = plan.spec;
         self.lack = plan.lack.as_ref().map(|lack| lack.message.clone());
     }
 
     /// When its write is tried again, where one failed.
-    pub fn next_try(&self, now: Boot) -> Option<Boot> {
+    pub(super) fn next_try(&self, now: Boot) -> Option<Boot> {
         let trouble = self.trouble.as_ref()?;
         match &self.op {
             Some(_) => Some(now),
@@ -383,31 +383,31 @@ impl TargetRecord {
     }
 
     /// Its trouble is a fight alone, and the file is as it shall be: whether the other one has given up is to be seen.
-    pub fn waits_for_calm(&self) -> bool {
+    pub(super) fn waits_for_calm(&self) -> bool {
         self.written.is_some() && !self.verify && self.meddling.as_ref().is_some_and(|meddling| meddling.is_told)
     }
 
-    pub fn names(&self, token: &TokenName) -> bool {
+    pub(super) fn names(&self, token: &TokenName) -> bool {
         self.lines.iter().any(|line| line.token == *token)
     }
 
     /// What the file is known to hold of a token.
-    pub fn line_of(&self, token: &TokenName) -> Option<&LineAt> {
+    pub(super) fn line_of(&self, token: &TokenName) -> Option<&LineAt> {
         self.written.as_ref()?.lines.iter().find(|at| at.line.token == *token)
     }
 
     /// What somebody else took away of a token, and is not written again yet.
-    pub fn lost_line_of(&self, token: &TokenName) -> Option<&LineAt> {
+    pub(super) fn lost_line_of(&self, token: &TokenName) -> Option<&LineAt> {
         self.meddling.as_ref()?.lost.as_ref()?.lines.iter().find(|at| at.line.token == *token)
     }
 
     /// Whether the file is known to hold this generation of a token.
-    pub fn holds(&self, token: &TokenName, generation: u64) -> bool {
+    pub(super) fn holds(&self, token: &TokenName, generation: u64) -> bool {
         self.line_of(token).is_some_and(|at| at.generation == generation)
     }
 
     /// Whether a reader finds a valid one there.
-    pub fn holds_valid(&self, token: &TokenName, now: Wall) -> bool {
+    pub(super) fn holds_valid(&self, token: &TokenName, now: Wall) -> bool {
         self.line_of(token).is_some_and(|at| at.expires_at.is_none_or(|end| end > now))
     }
 }

@@ -63,11 +63,11 @@ pub(in crate::core) struct CredentialProblem {
 }
 
 impl CredentialProblem {
-    pub fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { what: what.into(), help: help.into(), outside: false }
     }
 
-    pub fn with_help(self, help: &str) -> Self {
+    pub(crate) fn with_help(self, help: &str) -> Self {
         Self { help: help.into(), ..self }
     }
 }
@@ -87,12 +87,12 @@ pub(super) struct Keyring<'r> {
 }
 
 impl<'r> Keyring<'r> {
-    pub fn new(facts: &'r Facts, env: &'r Environment) -> Self {
+    pub(super) fn new(facts: &'r Facts, env: &'r Environment) -> Self {
         Self { facts, env, made: HashMap::new(), judged: HashSet::new() }
     }
 
     /// A credential that `suits`. Else what is lacked, or nothing where the text has none that can be used, which is told.
-    pub fn credential(
+    pub(super) fn credential(
         &mut self,
         token: &TokenName,
         raw: &'r RawCredential,

@@ -78,7 +78,7 @@ impl<'m, 'r> Making<'m, 'r> {
         ready
     }
 
-    pub fn secret_key(
+    pub(crate) fn secret_key(
         &mut self,
         raw: &'r RawCredential,
         algorithm: Algorithm,
@@ -87,12 +87,12 @@ impl<'m, 'r> Making<'m, 'r> {
         self.key(raw, CredentialForm::Secret(raw.encoding), |ready| suits(ready, algorithm, allow_weak))
     }
 
-    pub fn private_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
+    pub(crate) fn private_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
         self.key(raw, CredentialForm::PrivateKey, |ready| suits(ready, algorithm, false))
     }
 
     /// The key of a source that signs by one algorithm only.
-    pub fn rsa_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
+    pub(crate) fn rsa_key(&mut self, raw: &'r RawCredential, algorithm: Algorithm) -> Option<Arc<SigningKey>> {
         self.key(raw, CredentialForm::PrivateKey, |ready| {
             suits(ready, algorithm, false).map_err(|problem| problem.with_help("use an RSA key"))
         })
@@ -118,7 +118,7 @@ impl<'m, 'r> Making<'m, 'r> {
         }
     }
 
-    pub fn bytes(
+    pub(crate) fn bytes(
         &mut self,
         raw: &'r RawCredential,
         form: CredentialForm,
@@ -135,26 +135,26 @@ impl<'m, 'r> Making<'m, 'r> {
     }
 
     /// The secret that placeholders stand for.
-    pub fn secret(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<SecretText> {
+    pub(crate) fn secret(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<SecretText> {
         self.text(raw?).map(|(text, _)| text)
     }
 
-    pub fn refresh(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<FirstRefresh> {
+    pub(crate) fn refresh(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<FirstRefresh> {
         self.text(raw?).map(|(token, digest)| FirstRefresh { token, digest })
     }
 
-    pub fn identity(&mut self, raw: &'r RawIdentity) -> Option<Identity> {
+    pub(crate) fn identity(&mut self, raw: &'r RawIdentity) -> Option<Identity> {
         let certificates = self.bytes(raw.certificate.as_ref()?, CredentialForm::Certificates, |_| Ok(()));
         let key = self.bytes(raw.key.as_ref()?, CredentialForm::PemKey, |_| Ok(()));
         Some(Identity { certificates: certificates?.expose().as_slice().into(), key: key? })
     }
 
-    pub fn reach(&mut self, raw: &'r Reach<Written>) -> Reach {
+    pub(crate) fn reach(&mut self, raw: &'r Reach<Written>) -> Reach {
         let ca = raw.ca.as_ref().and_then(|ca| self.bytes(ca, CredentialForm::Trusted, |_| Ok(())));
         raw.ready(ca.map(|ca| ca.expose().as_slice().into()))
     }
 
-    pub fn look_for_program(&mut self, argv: &Located<Vec<String>>) {
+    pub(crate) fn look_for_program(&mut self, argv: &Located<Vec<String>>) {
         let Some(program) = argv.value.first() else { return };
         let whose = format!("the command of token `{}`", self.token);
         if let Some(lack) = self.ledger.program(self.facts, &whose, program, argv.span) {

@@ -39,7 +39,7 @@ pub(super) struct Spec<'r> {
 
 impl<'r> Spec<'r> {
     /// `layers`: the nearest first.
-    pub fn of(layers: [&'r RawFile; 3], facts: &Facts) -> Self {
+    pub(super) fn of(layers: [&'r RawFile; 3], facts: &Facts) -> Self {
         let mode = layers.iter().find_map(|file| file.mode.as_ref());
         let owner = layers.iter().find_map(|file| file.owner.as_ref());
         let group = layers.iter().find_map(|file| file.group.as_ref());
@@ -64,7 +64,7 @@ impl<'r> Spec<'r> {
     }
 
     /// Why a file of this kind cannot be made by who runs renewd (chown(2)): where, what, and what to do.
-    pub fn denied(&self, myself: &Myself) -> Option<(Span, String, String)> {
+    pub(super) fn denied(&self, myself: &Myself) -> Option<(Span, String, String)> {
         if myself.may_chown {
             return None;
         }
@@ -92,7 +92,7 @@ impl<'r> Spec<'r> {
     }
 
     /// The key in which two outputs of one file differ. Unknown accounts are told apart by name.
-    pub fn differs(&self, other: &Self) -> Option<(&'static str, Option<Span>)> {
+    pub(super) fn differs(&self, other: &Self) -> Option<(&'static str, Option<Span>)> {
         let account = |number: Option<u32>, account: Option<&Located<UserOrGroup>>| {
             (number, account.filter(|_| number.is_none()).map(|account| account.value.clone()))
         };

@@ -6,7 +6,7 @@
 pub(super) struct Tags<'t>(Vec<(usize, TagPiece<'t>)>);
 
 impl<'t> Tags<'t> {
-    pub fn of(text: &'t str) -> Self {
+    pub(super) fn of(text: &'t str) -> Self {
         Self(pieces(text))
     }
 
@@ -31,7 +31,7 @@ impl<'t> Tags<'t> {
     }
 
     /// Where a variable stands first; 0 where that is not known.
-    pub fn line_of(&self, name: &str) -> usize {
+    pub(super) fn line_of(&self, name: &str) -> usize {
         self.uses(name).next().map_or(0, |(_, line)| line)
     }
 
@@ -48,12 +48,12 @@ impl<'t> Tags<'t> {
     }
 
     /// Whether the template asks anywhere whether there is such a variable.
-    pub fn is_asked_first(&self, name: &str) -> bool {
+    pub(super) fn is_asked_first(&self, name: &str) -> bool {
         self.uses(name).any(|(at, _)| self.is_guarded(at))
     }
 
     /// The names in `claims.NAME`, each with its line.
-    pub fn claims(&self) -> Vec<(usize, String)> {
+    pub(super) fn claims(&self) -> Vec<(usize, String)> {
         let member = |(at, line)| match (self.piece(at + 1), self.piece(at + 2)) {
             (Some(TagPiece::Sign(b'.')), Some(TagPiece::Word(claim))) => Some((line, claim.to_owned())),
             _ => None,
@@ -62,7 +62,7 @@ impl<'t> Tags<'t> {
     }
 
     /// The names of filters, in order.
-    pub fn filters(&self) -> Vec<(usize, &'t str)> {
+    pub(super) fn filters(&self) -> Vec<(usize, &'t str)> {
         let is_filter = |before| matches!(before, Some(TagPiece::Sign(b'|')));
         // `{% filter NAME %}`.
         let begins = |at: usize| {
@@ -75,7 +75,7 @@ impl<'t> Tags<'t> {
     }
 
     /// The names of tests (`is NAME`), in order.
-    pub fn tests(&self) -> Vec<(usize, &'t str)> {
+    pub(super) fn tests(&self) -> Vec<(usize, &'t str)> {
         let is_test = |at: usize, before: Option<TagPiece<'_>>| match before {
             Some(TagPiece::Word("is")) => true,
             Some(TagPiece::Word("not")) => {

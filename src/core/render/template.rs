@@ -134,7 +134,7 @@ pub(crate) struct Template {
 impl Template {
     /// # Errors
     /// It is no template.
-    pub fn read(text: &str) -> Result<Self, Fault> {
+    pub(crate) fn read(text: &str) -> Result<Self, Fault> {
         let mut environment = environment();
         environment.add_template_owned("template", text.to_owned()).map_err(|error| {
             let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
@@ -152,7 +152,7 @@ impl Template {
 
     /// What a delivery of that token will fail by for certain. Of a token that is not signed here (`None`) the claims are not
     /// known: what only they can tell is no fault.
-    pub fn faults(&self, name: &TokenName, jwt: Option<&JwtSettings>) -> Vec<Fault> {
+    pub(crate) fn faults(&self, name: &TokenName, jwt: Option<&JwtSettings>) -> Vec<Fault> {
         match self.faults.as_slice() {
             [] => self.rendered(name, &StandIn::of(jwt)).into_iter().collect(),
             faults => faults.to_vec(),

@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::host::socket::is_owner;
 
 /// Connections at a time of root, and of the daemon's own user.
-pub const OWNER_PLACES: usize = 256;
+pub(super) const OWNER_PLACES: usize = 256;
 /// ... of any other user.
-pub const PLACES: usize = 64;
+pub(super) const PLACES: usize = 64;
 /// ... of all other users together.
-pub const OTHERS_PLACES: usize = 256;
+pub(super) const OTHERS_PLACES: usize = 256;
 /// For its turn, or for bytes that the same user holds, a request waits so long at most.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A request for so many tokens is answered without waiting for a turn.
 const SHORT: usize = 64;
 /// Whatever a request may be, it may be this long, in bytes.

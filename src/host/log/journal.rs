@@ -24,7 +24,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// `None`: it is not to be had, which a sandbox may well want.
-    pub fn connect(path: &Path) -> Option<Self> {
+    pub(super) fn connect(path: &Path) -> Option<Self> {
         let socket = UnixDatagram::unbound().ok()?;
         socket.connect(path).ok()?;
         socket.set_nonblocking(true).ok()?;
@@ -32,7 +32,7 @@ impl Journal {
     }
 
     /// False where it was not taken: the journal is gone, full, or the entry too large for a datagram.
-    pub fn send<'a>(&self, fields: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    pub(super) fn send<'a>(&self, fields: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
         let mut entry = Vec::new();
         for (name, value) in fields {
             put(&mut entry, name, value);

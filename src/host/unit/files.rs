@@ -33,11 +33,11 @@ pub(super) struct ServiceFiles {
 }
 
 impl ServiceFiles {
-    pub fn of_this_machine() -> Self {
+    pub(super) fn of_this_machine() -> Self {
         Self::below(PLACES.map(PathBuf::from).to_vec())
     }
 
-    pub fn below(places: Vec<PathBuf>) -> Self {
+    pub(super) fn below(places: Vec<PathBuf>) -> Self {
         let mut found = Self { places, files: BTreeMap::new(), aliases: BTreeMap::new() };
         for place in found.places.clone() {
             // Thousands of units come with a distribution; an administrator's own may have any name.
@@ -73,16 +73,16 @@ impl ServiceFiles {
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (UnitName, &Path)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (UnitName, &Path)> {
         self.files.iter().filter_map(|(name, path)| Some((UnitName::parse(name)?, path.as_path())))
     }
 
-    pub fn has(&self, name: &UnitName) -> bool {
+    pub(super) fn has(&self, name: &UnitName) -> bool {
         self.files.contains_key(name.as_str())
     }
 
     /// Instances of a template that somebody gave settings of their own.
-    pub fn instances_with_drop_ins(&self, template: &UnitName) -> BTreeSet<String> {
+    pub(super) fn instances_with_drop_ins(&self, template: &UnitName) -> BTreeSet<String> {
         let begin = template.as_str().trim_end_matches(".service");
         let entries = self.places.iter().flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
         let instance = |entry: fs::DirEntry| {
@@ -95,7 +95,7 @@ impl ServiceFiles {
 
     /// The drop-ins of a unit in the order in which they are read. Of two with the same name the stronger counts: first by
     /// its place, then by how much of the unit's name its folder bears. One that is a link to /dev/null takes away the others.
-    pub fn drop_ins(&self, name: &UnitName) -> Vec<PathBuf> {
+    pub(super) fn drop_ins(&self, name: &UnitName) -> Vec<PathBuf> {
         let mut names = vec![name.clone()];
         let aliases = self.aliases.get(name.as_str()).into_iter().flatten();
         names.extend(aliases.filter_map(|alias| UnitName::parse(alias)));

@@ -17,7 +17,7 @@ const SUFFIX: &str = ".service";
 
 impl UnitName {
     /// `None`: it is not that of a service.
-    pub fn parse(full: &str) -> Option<Self> {
+    pub(super) fn parse(full: &str) -> Option<Self> {
         let stem = full.strip_suffix(SUFFIX).filter(|stem| !stem.is_empty())?;
         let (prefix, instance) = match stem.split_once('@') {
             Some((prefix, instance)) => (prefix, Some(instance.to_owned())),
@@ -26,31 +26,31 @@ impl UnitName {
         Some(Self { full: full.to_owned(), prefix: prefix.to_owned(), instance })
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.full
     }
 
-    pub fn is_template(&self) -> bool {
+    pub(super) fn is_template(&self) -> bool {
         self.instance.as_deref() == Some("")
     }
 
-    pub fn is_instance(&self) -> bool {
+    pub(super) fn is_instance(&self) -> bool {
         self.instance.as_ref().is_some_and(|instance| !instance.is_empty())
     }
 
-    pub fn with_instance(&self, instance: &str) -> Self {
+    pub(super) fn with_instance(&self, instance: &str) -> Self {
         let full = format!("{}@{instance}{SUFFIX}", self.prefix);
         Self { full, prefix: self.prefix.clone(), instance: Some(instance.to_owned()) }
     }
 
     /// The template that this is an instance of.
-    pub fn template(&self) -> Option<Self> {
+    pub(super) fn template(&self) -> Option<Self> {
         self.is_instance().then(|| self.with_instance(""))
     }
 
     /// The folders of its drop-ins in one place, the strongest first: of the unit, of its template, and of what its name
     /// begins with up to each dash.
-    pub fn drop_in_folders(&self) -> Vec<String> {
+    pub(super) fn drop_in_folders(&self) -> Vec<String> {
         let mut names = vec![self.full.clone()];
         names.extend(self.template().map(|template| template.full));
         let rest = self.full.strip_prefix(&self.prefix).unwrap_or(SUFFIX);
@@ -66,7 +66,7 @@ impl UnitName {
     }
 
     /// The text with its specifiers filled in; those that stand for something else than the name, or for nothing, stay.
-    pub fn fill(&self, text: &str) -> String {
+    pub(super) fn fill(&self, text: &str) -> String {
         let mut filled = String::with_capacity(text.len());
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
@@ -102,7 +102,7 @@ impl UnitName {
     }
 
     /// The instances of this template of which the text may be that path.
-    pub fn instances(&self, text: &str, path: &Path) -> Vec<String> {
+    pub(super) fn instances(&self, text: &str, path: &Path) -> Vec<String> {
         let Some(path) = path.to_str().filter(|_| self.is_template()) else { return Vec::new() };
         let at = ["%i", "%I"].into_iter().filter_map(|specifier| text.find(specifier)).min();
         let Some((before, behind)) = at.map(|at| text.split_at(at)) else { return Vec::new() };

@@ -35,7 +35,7 @@ impl From<OutputError> for SourceError {
 }
 
 /// Reads an output.
-pub fn read(printed: &[u8], response: Option<&Pointers>) -> Result<TokenResponse, OutputError> {
+pub(super) fn read(printed: &[u8], response: Option<&Pointers>) -> Result<TokenResponse, OutputError> {
     if printed.trim_ascii().is_empty() {
         return Err(OutputError::Empty);
     }

@@ -21,12 +21,12 @@ pub(super) struct Said {
 
 impl Said {
     /// `secrets` are what the program was given.
-    pub fn new(secrets: Vec<Zeroizing<String>>) -> Self {
+    pub(super) fn new(secrets: Vec<Zeroizing<String>>) -> Self {
         Self { lines: VecDeque::new(), lost: 0, secrets }
     }
 
     /// Takes all lines of a stream.
-    pub async fn listen(&mut self, stream: Option<impl AsyncRead + Unpin>) {
+    pub(super) async fn listen(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         lines::read(stream, |line| self.take(line)).await;
     }
 
@@ -39,12 +39,12 @@ impl Said {
     }
 
     /// The last line that says something.
-    pub fn last(&self) -> Option<String> {
+    pub(super) fn last(&self) -> Option<String> {
         self.lines.iter().rev().map(|line| peer_words(line)).find(|words| !words.is_empty())
     }
 
     /// Tells the log: as a warning where it failed, else for those who look closely. `printed` may be a token.
-    pub fn log(&self, label: &str, failed: bool, printed: &[u8]) {
+    pub(super) fn log(&self, label: &str, failed: bool, printed: &[u8]) {
         if self.lost > 0 {
             let (lost, kept) = (self.lost, self.lines.len());
             at_level(failed, &format!("{label}: stderr: {lost} lines before the last {kept} are not shown"));

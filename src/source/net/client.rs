@@ -63,7 +63,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// The client for this host: that of another request under way, or a new one, built beside the daemon's own thread.
-    pub async fn get(&self, host: &Host, way: Way<'_>) -> Result<Arc<Client>, SourceError> {
+    pub(super) async fn get(&self, host: &Host, way: Way<'_>) -> Result<Arc<Client>, SourceError> {
         let kind = ClientKind::of(host, way);
         if let Some(client) = self.used(&kind) {
             return Ok(client);

@@ -73,7 +73,7 @@ impl Turns {
     }
 
     /// Waits for one of the places at the host.
-    pub async fn wait(self: &Arc<Self>, host: &Host, asker: &Requester, now: Wall) -> Turn {
+    pub(super) async fn wait(self: &Arc<Self>, host: &Host, asker: &Requester, now: Wall) -> Turn {
         let (go, called) = oneshot::channel();
         let turn = {
             let mut hosts = self.lock();
@@ -90,7 +90,7 @@ impl Turns {
     }
 
     /// All who wait.
-    pub fn waiting(&self) -> Vec<WaitingToken> {
+    pub(super) fn waiting(&self) -> Vec<WaitingToken> {
         let hosts = self.lock();
         let of = |(host, queue): (&Host, &HostQueue)| -> Vec<WaitingToken> {
             let one = |waiter: &QueuedRequest| WaitingToken {

@@ -42,7 +42,7 @@ pub(super) struct CacheKey {
 
 /// What is known of issuers.
 #[derive(Default)]
-pub struct Issuers(Mutex<HashMap<CacheKey, CacheEntry>>);
+pub(crate) struct Issuers(Mutex<HashMap<CacheKey, CacheEntry>>);
 
 impl Issuers {
     fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, CacheEntry>> {

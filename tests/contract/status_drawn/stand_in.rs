@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use support::Sandbox;
 
-pub fn night() -> Value {
+pub(super) fn night() -> Value {
     serde_json::from_str(include_str!("night.json")).expect("JSON")
 }
 
-pub struct StandIn {
+pub(super) struct StandIn {
     answer: Arc<Mutex<Value>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -26,7 +26,7 @@ pub struct StandIn {
 
 impl StandIn {
     /// Answers every request with that document.
-    pub fn new(sandbox: &Sandbox, status: Value, exit: u8) -> Self {
+    pub(super) fn new(sandbox: &Sandbox, status: Value, exit: u8) -> Self {
         let socket = sandbox.path("control.sock");
         let listener = UnixListener::bind(&socket).expect("a socket");
         listener.set_nonblocking(true).expect("nonblocking");
@@ -56,7 +56,7 @@ impl StandIn {
         Self { answer, stop, thread: Some(thread), socket }
     }
 
-    pub fn says(&self, answer: Value) {
+    pub(super) fn says(&self, answer: Value) {
         *self.answer.lock().expect("answer") = answer;
     }
 }

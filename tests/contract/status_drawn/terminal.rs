@@ -15,7 +15,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use support::{PATIENCE, Sandbox, eventually, until};
 
 /// `renewd status` with nothing in its environment that bears on the drawing, but TZ and TERM.
-pub fn status(sandbox: &Sandbox, args: &[&str]) -> Command {
+pub(super) fn status(sandbox: &Sandbox, args: &[&str]) -> Command {
     let mut command = sandbox.command(&[]);
     command.arg("status").arg("--socket").arg(sandbox.path("control.sock")).args(args);
     for name in ["COLUMNS", "LINES", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
@@ -25,7 +25,7 @@ pub fn status(sandbox: &Sandbox, args: &[&str]) -> Command {
     command
 }
 
-pub struct Terminal {
+pub(super) struct Terminal {
     master: OwnedFd,
     seen: Arc<Mutex<Seen>>,
     reader: Option<JoinHandle<()>>,
@@ -39,7 +39,7 @@ struct Seen {
 
 impl Terminal {
     /// Starts a command on a terminal of that size.
-    pub fn start(mut command: Command, columns: u16, rows: u16) -> Self {
+    pub(super) fn start(mut command: Command, columns: u16, rows: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&master).expect("grantpt");
         unlockpt(&master).expect("unlockpt");
@@ -68,7 +68,7 @@ impl Terminal {
 
     /// Waits until that is seen, wherever its lines are folded.
     #[track_caller]
-    pub fn shows(&self, what: &str) {
+    pub(super) fn shows(&self, what: &str) {
         let end = std::time::Instant::now() + PATIENCE;
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         while !words(&self.screen()).contains(what) {
@@ -78,34 +78,34 @@ impl Terminal {
     }
 
     /// What a person sees now.
-    pub fn screen(&self) -> String {
+    pub(super) fn screen(&self) -> String {
         self.seen.lock().expect("seen").parser.screen().contents()
     }
 
     /// The alternate screen is on, and the cursor hidden.
-    pub fn is_taken(&self) -> (bool, bool) {
+    pub(super) fn is_taken(&self) -> (bool, bool) {
         let seen = self.seen.lock().expect("seen");
         (seen.parser.screen().alternate_screen(), seen.parser.screen().hide_cursor())
     }
 
-    pub fn resize(&self, columns: u16, rows: u16) {
+    pub(super) fn resize(&self, columns: u16, rows: u16) {
         self.seen.lock().expect("seen").parser.screen_mut().set_size(cells(rows), cells(columns));
         tcsetwinsize(&self.master, size(columns, rows)).expect("a size");
         self.send(Signal::WINCH);
     }
 
-    pub fn send(&self, signal: Signal) {
+    pub(super) fn send(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id() as i32).expect("a pid"), signal).expect("kill");
     }
 
     /// Whether the process is stopped, as by Ctrl-Z.
-    pub fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     }
 
     /// Waits for its end: how it ended, and all it wrote.
-    pub fn end(mut self) -> (ExitStatus, String) {
+    pub(super) fn end(mut self) -> (ExitStatus, String) {
         let status = eventually(PATIENCE, "the command ends", || self.child.try_wait().expect("wait"));
         if let Some(reader) = self.reader.take() {
             until("the terminal is read to its end", || reader.is_finished());

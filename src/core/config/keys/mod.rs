@@ -90,12 +90,12 @@ impl KeyEntry {
     }
 
     /// The default without the quotes of a text.
-    pub fn default_text(&self) -> &'static str {
+    pub(crate) fn default_text(&self) -> &'static str {
         self.default.trim_matches('"')
     }
 
     /// The keys of the table that stands under it.
-    pub fn inner(&self) -> KeyEntries {
+    pub(crate) fn inner(&self) -> KeyEntries {
         match self.kind {
             ValueKind::Table(inner) | ValueKind::Tables(inner) => inner,
             _ => &[],
