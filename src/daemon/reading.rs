@@ -12,16 +12,16 @@ use crate::core::environment::Environment;
 use crate::host::load::{Loaded, load};
 use crate::process::threads;
 
-pub(super) type Job = Box<dyn FnOnce() + Send>;
+pub(super) type ReadingJob = Box<dyn FnOnce() + Send>;
 
 /// The thread that reads. It ends when nobody can give it anything to do any more.
-pub(super) struct ReadingThread(Sender<Job>);
+pub(super) struct ReadingThread(Sender<ReadingJob>);
 
 impl ReadingThread {
     /// # Errors
     /// The system gives no thread.
     pub(super) fn start() -> io::Result<Self> {
-        let (jobs, to_do): (_, Receiver<Job>) = channel();
+        let (jobs, to_do): (_, Receiver<ReadingJob>) = channel();
         let work = move || {
             for job in to_do {
                 // A fault of ours in one reading must not take the thread from the next.
@@ -33,7 +33,7 @@ impl ReadingThread {
     }
 
     /// Does it there, after what was given before.
-    pub(super) fn give(&self, job: Job) {
+    pub(super) fn give(&self, job: ReadingJob) {
         // It ends with the process.
         let _ = self.0.send(job);
     }
