@@ -47,7 +47,7 @@ fn inputs(facts: &Facts) -> HashMap<FileId, &Path> {
 }
 
 /// A token, with its plan where it has one.
-type Planned<'t> = (&'t RawToken, Option<&'t TokenPlan>);
+type PlannedFile<'t> = (&'t RawToken, Option<&'t TokenPlan>);
 
 /// What it is made from where it is signed here.
 fn signed(plan: Option<&TokenPlan>) -> Option<&JwtSettings> {
@@ -106,7 +106,7 @@ impl Closed<'_> {
 }
 
 impl<'r> Targets<'r> {
-    fn add(&mut self, planned: Planned<'_>, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
+    fn add(&mut self, planned: PlannedFile<'_>, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
         let path = TargetPath::from(self.resolve(&output.path.value));
         let (format, lack) = self.format(planned, output, ledger);
         let token = planned.1.map_or(&planned.0.name.value, |plan| &plan.name).clone();
@@ -191,7 +191,12 @@ impl<'r> Targets<'r> {
         first
     }
 
-    fn format(&mut self, planned: Planned<'_>, output: &'r RawOutput, ledger: &mut Ledger) -> (Format, Option<Lack>) {
+    fn format(
+        &mut self,
+        planned: PlannedFile<'_>,
+        output: &'r RawOutput,
+        ledger: &mut Ledger,
+    ) -> (Format, Option<Lack>) {
         let (text, lack) = match output.format.template() {
             Some(file) => self.template(planned, &output.path.value, file, ledger),
             None => (None, None),
@@ -202,7 +207,7 @@ impl<'r> Targets<'r> {
     /// A template, and what stands in the way of writing that token by it: each thing is told, and the first kept.
     fn template(
         &mut self,
-        (token, plan): Planned<'_>,
+        (token, plan): PlannedFile<'_>,
         output: &Path,
         file: &'r Located<PathBuf>,
         ledger: &mut Ledger,
