@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use support::{Daemon, Jwt, Sandbox, eventually, is_root, names_in, token, until};
+use support::{Daemon, Jwt, Sandbox, eventually, is_root, long, names_in, skipped, token, until};
 
 /// All files below a folder.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -310,6 +310,12 @@ fn what_a_full_disk_kept_out_of_the_state_is_put_there_later() {
 /// The look at it finds that, though nothing was to be written.
 #[test]
 fn a_state_that_is_gone_and_cannot_be_made_anew_is_told_by_status() {
+    if !long() {
+        return skipped(
+            "a_state_that_is_gone_and_cannot_be_made_anew_is_told_by_status",
+            "takes a minute: RENEWD_LONG=1",
+        );
+    }
     let sandbox = Sandbox::new();
     sandbox.config(token("a"));
     let daemon = sandbox.start();
