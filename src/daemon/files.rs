@@ -229,10 +229,12 @@ impl Files {
 
     /// Starts a batch in each folder that has something to do and may begin.
     pub(super) fn start(&mut self) {
+        let broken: Arc<str> = "an internal error, see the log; please report it".into();
         while let Some((folder, batch)) = self.queues.take() {
+            let broken = broken.clone();
             let (places, disks, messages) = (self.places.clone(), self.disks.clone(), self.messages.clone());
             tokio::task::spawn_blocking(move || {
-                let failures = batch.iter().filter_map(FolderWork::broken).collect();
+                let failures = batch.iter().filter_map(|work| work.broken(&broken)).collect();
                 // A fault of ours in one folder must not keep that folder's queue for ever.
                 let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&folder, &places, &disks, batch)));
                 let (events, landed) = done.unwrap_or((failures, Vec::new()));

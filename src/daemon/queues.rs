@@ -41,8 +41,8 @@ pub(super) enum FolderWork {
 
 impl FolderWork {
     /// What is told where the batch did not come to its end.
-    pub(super) fn broken(&self) -> Option<Event> {
-        let message: Arc<str> = "an internal error, see the log; please report it".into();
+    pub(super) fn broken(&self, message: &Arc<str>) -> Option<Event> {
+        let message = message.clone();
         match self {
             Self::Write { op, job } => Some(Event::DeliverFailed { path: job.path.clone(), op: *op, message }),
             Self::Remove { op, path, .. } => {

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::document::Gathered;
-use super::document::StatusHead;
+use super::document::{Gathered, StatusHead};
 use super::reload::Reload;
 use super::runner::{Reply, Runner};
 use crate::core::engine::{Answer, Rotated, Want};

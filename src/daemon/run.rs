@@ -60,10 +60,7 @@ pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
     });
     let runtime = match threads::runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!("cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return cannot_start(&error),
     };
     let code = runtime.block_on(begin(config, env, notifier));
     // A write that hangs is not waited for.
@@ -71,14 +68,16 @@ pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
     code
 }
 
+fn cannot_start(error: &std::io::Error) -> ExitCode {
+    tracing::error!("cannot start: {error}");
+    ExitCode::FAILURE
+}
+
 async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notifier) -> ExitCode {
     // A SIGHUP that comes while the config is read must not end the daemon; SIGTERM may, there is nothing to finish yet.
     let signals = match Signals::new([SIGHUP, SIGUSR1]) {
         Ok(signals) => signals,
-        Err(error) => {
-            tracing::error!("cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return cannot_start(&error),
     };
     inherited::give_defaults();
     tokio::spawn(orphans::reap());
@@ -87,10 +86,7 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
     let env = Arc::new(env);
     let thread = match ReadingThread::start() {
         Ok(thread) => thread,
-        Err(error) => {
-            tracing::error!("cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return cannot_start(&error),
     };
     let loaded = thread.read(&config, &env);
     for (severity, line) in loaded.report.lines() {

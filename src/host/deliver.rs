@@ -52,7 +52,7 @@ pub fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
     };
     let rival = rivals(&open);
     let writer = FolderWriter::new(&open, rival);
-    let mut answers = match disks.way(&open, jobs) {
+    let mut answers = match disks.strategy(&open, jobs) {
         Strategy::Each => batch::each(&writer, &jobs.iter().collect::<Vec<_>>()),
         Strategy::Late => batch::late(&writer, jobs, disks),
         Strategy::Together => batch::together(&writer, jobs, disks),

@@ -10,8 +10,7 @@ use rustix::io::Errno;
 
 use super::disk::Disks;
 use super::error::DeliverError;
-use super::look::Stamp;
-use super::temp::Named;
+use super::temp::Temp;
 use super::writer::{Begun, Done, FolderWriter, Job, Landed};
 
 /// Threads at most for one folder: more gain nothing (benches/delivery.rs).
@@ -39,33 +38,45 @@ where
     while let Some(rest) = jobs.get(answers.len()..).filter(|rest| !rest.is_empty()) {
         let room = disks.room_to_open(rest.len());
         let now = rest.get(..room.files).unwrap_or(rest);
-        let begun: Vec<_> = now.iter().map(|job| (job, writer.begin(job))).collect();
-        begun.iter().filter_map(|(_, begun)| begun.as_ref().ok()?.written()).for_each(|temp| temp.hurry());
-        let synced = spread(&begun, |(_, begun)| match begun {
-            Ok(Begun::Written(temp, _)) => temp.sync(),
-            _ => Ok(()),
-        });
-        let landed = begun.into_iter().zip(synced).map(|((job, begun), synced)| match begun {
-            Err(error) if is_for_room(&error) => None,
-            Err(error) => Some(Err(error)),
-            Ok(Begun::Unchanged(stamp)) => Some(Ok(Landed { done: Done::Unchanged, stamp })),
-            Ok(Begun::Written(temp, _)) => Some(match synced {
-                Ok(()) => writer.finish(job, temp),
+        let stages: Vec<_> = now.iter().map(|job| write(writer, job)).collect();
+        stages.iter().filter_map(JobStage::written).for_each(|(temp, _)| temp.hurry());
+        let synced = spread(&stages, |stage| stage.written().map_or(Ok(()), |(temp, _)| temp.sync()));
+        let landed = now.iter().zip(stages).zip(synced).map(|((job, stage), synced)| match stage {
+            JobStage::Answered(answer) => Some(answer),
+            JobStage::Written((temp, _)) => Some(match synced {
+                Ok(()) => writer.finish(job, |name| temp.land(name)),
                 Err((step, errno)) => Err(DeliverError::failed(&job.path, step, errno)),
             }),
+            JobStage::Alone => None,
         });
         answers.extend(alone(writer, now, landed.collect()));
     }
     answers
 }
 
-/// A job of a batch that is synced as a whole, before it is.
-enum JobStage<'a> {
+/// A job of a batch before its file is durable.
+enum JobStage<F> {
     Answered(JobResult),
-    /// Closed, and how it stood before it was written.
-    Written(Named<'a>, Stat),
+    Written(F),
     /// It is to be done by itself.
     Alone,
+}
+
+impl<F> JobStage<F> {
+    fn written(&self) -> Option<&F> {
+        match self {
+            Self::Written(file) => Some(file),
+            Self::Answered(_) | Self::Alone => None,
+        }
+    }
+
+    fn map<G>(self, with: impl FnOnce(F) -> G) -> JobStage<G> {
+        match self {
+            Self::Answered(answer) => JobStage::Answered(answer),
+            Self::Written(file) => JobStage::Written(with(file)),
+            Self::Alone => JobStage::Alone,
+        }
+    }
 }
 
 /// All files are written, then made durable at once, then renamed. Where that cannot be done, or there is no room for all of them
@@ -74,43 +85,34 @@ pub(super) fn together<R>(writer: &FolderWriter<'_, R>, jobs: &[Job], disks: &Di
 where
     R: Fn(&OsStr) -> Option<PathBuf> + Sync,
 {
-    let mut stages: Vec<JobStage<'_>> = jobs.iter().map(|job| write(writer, job)).collect();
-    let written = stages.iter().filter(|stage| matches!(stage, JobStage::Written(..))).count();
+    let closed = |job| write(writer, job).map(|(temp, stat)| (temp.close(), stat));
+    let mut stages: Vec<_> = jobs.iter().map(closed).collect();
+    let written = stages.iter().filter_map(JobStage::written).count();
     if written > 0 && disks.sync(writer.folder, written).is_err() {
         // It does not tell whose bytes were lost.
-        for stage in stages.iter_mut().filter(|stage| matches!(stage, JobStage::Written(..))) {
+        for stage in stages.iter_mut().filter(|stage| stage.written().is_some()) {
             *stage = JobStage::Alone;
         }
     }
     let landed = jobs.iter().zip(stages).map(|(job, stage)| match stage {
         JobStage::Answered(answer) => Some(answer),
-        JobStage::Written(file, stat) => Some(land(writer, job, file, &stat)),
+        JobStage::Written((file, stat)) => Some(writer.finish(job, |name| file.land(name, &stat))),
         JobStage::Alone => None,
     });
     alone(writer, jobs, landed.collect())
 }
 
-fn write<'a, R>(writer: &FolderWriter<'a, R>, job: &Job) -> JobStage<'a>
+/// Writes the file of a job; it comes with how it stood before it was written.
+fn write<'a, R>(writer: &FolderWriter<'a, R>, job: &Job) -> JobStage<(Temp<'a>, Stat)>
 where
     R: Fn(&OsStr) -> Option<PathBuf>,
 {
     match writer.begin(job) {
         Ok(Begun::Unchanged(stamp)) => JobStage::Answered(Ok(Landed { done: Done::Unchanged, stamp })),
-        Ok(Begun::Written(temp, stat)) => JobStage::Written(temp.close(), stat),
+        Ok(Begun::Written(temp, stat)) => JobStage::Written((temp, stat)),
         Err(error) if is_for_room(&error) => JobStage::Alone,
         Err(error) => JobStage::Answered(Err(error)),
     }
-}
-
-fn land<R>(writer: &FolderWriter<'_, R>, job: &Job, file: Named<'_>, dressed: &Stat) -> JobResult
-where
-    R: Fn(&OsStr) -> Option<PathBuf>,
-{
-    let name = writer.name(job)?;
-    // Once more, right before: the writes may have taken long.
-    writer.in_place(job, name)?;
-    let stat = file.land(name, dressed).map_err(|(step, errno)| DeliverError::failed(&job.path, step, errno))?;
-    Ok(Landed { done: Done::Written, stamp: Stamp::of(&stat) })
 }
 
 /// A batch as a whole may take more of the disk, or of the descriptors, than there is, where one file would not.

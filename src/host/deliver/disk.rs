@@ -67,7 +67,7 @@ struct DiskFacts {
 }
 
 impl DiskFacts {
-    fn way(&self) -> Strategy {
+    fn strategy(&self) -> Strategy {
         let Self { files, kind, has_room, is_slow, dirty, tells_failures } = *self;
         if files < 2 || !has_room {
             return Strategy::Each;
@@ -108,7 +108,7 @@ impl Drop for Room<'_> {
 }
 
 impl Disks {
-    pub(super) fn way(&self, folder: &Folder, jobs: &[Job]) -> Strategy {
+    pub(super) fn strategy(&self, folder: &Folder, jobs: &[Job]) -> Strategy {
         if jobs.len() < 2 {
             return Strategy::Each;
         }
@@ -126,7 +126,7 @@ impl Disks {
             dirty: may_sync.then(dirty).flatten(),
             tells_failures: may_sync && tells_failures(),
         };
-        seen.way()
+        seen.strategy()
     }
 
     /// How many of `wanted` files may be open now: one at least.
@@ -210,21 +210,29 @@ mod tests {
             dirty: Some(1 << 20),
             tells_failures: true,
         };
-        assert_eq!(quiet.way(), Strategy::Together);
-        assert_eq!(DiskFacts { files: 1, ..quiet }.way(), Strategy::Each, "as ever");
-        assert_eq!(DiskFacts { files: 3, ..quiet }.way(), Strategy::Late, "a few");
-        assert_eq!(DiskFacts { files: 3, kind: tmpfs, ..quiet }.way(), Strategy::Together, "nothing is waited for");
-        assert_eq!(DiskFacts { dirty: Some(100 << 20), ..quiet }.way(), Strategy::Late, "a neighbour writes much");
-        assert_eq!(DiskFacts { dirty: Some(100 << 20), kind: tmpfs, ..quiet }.way(), Strategy::Together);
-        assert_eq!(DiskFacts { dirty: Some(16 << 20), ..quiet }.way(), Strategy::Together, "no more than it is worth");
-        assert_eq!(DiskFacts { dirty: Some(16 << 20), files: 8, ..quiet }.way(), Strategy::Late);
-        assert_eq!(DiskFacts { dirty: None, ..quiet }.way(), Strategy::Late, "nobody says");
-        assert_eq!(DiskFacts { is_slow: true, ..quiet }.way(), Strategy::Late);
-        assert_eq!(DiskFacts { tells_failures: false, ..quiet }.way(), Strategy::Late, "before Linux 5.8");
-        assert_eq!(DiskFacts { kind: nfs, ..quiet }.way(), Strategy::Each);
-        assert_eq!(DiskFacts { kind: nfs, files: 3, ..quiet }.way(), Strategy::Late);
-        assert_eq!(DiskFacts { has_room: false, ..quiet }.way(), Strategy::Each);
-        assert_eq!(DiskFacts { has_room: false, kind: tmpfs, ..quiet }.way(), Strategy::Each);
+        assert_eq!(quiet.strategy(), Strategy::Together);
+        assert_eq!(DiskFacts { files: 1, ..quiet }.strategy(), Strategy::Each, "as ever");
+        assert_eq!(DiskFacts { files: 3, ..quiet }.strategy(), Strategy::Late, "a few");
+        assert_eq!(
+            DiskFacts { files: 3, kind: tmpfs, ..quiet }.strategy(),
+            Strategy::Together,
+            "nothing is waited for"
+        );
+        assert_eq!(DiskFacts { dirty: Some(100 << 20), ..quiet }.strategy(), Strategy::Late, "a neighbour writes much");
+        assert_eq!(DiskFacts { dirty: Some(100 << 20), kind: tmpfs, ..quiet }.strategy(), Strategy::Together);
+        assert_eq!(
+            DiskFacts { dirty: Some(16 << 20), ..quiet }.strategy(),
+            Strategy::Together,
+            "no more than it is worth"
+        );
+        assert_eq!(DiskFacts { dirty: Some(16 << 20), files: 8, ..quiet }.strategy(), Strategy::Late);
+        assert_eq!(DiskFacts { dirty: None, ..quiet }.strategy(), Strategy::Late, "nobody says");
+        assert_eq!(DiskFacts { is_slow: true, ..quiet }.strategy(), Strategy::Late);
+        assert_eq!(DiskFacts { tells_failures: false, ..quiet }.strategy(), Strategy::Late, "before Linux 5.8");
+        assert_eq!(DiskFacts { kind: nfs, ..quiet }.strategy(), Strategy::Each);
+        assert_eq!(DiskFacts { kind: nfs, files: 3, ..quiet }.strategy(), Strategy::Late);
+        assert_eq!(DiskFacts { has_room: false, ..quiet }.strategy(), Strategy::Each);
+        assert_eq!(DiskFacts { has_room: false, kind: tmpfs, ..quiet }.strategy(), Strategy::Each);
     }
 
     #[test]

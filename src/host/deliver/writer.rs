@@ -60,15 +60,6 @@ pub(super) enum Begun<'a> {
     Written(Temp<'a>, Stat),
 }
 
-impl<'a> Begun<'a> {
-    pub(super) fn written(&self) -> Option<&Temp<'a>> {
-        match self {
-            Self::Unchanged(_) => None,
-            Self::Written(temp, _) => Some(temp),
-        }
-    }
-}
-
 impl<'a, R: Fn(&OsStr) -> Option<PathBuf>> FolderWriter<'a, R> {
     pub(super) fn new(folder: &'a Folder, rival: R) -> Self {
         let setgid = Mode::from_raw_mode(folder.stat.st_mode).contains(Mode::SGID);
@@ -91,16 +82,19 @@ impl<'a, R: Fn(&OsStr) -> Option<PathBuf>> FolderWriter<'a, R> {
             Begun::Written(temp, _) => temp,
         };
         temp.sync().map_err(failed)?;
-        self.finish(job, temp)
+        self.finish(job, |name| temp.land(name))
     }
 
-    /// Gives a file that is durable its name.
-    pub(super) fn finish(&self, job: &Job, temp: Temp<'_>) -> Result<Landed, DeliverError> {
+    /// Gives a file that is durable its name, by `land`, which tells how it stands there.
+    pub(super) fn finish(
+        &self,
+        job: &Job,
+        land: impl FnOnce(&OsStr) -> Result<Stat, (Step, Errno)>,
+    ) -> Result<Landed, DeliverError> {
         let name = self.name(job)?;
         // Once more, right before: the write may have taken long.
         self.in_place(job, name)?;
-        let failed = |(step, errno)| DeliverError::failed(&job.path, step, errno);
-        let stat = temp.land(name).map_err(failed)?;
+        let stat = land(name).map_err(|(step, errno)| DeliverError::failed(&job.path, step, errno))?;
         Ok(Landed { done: Done::Written, stamp: Stamp::of(&stat) })
     }
 
