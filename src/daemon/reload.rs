@@ -254,13 +254,13 @@ pub(super) fn sizes(plan: &Plan) -> String {
 /// A folder that vanished while the daemon runs is for the delivery to tell: it must not keep a lack elsewhere from
 /// being mended.
 fn leave_to_delivery(plan: &mut Plan, running: &Plan) {
-    let well = |target: &TargetPlan| running.targets.iter().any(|old| old.path == target.path && old.lack.is_none());
-    let mut left = Vec::new();
-    for target in plan.targets.iter_mut().filter(|target| target.lack.is_some()) {
-        if well(target) {
-            left.extend(target.lack.take());
-        }
+    let mut lacking: Vec<&mut TargetPlan> = plan.targets.iter_mut().filter(|target| target.lack.is_some()).collect();
+    if lacking.is_empty() {
+        return;
     }
+    let well: HashSet<_> = running.targets.iter().filter(|old| old.lack.is_none()).map(|old| &old.path).collect();
+    lacking.retain(|target| well.contains(&target.path));
+    let left: Vec<_> = lacking.into_iter().filter_map(|target| target.lack.take()).collect();
     let still: HashSet<&Arc<str>> =
         plan.targets.iter().filter_map(|target| target.lack.as_ref()).map(|lack| &lack.told).collect();
     for lack in left.iter().filter(|lack| !still.contains(&lack.told)) {
