@@ -102,7 +102,7 @@ fn a_request_that_is_none_gets_an_answer_and_hurts_nobody() {
     for request in bad {
         let mut stream = connect(&sandbox);
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let _ = writeln!(stream, "{request}");
+        let _ = stream.write_all(format!("{request}\n").as_bytes());
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);

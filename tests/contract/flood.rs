@@ -228,7 +228,9 @@ fn requests_without_an_end_are_ended_and_take_no_room() {
     let sandbox = Sandbox::new();
     let daemon = started(&sandbox, 3);
     let before = resident_kib(&daemon);
-    let unfinished = sent_by(&sandbox, 62_000, 32, &b"[1,".repeat(20_000));
+    // A little more than 64 KiB, for which 128 are held.
+    let long = b"[1,".repeat(21_848);
+    let unfinished = sent_by(&sandbox, 62_000, 32, &long);
     let endless = sent_by(&sandbox, 62_002, 32, &b"[1,".repeat(400_000));
     all_are_served(&sandbox);
     let grown = resident_kib(&daemon).saturating_sub(before);
@@ -239,7 +241,7 @@ fn requests_without_an_end_are_ended_and_take_no_room() {
         assert!(errors(&told).contains("the request is longer than 65"), "{told}");
     }
     // In all places together they would hold too much.
-    let more = sent_by(&sandbox, 62_000, 32, &b"[1,".repeat(20_000));
+    let more = sent_by(&sandbox, 62_000, 32, &long);
     let told = more.into_iter().map(answer).find(|told| errors(told).contains("unread answers of user 62000 hold"));
     assert!(told.is_some_and(|told| told["exit"] == 75));
     for stream in unfinished {
@@ -278,7 +280,7 @@ fn a_request_costs_no_more_than_the_tokens_that_there_are() {
     let ask = |names: &[String]| {
         let mut stream = connected(&sandbox.path("control.sock"));
         // It may be refused before it is read to its end.
-        let _ = writeln!(stream, "{}", json!({"command": "status", "names": names}));
+        let _ = stream.write_all(format!("{}\n", json!({"command": "status", "names": names})).as_bytes());
         answer(stream)
     };
     let told = ask(&vec!["a".to_owned(); 130_000]);
@@ -290,6 +292,31 @@ fn a_request_costs_no_more_than_the_tokens_that_there_are() {
     assert_eq!((told["exit"].as_u64(), lines.len()), (Some(64), 9), "{told}");
     assert_eq!(lines[0], "token x0 is not in the daemon's config");
     assert_eq!(lines[8], "4992 more of the names are not in the daemon's config");
+    daemon.stop();
+}
+
+/// What is held of a request for its user is what it is long, however small the pieces are that it comes in.
+#[test]
+fn a_request_in_small_pieces_takes_no_more_room() {
+    let sandbox = Sandbox::new();
+    sandbox.config(token("a"));
+    let daemon = sandbox.start();
+    let mut streams: Vec<UnixStream> = (0..16).map(|_| connected(&sandbox.path("control.sock"))).collect();
+    let mut send = |bytes: &[u8]| {
+        for stream in &mut streams {
+            stream.write_all(bytes).expect("the daemon reads");
+        }
+    };
+    send(b"{\"command\":\"about\"");
+    // Each piece is read by itself: the daemon is turned to the others meanwhile.
+    for _ in 0..1_500 {
+        send(b" ");
+    }
+    send(b"}\n");
+    for stream in streams {
+        let told = answer(stream);
+        assert_eq!(told["ok"], true, "{told}");
+    }
     daemon.stop();
 }
 

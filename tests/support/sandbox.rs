@@ -240,7 +240,7 @@ impl Sandbox {
     pub fn ask(&self, request: &Value) -> Option<Value> {
         let mut stream = UnixStream::connect(self.path("control.sock")).ok()?;
         stream.set_read_timeout(Some(super::PATIENCE)).expect("a timeout");
-        writeln!(stream, "{request}").ok()?;
+        stream.write_all(format!("{request}\n").as_bytes()).ok()?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).ok()?;
         serde_json::from_str(&line).ok()

@@ -24,7 +24,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Whether a client that sends no more is still there is looked at this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Of a request so many bytes are read at a time.
+/// Room for so many bytes of a request at first; it is doubled when it is full.
 const PIECE: usize = 8 << 10;
 /// A longer request is read as JSON beside the loop.
 const LONG: usize = 16 << 10;
@@ -255,9 +255,10 @@ impl Visit {
         let longest = self.place.longest_request();
         let (mut line, mut held) = (Vec::new(), Vec::new());
         loop {
-            if line.capacity() - line.len() < PIECE {
-                held.push(self.place.hold(line.len().max(PIECE))?);
-                line.reserve_exact(line.len().max(PIECE));
+            if line.len() == line.capacity() {
+                let more = line.len().max(PIECE);
+                held.push(self.place.hold(more)?);
+                line.reserve_exact(more);
             }
             let begin = line.len();
             match read.read_buf(&mut line).await {

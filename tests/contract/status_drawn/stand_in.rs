@@ -45,7 +45,7 @@ impl StandIn {
                 let answer = words.lock().expect("answer").clone();
                 // Null: it hangs, for as long as the test wants.
                 if asked.is_ok() && !answer.is_null() {
-                    let _ = writeln!(&stream, "{answer}");
+                    let _ = (&stream).write_all(format!("{answer}\n").as_bytes());
                 } else {
                     while words.lock().expect("answer").is_null() && !ended.load(Ordering::Relaxed) {
                         std::thread::sleep(Duration::from_millis(2));
