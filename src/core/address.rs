@@ -5,7 +5,7 @@ use url::{Host, Url};
 
 /// Why an address is none. Says nothing of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum AddressError {
+pub(crate) enum AddressError {
     #[error("is not an absolute http or https URL")]
     NotAUrl,
     #[error("holds a user's name or password")]
@@ -20,7 +20,7 @@ pub enum AddressError {
 
 impl AddressError {
     /// What to do about it.
-    pub fn help(self) -> &'static str {
+    pub(crate) fn help(self) -> &'static str {
         match self {
             Self::NotAUrl => "write it out, for instance \"https://idp.example/token\"",
             Self::UserInfo => "take it out of the URL: it would be seen in logs",
@@ -37,7 +37,7 @@ impl AddressError {
 ///
 /// # Errors
 /// It is none, or one that must not be asked.
-pub fn parse(text: &str, allow_http: bool) -> Result<Url, AddressError> {
+pub(crate) fn parse(text: &str, allow_http: bool) -> Result<Url, AddressError> {
     // What the parser would drop or take for something else.
     let odd = |byte: u8| byte <= b' ' || byte == b'\\' || byte == 0x7f;
     let (scheme, _) = text.split_once("://").ok_or(AddressError::NotAUrl)?;
@@ -58,7 +58,7 @@ pub fn parse(text: &str, allow_http: bool) -> Result<Url, AddressError> {
 }
 
 /// 127.0.0.0/8, ::1 and localhost: what never leaves the machine.
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -11,7 +11,7 @@ use super::settings::{JwtSettings, KeyClaim, Lifetime};
 use super::time::Wall;
 
 /// What is drawn at the edge for each token: 128 random bits (RFC 7519 4.1.7).
-pub type Jti = [u8; 16];
+pub(crate) type Jti = [u8; 16];
 
 /// The span of a refreshed token that had none before.
 const SPAN_OF_NONE: Duration = Duration::from_secs(3600);

@@ -8,7 +8,7 @@ use super::secret::Secret;
 
 /// Whom the files are written and read as.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Myself {
+pub(crate) struct Myself {
     pub name: String,
     pub uid: u32,
     pub groups: Vec<u32>,
@@ -18,7 +18,7 @@ pub struct Myself {
 
 /// Answers, each by what was asked for. What is not in here was not asked.
 #[derive(Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// `None`: not asked.
     pub myself: Option<Myself>,
     /// `None`: there is no such user.
@@ -42,7 +42,7 @@ pub struct Facts {
 
 /// A config file's permissions.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// Absolute, links not resolved.
     pub path: PathBuf,
     /// As people see it.
@@ -53,14 +53,14 @@ pub struct ConfigFile {
 
 /// Device and inode: the same file under any name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct FileId {
+pub(crate) struct FileId {
     pub device: u64,
     pub inode: u64,
 }
 
 /// A folder in which something will be written.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FolderFact {
+pub(crate) struct FolderFact {
     /// With its links resolved, as far as it exists.
     pub resolved: PathBuf,
     /// `None`: it cannot be opened. One folder may be mounted in several places.
@@ -73,14 +73,14 @@ pub struct FolderFact {
 
 /// What is wrong with a folder, as it is said after its name ("does not exist"), and what to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FolderProblem {
+pub(crate) struct FolderProblem {
     pub what: String,
     pub help: &'static str,
 }
 
 /// What stands at a path, links not followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub(crate) enum Standing {
     Nothing,
     File(FileId),
     Link,
@@ -97,7 +97,7 @@ impl Standing {
 }
 
 /// A file that was read.
-pub struct FileFact {
+pub(crate) struct FileFact {
     /// Its bytes, or why there are none: "does not exist".
     pub content: Result<Secret<Vec<u8>>, String>,
     /// Permission bits, where they could be read.

@@ -24,13 +24,13 @@ pub enum JsonError {
 pub(crate) type RawObject = Vec<(String, Box<RawValue>)>;
 
 /// Reads one value of whatever kind, strictly.
-pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
+pub(crate) fn parse(text: &[u8]) -> Result<Value, JsonError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|e| place(&e))
 }
 
 /// Reads one object, strictly.
-pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
+pub(crate) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
     match parse(text)? {
         Value::Object(members) => Ok(members),
         _ => Err(JsonError::NotAnObject),

@@ -3,25 +3,25 @@
 //! needs of chance, which the library takes from nobody (`crypto` says why). tests/purity.rs lists all that may be named here.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub mod address;
-pub mod claims;
-pub mod config;
+pub(crate) mod address;
+pub(crate) mod claims;
+pub(crate) mod config;
 pub mod credential;
 pub mod crypto;
 pub mod diagnostic;
 pub mod engine;
 pub mod environment;
-pub mod facts;
+pub(crate) mod facts;
 pub mod jose;
-pub mod json;
+pub(crate) mod json;
 pub mod pattern;
-pub mod plan;
+pub(crate) mod plan;
 pub(crate) mod printable;
 pub(crate) mod redact;
 pub mod render;
 pub mod schedule;
 pub mod schema;
-pub mod scope;
+pub(crate) mod scope;
 pub mod secret;
 pub mod settings;
 pub mod time;

@@ -11,7 +11,7 @@ const ALL_OF_IT: &str = "/.default";
 
 /// The scopes of `asked` that are not in `granted`, in their order. The order in an answer does not matter. Some issuers join
 /// theirs by commas (GitHub): a scope that stands between two of them is taken for granted too.
-pub fn missing(asked: &str, granted: &str) -> Vec<String> {
+pub(crate) fn missing(asked: &str, granted: &str) -> Vec<String> {
     let granted: BTreeSet<&str> =
         granted.split_ascii_whitespace().flat_map(|word| word.split(',').chain([word])).collect();
     let mut seen = BTreeSet::new();
@@ -21,7 +21,7 @@ pub fn missing(asked: &str, granted: &str) -> Vec<String> {
 }
 
 /// What is to be told of scopes that are missing; reads on from a token's name.
-pub fn told(missing: &[String], granted: &str) -> String {
+pub(crate) fn told(missing: &[String], granted: &str) -> String {
     let (noun, verb) = if missing.len() == 1 { ("scope", "was") } else { ("scopes", "were") };
     let names = missing.join(" ");
     let granted = match granted.trim() {

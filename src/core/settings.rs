@@ -16,21 +16,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use file::{FileSpec, Lack, Mode};
-pub use format::{Format, FormatKind};
+pub use format::Format;
+pub(crate) use format::FormatKind;
 pub use hook::{HookAction, HookPlan, HookSignal};
 pub use names::{Fingerprint, TargetPath, TokenName};
 pub use parts::{FirstRefresh, Identity, Pointers, SecretText};
 pub(crate) use parts::{millis, patterns};
 pub use reach::Reach;
-pub use schedule::{Lifetime, Retry, RotateRule, Schedule};
-pub(crate) use stage::SourceSettings;
-pub use stage::{Ready, Stage};
+pub(crate) use schedule::Lifetime;
+pub use schedule::{Retry, RotateRule, Schedule};
+pub(crate) use stage::{Ready, SourceSettings, Stage};
 
 pub use super::config::source::{
-    AssertionSettings, Body, ClientAuth, CommandSettings, GithubAppSettings, Grant, HttpSettings, Installation,
-    JwtSettings, KeyClaim, OAuth2Settings, SourceKind, SourcePlan, SubjectToken, TokenEndpoint,
+    AssertionSettings, Body, ClientAuth, GithubAppSettings, Grant, HttpSettings, Installation, OAuth2Settings,
+    SourcePlan, SubjectToken, TokenEndpoint,
 };
-pub(crate) use super::config::source::{AuthKind, GrantKind, Preset};
+pub(crate) use super::config::source::{
+    AuthKind, CommandSettings, GrantKind, JwtSettings, KeyClaim, Preset, SourceKind,
+};
 
 /// One token of the config.
 #[derive(Clone, Debug)]

@@ -236,7 +236,7 @@ fn handed_on(name: &str, value: OsString) -> OsString {
 }
 
 /// A user number as messages show it: by its name, where it has one.
-pub fn user_name(uid: u32) -> String {
+pub(crate) fn user_name(uid: u32) -> String {
     if uid == 0 {
         return "root".into();
     }
@@ -251,7 +251,7 @@ pub fn user_name(uid: u32) -> String {
 ///
 /// # Errors
 /// There are several.
-pub fn controller_of(path: &Path) -> Result<Option<u32>, Vec<u32>> {
+pub(crate) fn controller_of(path: &Path) -> Result<Option<u32>, Vec<u32>> {
     use std::os::unix::fs::MetadataExt;
     let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let all = path.ancestors().chain(real.ancestors());
@@ -265,7 +265,7 @@ pub fn controller_of(path: &Path) -> Result<Option<u32>, Vec<u32>> {
 }
 
 /// Whose home folder a path lies in, whoever asks: the nearest folder above it that is the home of its own owner.
-pub fn owner_of_home(path: &Path) -> Option<Account> {
+pub(crate) fn owner_of_home(path: &Path) -> Option<Account> {
     use std::os::unix::fs::MetadataExt;
     path.ancestors().skip(1).find_map(|folder| {
         let uid = folder.metadata().ok()?.uid();

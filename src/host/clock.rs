@@ -12,7 +12,7 @@ use tokio::net::unix::pipe;
 use crate::core::time::{Boot, Now, Wall};
 
 /// Both clocks, in milliseconds. The wall clock is read through the C library, as every other program reads it.
-pub fn now() -> Now {
+pub(crate) fn now() -> Now {
     let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
         Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
@@ -29,7 +29,7 @@ fn to_millis(time: &Timespec) -> u64 {
 
 /// Why [`Alarm::wait`] returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Woken {
+pub(crate) enum Woken {
     /// The moment has come. After a suspend that slept through it: on resume.
     Due,
     /// Somebody set the wall clock (a small step by a time service too), or the machine was resumed.
@@ -38,7 +38,7 @@ pub enum Woken {
 
 /// One sleep that can be moved, and an ear for steps of the wall clock. It belongs to the tokio runtime it was made in.
 #[derive(Debug)]
-pub struct Alarm {
+pub(crate) struct Alarm {
     due: Timer,
     armed: Option<Boot>,
     /// Never expires; its read fails with ECANCELED once the wall clock was set (timerfd_create(2)).
@@ -48,7 +48,7 @@ pub struct Alarm {
 impl Alarm {
     /// # Errors
     /// No file descriptor left, or a kernel or sandbox that refuses timers. To be called inside a tokio runtime with I/O.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let alarm = Self {
             due: Timer::new(TimerfdClockId::Boottime)?,
             armed: None,
@@ -64,7 +64,7 @@ impl Alarm {
     ///
     /// # Errors
     /// The kernel refuses the timer; a caller should then sleep by tokio's.
-    pub async fn wait(&mut self, until: Boot) -> io::Result<Woken> {
+    pub(crate) async fn wait(&mut self, until: Boot) -> io::Result<Woken> {
         if self.armed != Some(until) {
             let at = moment(until.0 / 1000, until.0 % 1000);
             self.due.arm(TimerfdTimerFlags::ABSTIME, at)?;
@@ -140,7 +140,7 @@ impl Timer {
 /// Notices a step of the wall clock by comparing the clocks: for where no timer tells, as in a container whose time is
 /// faked, and as the second pair of eyes everywhere.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct StepWatch {
+pub(crate) struct StepWatch {
     offset: Option<i64>,
 }
 
@@ -150,7 +150,7 @@ impl StepWatch {
 
     /// True where the wall clock moved against the boot-time clock by more than a second since the last call.
     /// Slewing (at most 0.5 ms a second, adjtimex(2)) does not add up: each call compares with the one before.
-    pub fn stepped(&mut self, now: Now) -> bool {
+    pub(crate) fn stepped(&mut self, now: Now) -> bool {
         let boot = i64::try_from(now.boot.0).unwrap_or(i64::MAX);
         let offset = now.wall.0.saturating_sub(boot);
         let before = self.offset.replace(offset);

@@ -19,17 +19,17 @@ use crate::core::settings::TokenName;
 use crate::core::time::Wall;
 use crate::core::token::Token;
 
-pub use accounts::Accounts;
-pub use client::{ClientError, Peer, call, call_with_peer};
-pub use server::{Call, Connections, ControlServer, ResponseLine, Share, serve};
+pub(crate) use accounts::Accounts;
+pub(crate) use client::{ClientError, Peer, call, call_with_peer};
+pub(crate) use server::{Call, Connections, ControlServer, ResponseLine, Share, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
-pub const NO_PERMISSION: u8 = 77;
+pub(crate) const NO_PERMISSION: u8 = 77;
 
 /// What a client asks for. Times are milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
+pub(crate) enum Request {
     /// Who listens: answered to whoever may connect.
     About,
     Status {
@@ -85,7 +85,7 @@ fn unique<'de, D: Deserializer<'de>>(names: D) -> Result<Vec<String>, D::Error> 
 
 /// The daemon's answer. `exit` is the exit code of the command that asked.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Response {
+pub(crate) struct Response {
     pub ok: bool,
     pub exit: u8,
     /// One line each: what failed.
@@ -118,7 +118,7 @@ pub struct DaemonInfo {
 
 /// A token on its way to its owner's own process. Its bytes are wiped on drop, and it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenAnswer {
+pub(crate) struct TokenAnswer {
     pub name: String,
     pub token: Zeroizing<String>,
     /// Milliseconds since the epoch.
@@ -133,7 +133,7 @@ pub struct TokenAnswer {
 }
 
 impl TokenAnswer {
-    pub fn of(token: &Token, variable: Option<String>, secret_variables: Vec<String>) -> Self {
+    pub(crate) fn of(token: &Token, variable: Option<String>, secret_variables: Vec<String>) -> Self {
         Self {
             name: token.name.as_str().into(),
             token: Zeroizing::new(token.value.expose().clone()),
@@ -145,7 +145,7 @@ impl TokenAnswer {
     }
 
     /// `None`: its name is none.
-    pub fn token(&self) -> Option<Token> {
+    pub(crate) fn token(&self) -> Option<Token> {
         let issued_at = Wall(self.issued_at);
         let life = Life { issued_at, expires_at: self.expires_at.map(Wall), obtained_at: issued_at };
         Some(Token::new(TokenName::new(&self.name)?, Secret::new(self.token.to_string()), life))
@@ -153,15 +153,15 @@ impl TokenAnswer {
 }
 
 impl Response {
-    pub fn done() -> Self {
+    pub(crate) fn done() -> Self {
         Self { ok: true, ..Self::default() }
     }
 
-    pub fn told(notes: Vec<String>) -> Self {
+    pub(crate) fn told(notes: Vec<String>) -> Self {
         Self { notes, ..Self::done() }
     }
 
-    pub fn failed(exit: u8, errors: Vec<String>) -> Self {
+    pub(crate) fn failed(exit: u8, errors: Vec<String>) -> Self {
         Self { exit, errors, ..Self::default() }
     }
 }

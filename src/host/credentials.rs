@@ -25,7 +25,7 @@ const LONGEST_NAME: usize = 107;
 
 /// Which unit asks for which credential, and where the token goes. Dropped without one, the client sees the end of the
 /// stream: it is refused.
-pub struct CredentialRequest {
+pub(crate) struct CredentialRequest {
     pub unit: String,
     pub credential: String,
     pub answer: oneshot::Sender<Arc<Token>>,
@@ -42,7 +42,7 @@ fn parse(address: &[u8]) -> Option<(String, String)> {
 }
 
 /// What listens, for as long as it is kept.
-pub struct CredentialServer {
+pub(crate) struct CredentialServer {
     task: tokio::task::JoinHandle<()>,
     _file: Option<SocketFile>,
 }
@@ -65,7 +65,7 @@ struct Door {
 }
 
 /// Serves a socket, and sends each wish to `requests`.
-pub fn serve(socket: Listening, requests: mpsc::Sender<CredentialRequest>) -> CredentialServer {
+pub(crate) fn serve(socket: Listening, requests: mpsc::Sender<CredentialRequest>) -> CredentialServer {
     CredentialServer { task: tokio::spawn(accept(socket.listener, requests)), _file: socket.file }
 }
 

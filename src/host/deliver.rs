@@ -18,12 +18,14 @@ use self::disk::Strategy;
 use self::writer::FolderWriter;
 use super::walk::{Folder, open_folder, sync_folder};
 
-pub use self::disk::Disks;
-pub use self::error::{DeliverError, Step};
-pub use self::look::{Stamp, look};
+pub(crate) use self::disk::Disks;
+pub use self::error::DeliverError;
+pub(crate) use self::error::Step;
+pub(crate) use self::look::{Stamp, look};
 pub use self::remove::{Removed, remove};
 pub use self::temp::sweep;
-pub use self::writer::{Done, Job, Landed};
+pub(crate) use self::writer::Landed;
+pub use self::writer::{Done, Job};
 
 /// Delivers `jobs` into `folder` (absolute; links in it are resolved and judged anew at each call).
 ///

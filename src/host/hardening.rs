@@ -7,13 +7,13 @@ use std::io;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// With the value 1, hooks may gain privileges (sudo).
-pub const ALLOW_NEW_PRIVILEGES: &str = "RENEWD_ALLOW_NEW_PRIVILEGES";
+pub(crate) const ALLOW_NEW_PRIVILEGES: &str = "RENEWD_ALLOW_NEW_PRIVILEGES";
 
 /// Denies all of it; `allowed` is the value of [`ALLOW_NEW_PRIVILEGES`]. What the kernel or a sandbox refuses is logged and
 /// not fatal.
 ///
 /// To be called while there is one thread: others, and what they run, inherit it from the one that starts them.
-pub fn harden(allowed: Option<&OsStr>) {
+pub(crate) fn harden(allowed: Option<&OsStr>) {
     if let Err(error) = deny_core_dumps() {
         tracing::warn!("other processes of this user may read this one's memory: {error}");
     }
@@ -29,7 +29,7 @@ pub fn harden(allowed: Option<&OsStr>) {
 
 /// Has a write beyond the limit of a file's size (RLIMIT_FSIZE) fail as any other, by EFBIG, instead of ending the process by
 /// SIGXFSZ. What this process runs is ended by it as ever: a handler is not handed on (execve(2)).
-pub fn outlive_file_limits() {
+pub(crate) fn outlive_file_limits() {
     let nobody = std::sync::Arc::default();
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, nobody) {
         tracing::warn!("a limit of the size of files would end this process: {error}");

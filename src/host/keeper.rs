@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::account::{self, Account};
 use super::control::{ClientError, DaemonInfo, Peer, Request, call, call_with_peer};
-pub use super::unit::is_same;
+pub(crate) use super::unit::is_same;
 use super::unit::{self, Service};
 use super::{facts, load};
 use crate::core::config;

@@ -27,7 +27,7 @@ use crate::core::redact::mask_jws;
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Style {
+pub(crate) enum Style {
     /// Each line begins with its priority, `<3>` to `<7>` (sd-daemon(3)); the journal adds the time.
     Journal,
     /// A time in UTC, the level, the message.
@@ -38,7 +38,7 @@ pub enum Style {
 
 /// What the environment asks of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     pub style: Style,
     pub level: LevelFilter,
     /// `RENEWD_LOG` held no level; `info` was taken.
@@ -48,7 +48,7 @@ pub struct Options {
 impl Options {
     /// From `RENEWD_LOG` (error, warn, info, debug, trace or off), `JOURNAL_STREAM`, `NO_COLOR` and `TERM`, as `variable`
     /// tells them, for lines that go to `out`.
-    pub fn from_env(variable: impl Fn(&str) -> Option<OsString>, out: BorrowedFd<'_>) -> Self {
+    pub(crate) fn from_env(variable: impl Fn(&str) -> Option<OsString>, out: BorrowedFd<'_>) -> Self {
         let asked = variable("RENEWD_LOG").filter(|value| !value.is_empty());
         let level = match &asked {
             None => Some(LevelFilter::INFO),
@@ -85,7 +85,7 @@ fn is_journal(journal_stream: Option<&OsStr>, out: BorrowedFd<'_>) -> bool {
 
 /// Sends every `tracing` event of this process to standard error, as the environment asks. To be called once, first.
 /// `level` is what the command line asks for, which counts more.
-pub fn init(level: Option<LevelFilter>) {
+pub(crate) fn init(level: Option<LevelFilter>) {
     let mut options = Options::from_env(|name| std::env::var_os(name), io::stderr().as_fd());
     if let Some(level) = level {
         (options.level, options.level_is_unknown) = (level, false);
@@ -229,7 +229,7 @@ type Curtain = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 static CURTAIN: OnceLock<Curtain> = OnceLock::new();
 
 /// From now on each line is written inside `curtain`, which calls what it is given once. The first one stays.
-pub fn draw_curtain(curtain: Curtain) {
+pub(crate) fn draw_curtain(curtain: Curtain) {
     let _ = CURTAIN.set(curtain);
 }
 

@@ -14,14 +14,14 @@ const APP: u128 = 0x6c1d_9a35_7e0f_4b52_9a84_0c37_d15e_e8f1;
 const TAG: u64 = 0xffff_ffff;
 
 /// A machine by its hashed id.
-pub struct Machine {
+pub(crate) struct Machine {
     key: hmac::Key,
     tag: u64,
 }
 
 impl Machine {
     /// `None` where the system has no id.
-    pub fn here() -> Option<Self> {
+    pub(crate) fn here() -> Option<Self> {
         IDS.iter().find_map(|path| id(&fs::read_to_string(path).ok()?)).map(Self::of)
     }
 
@@ -34,17 +34,17 @@ impl Machine {
     }
 
     /// A seed of this machine, from random bits.
-    pub fn seal(&self, drawn: u64) -> u64 {
+    pub(crate) fn seal(&self, drawn: u64) -> u64 {
         drawn & !TAG | self.tag
     }
 
     /// False for a seed that another machine drew, or none that says.
-    pub fn has_drawn(&self, seed: u64) -> bool {
+    pub(crate) fn has_drawn(&self, seed: u64) -> bool {
         seed & TAG == self.tag
     }
 
     /// What the seed means on this machine.
-    pub fn mix(&self, seed: u64) -> u64 {
+    pub(crate) fn mix(&self, seed: u64) -> u64 {
         number(&self.key, &seed.to_le_bytes())
     }
 }

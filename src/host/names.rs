@@ -35,7 +35,7 @@ fn known(names: &Names) -> MutexGuard<'_, NamesByNumber> {
 }
 
 /// Asks for the names of a file's owner and group where they are not known yet. May block: not for the loop.
-pub fn learn(stamp: &Stamp) {
+pub(crate) fn learn(stamp: &Stamp) {
     let text = |name: &std::ffi::OsStr| name.to_str().map(str::to_owned);
     learn_one(&USERS, stamp.uid(), |uid| text(uzers::get_user_by_uid(uid)?.name()));
     learn_one(&GROUPS, stamp.gid(), |gid| text(uzers::get_group_by_gid(gid)?.name()));
@@ -63,17 +63,17 @@ fn learn_one(names: &Names, number: u32, ask: impl Fn(u32) -> Option<String>) {
 }
 
 /// A user's name as far as it was learnt, else the number. Never blocks.
-pub fn user(uid: u32) -> String {
+pub(crate) fn user(uid: u32) -> String {
     shown(&USERS, uid)
 }
 
 /// The same of a group.
-pub fn group(gid: u32) -> String {
+pub(crate) fn group(gid: u32) -> String {
     shown(&GROUPS, gid)
 }
 
 /// Names may have changed: each is asked for again, but those that are being asked for.
-pub fn forget() {
+pub(crate) fn forget() {
     for names in [&USERS, &GROUPS] {
         known(names).retain(|_, name| matches!(name, AccountName::Asked(_)));
     }

@@ -21,7 +21,7 @@ const BACKLOG: i32 = 128;
 
 /// A socket of the daemon, in the words of the config.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SocketPurpose {
+pub(crate) enum SocketPurpose {
     Control,
     Credentials,
 }
@@ -43,7 +43,7 @@ impl SocketPurpose {
         }
     }
 
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Control => "control socket",
             Self::Credentials => "credential socket",
@@ -60,7 +60,7 @@ impl SocketPurpose {
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
-pub enum SocketError {
+pub(crate) enum SocketError {
     #[error("{} {}: another process listens there; name another {}", .0.words(), .1.display(), .0.key())]
     Taken(SocketPurpose, PathBuf),
     #[error("{} {}: a file that is no socket stands there; remove it or name another {}", .0.words(), .1.display(), .0.key())]
@@ -81,7 +81,7 @@ fn advice(purpose: SocketPurpose, cause: &io::Error) -> String {
 
 /// A socket that was bound, for a runtime to listen at.
 #[derive(Debug)]
-pub struct Bound {
+pub(crate) struct Bound {
     listener: std::os::unix::net::UnixListener,
     file: SocketFile,
 }
@@ -91,14 +91,14 @@ impl Bound {
     ///
     /// # Errors
     /// The runtime cannot take it.
-    pub fn listening(self) -> io::Result<Listening> {
+    pub(crate) fn listening(self) -> io::Result<Listening> {
         Ok(Listening { listener: UnixListener::from_std(self.listener)?, file: Some(self.file) })
     }
 }
 
 /// A socket that listens.
 #[derive(Debug)]
-pub struct Listening {
+pub(crate) struct Listening {
     pub listener: UnixListener,
     /// `None`: the file is systemd's.
     pub file: Option<SocketFile>,
@@ -106,28 +106,28 @@ pub struct Listening {
 
 impl Listening {
     /// Where it is found. `None`: the file is systemd's.
-    pub fn place(&self) -> Option<SocketInode> {
+    pub(crate) fn place(&self) -> Option<SocketInode> {
         self.file.as_ref().map(|file| file.place.clone())
     }
 }
 
 /// Which file a socket is: found again by device and inode.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SocketInode {
+pub(crate) struct SocketInode {
     path: PathBuf,
     id: (u64, u64),
 }
 
 impl SocketInode {
     /// Whether the path leads to that file still. It may hang where its file system does.
-    pub fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         std::fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.id)
     }
 }
 
 /// A socket's file, removed when this is dropped if it is still the same.
 #[derive(Debug)]
-pub struct SocketFile {
+pub(crate) struct SocketFile {
     place: SocketInode,
 }
 
@@ -153,14 +153,14 @@ impl Drop for SocketFile {
 
 /// Sockets that the service manager listens at for us (sd_listen_fds(3)).
 #[derive(Default)]
-pub struct Handed(Vec<(SocketPurpose, std::os::unix::net::UnixListener)>);
+pub(crate) struct Handed(Vec<(SocketPurpose, std::os::unix::net::UnixListener)>);
 
 impl Handed {
     /// Takes what `LISTEN_FDS` and `LISTEN_PID` of this process pass, once. `names` is `LISTEN_FDNAMES`.
     ///
     /// # Errors
     /// One line for each that cannot be used: to be logged. The others are taken all the same.
-    pub fn take(names: Option<OsString>) -> (Self, Vec<String>) {
+    pub(crate) fn take(names: Option<OsString>) -> (Self, Vec<String>) {
         let mut passed = ListenFd::from_env();
         let names = names.map(|names| names.to_string_lossy().into_owned()).unwrap_or_default();
         let names: Vec<&str> = names.split(':').collect();
@@ -188,7 +188,7 @@ impl Handed {
     ///
     /// # Errors
     /// The runtime cannot take it.
-    pub fn listening(&mut self, purpose: SocketPurpose) -> Option<io::Result<Listening>> {
+    pub(crate) fn listening(&mut self, purpose: SocketPurpose) -> Option<io::Result<Listening>> {
         let at = self.0.iter().position(|(of, _)| *of == purpose)?;
         let (_, listener) = self.0.remove(at);
         let taken = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
@@ -201,7 +201,7 @@ impl Handed {
 ///
 /// # Errors
 /// See [`SocketError`].
-pub fn bind(purpose: SocketPurpose, path: &Path, group: Option<u32>) -> Result<Bound, SocketError> {
+pub(crate) fn bind(purpose: SocketPurpose, path: &Path, group: Option<u32>) -> Result<Bound, SocketError> {
     let failed = |cause: io::Error| SocketError::Io { purpose, path: path.to_path_buf(), cause };
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(failed(io::ErrorKind::InvalidInput.into()));
@@ -277,13 +277,13 @@ fn place(folder: &Folder, draft: &str, name: &OsStr, group: Option<u32>, mode: u
 
 /// All that stand in the queue of a socket that is about to be closed, which would reset them. The runtime may not know of
 /// the newest yet: the socket itself is asked.
-pub fn take_waiting(listener: UnixListener) -> impl Iterator<Item = UnixStream> {
+pub(crate) fn take_waiting(listener: UnixListener) -> impl Iterator<Item = UnixStream> {
     let listener = listener.into_std().ok();
     std::iter::from_fn(move || listener.as_ref()?.accept().ok())
         .filter_map(|(stream, _)| stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)).ok())
 }
 
 /// Whether the user at the other end (SO_PEERCRED, unix(7)) is root or the daemon's own.
-pub fn is_owner(uid: u32) -> bool {
+pub(crate) fn is_owner(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
 }

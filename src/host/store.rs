@@ -34,11 +34,11 @@ use self::scan::{Newer, RecordRange, Scan};
 use crate::core::settings::Fingerprint;
 
 pub use self::error::StoreError;
-pub use self::glimpse::{Glimpse, glimpse};
+pub use self::glimpse::glimpse;
 pub use self::kept::Kept;
 pub use self::place::Worker;
 pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, Record};
-pub use self::twin::{Twin, twins};
+pub(crate) use self::twin::twins;
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
 const COMPACT_FROM: u64 = 64 << 10;

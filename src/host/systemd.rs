@@ -38,7 +38,7 @@ const BACKLOG: usize = 16;
 
 /// The way to the service manager, read from the environment once.
 #[derive(Debug)]
-pub struct Notifier {
+pub(crate) struct Notifier {
     line: Option<(UnixDatagram, SocketAddr)>,
     backlog: VecDeque<String>,
     watchdog: Option<Duration>,
@@ -49,7 +49,7 @@ impl Notifier {
     ///
     /// # Errors
     /// `NOTIFY_SOCKET` names no address that can be used: to be logged; use [`Notifier::silent`] then.
-    pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> io::Result<Self> {
+    pub(crate) fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> io::Result<Self> {
         let line = match variable("NOTIFY_SOCKET") {
             Some(name) if !name.is_empty() => Some(connect(&name)?),
             _ => None,
@@ -64,28 +64,28 @@ impl Notifier {
     }
 
     /// Tells nobody.
-    pub fn silent() -> Self {
+    pub(crate) fn silent() -> Self {
         Self { line: None, backlog: VecDeque::new(), watchdog: None }
     }
 
     /// True where a service manager listens.
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.line.is_some()
     }
 
     /// How often [`Notifier::watchdog`] is to be called: half of what the service manager waits. `None`: never.
-    pub fn watchdog_interval(&self) -> Option<Duration> {
+    pub(crate) fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 2)
     }
 
     /// READY=1 with a STATUS=: the first one ends the start, a later one a reload.
-    pub fn ready(&mut self, status: &str) {
+    pub(crate) fn ready(&mut self, status: &str) {
         let status = one_line(status);
         self.send(&[NotifyState::Ready, NotifyState::Status(&status)]);
     }
 
     /// RELOADING=1 with MONOTONIC_USEC= in the same datagram, as systemd.service(5) asks of Type=notify-reload.
-    pub fn reloading(&mut self) {
+    pub(crate) fn reloading(&mut self) {
         match NotifyState::monotonic_usec_now() {
             Ok(at) => self.send(&[NotifyState::Reloading, at]),
             Err(_) => self.send(&[NotifyState::Reloading]),
@@ -93,29 +93,29 @@ impl Notifier {
     }
 
     /// STOPPING=1 with a STATUS=.
-    pub fn stopping(&mut self, status: &str) {
+    pub(crate) fn stopping(&mut self, status: &str) {
         let status = one_line(status);
         self.send(&[NotifyState::Stopping, NotifyState::Status(&status)]);
     }
 
     /// STATUS=: made one line and cut to a bounded length.
-    pub fn status(&mut self, status: &str) {
+    pub(crate) fn status(&mut self, status: &str) {
         self.send(&[NotifyState::Status(&one_line(status))]);
     }
 
     /// WATCHDOG=1.
-    pub fn watchdog(&mut self) {
+    pub(crate) fn watchdog(&mut self) {
         self.send(&[NotifyState::Watchdog]);
     }
 
     /// EXTEND_TIMEOUT_USEC=: the start, reload or stop under way may take this much longer, from now. At most 71 minutes.
-    pub fn extend_timeout(&mut self, by: Duration) {
+    pub(crate) fn extend_timeout(&mut self, by: Duration) {
         let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
         self.send(&[NotifyState::ExtendTimeoutUsec(micros)]);
     }
 
     /// True where something found the socket full (net.unix.max_dgram_qlen, often 10) and waits for [`Notifier::catch_up`].
-    pub fn is_behind(&self) -> bool {
+    pub(crate) fn is_behind(&self) -> bool {
         !self.backlog.is_empty()
     }
 
@@ -136,7 +136,7 @@ impl Notifier {
 
     /// Sends what could not be sent before, as far as the socket takes it. Other errors are those of a service manager that
     /// is gone; there is nobody to tell.
-    pub fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         let Some((socket, address)) = &self.line else { return };
         while let Some(next) = self.backlog.front() {
             match socket.send_to_addr(next.as_bytes(), address) {

@@ -18,7 +18,7 @@ const LARGEST: u64 = 256 * 1024;
 
 /// A service that runs renewd for a config.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// `renewd.service`, `renewd@one.service`.
     pub name: String,
     /// `None`: root.
@@ -42,7 +42,7 @@ impl Service {
     ///
     /// # Errors
     /// The name of a user that this machine does not have now (DynamicUser= makes him when the service starts).
-    pub fn account(&self) -> Result<Account, String> {
+    pub(crate) fn account(&self) -> Result<Account, String> {
         let name = self.user.as_deref().unwrap_or("root");
         let mut account = Account::named(name).ok_or_else(|| name.to_owned())?;
         if let Some(gid) = self.group.as_deref().and_then(group) {
@@ -59,7 +59,7 @@ fn group(name: &str) -> Option<u32> {
 }
 
 /// The service that runs renewd for the config at this absolute path; one that stays (`run`) before one that does not.
-pub fn service_of(config: &Path) -> Option<Service> {
+pub(crate) fn service_of(config: &Path) -> Option<Service> {
     service_among(&ServiceFiles::of_this_machine(), config)
 }
 
@@ -192,7 +192,7 @@ fn is_true(word: &str) -> bool {
 }
 
 /// Whether two paths name one config: the same words, or the same file.
-pub fn is_same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let id = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
     one == other || id(one).is_some_and(|one| Some(one) == id(other))

@@ -13,7 +13,7 @@ use crate::core::environment::Environment;
 
 /// What the files say of one token.
 #[derive(Clone, Debug)]
-pub struct WrittenToken {
+pub(crate) struct WrittenToken {
     /// The file that the token stands in, and its own settings there.
     pub file: PathBuf,
     pub token: Vec<Setting>,
@@ -36,7 +36,7 @@ struct FileText {
 ///
 /// # Errors
 /// A sentence that says which file cannot be read, or that none names the token.
-pub fn written(main: &Path, name: &str, env: &Environment) -> Result<WrittenToken, String> {
+pub(crate) fn written(main: &Path, name: &str, env: &Environment) -> Result<WrittenToken, String> {
     let (main, name, env) = (main.to_path_buf(), name.to_owned(), env.clone());
     // A place whose file system hangs is left out, and told.
     patience::patiently(move || look_up(&main, &name, &env), Result::clone)

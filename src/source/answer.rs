@@ -75,7 +75,7 @@ pub enum TokenError {
 
 /// What an answer holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TokenResponse {
+pub(crate) struct TokenResponse {
     pub token: Secret<String>,
     pub expires_in: Option<Duration>,
     pub expires_at: Option<Wall>,
@@ -86,11 +86,11 @@ pub struct TokenResponse {
 }
 
 /// A JSON document with secrets somewhere in it: its texts are wiped when it is dropped.
-pub struct Document(Value);
+pub(crate) struct Document(Value);
 
 impl Document {
     /// Reads one JSON value. A byte order mark before it is passed over (RFC 8259 8.1).
-    pub fn parse(body: &[u8]) -> Result<Self, AnswerError> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, AnswerError> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         match body.trim_ascii_start().first() {
             None => Err(AnswerError::Empty),
@@ -100,12 +100,12 @@ impl Document {
     }
 
     /// What stands at a pointer; `None` where nothing or null does.
-    pub fn at(&self, pointer: &str) -> Option<&Value> {
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
         self.0.pointer(pointer).filter(|value| !value.is_null())
     }
 
     /// The text at a pointer, where there is one.
-    pub fn text(&self, pointer: &str) -> Result<Option<&str>, AnswerError> {
+    pub(crate) fn text(&self, pointer: &str) -> Result<Option<&str>, AnswerError> {
         match self.at(pointer) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -114,18 +114,18 @@ impl Document {
     }
 
     /// The token at a pointer: it has to be there, and fit for a header.
-    pub fn token(&self, pointer: &str) -> Result<Secret<String>, AnswerError> {
+    pub(crate) fn token(&self, pointer: &str) -> Result<Secret<String>, AnswerError> {
         let text = self.text(pointer)?.ok_or_else(|| AnswerError::Absent(pointer.to_owned()))?;
         check_token(text.as_bytes()).map_err(|problem| AnswerError::Token { at: pointer.to_owned(), problem })?;
         Ok(Secret::new(text.to_owned()))
     }
 
-    pub fn span(&self, pointer: &str) -> Result<Option<Duration>, AnswerError> {
+    pub(crate) fn span(&self, pointer: &str) -> Result<Option<Duration>, AnswerError> {
         let value = self.at(pointer).map(expiry::span).transpose();
         value.map(Option::flatten).map_err(|problem| AnswerError::Expiry { at: pointer.to_owned(), problem })
     }
 
-    pub fn moment(&self, pointer: &str) -> Result<Option<Wall>, AnswerError> {
+    pub(crate) fn moment(&self, pointer: &str) -> Result<Option<Wall>, AnswerError> {
         let value = self.at(pointer).map(expiry::moment).transpose();
         value.map(Option::flatten).map_err(|problem| AnswerError::Expiry { at: pointer.to_owned(), problem })
     }
@@ -149,7 +149,7 @@ impl Document {
     }
 
     /// A refresh token: anything that can be sent back in a form or JSON (RFC 6749 A.17). An empty one is none.
-    pub fn refresh_token(&self, pointer: &str) -> Result<Option<Secret<String>>, AnswerError> {
+    pub(crate) fn refresh_token(&self, pointer: &str) -> Result<Option<Secret<String>>, AnswerError> {
         let Some(text) = self.text(pointer)?.filter(|text| !text.is_empty()) else { return Ok(None) };
         let problem = match text {
             _ if text.len() > MAX_TOKEN => TokenError::TooLong(text.len()),
@@ -162,11 +162,11 @@ impl Document {
 
 impl TokenResponse {
     /// Reads an answer whose members stand where `pointers` say.
-    pub fn read(body: &[u8], pointers: &Pointers) -> Result<Self, AnswerError> {
+    pub(crate) fn read(body: &[u8], pointers: &Pointers) -> Result<Self, AnswerError> {
         Self::of(&Document::parse(body)?, pointers)
     }
 
-    pub fn of(document: &Document, pointers: &Pointers) -> Result<Self, AnswerError> {
+    pub(crate) fn of(document: &Document, pointers: &Pointers) -> Result<Self, AnswerError> {
         Ok(Self {
             token: document.token(&pointers.token)?,
             expires_in: pointers.expires_in.as_deref().map_or(Ok(None), |at| document.span(at))?,
@@ -180,7 +180,7 @@ impl TokenResponse {
 
     /// Reads a successful answer of a token endpoint (RFC 6749 5.1). Its token_type is to be Bearer in any case of letters;
     /// one that is left out, and `N_A` of a token exchange (RFC 8693 2.2.1), are taken too.
-    pub fn of_oauth2(body: &[u8]) -> Result<Self, AnswerError> {
+    pub(crate) fn of_oauth2(body: &[u8]) -> Result<Self, AnswerError> {
         let document = Document::parse(body)?;
         let answered = Self {
             token: document.token("/access_token")?,
@@ -198,7 +198,7 @@ impl TokenResponse {
     }
 
     /// The token with its expiry: see [`expiry::of`]. `refresh_token` is what the next one is obtained with.
-    pub fn token(
+    pub(crate) fn token(
         self,
         given: &Given,
         ttl: Option<Duration>,
@@ -213,7 +213,7 @@ impl TokenResponse {
 }
 
 /// Whether a text can be sent as a bearer token and stored in a file of one line.
-pub fn check_token(token: &[u8]) -> Result<(), TokenError> {
+pub(crate) fn check_token(token: &[u8]) -> Result<(), TokenError> {
     match token {
         [] => Err(TokenError::Empty),
         _ if token.len() > MAX_TOKEN => Err(TokenError::TooLong(token.len())),

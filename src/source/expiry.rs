@@ -40,7 +40,7 @@ pub enum ExpiryError {
 
 /// A span in seconds: a number, with a fraction or without, or a string of digits, as some servers send it.
 /// 0 is told by servers that leave it to the token's `exp`: it counts as absent, and so does null.
-pub fn span(value: &Value) -> Result<Option<Duration>, ExpiryError> {
+pub(crate) fn span(value: &Value) -> Result<Option<Duration>, ExpiryError> {
     let seconds = match value {
         Value::Null => return Ok(None),
         Value::Number(number) => number.as_f64().ok_or(ExpiryError::NoSpan)?,
@@ -59,7 +59,7 @@ pub fn span(value: &Value) -> Result<Option<Duration>, ExpiryError> {
 }
 
 /// A moment: RFC 3339 with an offset, or Unix seconds as a number or a string of digits. Null counts as absent.
-pub fn moment(value: &Value) -> Result<Option<Wall>, ExpiryError> {
+pub(crate) fn moment(value: &Value) -> Result<Option<Wall>, ExpiryError> {
     match value {
         Value::Null => Ok(None),
         Value::Number(number) => unix(number.as_f64().ok_or(ExpiryError::NoMoment)?).map(Some),
@@ -73,7 +73,7 @@ pub fn moment(value: &Value) -> Result<Option<Wall>, ExpiryError> {
 
 /// What is known of a token's end, beside the token itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct KnownExpiry {
+pub(crate) struct KnownExpiry {
     /// From when the request was sent.
     pub expires_in: Option<Duration>,
     pub expires_at: Option<Wall>,
@@ -86,7 +86,7 @@ pub struct KnownExpiry {
 /// `sent` is when the request was sent: whatever the way took is on the safe side. It is the moment of issue as well,
 /// and a JWT's `iat` is not: it comes from another clock, and of a token out of somebody's cache it is long past,
 /// so that the time left would be counted from a moment that says nothing about it.
-pub fn of(token: &str, told: KnownExpiry, sent: Wall, now: Wall) -> Result<Wall, ExpiryError> {
+pub(crate) fn of(token: &str, told: KnownExpiry, sent: Wall, now: Wall) -> Result<Wall, ExpiryError> {
     let all = [
         (told.expires_in.map(|span| sent.plus(span)), "expires_in"),
         (told.expires_at, "expires_at"),

@@ -35,7 +35,7 @@ fn obtain(settings: &JwtSettings, given: Given) -> Result<Token, SourceError> {
 }
 
 /// Signs one token for `now`, and tells its end. HMAC and EC take microseconds, RSA up to milliseconds; nothing is waited for.
-pub fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<(Secret<String>, Option<Wall>), SourceError> {
+pub(crate) fn mint(settings: &JwtSettings, now: Wall, jti: Jti) -> Result<(Secret<String>, Option<Wall>), SourceError> {
     let payload = claims::payload(settings, now, jti);
     let header = claims::header(settings);
     let token = jose::seal(&settings.signing_key, settings.algorithm, &header, &payload.json)

@@ -1,17 +1,17 @@
 //! Owns: how a token is obtained, behind one trait, one file a kind.
 //! Does not: decide when, deliver, or keep anything.
 
-pub mod answer;
-pub mod command;
+pub(crate) mod answer;
+pub(crate) mod command;
 mod error;
-pub mod expiry;
+pub(crate) mod expiry;
 mod form;
 mod github_app;
 mod http;
-pub mod jwt;
-pub mod net;
+pub(crate) mod jwt;
+pub(crate) mod net;
 mod oauth2;
-pub mod probe;
+pub(crate) mod probe;
 mod refresh;
 mod refusal;
 
@@ -29,7 +29,7 @@ use crate::core::time::Wall;
 use crate::core::token::Token;
 
 pub use self::error::SourceError;
-pub use self::refresh::refresh_token;
+pub(crate) use self::refresh::refresh_token;
 
 /// What all attempts share.
 pub struct Shared {

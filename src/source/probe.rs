@@ -10,7 +10,7 @@ use crate::core::settings::TokenPlan;
 use crate::core::token::Token;
 
 /// What a try showed.
-pub enum ProbeResult {
+pub(crate) enum ProbeResult {
     /// A token came, and is good for so long; for ever where it says so.
     Obtained {
         token: Token,
@@ -28,7 +28,7 @@ pub enum ProbeResult {
 ///
 /// # Errors
 /// It cannot be obtained, or its endpoint is not reached.
-pub async fn probe(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
+pub(crate) async fn probe(token: &TokenPlan, given: Given) -> Result<ProbeResult, SourceError> {
     let missing = token.parents.iter().find(|wanted| !given.parents.iter().any(|(name, _)| name == *wanted)).cloned();
     let Some(source) = of(&token.source) else {
         let lack = token.lack.as_ref().map_or("the machine lacks something", |lack| &lack.message);

@@ -14,7 +14,7 @@ use crate::core::settings::{FirstRefresh, SourcePlan};
 use crate::core::time::Wall;
 
 /// The refresh token that an attempt is going to send; `stored` is what the last one left.
-pub fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) -> Option<RefreshToken> {
+pub(crate) fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) -> Option<RefreshToken> {
     plan.first_refresh_token().map(|first| current(first, stored.cloned()))
 }
 

@@ -44,8 +44,8 @@ pub(crate) use raw::*;
 pub(crate) use stage::*;
 pub(crate) use table::ROOT;
 pub(crate) use value::{UserOrGroup, parse_duration};
-pub use wants::Wants;
-pub use written::Setting;
+pub(crate) use wants::Wants;
+pub(crate) use written::Setting;
 
 /// A file may hold more than the main one's tokens, or tokens only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,12 +182,12 @@ fn read_daemon(cx: &mut SectionReader<'_>, daemon: &Section<'_, '_>) -> RawDaemo
 }
 
 /// The control socket that a config names, as far as it can be made out: of a broken config too.
-pub fn control_socket(text: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
+pub(crate) fn control_socket(text: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
     daemon_path(text, "control_socket", base, env)
 }
 
 /// The same for `state_dir`.
-pub fn state_dir(text: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
+pub(crate) fn state_dir(text: &str, base: &Path, env: &Environment) -> Option<PathBuf> {
     daemon_path(text, "state_dir", base, env)
 }
 

@@ -11,7 +11,7 @@ use crate::core::environment::Environment;
 
 /// Questions to the machine.
 #[derive(Default)]
-pub struct Wants<'r> {
+pub(crate) struct Wants<'r> {
     pub users: HashSet<&'r str>,
     pub groups: HashSet<&'r str>,
     /// Files that will be written.

@@ -20,7 +20,7 @@ const FILE: [&str; 3] = ["mode", "owner", "group"];
 
 /// A key, its value as it may be shown, and the line (from 1) that the key stands in; 0 for what renewd has of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// With its tables before it: `secret.file`, `output.path`.
     pub key: String,
     pub value: String,

@@ -19,14 +19,14 @@ type Jwk = Map<String, Value>;
 
 /// A set of JWKs (RFC 7517 5), or a single one.
 #[derive(Debug)]
-pub struct JwkSet {
+pub(crate) struct JwkSet {
     keys: Vec<VerifyingKey>,
     /// Keys of it that cannot be used, which says nothing against the others (RFC 7517 5).
     unusable: Vec<(Option<String>, KeyError)>,
 }
 
 impl JwkSet {
-    pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, KeyError> {
         let object = json::parse_object(text).map_err(KeyError::JwkJson)?;
         let mut set = Self { keys: Vec::new(), unusable: Vec::new() };
         match object.get("keys") {
@@ -51,7 +51,7 @@ impl JwkSet {
     }
 
     /// Keys that a token with this `kid` may be signed by: those of that name, else those without any.
-    pub fn candidates(&self, kid: Option<&str>) -> Vec<&VerifyingKey> {
+    pub(crate) fn candidates(&self, kid: Option<&str>) -> Vec<&VerifyingKey> {
         let by = |wanted: Option<&str>| -> Vec<_> { self.keys.iter().filter(|k| k.kid() == wanted).collect() };
         match kid {
             None => self.keys.iter().collect(),
@@ -63,7 +63,7 @@ impl JwkSet {
     }
 
     /// Why the key of that `kid` cannot be used, where it is in the set; without a `kid`, why the first one cannot.
-    pub fn why_unusable(&self, kid: Option<&str>) -> Option<&KeyError> {
+    pub(crate) fn why_unusable(&self, kid: Option<&str>) -> Option<&KeyError> {
         let (_, error) = self.unusable.iter().find(|(name, _)| kid.is_none() || name.as_deref() == kid)?;
         Some(error)
     }

@@ -27,11 +27,12 @@ mod verifying;
 use super::json;
 
 pub(crate) use access::Exposure;
-pub use algorithm::{Algorithm, KeyKind};
-pub use error::KeyError;
-pub use jwk::JwkSet;
+pub use algorithm::Algorithm;
+pub(crate) use algorithm::KeyKind;
+pub(crate) use error::KeyError;
+pub(crate) use jwk::JwkSet;
 pub(crate) use pem::{certificates, private_der};
-pub use shared_secret::{SecretEncoding, decode_secret, without_newline};
+pub(crate) use shared_secret::{SecretEncoding, decode_secret, without_newline};
 pub use signing::SigningKey;
 pub use verifying::VerifyingKey;
 

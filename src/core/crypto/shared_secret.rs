@@ -22,7 +22,7 @@ words! {
 }
 
 /// Without one trailing newline (`\n` or `\r\n`), as editors and `echo` leave it in a file.
-pub fn without_newline(bytes: &[u8]) -> &[u8] {
+pub(crate) fn without_newline(bytes: &[u8]) -> &[u8] {
     let cut = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     match cut.len() < bytes.len() {
         true => cut.strip_suffix(b"\r").unwrap_or(cut),
@@ -39,7 +39,7 @@ pub fn without_newline(bytes: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// It is empty, key material of another kind (RFC 8725 2.1, 3.5), or not what `encoding` says.
-pub fn decode_secret(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, KeyError> {
+pub(crate) fn decode_secret(text: &[u8], encoding: SecretEncoding) -> Result<Secret<Vec<u8>>, KeyError> {
     if text.is_empty() {
         return Err(KeyError::Empty);
     }

@@ -5,7 +5,7 @@
 mod mask;
 mod report;
 
-pub use report::{Report, SourceText};
+pub(crate) use report::{Report, SourceText};
 
 pub(crate) use super::redact::quote;
 

@@ -148,7 +148,7 @@ fn default_control_socket(env: &Environment) -> Option<PathBuf> {
 }
 
 /// Where a daemon may listen whose config does not say it, in order.
-pub fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBuf> {
     let runtime = env.folder("RUNTIME_DIRECTORY").ok().map(|folder| folder.join("control.sock"));
     let session = env.absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("renewd/control.sock"));
     runtime.into_iter().chain(session)
@@ -156,7 +156,7 @@ pub fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBu
 
 /// $STATE_DIRECTORY; else /var/lib/renewd for a config under /etc or /usr, whoever asks; else $XDG_STATE_HOME/renewd, else
 /// ~/.local/state/renewd. `config` is its absolute path.
-pub fn default_state_dir(config: &Path, env: &Environment) -> Option<PathBuf> {
+pub(crate) fn default_state_dir(config: &Path, env: &Environment) -> Option<PathBuf> {
     let systems = ["/etc", "/usr"].iter().any(|span| config.starts_with(span));
     let system = || systems.then(|| PathBuf::from("/var/lib/renewd"));
     let state_home = || env.absolute("XDG_STATE_HOME").map(|folder| folder.join("renewd"));

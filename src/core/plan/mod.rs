@@ -27,7 +27,7 @@ use super::settings::Plan;
 use lacks::Ledger;
 
 pub(in crate::core) use credential::{CredentialForm, CredentialProblem};
-pub use daemon::{Purpose, default_control_sockets, default_state_dir};
+pub(crate) use daemon::{Purpose, default_control_sockets, default_state_dir};
 pub(in crate::core) use making::Making;
 
 /// A plan, or the mistakes that stand in its way; warnings and lacks beside a plan too.

@@ -56,7 +56,7 @@ struct UserUse {
 }
 
 /// The books of a socket: kept when it is bound anew.
-pub struct Accounts {
+pub(crate) struct Accounts {
     book: Mutex<Book>,
     size: Size,
     /// Somebody let go of bytes.
@@ -67,7 +67,7 @@ pub struct Accounts {
 }
 
 /// A place at the socket; free again when it is dropped.
-pub struct HeldPlace {
+pub(crate) struct HeldPlace {
     accounts: Arc<Accounts>,
     pub uid: u32,
     /// Root or the daemon's own user.
@@ -75,19 +75,19 @@ pub struct HeldPlace {
 }
 
 /// Bytes that are held for a user; free again when it is dropped.
-pub struct HeldBytes {
+pub(crate) struct HeldBytes {
     place: Arc<HeldPlace>,
     count: usize,
 }
 
 /// The turn for what is long.
-pub struct LongTurn {
+pub(crate) struct LongTurn {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
 /// What a request is about.
-pub enum RequestCost {
+pub(crate) enum RequestCost {
     Little,
     /// So many tokens, `None` for all.
     Status(Option<usize>),
@@ -96,7 +96,7 @@ pub enum RequestCost {
 
 /// Why somebody is not served, in words for him.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     #[error(
         "user {uid} has {PLACES} connections here already, and more are not given to one user: end some of them (each `wait` \
          that runs holds one), then try again"
@@ -130,7 +130,7 @@ pub enum Refused {
 }
 
 impl Accounts {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             book: Mutex::default(),
             size: Size::default(),
@@ -141,7 +141,7 @@ impl Accounts {
     }
 
     /// These tokens are in the config: what a request may take follows from that.
-    pub fn set_tokens<'n>(&self, names: impl Iterator<Item = &'n str>) {
+    pub(crate) fn set_tokens<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let (tokens, all_names) =
             names.fold((0, 0), |(tokens, bytes), name| (tokens + 1, bytes + name.len() + AROUND_NAME));
         self.size.tokens.store(tokens, Ordering::Relaxed);
@@ -149,7 +149,7 @@ impl Accounts {
     }
 
     /// A request is at most this long, in bytes, its line feed included.
-    pub fn longest_request(&self) -> usize {
+    pub(crate) fn longest_request(&self) -> usize {
         LONGEST + self.size.all_names.load(Ordering::Relaxed)
     }
 
@@ -168,7 +168,7 @@ impl Accounts {
     ///
     /// # Errors
     /// It holds as many as it may.
-    pub fn enter(self: &Arc<Self>, uid: u32) -> Result<HeldPlace, Refused> {
+    pub(crate) fn enter(self: &Arc<Self>, uid: u32) -> Result<HeldPlace, Refused> {
         let is_owner = is_owner(uid);
         let mut book = self.book();
         let held = book.accounts.get(&uid).map_or(0, |account| account.places);
@@ -195,7 +195,7 @@ impl UserUse {
 }
 
 impl HeldPlace {
-    pub fn longest_request(&self) -> usize {
+    pub(crate) fn longest_request(&self) -> usize {
         self.accounts.longest_request()
     }
 
@@ -203,7 +203,7 @@ impl HeldPlace {
     ///
     /// # Errors
     /// It holds as many as it may.
-    pub fn hold(self: &Arc<Self>, count: usize) -> Result<HeldBytes, Refused> {
+    pub(crate) fn hold(self: &Arc<Self>, count: usize) -> Result<HeldBytes, Refused> {
         let most = self.accounts.most_bytes(self.is_owner);
         let mut book = self.accounts.book();
         let others = book.others_bytes;
@@ -246,7 +246,7 @@ impl HeldPlace {
     ///
     /// # Errors
     /// The user holds too much, or others do.
-    pub async fn begin(self: &Arc<Self>, cost: &RequestCost) -> Result<(HeldBytes, Option<LongTurn>), Refused> {
+    pub(crate) async fn begin(self: &Arc<Self>, cost: &RequestCost) -> Result<(HeldBytes, Option<LongTurn>), Refused> {
         let end = Instant::now() + LONGEST_WAIT;
         let all = self.accounts.size.tokens.load(Ordering::Relaxed);
         let (tokens, each) = match cost {
@@ -268,7 +268,7 @@ impl HeldPlace {
     ///
     /// # Errors
     /// Others take it for too long.
-    pub async fn turn(&self) -> Result<LongTurn, Refused> {
+    pub(crate) async fn turn(&self) -> Result<LongTurn, Refused> {
         let end = Instant::now() + LONGEST_WAIT;
         let own = self.own_turn(end).await?;
         self.shared_turn(own, end).await

@@ -49,13 +49,13 @@ pub enum ClientError {
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn call(path: &Path, request: &Request, patience: Duration) -> Result<Response, ClientError> {
+pub(crate) fn call(path: &Path, request: &Request, patience: Duration) -> Result<Response, ClientError> {
     call_with_peer(path, request, patience).map(|(response, _)| response)
 }
 
 /// Who listens at a socket, as the kernel saw it when it was made to listen (SO_PEERCRED, unix(7)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     pub uid: u32,
     /// The service manager listens, and another process answers: nobody knows as whom.
     pub is_handed: bool,
@@ -65,7 +65,11 @@ pub struct Peer {
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn call_with_peer(path: &Path, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
+pub(crate) fn call_with_peer(
+    path: &Path,
+    request: &Request,
+    patience: Duration,
+) -> Result<(Response, Peer), ClientError> {
     let began = Instant::now();
     let silent = || ClientError::Silent { path: path.to_path_buf(), after: began.elapsed() };
     let mut stream = connect(path, TAKEN.min(patience)).map_err(|cause| {

@@ -30,7 +30,7 @@ const PIECE: usize = 8 << 10;
 const LONG: usize = 16 << 10;
 
 /// A request, who asks, and where the answer goes.
-pub struct Call {
+pub(crate) struct Call {
     pub request: Request,
     /// Root or the daemon's own user; others may only look.
     pub is_owner: bool,
@@ -40,17 +40,17 @@ pub struct Call {
 }
 
 /// What a request takes of what its user may have.
-pub struct Share {
+pub(crate) struct Share {
     _place: Arc<HeldPlace>,
     _turn: Option<LongTurn>,
 }
 
 /// A response as it is sent: a line of JSON. It is wiped when it is dropped.
-pub struct ResponseLine(Zeroizing<Vec<u8>>);
+pub(crate) struct ResponseLine(Zeroizing<Vec<u8>>);
 
 impl ResponseLine {
     /// A [`Response`], or what is one in JSON.
-    pub fn of(response: &impl Serialize) -> Self {
+    pub(crate) fn of(response: &impl Serialize) -> Self {
         // It fails for nothing that JSON has words for.
         let mut bytes = Zeroizing::new(serde_json::to_vec(response).unwrap_or_default());
         bytes.push(b'\n');
@@ -59,7 +59,7 @@ impl ResponseLine {
 }
 
 /// What listens, for as long as it is kept.
-pub struct ControlServer {
+pub(crate) struct ControlServer {
     connections: Connections,
     /// Dropped, it ends the listening too.
     end: oneshot::Sender<()>,
@@ -68,7 +68,7 @@ pub struct ControlServer {
 }
 
 /// The connections of a [`ControlServer`], which may outlive it.
-pub struct Connections {
+pub(crate) struct Connections {
     task: tokio::task::JoinHandle<()>,
     /// Ends when the last of them is gone.
     ended: mpsc::Receiver<Infallible>,
@@ -76,7 +76,7 @@ pub struct Connections {
 
 impl Connections {
     /// Returns when all have their answers.
-    pub async fn answered(mut self) {
+    pub(crate) async fn answered(mut self) {
         // It fails where it panicked: what it took before is waited for all the same.
         let _ = self.task.await;
         // Nothing is ever sent.
@@ -86,7 +86,7 @@ impl Connections {
 
 impl ControlServer {
     /// Listens no more. Who had connected by now is taken still: a queue that is closed resets those who wait in it.
-    pub fn close(self) -> Connections {
+    pub(crate) fn close(self) -> Connections {
         let Self { connections, end, file } = self;
         if file.is_some() {
             drop(file);
@@ -98,7 +98,7 @@ impl ControlServer {
 }
 
 /// Serves a socket, and sends each request to `calls`.
-pub fn serve(socket: Listening, accounts: Arc<Accounts>, calls: mpsc::Sender<Call>) -> ControlServer {
+pub(crate) fn serve(socket: Listening, accounts: Arc<Accounts>, calls: mpsc::Sender<Call>) -> ControlServer {
     let (end, is_ended) = oneshot::channel();
     let (open, ended) = mpsc::channel(1);
     let task =

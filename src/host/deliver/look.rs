@@ -72,7 +72,7 @@ impl Stamp {
 ///
 /// # Errors
 /// Each file's own, or the folder's for all of them, where it cannot be entered. A folder that is missing holds none.
-pub fn look<'a>(folder: &Path, names: impl Iterator<Item = &'a OsStr>) -> Vec<Result<Option<Stamp>, Errno>> {
+pub(crate) fn look<'a>(folder: &Path, names: impl Iterator<Item = &'a OsStr>) -> Vec<Result<Option<Stamp>, Errno>> {
     let open = match open_folder(folder) {
         Ok(open) => open,
         Err(WalkError::Missing { .. } | WalkError::NotAFolder { .. }) => return names.map(|_| Ok(None)).collect(),

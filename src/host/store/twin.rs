@@ -15,7 +15,7 @@ const LONGEST: u64 = 8 << 10;
 
 /// A further state of a config.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Twin {
+pub(crate) struct Twin {
     /// The path that it was made by.
     pub config: PathBuf,
     pub folder: PathBuf,
@@ -23,7 +23,7 @@ pub struct Twin {
 
 impl Twin {
     /// What is wrong, and what to do, where `config` has its state in `folder`.
-    pub fn words(&self, config: &Path, folder: &Path) -> String {
+    pub(crate) fn words(&self, config: &Path, folder: &Path) -> String {
         format!(
             "this config has two states, for it is named by two paths: as {} it is kept in {}, as {} in {}. What one of them \
              obtains the other does not know of; name it by one path everywhere",
@@ -37,7 +37,7 @@ impl Twin {
 
 /// The states in these folders that were made by another path of the same file; none where the config itself has none in the
 /// first of them.
-pub fn twins(config: &Path, folders: &[PathBuf]) -> Vec<Twin> {
+pub(crate) fn twins(config: &Path, folders: &[PathBuf]) -> Vec<Twin> {
     let own = |folder: &PathBuf| folder.join(format!("{}.log", name_of(config))).exists();
     if !folders.first().is_some_and(own) {
         return Vec::new();

@@ -17,14 +17,14 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use zeroize::Zeroizing;
 
-pub use reqwest::{Method, StatusCode, Url, header};
+pub(crate) use reqwest::{Method, StatusCode, Url, header};
 
 use self::client::Clients;
-pub use self::client::Way;
+pub(crate) use self::client::Way;
 use self::fault::Failed;
-pub use self::host::Host;
+pub(crate) use self::host::Host;
 use self::turns::Turns;
-pub use self::turns::{Requester, WaitingToken};
+pub(crate) use self::turns::{Requester, WaitingToken};
 use super::error::SourceError;
 use crate::core::engine::Reason;
 use crate::core::printable::cut;
@@ -265,7 +265,7 @@ impl HttpResponse {
 }
 
 /// The value of a header that holds a secret: it is wiped when it was sent, and never shown. `None` where no header can hold it.
-pub fn secret_value(secret: Secret<String>) -> Option<HeaderValue> {
+pub(crate) fn secret_value(secret: Secret<String>) -> Option<HeaderValue> {
     let bytes = Zeroizing::new(secret.expose().as_bytes().to_vec());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).ok()?;
     value.set_sensitive(true);
@@ -276,7 +276,7 @@ pub fn secret_value(secret: Secret<String>) -> Option<HeaderValue> {
 ///
 /// # Errors
 /// It is none; it is not shown, for it may hold a secret.
-pub fn url(text: &str) -> Result<Url, SourceError> {
+pub(crate) fn url(text: &str) -> Result<Url, SourceError> {
     let none = || SourceError::new(Reason::InvalidAnswer, "the endpoint's address is not a valid http or https URL");
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(none)
 }

@@ -22,10 +22,10 @@ use crate::core::plan::Making;
 use crate::core::settings::{Ready, SourceSettings, Stage};
 use crate::core::words::words;
 
-pub use command::CommandSettings;
+pub(crate) use command::CommandSettings;
 pub use github_app::{GithubAppSettings, Installation};
 pub use http::{Body, HttpSettings};
-pub use jwt::{JwtSettings, KeyClaim};
+pub(crate) use jwt::{JwtSettings, KeyClaim};
 pub use oauth2::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, SubjectToken, TokenEndpoint};
 pub(crate) use oauth2::{AuthKind, GrantKind, Preset};
 
