@@ -151,7 +151,12 @@ impl<'m, 'r> Making<'m, 'r> {
 
     pub(crate) fn reach(&mut self, raw: &'r Reach<Written>) -> Reach {
         let ca = raw.ca.as_ref().and_then(|ca| self.bytes(ca, CredentialForm::Trusted, |_| Ok(())));
-        raw.ready(ca.map(|ca| ca.expose().as_slice().into()))
+        Reach {
+            ca: ca.map(|ca| ca.expose().as_slice().into()),
+            timeout: raw.timeout,
+            allow_http: raw.allow_http,
+            ttl: raw.ttl.map(|ttl| ttl.value),
+        }
     }
 
     pub(crate) fn look_for_program(&mut self, argv: &Located<Vec<String>>) {

@@ -1,7 +1,6 @@
 //! Owns: how an endpoint is reached.
 //! Does not: reach it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::stage::{Ready, Stage};
@@ -18,12 +17,4 @@ pub struct Reach<S: Stage = Ready> {
     pub allow_http: bool,
     /// The lifetime at most, and where the answer tells none.
     pub ttl: Option<S::At<Duration>>,
-}
-
-impl<S: Stage> Reach<S> {
-    /// Ready for use, with the certificates.
-    pub(crate) fn ready(&self, ca: Option<Arc<[u8]>>) -> Reach {
-        let ttl = self.ttl.as_ref().map(|ttl| *S::value(ttl));
-        Reach { ca, timeout: self.timeout, allow_http: self.allow_http, ttl }
-    }
 }

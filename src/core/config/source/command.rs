@@ -16,7 +16,7 @@ use crate::core::diagnostic::quote;
 use crate::core::pattern::Pattern;
 use crate::core::plan::Making;
 use crate::core::redact;
-use crate::core::settings::{Pointers, Ready, SecretText, SourceSettings, Stage, patterns};
+use crate::core::settings::{Pointers, Ready, SourceSettings, Stage, patterns};
 
 #[derive(Clone)]
 pub struct CommandSettings<S: Stage = Ready> {
@@ -38,20 +38,6 @@ impl<S: Stage> SourceSettings<S> for CommandSettings<S> {
 
     fn longest_try(&self) -> Duration {
         self.timeout
-    }
-}
-
-impl<S: Stage> CommandSettings<S> {
-    /// Ready for use, with what its credential is.
-    pub(crate) fn ready(&self, secret: Option<SecretText>) -> Option<CommandSettings> {
-        Some(CommandSettings {
-            argv: S::value(S::known(&self.argv)?).clone(),
-            env: self.env.clone(),
-            secret,
-            timeout: self.timeout,
-            response: self.response.clone(),
-            ttl: self.ttl.as_ref().map(|ttl| *S::value(ttl)),
-        })
     }
 }
 
@@ -125,5 +111,12 @@ pub(super) fn plan<'r>(raw: &'r CommandSettings<Written>, making: &mut Making<'_
     if let Some(argv) = &raw.argv {
         making.look_for_program(argv);
     }
-    raw.ready(secret)
+    Some(CommandSettings {
+        argv: raw.argv.as_ref()?.value.clone(),
+        env: raw.env.clone(),
+        secret,
+        timeout: raw.timeout,
+        response: raw.response.clone(),
+        ttl: raw.ttl.map(|ttl| ttl.value),
+    })
 }

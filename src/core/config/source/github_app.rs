@@ -2,7 +2,6 @@
 //! Does not: look installations up.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use crate::core::config::placeholders::pairs;
 use crate::core::config::section::{Section, SectionReader};
 use crate::core::config::stage::{RawKey, Written};
 use crate::core::config::{credential, reach};
-use crate::core::crypto::{Algorithm, SigningKey};
+use crate::core::crypto::Algorithm;
 use crate::core::diagnostic::quote;
 use crate::core::plan::Making;
 use crate::core::redact;
@@ -52,21 +51,6 @@ impl<S: Stage> SourceSettings<S> for GithubAppSettings<S> {
     fn longest_try(&self) -> Duration {
         // The installation is looked up before.
         self.reach.timeout.saturating_mul(2)
-    }
-}
-
-impl<S: Stage> GithubAppSettings<S> {
-    /// Ready for use, with its key.
-    pub(crate) fn ready(&self, key: Arc<SigningKey>, reach: Reach) -> Option<GithubAppSettings> {
-        Some(GithubAppSettings {
-            app: S::known(&self.app)?.clone(),
-            key,
-            installation: S::known(&self.installation)?.clone(),
-            permissions: self.permissions.clone(),
-            repositories: self.repositories.clone(),
-            api_url: S::known(&self.api_url)?.clone(),
-            reach,
-        })
     }
 }
 
@@ -207,5 +191,13 @@ pub(super) fn plan<'r>(raw: &'r GithubAppSettings<Written>, making: &mut Making<
         Some(RawKey::Secret { .. } | RawKey::Certified(_) | RawKey::ServiceAccount(_)) | None => None,
     };
     let reach = making.reach(&raw.reach);
-    raw.ready(key?, reach)
+    Some(GithubAppSettings {
+        app: raw.app.clone()?,
+        key: key?,
+        installation: raw.installation.clone()?,
+        permissions: raw.permissions.clone(),
+        repositories: raw.repositories.clone(),
+        api_url: raw.api_url.clone()?,
+        reach,
+    })
 }

@@ -16,9 +16,7 @@ use crate::core::diagnostic::{Diagnostic, Located, quote};
 use crate::core::pattern::Pattern;
 use crate::core::plan::Making;
 use crate::core::redact;
-use crate::core::settings::{
-    FirstRefresh, Pointers, Reach, Ready, SecretText, SourceSettings, Stage, TokenName, patterns,
-};
+use crate::core::settings::{Pointers, Reach, Ready, SourceSettings, Stage, TokenName, patterns};
 
 #[derive(Clone, Debug)]
 pub struct HttpSettings<S: Stage = Ready> {
@@ -54,28 +52,6 @@ impl<S: Stage> SourceSettings<S> for HttpSettings<S> {
 
     fn longest_exchange(&self) -> Duration {
         self.reach.timeout.saturating_mul(2)
-    }
-}
-
-impl<S: Stage> HttpSettings<S> {
-    /// Ready for use, with what its credentials are.
-    pub(crate) fn ready(
-        &self,
-        secret: Option<SecretText>,
-        refresh_token: Option<FirstRefresh>,
-        reach: Reach,
-    ) -> Option<HttpSettings> {
-        Some(HttpSettings {
-            url: S::known(&self.url)?.clone(),
-            method: self.method.clone(),
-            headers: self.headers.clone(),
-            bearer: self.bearer.clone(),
-            body: S::known(&self.body)?.clone(),
-            secret,
-            refresh_token,
-            response: S::known(&self.response)?.clone(),
-            reach,
-        })
     }
 }
 
@@ -300,6 +276,15 @@ fn check_refresh(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) {
 }
 
 pub(super) fn plan<'r>(raw: &'r HttpSettings<Written>, making: &mut Making<'_, 'r>) -> Option<HttpSettings> {
-    let (secret, refresh) = (making.secret(raw.secret.as_ref()), making.refresh(raw.refresh_token.as_ref()));
-    raw.ready(secret, refresh, making.reach(&raw.reach))
+    Some(HttpSettings {
+        secret: making.secret(raw.secret.as_ref()),
+        refresh_token: making.refresh(raw.refresh_token.as_ref()),
+        reach: making.reach(&raw.reach),
+        url: raw.url.clone()?,
+        method: raw.method.clone(),
+        headers: raw.headers.clone(),
+        bearer: raw.bearer.clone(),
+        body: raw.body.clone()?,
+        response: raw.response.clone()?,
+    })
 }

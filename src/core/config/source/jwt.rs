@@ -1,7 +1,6 @@
 //! Owns: `source = "jwt"`: a JWS signed on this machine (RFC 7515 compact serialization): its keys, how it is read, and its settings.
 //! Does not: sign, read claims and header (`claims`), or compare its lifetime with the schedule.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -11,7 +10,7 @@ use crate::core::config::keys::{KeyEntry, entries};
 use crate::core::config::section::{Section, SectionReader};
 use crate::core::config::stage::{RawKey, Written};
 use crate::core::config::{claims, credential};
-use crate::core::crypto::{Algorithm, SigningKey};
+use crate::core::crypto::Algorithm;
 use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::plan::Making;
 use crate::core::settings::{Lifetime, Ready, SourceSettings, Stage, millis};
@@ -47,31 +46,6 @@ pub struct JwtSettings<S: Stage = Ready> {
 }
 
 impl<S: Stage> SourceSettings<S> for JwtSettings<S> {}
-
-impl<S: Stage> JwtSettings<S> {
-    /// Ready for use: with its key, and with what `[defaults]` may decide.
-    pub(crate) fn ready(
-        &self,
-        signing_key: Arc<SigningKey>,
-        lifetime: Lifetime,
-        skew: Duration,
-    ) -> Option<JwtSettings> {
-        Some(JwtSettings {
-            algorithm: *S::known(&self.algorithm)?,
-            signing_key,
-            key: self.key.clone(),
-            key_claim: self.key_claim,
-            lifetime,
-            skew,
-            claims: self.claims.clone(),
-            header: self.header.clone(),
-            iat: self.iat,
-            exp: lifetime != Lifetime::Never,
-            nbf: self.nbf,
-            jti: self.jti,
-        })
-    }
-}
 
 impl JwtSettings {
     /// What a token follows from, but for its key.
@@ -204,5 +178,18 @@ pub(super) fn plan<'r>(raw: &'r JwtSettings<Written>, making: &mut Making<'_, 'r
         RawKey::Private(from) if !algorithm.is_symmetric() => making.private_key(from, algorithm),
         _ => None,
     };
-    raw.ready(key?, making.lifetime, making.skew)
+    Some(JwtSettings {
+        algorithm,
+        signing_key: key?,
+        key: raw.key.clone(),
+        key_claim: raw.key_claim,
+        lifetime: making.lifetime,
+        skew: making.skew,
+        claims: raw.claims.clone(),
+        header: raw.header.clone(),
+        iat: raw.iat,
+        exp: making.lifetime != Lifetime::Never,
+        nbf: raw.nbf,
+        jti: raw.jti,
+    })
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::core::config::stage::Written;
 use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::settings::{Reach, Ready, SourceSettings, Stage, TokenName};
 use crate::core::words::words;
@@ -127,33 +128,11 @@ impl<S: Stage> SourceSettings<S> for OAuth2Settings<S> {
     }
 }
 
-impl<S: Stage> OAuth2Settings<S> {
-    /// Ready for use, with what its credentials are.
-    pub(crate) fn ready(
-        &self,
-        endpoint: Option<TokenEndpoint>,
-        grant: Grant,
-        client_auth: ClientAuth,
-        reach: Reach,
-    ) -> Option<OAuth2Settings> {
-        Some(OAuth2Settings {
-            endpoint: endpoint.or_else(|| S::known(&self.endpoint).cloned())?,
-            grant,
-            client_id: self.client_id.clone(),
-            client_id_in_body: self.client_id_in_body,
-            client_auth,
-            scope: self.scope.clone(),
-            params: self.params.clone(),
-            reach,
-        })
-    }
-}
-
-impl<S: Stage> AssertionSettings<S> {
+impl AssertionSettings<Written> {
     /// Ready for use, with its key.
-    pub(crate) fn ready(&self, key: Arc<SigningKey>) -> Option<AssertionSettings> {
+    pub(super) fn ready(&self, key: Arc<SigningKey>) -> Option<AssertionSettings> {
         Some(AssertionSettings {
-            algorithm: *S::known(&self.algorithm)?,
+            algorithm: self.algorithm?,
             key,
             lifetime: self.lifetime,
             claims: self.claims.clone(),
