@@ -45,7 +45,7 @@ impl SigningKey {
     /// A private key: PEM (PKCS#1 RFC 8017 A.1.2, SEC1 RFC 5915, PKCS#8 RFC 5958) or JWK (RFC 7517, RFC 7518 6, RFC 8037 2).
     ///
     /// # Errors
-    /// It is none that can be used here: see [`KeyError`].
+    /// It is none that can be used here, and why.
     pub fn from_private(text: &[u8]) -> Result<Self, KeyError> {
         if jwk::looks_like(text) { jwk::private(text) } else { pem::private(text) }
     }
@@ -55,7 +55,7 @@ impl VerifyingKey {
     /// A public key: PEM ("PUBLIC KEY", RFC 7468 13, or PKCS#1 "RSA PUBLIC KEY") or JWK.
     ///
     /// # Errors
-    /// It is none that can be used here: see [`KeyError`].
+    /// It is none that can be used here, and why.
     pub fn from_public(text: &[u8]) -> Result<Self, KeyError> {
         if !jwk::looks_like(text) {
             return pem::public(text);

@@ -11,7 +11,7 @@ use super::material;
 words! {
     /// `secret.encoding`: how the bytes of a secret are written down.
     #[derive(Hash, Default)]
-    pub enum SecretEncoding {
+    pub(crate) enum SecretEncoding {
         /// The text's own bytes.
         #[default]
         Utf8 = "utf8",

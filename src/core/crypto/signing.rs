@@ -72,7 +72,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// Those of [`decode_secret`].
-    pub fn from_secret_text(text: &[u8], encoding: SecretEncoding) -> Result<Self, KeyError> {
+    pub(crate) fn from_secret_text(text: &[u8], encoding: SecretEncoding) -> Result<Self, KeyError> {
         decode_secret(text, encoding).map(|secret| Self::from_secret(secret.expose()))
     }
 

@@ -30,7 +30,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// Those of [`decode_secret`].
-    pub fn from_secret_text(text: &[u8], encoding: SecretEncoding) -> Result<Self, KeyError> {
+    pub(crate) fn from_secret_text(text: &[u8], encoding: SecretEncoding) -> Result<Self, KeyError> {
         decode_secret(text, encoding).and_then(|secret| Self::new(KeyKind::Secret, secret.expose()))
     }
 
