@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::looks::{FolderLook, Looks};
+use super::looks::{Chore, FolderLook, Looks};
 use super::message::{LookId, Seen};
 use super::places::Places;
 use super::queues::{FolderQueues, FolderWork};
@@ -253,10 +253,10 @@ impl Files {
         self.queues.done(folder);
     }
 
-    /// Looks at all files that stand as they were written; what has changed comes as a message.
-    pub(super) fn look(&self) {
+    /// Does the chores, and looks at all files that stand as they were written; what has changed comes as a message.
+    pub(super) fn look(&self, chores: Vec<Chore>) {
         let all = self.known.iter().filter_map(|(path, known)| Some((path, known.stamp?)));
-        self.looks.begin(by_folder(&self.linked, all));
+        self.looks.begin(by_folder(&self.linked, all), chores);
     }
 
     /// The same for somebody who waits for these files alone.

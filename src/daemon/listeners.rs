@@ -4,11 +4,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::looks::Chore;
 use crate::core::settings::{DaemonPlan, Plan};
 use crate::core::time::Now;
 use crate::host::clock;
@@ -29,8 +30,26 @@ pub(super) enum ListenerEvent {
     Credential(credentials::CredentialRequest),
 }
 
-/// What a look at a socket's file came to: bound anew, there as it was, or why not.
-type Looked = (SocketPurpose, Result<Option<Bound>, SocketError>);
+/// What a look at a socket's file came to: bound anew, there as it was, or why not. The look is under way until this is let go of.
+type Looked = (SocketPurpose, Result<Option<Bound>, SocketError>, Arc<()>);
+
+/// A look that was begun.
+struct EarLook {
+    path: PathBuf,
+    since: Now,
+    /// Held by the look, and by what it came to.
+    is_under_way: Weak<()>,
+}
+
+impl EarLook {
+    fn is_under_way(&self) -> bool {
+        self.is_under_way.strong_count() > 0
+    }
+
+    fn hangs(&self, now: Now) -> bool {
+        self.since.boot.plus(HANGS) <= now.boot && self.is_under_way()
+    }
+}
 
 /// One of the sockets.
 #[derive(Default)]
@@ -40,8 +59,8 @@ struct Ear {
     listens: bool,
     /// The file that leads to it.
     place: Option<SocketInode>,
-    /// A look that is under way: where, and since when.
-    looking: Option<(PathBuf, Now)>,
+    /// The last look, where nothing came of it yet. One that found all as it was tells nobody.
+    looking: Option<EarLook>,
     /// It was told that the look hangs.
     is_told: bool,
     /// Why it does not listen: a lack, looked at again at each wake-up.
@@ -121,37 +140,51 @@ impl Listeners {
 
     /// Looks whether the sockets are found where the config names them, on a thread, and binds those that are not.
     pub(super) fn look(&mut self, daemon: &DaemonPlan) {
-        self.look_at(SocketPurpose::Control, daemon.control_socket.as_deref(), daemon.control_group);
-        self.look_at(SocketPurpose::Credentials, daemon.credential_socket.as_deref(), None);
+        for chore in self.chores(daemon) {
+            tokio::task::spawn_blocking(chore);
+        }
     }
 
-    fn look_at(&mut self, purpose: SocketPurpose, path: Option<&Path>, group: Option<u32>) {
+    /// The same, to be done by whoever is given them.
+    pub(super) fn chores(&mut self, daemon: &DaemonPlan) -> Vec<Chore> {
+        let control = self.chore(SocketPurpose::Control, daemon.control_socket.as_deref(), daemon.control_group);
+        let credentials = self.chore(SocketPurpose::Credentials, daemon.credential_socket.as_deref(), None);
+        control.into_iter().chain(credentials).collect()
+    }
+
+    fn chore(&mut self, purpose: SocketPurpose, path: Option<&Path>, group: Option<u32>) -> Option<Chore> {
         let (now, is_closed, answers) = (clock::now(), self.is_closed, self.to_looked.clone());
         let ear = self.ear(purpose);
-        let Some(path) = path.filter(|_| !ear.is_handed_over && !is_closed) else { return };
-        if let Some((path, since)) = &ear.looking {
-            if since.boot.plus(HANGS) <= now.boot && !ear.is_told {
-                tracing::error!("{}", hangs(purpose, path, *since));
+        let path = path.filter(|_| !ear.is_handed_over && !is_closed)?;
+        if let Some(look) = ear.looking.as_ref().filter(|look| look.is_under_way()) {
+            if look.hangs(now) && !ear.is_told {
+                tracing::error!("{}", hangs(purpose, look));
                 ear.is_told = true;
             }
-            return;
+            return None;
         }
-        ear.looking = Some((path.to_path_buf(), now));
+        let is_under_way = Arc::new(());
+        let looking = EarLook { path: path.to_path_buf(), since: now, is_under_way: Arc::downgrade(&is_under_way) };
+        ear.looking = Some(looking);
+        ear.is_told = false;
+        let is_well = ear.problem.is_none();
         let (place, path) = (ear.place.clone(), path.to_path_buf());
-        tokio::task::spawn_blocking(move || {
+        Some(Box::new(move || {
             let looked = match place {
+                // Nobody is woken for that.
+                Some(place) if place.is_kept() && is_well => return,
                 Some(place) if place.is_kept() => Ok(None),
                 _ => socket::bind(purpose, &path, group).map(Some),
             };
             // The daemon is gone: nobody waits for the answer, and the file goes again.
-            let _ = answers.send((purpose, looked));
-        });
+            let _ = answers.send((purpose, looked, is_under_way));
+        }))
     }
 
-    fn take(&mut self, (purpose, looked): Looked) {
+    fn take(&mut self, (purpose, looked, _is_under_way): Looked) {
         let is_closed = self.is_closed;
         let ear = self.ear(purpose);
-        let path = ear.looking.take().map(|(path, _)| path).unwrap_or_default();
+        let path = ear.looking.take().map(|look| look.path).unwrap_or_default();
         ear.is_told = false;
         let known = ear.problem.take();
         let bound = match looked {
@@ -221,10 +254,10 @@ impl Listeners {
 
     /// Why one of them does not listen.
     pub(super) fn problems(&self) -> Vec<String> {
-        let now = clock::now().boot;
+        let now = clock::now();
         let of_ear = |(ear, purpose): (&Ear, SocketPurpose)| {
-            let hanging = ear.looking.as_ref().filter(|(_, since)| since.boot.plus(HANGS) <= now);
-            ear.problem.clone().or_else(|| hanging.map(|(path, since)| hangs(purpose, path, *since)))
+            let hanging = ear.looking.as_ref().filter(|look| look.hangs(now));
+            ear.problem.clone().or_else(|| hanging.map(|look| hangs(purpose, look)))
         };
         self.ears.iter().zip([SocketPurpose::Control, SocketPurpose::Credentials]).filter_map(of_ear).collect()
     }
@@ -266,7 +299,7 @@ impl Listeners {
     }
 }
 
-fn hangs(purpose: SocketPurpose, path: &Path, since: Now) -> String {
-    let at = since.wall.rfc3339();
-    format!("{} {}: its folder has not answered since {at}: is its file system there?", purpose.words(), path.display())
+fn hangs(purpose: SocketPurpose, look: &EarLook) -> String {
+    let (path, at) = (look.path.display(), look.since.wall.rfc3339());
+    format!("{} {path}: its folder has not answered since {at}: is its file system there?", purpose.words())
 }

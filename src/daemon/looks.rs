@@ -1,5 +1,5 @@
-//! Owns: looking at files that were written, off the loop: one folder after another, and where one hangs the others go on
-//! without it. What is as it was is not told, so that a look at files that are well wakes nobody.
+//! Owns: looking off the loop at what was written, and at what else is looked at now and then: one folder after another, and where
+//! one hangs the others go on without it. What is as it was is not told, so that a look at what is well wakes nobody.
 //! Does not: decide what a change means; the engine does.
 
 use std::collections::{HashMap, VecDeque};
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::runtime::Handle;
 
 use super::message::{LookId, Seen};
 use super::{Message, Messages};
@@ -35,10 +37,14 @@ struct FolderWaiter {
     left: AtomicUsize,
 }
 
-struct QueuedLook {
-    folder: FolderLook,
-    asker: Option<Arc<FolderWaiter>>,
+enum QueuedLook {
+    Folder { folder: FolderLook, asker: Option<Arc<FolderWaiter>> },
+    Chore(Chore),
 }
+
+/// What is looked at beside the files that were written, and tells by itself what is news. Who gives it sees to it that there is
+/// one of its kind at a time.
+pub(super) type Chore = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct LookQueue {
@@ -81,12 +87,12 @@ impl Looks {
         Self { shared: Arc::default(), messages: messages.clone(), last: 0 }
     }
 
-    /// Looks at all of these; what has changed comes as [`Message::Looked`].
-    pub(super) fn begin(&self, folders: Vec<FolderLook>) {
-        // What no thread has taken since the last time is in these again.
-        self.shared.queue().waiting.retain(|look| look.asker.is_some());
-        let folders = self.that_answer(folders);
-        self.queue(folders.into_iter().map(|folder| QueuedLook { folder, asker: None }).collect());
+    /// Does the chores, and looks at all of these; what has changed comes as [`Message::Looked`].
+    pub(super) fn begin(&self, folders: Vec<FolderLook>, chores: Vec<Chore>) {
+        // What no thread has taken since the last time is in these again; a chore is not.
+        self.shared.queue().waiting.retain(|look| !matches!(look, QueuedLook::Folder { asker: None, .. }));
+        let folders = self.that_answer(folders).into_iter().map(|folder| QueuedLook::Folder { folder, asker: None });
+        self.queue(chores.into_iter().map(QueuedLook::Chore).chain(folders).collect());
     }
 
     /// The same for somebody who waits: the last message bears this number. `None`: there is nothing to wait for.
@@ -97,7 +103,8 @@ impl Looks {
         }
         self.last += 1;
         let asker = Arc::new(FolderWaiter { id: self.last, left: AtomicUsize::new(folders.len()) });
-        self.queue(folders.into_iter().map(|folder| QueuedLook { folder, asker: Some(asker.clone()) }).collect());
+        let queued = |folder| QueuedLook::Folder { folder, asker: Some(asker.clone()) };
+        self.queue(folders.into_iter().map(queued).collect());
         Some(self.last)
     }
 
@@ -137,18 +144,32 @@ impl Looks {
 }
 
 impl SharedLooks {
-    /// Where no thread can be had the looks wait for the next time.
+    /// Where no thread can be had the looks wait for the next time, and the chores go to the runtime's threads.
     fn start_worker(self: Arc<Self>, messages: &Messages) {
-        let messages = messages.clone();
-        // Not one of the runtime's: those stay for a while, and would wake up once more to end.
+        let (shared, messages) = (self.clone(), messages.clone());
+        // Not one of the runtime's: those are kept, and what they do wakes one of them, and the loop.
         let thread = std::thread::Builder::new().name("look".into());
-        if let Err(error) = thread.spawn(move || self.work(&messages)) {
-            tracing::debug!("no thread to look at files: {error}");
+        let Err(error) = thread.spawn(move || shared.work(&messages)) else { return };
+        tracing::debug!("no thread to look at files: {error}");
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut queue = self.queue();
+        for look in std::mem::take(&mut queue.waiting) {
+            match look {
+                QueuedLook::Chore(chore) => drop(runtime.spawn_blocking(chore)),
+                look => queue.waiting.push_back(look),
+            }
         }
     }
 
     fn work(&self, messages: &Messages) {
-        while let Some((QueuedLook { folder, asker }, hangs)) = self.take() {
+        while let Some((look, hangs)) = self.take() {
+            let (folder, asker) = match look {
+                QueuedLook::Folder { folder, asker } => (folder, asker),
+                QueuedLook::Chore(chore) => {
+                    self.carry_out(chore);
+                    continue;
+                }
+            };
             let seen = if hangs { Vec::new() } else { self.look(&folder) };
             let asked = asker.filter(|asker| asker.left.fetch_sub(1, Ordering::AcqRel) == 1).map(|asker| asker.id);
             if !seen.is_empty() || asked.is_some() {
@@ -156,6 +177,12 @@ impl SharedLooks {
                 let _ = messages.send(Message::Looked { seen, asked });
             }
         }
+    }
+
+    fn carry_out(&self, chore: Chore) {
+        // A fault of ours in one must not end the looks that wait.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(chore));
+        self.queue().steps += 1;
     }
 
     fn look(&self, folder: &FolderLook) -> Vec<Seen> {
@@ -178,9 +205,10 @@ impl SharedLooks {
             self.emptied.notify_all();
         }
         let look = look?;
-        let hangs = queue.hangs(&look.folder.path, now);
+        let QueuedLook::Folder { folder, .. } = &look else { return Some((look, false)) };
+        let hangs = queue.hangs(&folder.path, now);
         if !hangs {
-            queue.under_way.entry(look.folder.path.clone()).or_insert((0, now)).0 += 1;
+            queue.under_way.entry(folder.path.clone()).or_insert((0, now)).0 += 1;
         }
         Some((look, hangs))
     }

@@ -35,8 +35,9 @@ use crate::host::watch::{Mark, Watcher};
 use crate::host::{inherited, names};
 use crate::process::{orphans, threads};
 
-/// No sleep is longer: a step of the clock that nobody told of is noticed within 30 s.
-const LONGEST_SLEEP: Duration = Duration::from_millis(29_500);
+/// No sleep is longer: a step of the clock that nobody told of is noticed within 30 s. What is looked at now and then is looked at at
+/// this wake-up, and wakes nobody else where all is as it was.
+const LONGEST_SLEEP: Duration = Duration::from_millis(29_950);
 /// After SIGTERM, a write under way may take this long.
 const STOP: Duration = Duration::from_millis(1500);
 /// What the state lacks still is written within this.
@@ -302,18 +303,24 @@ impl Daemon {
                 self.runner.push(Event::ClockChanged);
             }
         }
-        let is_time = now.boot >= self.looked.plus(LONGEST_SLEEP) && self.stop_at.is_none();
-        if is_time {
+        if now.boot >= self.looked.plus(LONGEST_SLEEP) && self.stop_at.is_none() {
             self.looked = now.boot;
-            self.runner.files.look();
-        }
-        if is_time || self.listeners.lacks() {
+            self.look(now.boot);
+        } else if self.listeners.lacks() {
             self.listeners.look(&self.runner.plan.daemon);
         }
-        if now.boot >= self.compared.plus(COMPARE) && self.stop_at.is_none() {
-            self.compared = now.boot;
-            self.watcher.look();
+    }
+
+    /// Looks at all that nobody tells of, on a thread that ends with it.
+    fn look(&mut self, now: Boot) {
+        let mut chores = self.listeners.chores(&self.runner.plan.daemon);
+        chores.extend(self.runner.saving.look());
+        let is_time = now >= self.compared.plus(COMPARE);
+        if is_time {
+            self.compared = now;
         }
+        chores.extend(self.watcher.compare(is_time));
+        self.runner.files.look(chores);
     }
 
     /// What is told of files is told after a look at them, as far as their folders answer.

@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak, mpsc};
 use std::time::Duration;
 
 use super::keeping::{Batch, BatchReport, StateKeeper, newest_of_each, successors};
+use super::looks::Chore;
 use super::message::ToObtain;
 use super::vault::Vault;
 use super::{Message, Messages};
@@ -21,8 +21,6 @@ use crate::process::threads;
 
 /// A state that could not be written is tried again in the first round after this.
 const SAVE_AGAIN: Duration = Duration::from_secs(10);
-/// So often it is looked whether the log still is where the next start finds it.
-const LOOK: Duration = Duration::from_secs(30);
 /// What is better in the state before a file is written, but need not be, waits for it so long.
 const SLOW: Duration = Duration::from_millis(50);
 /// What must be in the state first is told to wait after this.
@@ -92,15 +90,13 @@ impl UnderWay {
     }
 }
 
-/// What the thread of the state does.
-enum StateJob {
-    Write(Batch),
-    Look,
-}
-
 pub(super) struct Saving {
-    jobs: mpsc::Sender<StateJob>,
-    is_looking: Arc<AtomicBool>,
+    batches: mpsc::Sender<Batch>,
+    /// Held while a batch is written or the log is looked at.
+    keeper: Arc<Mutex<StateKeeper>>,
+    /// A look that is under way holds what this leads to.
+    looking: Weak<()>,
+    messages: Messages,
     under_way: Option<UnderWay>,
     /// The next batch, and what waits for it.
     next: Batch,
@@ -113,7 +109,6 @@ pub(super) struct Saving {
     number: u64,
     /// What could not be written is tried again then.
     save_again: Option<Boot>,
-    look_again: Boot,
     trouble: Option<Arc<str>>,
     unkept: Vec<TokenName>,
 }
@@ -124,12 +119,14 @@ impl Saving {
     /// # Errors
     /// The system gives none.
     pub(super) fn new(store: Store, messages: &Messages) -> io::Result<Self> {
-        let (jobs, to_do) = mpsc::channel();
-        let is_looking = Arc::default();
-        keep(StateKeeper::new(store), to_do, messages, &is_looking).map_err(threads::explained)?;
+        let (batches, to_do) = mpsc::channel();
+        let keeper = Arc::new(Mutex::new(StateKeeper::new(store)));
+        keep(keeper.clone(), to_do, messages).map_err(threads::explained)?;
         Ok(Self {
-            jobs,
-            is_looking,
+            batches,
+            keeper,
+            looking: Weak::new(),
+            messages: messages.clone(),
             under_way: None,
             next: Batch::default(),
             tokens: Vec::new(),
@@ -138,7 +135,6 @@ impl Saving {
             beginning: Beginning::default(),
             number: 1,
             save_again: None,
-            look_again: Boot(0),
             trouble: None,
             unkept: Vec::new(),
         })
@@ -211,23 +207,34 @@ impl Saving {
         let waits = !self.next.is_empty() || !self.beginning.flights.is_empty();
         if waits || self.save_again.is_some_and(|at| now.boot >= at) {
             self.write(now);
-        } else if now.boot >= self.look_again {
-            self.look(now);
         }
         Late::default()
     }
 
-    /// What it finds comes as [`Message::StateLooked`], where that is news. Where it hangs, the next batch tells.
-    fn look(&mut self, now: Now) {
-        self.look_again = now.boot.plus(LOOK);
-        if !self.is_looking.swap(true, Ordering::AcqRel) {
-            // It ends with this.
-            let _ = self.jobs.send(StateJob::Look);
+    /// A look whether the log still is where the next start finds it. What it finds comes as [`Message::StateLooked`], where that is
+    /// news; where it hangs, the next batch tells. None while one is under way.
+    pub(super) fn look(&mut self) -> Option<Chore> {
+        if self.looking.strong_count() > 0 {
+            return None;
         }
+        let is_under_way = Arc::new(());
+        self.looking = Arc::downgrade(&is_under_way);
+        let (keeper, messages) = (self.keeper.clone(), self.messages.clone());
+        Some(Box::new(move || {
+            // Where a batch is being written, the log was looked at with it.
+            let looked = match keeper.try_lock() {
+                Ok(mut keeper) => keeper.look(),
+                Err(TryLockError::Poisoned(keeper)) => keeper.into_inner().look(),
+                Err(TryLockError::WouldBlock) => None,
+            };
+            drop(is_under_way);
+            if let Some(trouble) = looked {
+                let _ = messages.send(Message::StateLooked(trouble));
+            }
+        }))
     }
 
     fn write(&mut self, now: Now) {
-        self.look_again = now.boot.plus(LOOK);
         let mut batch = std::mem::take(&mut self.next);
         let mut tokens = std::mem::take(&mut self.told);
         tokens.append(&mut self.tokens);
@@ -248,7 +255,7 @@ impl Saving {
         });
         self.number += 1;
         // It ends with this.
-        let _ = self.jobs.send(StateJob::Write(batch));
+        let _ = self.batches.send(batch);
     }
 
     /// What a batch that takes long holds up no longer.
@@ -341,32 +348,18 @@ impl Saving {
     }
 }
 
-/// Starts the thread that has the state. It ends when nobody can give it anything to do any more.
-fn keep(
-    mut keeper: StateKeeper,
-    to_do: mpsc::Receiver<StateJob>,
-    messages: &Messages,
-    is_looking: &Arc<AtomicBool>,
-) -> io::Result<()> {
-    let (messages, is_looking) = (messages.clone(), is_looking.clone());
+/// Starts the thread that writes the state. It ends when nobody can give it anything to do any more.
+fn keep(keeper: Arc<Mutex<StateKeeper>>, to_do: mpsc::Receiver<Batch>, messages: &Messages) -> io::Result<()> {
+    let messages = messages.clone();
     let work = move || {
-        for job in to_do {
-            match job {
-                StateJob::Look => {
-                    let looked = std::panic::catch_unwind(AssertUnwindSafe(|| keeper.look()));
-                    is_looking.store(false, Ordering::Release);
-                    if let Ok(Some(trouble)) = looked {
-                        let _ = messages.send(Message::StateLooked(trouble));
-                    }
-                }
-                StateJob::Write(batch) => {
-                    // A fault of ours must not leave who waits for it waiting for ever.
-                    let report = std::panic::catch_unwind(AssertUnwindSafe(|| keeper.carry_out(batch)));
-                    let report = report.unwrap_or_else(|_| BatchReport::broken());
-                    // The daemon is gone: nobody waits for the answer.
-                    let _ = messages.send(Message::Saved(Box::new(report)));
-                }
-            }
+        for batch in to_do {
+            // A fault of ours must not leave who waits for it waiting for ever.
+            let report = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                keeper.lock().unwrap_or_else(PoisonError::into_inner).carry_out(batch)
+            }));
+            let report = report.unwrap_or_else(|_| BatchReport::broken());
+            // The daemon is gone: nobody waits for the answer.
+            let _ = messages.send(Message::Saved(Box::new(report)));
         }
     };
     std::thread::Builder::new().name("renewd-state".into()).spawn(work).map(drop)

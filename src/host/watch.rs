@@ -1,7 +1,7 @@
 //! Owns: telling that a watched file changed: closed after writing, moved, removed, given another mode or owner, mounted over, or
 //! reached by another link than before.
 //! At once it is told by inotify, which sleeps while nothing happens to these files; what inotify is not told of (changes made on
-//! another machine, by truncate(2) or mmap without closing, by mounting) is found by a look that is asked for each minute, which
+//! another machine, by truncate(2) or mmap without closing, by mounting) is found by a comparison that is asked for each minute, which
 //! serves too where inotify is refused. Nothing here hangs where a file system does.
 //! Does not: read files, or say which changed: a reload reads all anyway.
 
@@ -14,7 +14,7 @@ mod task;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -33,6 +33,8 @@ pub struct Watcher {
     orders: UnboundedSender<Order>,
     /// A change that is told once all was looked at, and whether it is one for sure.
     refreshing: Option<(bool, oneshot::Receiver<()>)>,
+    /// A comparison that is under way holds what this leads to.
+    comparing: Weak<()>,
 }
 
 impl Default for Watcher {
@@ -47,7 +49,7 @@ impl Watcher {
         let shared: Arc<SharedWatch> = Arc::default();
         let (orders, ordered) = unbounded_channel();
         tokio::spawn(Task::new(Arc::downgrade(&shared), ordered).run());
-        Self { shared, orders, refreshing: None }
+        Self { shared, orders, refreshing: None, comparing: Weak::new() }
     }
 
     /// Watches `files` and `includes` and nothing else. Paths are absolute, their links not resolved. An include is a glob
@@ -60,9 +62,38 @@ impl Watcher {
     }
 
     /// Compares all with how it stood at the last look, off the loop; what differs is told as a change. What could not be watched
-    /// is tried again. To be called about once a minute.
+    /// is tried again.
     pub fn look(&self) {
         self.order(Order::Look);
+    }
+
+    /// The same where something is amiss already; else, and where `is_time`, a comparison to be done on a thread that may hang. It
+    /// asks for the look where something stands otherwise, and wakes nobody where nothing does. One that has not come back by the
+    /// next call is looked after then. To be called about twice a minute.
+    pub fn compare(&mut self, is_time: bool) -> Option<Box<dyn FnOnce() + Send>> {
+        if self.comparing.strong_count() > 0 {
+            self.look();
+            return None;
+        }
+        if !is_time {
+            return None;
+        }
+        let known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(known) = known else {
+            self.look();
+            return None;
+        };
+        let is_under_way = Arc::new(());
+        self.comparing = Arc::downgrade(&is_under_way);
+        let orders = self.orders.clone();
+        Some(Box::new(move || {
+            let stands = known.stands();
+            drop(is_under_way);
+            if !stands {
+                // The task ends with the runtime.
+                let _ = orders.send(Order::Look);
+            }
+        }))
     }
 
     /// Returns when all that was asked for so far is done.

@@ -19,6 +19,7 @@ mod hangs;
 mod hardening;
 mod hooks_end_to_end;
 mod hung_commands;
+mod idle;
 mod lacks;
 mod machine;
 mod never_expired;

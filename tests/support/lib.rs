@@ -27,7 +27,7 @@ pub use mounts::{Mounts, Tmpfs};
 pub use openssl::{openssl, openssl_in};
 pub use pages::{Block, Page, files_below, manual, pages};
 pub use peers::{Serving, peer, program, python, skip, skipped};
-pub use processes::{pids, runs};
+pub use processes::{pids, runs, sleeps};
 pub use readers::Readers;
 pub use sandbox::{Ran, SECRET, Sandbox, names_in};
 pub use token_text::{TokenText, token};

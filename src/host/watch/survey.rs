@@ -29,7 +29,7 @@ pub(super) type WalkKey = PathBuf;
 /// Errands that no thread has taken yet, and how many steps were made.
 #[derive(Default)]
 struct Errands {
-    waiting: Mutex<VecDeque<(WalkKey, Errand)>>,
+    waiting: Mutex<VecDeque<(WalkKey, Arc<Errand>)>>,
     steps: AtomicU64,
 }
 
@@ -51,7 +51,7 @@ impl Survey {
     /// Ends when all have answered, or hang; false where no thread was free, so that not all was looked at.
     pub(super) async fn walk(
         &mut self,
-        errands: impl Iterator<Item = (WalkKey, Errand)>,
+        errands: impl Iterator<Item = (WalkKey, Arc<Errand>)>,
         mut take: impl FnMut(WalkKey, Walked),
     ) -> bool {
         let mounts = if self.hanging.is_empty() { Mounts::default() } else { Mounts::now() };

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::hand::{Applied, Change, Events, Hand, WatchedPlace, unwatched};
 use super::pending::Routes;
 use super::route::{Errand, Interest, Mark, NameKind, Ways, is_worth};
-use super::shared::SharedWatch;
+use super::shared::{Known, SharedWatch};
 use super::survey::{Survey, WalkKey};
 
 /// Rounds of walking and watching until nothing new is found, in a tree that changes meanwhile.
@@ -35,7 +35,7 @@ pub(super) enum Order {
 pub(super) struct Task {
     shared: Weak<SharedWatch>,
     orders: UnboundedReceiver<Order>,
-    errands: BTreeMap<WalkKey, Errand>,
+    errands: BTreeMap<WalkKey, Arc<Errand>>,
     /// What each errand came to, at the last look.
     ways: HashMap<WalkKey, Arc<Ways>>,
     survey: Survey,
@@ -48,6 +48,8 @@ pub(super) struct Task {
     troubles: BTreeSet<String>,
     /// Those that were logged.
     logged: BTreeSet<String>,
+    /// What was walked to last is what is watched.
+    is_settled: bool,
 }
 
 impl Task {
@@ -63,6 +65,7 @@ impl Task {
             dead: Vec::new(),
             troubles: BTreeSet::new(),
             logged: BTreeSet::new(),
+            is_settled: false,
         }
     }
 
@@ -93,8 +96,10 @@ impl Task {
                     self.tell();
                 }
                 for errand in self.errands.values_mut() {
+                    let errand = Arc::make_mut(errand);
                     (errand.is_new, errand.mark) = (BTreeSet::new(), None);
                 }
+                self.know();
             }
             Order::Refresh { moved, done } => {
                 self.forget(&moved);
@@ -120,6 +125,7 @@ impl Task {
     /// Walks and watches until what was walked is what is watched. True where something stands otherwise than at the last look.
     async fn settle(&mut self) -> bool {
         let mut has_changed = false;
+        self.is_settled = false;
         for _ in 0..ROUNDS {
             self.troubles.clear();
             let (mut found, mut is_late) = (Vec::new(), false);
@@ -142,16 +148,29 @@ impl Task {
             let changes = self.changes();
             self.route();
             if changes.is_empty() {
+                self.is_settled = true;
                 break;
             }
             let done = self.hand.work(changes).await;
             // What is watched from now on may have changed after it was walked to.
             if !self.watched_now(done) {
+                self.is_settled = true;
                 break;
             }
         }
         self.complain();
+        self.know();
         has_changed
+    }
+
+    /// Sets down how all stands, to be compared with; not where something is to be tried again.
+    fn know(&self) {
+        let is_well = self.is_settled && self.troubles.is_empty();
+        let known = |(key, errand): (&WalkKey, &Arc<Errand>)| Some((errand.clone(), self.ways.get(key)?.clone()));
+        let known: Option<Vec<_>> = self.errands.iter().map(known).collect();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.know(known.filter(|_| is_well).map(Known));
+        }
     }
 
     /// True where they differ from what was known.
@@ -281,11 +300,11 @@ impl Task {
 
 /// What is walked to together: the files of one folder, as the config names it, and each include.
 fn errands(
-    old: &BTreeMap<WalkKey, Errand>,
+    old: &BTreeMap<WalkKey, Arc<Errand>>,
     files: BTreeSet<PathBuf>,
     includes: BTreeSet<PathBuf>,
     read_at: Mark,
-) -> BTreeMap<WalkKey, Errand> {
+) -> BTreeMap<WalkKey, Arc<Errand>> {
     let mut errands: BTreeMap<WalkKey, Errand> = BTreeMap::new();
     let known: HashSet<&PathBuf> =
         old.values().flat_map(|errand| errand.files.iter().chain(&errand.includes)).collect();
@@ -303,5 +322,5 @@ fn errands(
     for include in includes {
         add(include.clone(), include, true);
     }
-    errands
+    errands.into_iter().map(|(key, errand)| (key, Arc::new(errand))).collect()
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::processes::sleeps;
+
 /// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -75,10 +77,7 @@ impl Daemon {
 
     /// How often its threads went to sleep by themselves: each wake-up ends in one.
     pub fn sleeps(&self) -> u64 {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the daemon runs");
-        let status =
-            |thread: std::io::Result<fs::DirEntry>| fs::read_to_string(thread.ok()?.path().join("status")).ok();
-        threads.filter_map(status).filter_map(|text| field(&text, "voluntary_ctxt_switches")).sum()
+        sleeps(self.pid()).values().sum()
     }
 
     /// SIGTERM, and a clean end.
