@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use renewd::core::secret::Secret;
 use renewd::core::settings::{FileSpec, Fingerprint, Mode};
-use renewd::host::deliver::{DeliverError, Done, Job, Removed, deliver, remove, sweep};
-use renewd::host::walk::{WalkError, open_folder};
+use renewd::host::deliver::{Done, Job, Removed, deliver, remove, sweep};
+use renewd::host::walk::open_folder;
 use support::{Tmpfs, is_root, program};
 
 const SOMEBODY: u32 = 61_001;
@@ -38,8 +38,12 @@ fn job(folder: &Path, name: &str, content: &[u8], mode: u32) -> Job {
     }
 }
 
-fn one(folder: &Path, job: Job) -> Result<Done, DeliverError> {
-    deliver(folder, &[job]).remove(0).map(|landed| landed.done)
+fn one(folder: &Path, job: Job) -> Result<Done, String> {
+    deliver(folder, &[job]).remove(0).map(|landed| landed.done).map_err(|error| error.to_string())
+}
+
+fn refused(folder: &Path) -> String {
+    open_folder(folder).unwrap_err().to_string()
 }
 
 fn mode_of(path: &Path) -> u32 {
@@ -294,10 +298,11 @@ fn links_folders_and_pipes_in_the_place_of_a_file_are_refused_and_stay() {
     for (name, what) in [("link", "a symlink"), ("dangling", "a symlink"), ("folder", "a folder"), ("pipe", "a pipe")] {
         let mut job = job(at.path(), name, b"x", 0o600);
         job.verify = true;
-        let error = one(at.path(), job).unwrap_err();
-        assert!(matches!(error, DeliverError::Irregular { .. }), "{error}");
-        let said = error.to_string();
-        assert!(said.contains(what) && said.contains(name), "{said}");
+        let said = one(at.path(), job).unwrap_err();
+        assert!(
+            said.contains("renewd replaces regular files only") && said.contains(what) && said.contains(name),
+            "{said}"
+        );
     }
     assert_eq!(entries(at.path()), before);
     assert_eq!(fs::read_to_string(kept).unwrap(), "kept");
@@ -307,15 +312,14 @@ fn links_folders_and_pipes_in_the_place_of_a_file_are_refused_and_stay() {
 fn a_missing_folder_is_told_and_not_created() {
     let at = folder();
     let missing = at.path().join("a/b");
-    let error = one(&missing, job(&missing, "token", b"x", 0o600)).unwrap_err();
-    let said = error.to_string();
+    let said = one(&missing, job(&missing, "token", b"x", 0o600)).unwrap_err();
     assert!(said.contains("is missing") && said.contains("renewd creates none"), "{said}");
     assert!(said.contains("token"), "{said}");
     assert!(entries(at.path()).is_empty());
     fs::write(at.path().join("file"), "").unwrap();
     let below = at.path().join("file/b");
-    assert!(matches!(open_folder(&below), Err(WalkError::NotAFolder { .. })));
-    assert!(matches!(open_folder(Path::new("a")), Err(WalkError::Relative { .. })));
+    assert!(refused(&below).contains("file\" is not a folder"));
+    assert!(refused(Path::new("a")).contains("is not an absolute path"));
 }
 
 #[test]
@@ -342,18 +346,15 @@ fn links_on_the_way_are_walked_and_bounded() {
 
     symlink("circle2", real.join("circle")).unwrap();
     symlink("circle", real.join("circle2")).unwrap();
-    assert!(matches!(open_folder(&real.join("circle")), Err(WalkError::TooManyLinks { .. })));
+    assert!(refused(&real.join("circle")).contains("more than 40 links"));
     symlink(".", real.join("l0")).unwrap();
     for i in 1..=40 {
         symlink(format!("l{}", i - 1), real.join(format!("l{i}"))).unwrap();
     }
     assert!(open_folder(&real.join("l39")).is_ok());
-    assert!(matches!(open_folder(&real.join("l40")), Err(WalkError::TooManyLinks { .. })));
+    assert!(refused(&real.join("l40")).contains("more than 40 links"));
     symlink("gone", real.join("dangling")).unwrap();
-    assert!(matches!(
-        open_folder(&real.join("dangling")),
-        Err(WalkError::Missing { at, .. }) if at == real.join("gone")
-    ));
+    assert!(refused(&real.join("dangling")).contains(&format!("is missing ({:?} does not exist)", real.join("gone"))));
 }
 
 #[test]
@@ -403,12 +404,11 @@ fn steps_from_one_user_to_another_are_refused() {
         "user/roots-link",
     ] {
         let way = real.join(bad);
-        let error = one(&way, job(&way, "token", b"x", 0o600)).unwrap_err();
-        let said = error.to_string();
-        assert!(matches!(error, DeliverError::Folder { cause: WalkError::UnsafeStep { .. }, .. }), "{bad}: {said}");
+        let said = one(&way, job(&way, "token", b"x", 0o600)).unwrap_err();
+        assert!(said.contains("is unsafe, the owner of the first"), "{bad}: {said}");
         assert!(said.contains(&format!("uid {SOMEBODY}")), "{said}");
     }
-    let said = open_folder(&real.join("user/other")).unwrap_err().to_string();
+    let said = refused(&real.join("user/other"));
     for part in ["uid 61001", "uid 61002", "user/other"] {
         assert!(said.contains(part), "{said}");
     }
@@ -511,7 +511,7 @@ fn names_of_up_to_255_bytes_are_delivered_and_longer_ones_told() {
     one(at.path(), job(at.path(), odd, b"x", 0o600)).unwrap();
     assert!(at.path().join(odd).exists());
     let error = one(at.path(), job(at.path(), "..", b"x", 0o600)).unwrap_err();
-    assert!(matches!(error, DeliverError::NoName(_)), "{error}");
+    assert!(error.ends_with("names no file: name one in its folder"), "{error}");
 }
 
 #[test]
@@ -550,14 +550,14 @@ fn a_failing_step_leaves_the_old_file_and_no_temporary_one() {
     let mut big = job(at.path(), "token", &vec![b'x'; 100 << 10], 0o640);
     big.spec.uid = Some(SOMEBODY);
     for job in [job(at.path(), "token", &vec![b'x'; 100 << 10], 0o640), big] {
-        let said = one(at.path(), job).unwrap_err().to_string();
+        let said = one(at.path(), job).unwrap_err();
         assert!(said.contains("file system is full") && said.contains("token"), "{said}");
         assert_eq!(entries(at.path()), ["token"]);
         assert_eq!(fs::read(at.path().join("token")).unwrap(), b"old");
     }
 
     disk.remount("ro");
-    let said = one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap_err().to_string();
+    let said = one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap_err();
     let advice = format!("ReadWritePaths={}", at.path().display());
     assert!(said.contains("read-only") && said.contains(&advice), "{said}");
     let gone = remove(&at.path().join("token"), &[Fingerprint::of(b"old")]).unwrap_err();
@@ -593,7 +593,7 @@ fn a_file_that_is_a_mount_point_is_told() {
     }
     let mount = Command::new("mount").arg("--bind").args([at.path().join("source"), at.path().join("token")]).status();
     assert!(mount.unwrap().success());
-    let said = one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap_err().to_string();
+    let said = one(at.path(), job(at.path(), "token", b"new", 0o640)).unwrap_err();
     assert!(said.contains("mount its folder instead"), "{said}");
     assert_eq!(entries(at.path()), ["source", "token"]);
     let _ = Command::new("umount").arg(at.path().join("token")).status();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use renewd::core::settings::{HookAction, HookPlan, HookSignal};
-use renewd::host::hook::{HookError, run};
+use renewd::host::hook::run;
 use support::{pids, runs};
 use tokio::sync::watch;
 
@@ -36,9 +36,9 @@ fn signal(pid_file: &Path) -> HookPlan {
     }
 }
 
-async fn done(plan: &HookPlan) -> Result<(), HookError> {
+async fn done(plan: &HookPlan) -> Result<(), String> {
     let (_go_on, stop) = watch::channel(false);
-    run(plan, LABEL, &[], &[], stop).await
+    run(plan, LABEL, &[], &[], stop).await.map_err(|error| error.to_string())
 }
 
 async fn written(file: &Path, lines: usize) -> Vec<String> {
@@ -72,7 +72,7 @@ async fn success_and_each_failure_says_whose_it_was() {
         ),
     ];
     for (plan, wanted) in cases {
-        let error = done(&plan).await.unwrap_err().to_string();
+        let error = done(&plan).await.unwrap_err();
         assert!(error.starts_with(LABEL) && error.ends_with(wanted), "{error}");
     }
 }
@@ -126,7 +126,7 @@ async fn a_timeout_ends_the_whole_group_also_what_ignores_sigterm() {
     let start = Instant::now();
     let plan = command(&["/bin/sh", "-c", &script], Duration::from_millis(1000));
     let error = done(&plan).await.unwrap_err();
-    assert!(matches!(error, HookError::TimedOut { .. }), "{error}");
+    assert!(error.contains("it ran longer than its timeout"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let pids = pids(&file);
     assert_eq!(pids.len(), 3);
@@ -140,7 +140,7 @@ async fn sigterm_comes_first() {
     let script = format!("trap 'echo bye > {}; exit 3' TERM; sleep 600 & wait", file.display());
     let plan = command(&["/bin/sh", "-c", &script], Duration::from_millis(500));
     let error = done(&plan).await.unwrap_err();
-    assert!(matches!(error, HookError::TimedOut { .. }), "{error}");
+    assert!(error.contains("it ran longer than its timeout"), "{error}");
     assert_eq!(fs::read_to_string(file).unwrap(), "bye\n");
 }
 
@@ -186,7 +186,7 @@ async fn a_stop_ends_it_within_a_second() {
         (pids, start)
     };
     let (result, (pids, start)) = tokio::join!(hook, stopping);
-    assert!(matches!(result, Err(HookError::Stopped { .. })));
+    assert!(result.unwrap_err().to_string().contains("was stopped: renewd is stopping"));
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
     assert!(!runs(&pids[0]));
 }
@@ -263,7 +263,7 @@ async fn a_signal_reaches_the_process_of_a_pid_file() {
     assert!(child.wait().unwrap().success());
     assert_eq!(fs::read_to_string(said).unwrap(), "hup\n");
     // It is reaped: nobody has that number now.
-    let error = done(&signal(&pid_file)).await.unwrap_err().to_string();
+    let error = done(&signal(&pid_file)).await.unwrap_err();
     assert!(error.contains("SIGHUP") && error.contains("there is no process"), "{error}");
 }
 
@@ -283,14 +283,14 @@ async fn a_pid_file_that_cannot_be_trusted_signals_nobody() {
         let file = folder.path().join("pid");
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let error = done(&signal(&file)).await.unwrap_err().to_string();
+        let error = done(&signal(&file)).await.unwrap_err();
         assert!(error.starts_with(LABEL) && error.contains(wanted), "{error}");
     }
     let missing: PathBuf = folder.path().join("missing");
-    let error = done(&signal(&missing)).await.unwrap_err().to_string();
+    let error = done(&signal(&missing)).await.unwrap_err();
     assert!(error.contains("missing is not there: the service does not run yet"), "{error}");
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let error = done(&signal(&fifo)).await.unwrap_err().to_string();
+    let error = done(&signal(&fifo)).await.unwrap_err();
     assert!(error.contains("is not a regular file"), "{error}");
 }

@@ -19,9 +19,7 @@ use renewd::core::secret::Secret;
 use renewd::core::settings::{Fingerprint, TargetPath, TokenName};
 use renewd::core::time::Wall;
 use renewd::core::token::Token;
-use renewd::host::store::{
-    FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, Record, Store, StoreError, Worker, glimpse,
-};
+use renewd::host::store::{FirstSending, Kept, KeptLine, KeptRefresh, KeptTarget, Record, Store, Worker, glimpse};
 use support::{Tmpfs, is_root};
 
 const CONFIG: &str = "/etc/renewd/config.toml";
@@ -164,7 +162,7 @@ fn the_folder_and_its_files_are_for_the_owner_only() {
     fs::write(state.join("notes"), "").unwrap();
     fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
     let error = Store::open(&state, Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
-    assert!(matches!(error, StoreError::Exposed { .. }), "{error}");
+    assert!(error.to_string().contains("is open to others (mode 0755)"), "{error}");
     assert_eq!(mode(&state), 0o755);
     // A linked state_dir is what DynamicUser= makes.
     let link = at.path().join("link");
@@ -197,9 +195,9 @@ fn the_state_is_not_kept_where_another_user_has_a_hand_in_it() {
     std::os::unix::fs::lchown(&link, Some(61_001), Some(61_001)).unwrap();
     fs::create_dir(his.join("ours")).unwrap();
     for state in [&first, &first.join("new/state"), &his, &link, &his.join("ours"), &his.join("new")] {
-        let error = Store::open(state, Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
-        let refused = matches!(error, StoreError::Foreign { .. } | StoreError::Unsafe { .. });
-        assert!(refused && error.to_string().contains("uid 61001"), "{state:?}: {error}");
+        let error = Store::open(state, Path::new(CONFIG), 7, Worker::Daemon).unwrap_err().to_string();
+        let refused = error.contains("belongs to the user uid 61001") || error.starts_with("state_dir: folder");
+        assert!(refused && error.contains("uid 61001"), "{state:?}: {error}");
     }
     assert_eq!(fs::read_dir(&first).unwrap().count(), 0);
     assert_eq!(fs::read_dir(&his).unwrap().count(), 1, "nothing was made");
@@ -285,7 +283,6 @@ fn assert_locked_by(at: &Path, holder: u32) {
     let error = Store::open(at, Path::new(CONFIG), 7, Worker::Daemon).unwrap_err();
     assert!(error.to_string().contains(&format!("process {holder}")), "{error}");
     assert!(error.to_string().contains(CONFIG), "{error}");
-    assert!(matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == holder));
 }
 
 /// The records of a small log, one append each, and the state after each of them.
@@ -405,7 +402,7 @@ fn a_newer_format_is_put_aside_and_begun_anew() {
     fs::write(log_of(at.path()), &newer).unwrap();
     // A look leaves it where it is.
     let error = glimpse(at.path(), Path::new(CONFIG)).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { version: 4, .. }), "{error}");
+    assert!(error.to_string().contains("written by a newer renewd (format 4,"), "{error}");
     assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
     let (mut store, kept) = Store::open(at.path(), Path::new(CONFIG), 9, Worker::Daemon).unwrap();
     assert_eq!((kept.seed, kept.tokens.len()), (9, 0));
@@ -465,7 +462,7 @@ fn a_log_that_lost_its_name_is_written_anew() {
     let (mut other, _) = open(&state);
     other.append(&[Record::Token(token("other", 2))], true).unwrap();
     let error = store.append(&[Record::Token(token("a", 2))], true).unwrap_err();
-    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("is in use by"), "{error}");
     drop((store, other));
     assert_eq!(tokens_of(&look(&state)), [token("other", 2)]);
 }

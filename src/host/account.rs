@@ -44,7 +44,7 @@ const HANDED_ON: [&str; 24] = [
 
 /// A user that a process can run as.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Account {
+pub(crate) struct Account {
     pub uid: u32,
     pub gid: u32,
     /// All of them, the first one included.
@@ -58,7 +58,7 @@ pub struct Account {
 
 impl Account {
     /// The account of a user number; one that has no name is only in `gid`.
-    pub fn of_uid(uid: u32, gid: u32) -> Self {
+    pub(crate) fn of_uid(uid: u32, gid: u32) -> Self {
         match uzers::get_user_by_uid(uid) {
             Some(user) => Self::of(&user),
             None => Self::with_own_group(uid, gid, None),
@@ -66,7 +66,7 @@ impl Account {
     }
 
     /// The account of a name, or of a number in digits.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let user = uzers::get_user_by_name(name).or_else(|| uzers::get_user_by_uid(name.parse().ok()?));
         user.map(|user| Self::of(&user))
     }
@@ -94,7 +94,7 @@ impl Account {
     }
 
     /// Whom a running process works as, with its groups and rights (proc_pid_status(5)).
-    pub fn of_process(pid: u32) -> Option<Self> {
+    pub(crate) fn of_process(pid: u32) -> Option<Self> {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         // Real, effective, saved, and of the file system.
@@ -109,13 +109,13 @@ impl Account {
     }
 
     /// Whom this process works as.
-    pub fn own() -> Self {
+    pub(crate) fn own() -> Self {
         let Self { uid, gid, groups, may_chown, .. } = Self::own_by_number();
         Self::of_running(uid, gid, groups, may_chown)
     }
 
     /// The same without a name and a home: nobody is asked for them.
-    pub fn own_by_number() -> Self {
+    pub(crate) fn own_by_number() -> Self {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let listed = rustix::process::getgroups().unwrap_or_default();
         let mut groups: Vec<u32> = std::iter::once(gid).chain(listed.into_iter().map(|group| group.as_raw())).collect();
@@ -127,7 +127,7 @@ impl Account {
 
     /// The same with further groups.
     #[must_use]
-    pub fn with_groups(mut self, more: impl IntoIterator<Item = u32>) -> Self {
+    pub(crate) fn with_groups(mut self, more: impl IntoIterator<Item = u32>) -> Self {
         for group in more {
             if !self.groups.contains(&group) {
                 self.groups.push(group);
@@ -136,12 +136,12 @@ impl Account {
         self
     }
 
-    pub fn is_root(&self) -> bool {
+    pub(crate) fn is_root(&self) -> bool {
         self.uid == 0
     }
 
     /// As messages show it: its name, else its number.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("uid {}", self.uid))
     }
 
@@ -183,7 +183,7 @@ impl Account {
     ///
     /// # Errors
     /// Why it could not be done; it returns in no other case.
-    pub fn replace_process(&self, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> io::Error {
+    pub(crate) fn replace_process(&self, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> io::Error {
         let program = match File::open("/proc/self/exe") {
             Ok(program) => program,
             Err(error) => return error,
@@ -199,7 +199,7 @@ impl Account {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn output_of(&self, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> io::Result<Output> {
+    pub(crate) fn output_of(&self, words: &[&OsStr], env: &[(&str, Option<&Path>)]) -> io::Result<Output> {
         let program = File::open("/proc/self/exe")?;
         let mut command = self.command(&program, words, env);
         command.stdin(Stdio::null()).stderr(Stdio::inherit());

@@ -108,7 +108,7 @@ pub(crate) struct Response {
 
 /// Who a daemon is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DaemonInfo {
+pub(crate) struct DaemonInfo {
     pub version: String,
     pub pid: u32,
     /// Absolute, as it was given.

@@ -19,8 +19,7 @@ use self::writer::FolderWriter;
 use super::walk::{Folder, open_folder, sync_folder};
 
 pub(crate) use self::disk::Disks;
-pub use self::error::DeliverError;
-pub(crate) use self::error::Step;
+pub(crate) use self::error::{DeliverError, Step};
 pub(crate) use self::look::{Stamp, look};
 pub use self::remove::{Removed, remove};
 pub use self::temp::sweep;
@@ -37,7 +36,7 @@ pub fn deliver(folder: &Path, jobs: &[Job]) -> Vec<Result<Landed, DeliverError>>
 
 /// The same, but for files that `rivals` of the opened folder knows another output for: they are left as they are.
 /// `disks`: what earlier deliveries have seen of the file systems.
-pub fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
+pub(crate) fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
     folder: &Path,
     jobs: &[Job],
     disks: &Disks,
@@ -72,7 +71,7 @@ pub fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
 
 /// How a file is found by who only looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FileStanding {
+pub(crate) enum FileStanding {
     Gone,
     /// It has other bytes, another mode or another owner than it shall.
     Other(Stamp),
@@ -83,7 +82,7 @@ pub enum FileStanding {
 ///
 /// # Errors
 /// Its folder cannot be used, or something that is no file stands there.
-pub fn standing(folder: &Path, job: &Job) -> Result<FileStanding, DeliverError> {
+pub(crate) fn standing(folder: &Path, job: &Job) -> Result<FileStanding, DeliverError> {
     let open = open_folder(folder).map_err(|cause| DeliverError::folder(&job.path, cause))?;
     let name = job.path.file_name().ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
     let writer = FolderWriter::new(&open, |_: &OsStr| None);

@@ -18,7 +18,7 @@ use super::systemd::OWN_VARIABLES;
 use crate::core::settings::{HookAction, HookPlan};
 use crate::process::{End, Running, lines};
 
-pub use self::error::HookError;
+pub(crate) use self::error::HookError;
 
 /// Lines of one run that are logged; the rest is counted.
 const LINES: usize = 64;
@@ -30,7 +30,7 @@ const LINES: usize = 64;
 /// Once `stop` is true (or its sender is gone) the command is ended within a second. Dropped, it is killed at once.
 ///
 /// # Errors
-/// See [`HookError`]. In all cases the command's process group is gone.
+/// Why it failed. In all cases the command's process group is gone.
 pub async fn run(
     plan: &HookPlan,
     label: &str,

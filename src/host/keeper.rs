@@ -20,11 +20,11 @@ use crate::core::plan;
 const INTRODUCTION: Duration = Duration::from_secs(2);
 
 /// Set in a process that works as somebody else than who started it.
-pub const ACTING: &str = "RENEWD_ACTING_AS";
+pub(crate) const ACTING: &str = "RENEWD_ACTING_AS";
 
 /// A place where a config's daemon may listen.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Meeting {
+pub(crate) struct Meeting {
     pub socket: PathBuf,
     /// The config names it: whoever listens there is meant.
     pub is_named: bool,
@@ -32,7 +32,7 @@ pub struct Meeting {
 
 /// How it is known whom a config's daemon runs as.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ToldBy {
+pub(crate) enum ToldBy {
     /// It runs, as this process.
     Daemon(u32),
     Service(String),
@@ -55,7 +55,7 @@ impl std::fmt::Display for ToldBy {
 
 /// Who keeps a config.
 #[derive(Debug)]
-pub struct Keeper {
+pub(crate) struct Keeper {
     /// Absolute, as it was given.
     pub config: PathBuf,
     /// The daemon of this config, where one answers.
@@ -69,7 +69,7 @@ pub struct Keeper {
 
 /// Why it is not known whose a config is.
 #[derive(Debug, thiserror::Error)]
-pub enum KeeperError {
+pub(crate) enum KeeperError {
     #[error(
         "{service} runs it as the user {user}, who is not there now: start the service once, or run this as that user"
     )]
@@ -80,7 +80,7 @@ pub enum KeeperError {
 
 impl Keeper {
     /// Looks for the keeper of the config at `path`.
-    pub fn of(path: &Path, env: &Environment) -> Self {
+    pub(crate) fn of(path: &Path, env: &Environment) -> Self {
         let config = env.absolute_path(path);
         let service = unit::service_of(&config);
         let places = places(&config, env, service.as_ref());
@@ -149,7 +149,7 @@ impl Keeper {
 
     /// The environment that the config is read in: what systemd gives to its service and to nobody else, and the home of
     /// whom it belongs to.
-    pub fn environment(&self, env: &Environment) -> Environment {
+    pub(crate) fn environment(&self, env: &Environment) -> Environment {
         let mut env = env.clone();
         for (name, folder) in self.folders() {
             if env.non_empty(name).is_none() {
@@ -171,7 +171,7 @@ impl Keeper {
     ///
     /// # Errors
     /// It cannot be made, and is not there.
-    pub fn make_state_dir(&self) -> io::Result<()> {
+    pub(crate) fn make_state_dir(&self) -> io::Result<()> {
         let Some(folder) = self.service.as_ref().filter(|service| !service.is_dynamic).and_then(|s| s.state.as_ref())
         else {
             return Ok(());
@@ -198,7 +198,7 @@ impl Keeper {
     }
 
     /// Variables with which this program works on the config as that account.
-    pub fn variables(&self, account: &Account) -> Vec<(&'static str, Option<PathBuf>)> {
+    pub(crate) fn variables(&self, account: &Account) -> Vec<(&'static str, Option<PathBuf>)> {
         let mut all: Vec<_> = self.folders().into_iter().map(|(name, folder)| (name, Some(folder))).collect();
         let session = Path::new("/run/user").join(account.uid.to_string());
         all.push(("XDG_RUNTIME_DIR", Some(session).filter(|folder| folder.is_dir())));
@@ -219,7 +219,7 @@ fn daemon_table(config: &Path) -> Option<String> {
 }
 
 /// Where the daemon of a config may listen, in order; of a broken config too.
-pub fn meetings(config: &Path, env: &Environment) -> Vec<Meeting> {
+pub(crate) fn meetings(config: &Path, env: &Environment) -> Vec<Meeting> {
     let config = env.absolute_path(config);
     places(&config, env, unit::service_of(&config).as_ref())
 }
@@ -262,6 +262,6 @@ fn met(place: &Meeting, config: &Path) -> Option<(DaemonInfo, Peer)> {
 ///
 /// # Errors
 /// Nobody does, or the caller may not ask.
-pub fn introduce(socket: &Path) -> Result<Option<DaemonInfo>, ClientError> {
+pub(crate) fn introduce(socket: &Path) -> Result<Option<DaemonInfo>, ClientError> {
     Ok(call(socket, &Request::About, INTRODUCTION)?.about)
 }

@@ -10,7 +10,7 @@ pub(crate) mod hardening;
 pub mod hook;
 mod include;
 pub(crate) mod inherited;
-pub mod keeper;
+pub(crate) mod keeper;
 pub mod load;
 pub(crate) mod log;
 pub(crate) mod machine;

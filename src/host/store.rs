@@ -33,7 +33,7 @@ use self::place::StateFolder;
 use self::scan::{Newer, RecordRange, Scan};
 use crate::core::settings::Fingerprint;
 
-pub use self::error::StoreError;
+pub(crate) use self::error::StoreError;
 pub use self::glimpse::glimpse;
 pub use self::kept::Kept;
 pub use self::place::Worker;

@@ -2,6 +2,8 @@
 //! A folder that an unprivileged user could swap under the writer's feet is refused before anything is written to it.
 //! Does not: create folders, or touch what lies in them.
 
+mod error;
+
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,59 +13,8 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::account;
-
-/// As many links as the kernel itself follows for one path (path_resolution(7)).
-const MAX_LINKS: usize = 40;
-
-/// Why a folder cannot be used.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum WalkError {
-    #[error("folder {folder:?} is not an absolute path")]
-    Relative { folder: PathBuf },
-    #[error(
-        "folder {folder:?} is missing ({at:?} does not exist); renewd creates none: create it, or have systemd create it \
-         (RuntimeDirectory=, StateDirectory=, tmpfiles.d)"
-    )]
-    Missing { folder: PathBuf, at: PathBuf },
-    #[error("{at:?} is not a folder, so no file can be delivered below {folder:?}: name another path")]
-    NotAFolder { folder: PathBuf, at: PathBuf },
-    #[error("folder {folder:?} leads through more than {MAX_LINKS} links, perhaps in a circle: name the folder itself")]
-    TooManyLinks { folder: PathBuf },
-    #[error(
-        "folder {folder:?} is refused: the step from {from:?} ({from_owner}) to {to:?} ({to_owner}) is unsafe, the owner of the \
-         first could put something else in the place of the second: make both belong to the same user or the first to root, \
-         or name another folder"
-    )]
-    UnsafeStep { folder: PathBuf, from: PathBuf, from_owner: Owner, to: PathBuf, to_owner: Owner },
-    #[error(
-        "folder {folder:?} is refused: anybody may write to {at:?} (mode {mode:04o}, no sticky bit): chmod o-w or +t it, \
-         or name another folder"
-    )]
-    WorldWritable { folder: PathBuf, at: PathBuf, mode: u32 },
-    #[error(
-        "folder {folder:?} is refused: {at:?} belongs to {owner}, who could put something else in the place of what {user} \
-         makes there: name a folder of {user} or root"
-    )]
-    Others { folder: PathBuf, at: PathBuf, owner: Owner, user: Owner },
-    #[error(
-        "folder {folder:?}: {user} may not {what} {at:?} ({errno}): give it the right (chmod, chgrp and \
-         SupplementaryGroups=), or name another folder"
-    )]
-    Denied { folder: PathBuf, at: PathBuf, user: Owner, what: &'static str, errno: Errno },
-    #[error("folder {folder:?}: {at:?} cannot be opened: {errno}")]
-    Io { folder: PathBuf, at: PathBuf, errno: Errno },
-}
-
-/// A user as messages show it: by name, where it has one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Owner(pub u32);
-
-impl std::fmt::Display for Owner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&account::user_name(self.0))
-    }
-}
+use self::error::MAX_LINKS;
+pub(crate) use self::error::{Owner, WalkError};
 
 /// A folder that was walked to.
 #[derive(Debug)]
@@ -82,7 +33,7 @@ pub struct Folder {
 /// folder on the way, the last one included, that anybody may write without the sticky bit.
 ///
 /// # Errors
-/// A [`WalkError`] that says what is wrong where, and what to do.
+/// What is wrong where, and what to do.
 pub fn open_folder(folder: &Path) -> Result<Folder, WalkError> {
     if !folder.is_absolute() {
         return Err(WalkError::Relative { folder: folder.into() });
@@ -99,7 +50,7 @@ pub fn open_folder(folder: &Path) -> Result<Folder, WalkError> {
 ///
 /// # Errors
 /// As above, and [`WalkError::Others`].
-pub fn open_own_folder(folder: &Path) -> Result<Folder, WalkError> {
+pub(crate) fn open_own_folder(folder: &Path) -> Result<Folder, WalkError> {
     let walked = open_folder(folder)?;
     refuse_others(folder, &walked)?;
     Ok(walked)
@@ -116,7 +67,7 @@ pub(super) fn refuse_others(folder: &Path, walked: &Folder) -> Result<(), WalkEr
 }
 
 /// Makes the names in a folder durable. A file system that cannot sync folders (some FUSE ones) has nothing more to do.
-pub fn sync_folder(folder: impl AsFd) -> Result<(), Errno> {
+pub(crate) fn sync_folder(folder: impl AsFd) -> Result<(), Errno> {
     match rustix::io::retry_on_intr(|| rustix::fs::fsync(&folder)) {
         Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
         other => other,

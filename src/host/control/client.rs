@@ -19,7 +19,7 @@ const LONGEST_ANSWER: u64 = 256 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     #[error("no daemon listens at {}: {cause}", path.display())]
     NotThere { path: PathBuf, cause: std::io::Error },
     #[error(

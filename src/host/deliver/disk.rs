@@ -89,7 +89,7 @@ impl DiskFacts {
 
 /// What deliveries have seen of the file systems that they write to. Shared by the threads that deliver.
 #[derive(Debug, Default)]
-pub struct Disks {
+pub(crate) struct Disks {
     /// By device: until when nothing is synced as a whole there.
     slow: Mutex<HashMap<u64, Instant>>,
     open: AtomicUsize,
