@@ -83,7 +83,7 @@ impl Store {
     /// missing, and takes its lock. A state that is new, or begun anew, gets the seed `seed_if_new`.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] where another process has it open. Nothing that is there is lost by any of the errors.
+    /// Another process has it open, or it cannot be read, trusted or written. Nothing that is there is lost by any of the errors.
     pub fn open(state_dir: &Path, config: &Path, seed_if_new: u64, worker: Worker) -> Result<(Self, Kept), StoreError> {
         let place = StateFolder::open(state_dir)?;
         let name = name_of(config);

@@ -11,6 +11,7 @@ use crate::core::settings::TokenName;
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
+    /// Whose fault it is: how long is waited before the next try follows from it, and what `status` shows.
     pub reason: Reason,
     /// One line: what failed and what to do. Never a secret.
     pub message: String,
@@ -25,6 +26,7 @@ pub struct SourceError {
 }
 
 impl SourceError {
+    /// One that says nothing of refresh tokens or of when to try again.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { reason, message, retry_after: None, refused_parent: None, successor: None, doubt: None }

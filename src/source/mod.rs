@@ -41,6 +41,7 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// No host was asked yet, and no issuer's metadata is known.
     pub fn new(now: fn() -> Wall) -> Self {
         Self { network: Network::new(now), issuers: Issuers::default(), now }
     }
@@ -64,6 +65,7 @@ pub struct Given {
     pub answer_lost: Arc<dyn Fn() + Send + Sync>,
     /// Whether it goes before others that ask the same host.
     pub precedence: Precedence,
+    /// The same for all attempts of a process, so that hosts are asked in turn.
     pub shared: Arc<Shared>,
 }
 

@@ -21,7 +21,9 @@ use crate::host::walk::Folder;
 pub struct Job {
     /// Absolute. Its last component names the file in the folder that is walked to; the whole is what messages show.
     pub path: TargetPath,
+    /// Set on the temporary file, before it takes the name.
     pub spec: FileSpec,
+    /// All that the file will hold.
     pub bytes: Secret<Vec<u8>>,
     /// Leave a file that already is exactly so: bytes, mode, owner, group, regular, one name.
     pub verify: bool,

@@ -21,8 +21,11 @@ use crate::core::token::Token;
 pub struct Kept {
     /// Drawn once for each config: jitter and backoff are hashed from it.
     pub seed: u64,
+    /// The last good one of each, expired or not.
     pub tokens: BTreeMap<TokenName, Arc<Token>>,
+    /// Files that are renewd's to replace and remove.
     pub targets: BTreeMap<TargetPath, KeptTarget>,
+    /// What the tokens' own records do not tell of refresh tokens.
     pub refreshes: BTreeMap<TokenName, KeptRefresh>,
     /// Tokens that failed when the state was written last.
     pub streaks: BTreeMap<TokenName, FailureStreak>,

@@ -31,6 +31,7 @@ const MOST: usize = 64 << 20;
 /// successor and no token; or it is being spent just now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptRefresh {
+    /// Whose refresh token it is.
     pub name: TokenName,
     /// `None`: what the token's record or the config has.
     pub next: Option<RefreshToken>,
@@ -45,6 +46,7 @@ pub struct KeptRefresh {
 /// A refresh token that was sent, and no answer tells of its exchange: what a server makes of it counts from then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FirstSending {
+    /// When it was sent, by the wall clock.
     pub at: Wall,
     /// Of the refresh token.
     pub token: Fingerprint,
@@ -53,15 +55,18 @@ pub struct FirstSending {
 /// A file that renewd wrote, or was about to write.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptTarget {
+    /// As a plan's target is known by it: links of the folder resolved.
     pub path: TargetPath,
     /// Of the last contents that renewd wrote or was about to write.
     pub digests: Vec<Fingerprint>,
+    /// Lines of those contents, and of former ones that may still be in place.
     pub lines: Vec<KeptLine>,
 }
 
 /// What of a line a later start must know to let its token go from the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptLine {
+    /// Whose line it is; the value stands in that token's own record.
     pub token: TokenName,
     /// The variable of an env file, and that of its expiry.
     pub env: Option<(String, Option<String>)>,
@@ -95,18 +100,27 @@ impl KeptLine {
 /// One entry of the state's log. A later one replaces an earlier one of the same name or path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Record {
+    /// See [`Kept::seed`](super::Kept::seed); the first of a log that is new.
     Seed(u64),
+    /// Obtained, delivered or not.
     Token(Arc<Token>),
+    /// The config has not had it for a while, and no file is to lose it any more.
     TokenGone(TokenName),
+    /// Kept before the file is written: a crash in between leaves no file that nobody owns.
     Target(KeptTarget),
+    /// Removed, or left to who changed it.
     TargetGone(TargetPath),
+    /// Made durable before a refresh token is sent, and again when its exchange has ended.
     Refresh(KeptRefresh),
+    /// What the token's own record or the config says counts again.
     RefreshGone(TokenName),
     /// The token fails, and how.
     Streak(TokenName, FailureStreak),
+    /// It recovered, or is gone.
     StreakGone(TokenName),
     /// The token was obtained by who delivers nothing: `after_rotate` is owed to it when it is delivered.
     Owed(TokenName),
+    /// The hook is begun, or the token is gone.
     OwedGone(TokenName),
 }
 
