@@ -125,7 +125,7 @@ pub(super) fn files(runner: &Runner, request: &Request) -> Vec<TargetPath> {
         return runner.plan.targets.iter().map(|target| target.path.clone()).collect();
     }
     let named = names.iter().filter_map(|name| TokenName::new(name));
-    named.flat_map(|name| runner.state.files_of(&name).to_vec()).collect()
+    named.flat_map(|name| runner.state.files_of(&name).cloned().collect::<Vec<_>>()).collect()
 }
 
 fn reply(answer: oneshot::Sender<ResponseLine>, response: Response) {

@@ -19,7 +19,7 @@ use super::saving::Saving;
 use super::start::start;
 use super::vault::Vault;
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Answer, Doubt, Event, LineAt, Persist, Rotated, RunMode, Want, Wiring};
+use crate::core::engine::{Answer, Doubt, Event, LineAt, Persist, Rotated, RunMode, TokenId, Want, Wiring};
 use crate::core::environment::Environment;
 use crate::core::schedule::Life;
 use crate::core::secret::Secret;
@@ -221,7 +221,7 @@ fn a_file_that_stands_as_an_earlier_run_left_it_is_not_told_anew() {
         let (messages, _inbox) = unbounded_channel();
         let path = TargetPath::from(PathBuf::from("/nowhere/a"));
         let line = Arc::new(LinePlan { token: name("a"), format: format.clone() });
-        let lines = [LineAt { line, generation: 1, expires_at: None }];
+        let lines = [LineAt { token: TokenId::NONE, line, generation: 1, expires_at: None }];
         let write = |files: &mut Files| {
             let how = Write { verify: true, waits_for: None };
             files.write(&vault, &path, 1, FileSpec::default(), &lines, how).unwrap()

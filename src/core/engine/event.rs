@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::{Certainty, Doubt};
+use super::slots::TokenId;
 use super::wiring::Wiring;
 use crate::core::schedule::Life;
 use crate::core::settings::{FileSpec, Fingerprint, LinePlan, TargetPath, TokenName};
@@ -261,6 +262,7 @@ pub enum Event {
 /// One line of a file to be written, and which generation of its token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LineAt {
+    pub token: TokenId,
     pub line: Arc<LinePlan>,
     pub generation: u64,
     /// `None`: it never expires.

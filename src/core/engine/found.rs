@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::State;
 use super::event::{Action, Found, Note, Reason};
 use super::record::{Meddling, TargetRecord, Trouble};
-use crate::core::settings::TargetPath;
+use super::slots::TargetId;
 use crate::core::time::{Boot, Now};
 
 /// So soon after renewd wrote a file, a change by somebody else is an answer to it.
@@ -20,9 +20,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_sec
 
 impl State {
     /// A look found the file otherwise than it was left. What is under way there overtakes it.
-    pub(super) fn found(&mut self, path: &TargetPath, found: Found, now: Now, out: &mut Vec<Action>) {
-        let is_settled = |target: &&mut Box<TargetRecord>| target.op.is_none() && target.written.is_some();
-        let Some(target) = self.targets.get_mut(path).filter(is_settled).filter(|_| !self.stopping) else { return };
+    pub(super) fn found(&mut self, id: TargetId, found: Found, now: Now, out: &mut Vec<Action>) {
+        let is_settled = |target: &&mut TargetRecord| target.op.is_none() && target.written.is_some();
+        let Some(target) = self.targets.get_mut(id).filter(is_settled).filter(|_| !self.stopping) else { return };
         let lost = target.written.take();
         target.verify = true;
         let meddling = target.meddling.get_or_insert_default();
@@ -31,8 +31,8 @@ impl State {
         meddling.is_told = times >= ROUNDS && found != Found::Unseen;
         let is_told = meddling.is_told;
         let since = now.wall_at(meddling.since);
-        self.touch_target(path);
-        self.touch_tokens_of(path);
+        self.touch_target(id);
+        self.touch_tokens_of(id);
         if !is_told {
             return;
         }
@@ -41,7 +41,7 @@ impl State {
         let message: Arc<str> = format!(
             "{}: somebody else changes or removes it each time it is written, {times} times since {}; renewd writes it less \
              often now: find the other writer, or give renewd a path of its own",
-            path.display(),
+            self.path(id).display(),
             since.rfc3339(),
         )
         .into();
@@ -53,9 +53,9 @@ impl State {
             retry_at: now.boot.plus(retry_in),
             not_before: Boot(0),
         };
-        self.count_tries(path, now);
-        out.push(Action::Note(Note::DeliverFailed { path: path.clone(), message, failures: times, retry_in }));
-        if let Some(target) = self.targets.get_mut(path) {
+        self.count_tries(id, now);
+        out.push(Action::Note(Note::DeliverFailed { path: self.path(id), message, failures: times, retry_in }));
+        if let Some(target) = self.targets.get_mut(id) {
             target.trouble = Some(Box::new(trouble));
         }
     }

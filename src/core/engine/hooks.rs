@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::State;
 use super::event::{Action, HookEnd, HookKind, Note, Reason};
 use super::record::{HeldToken, HookRun, TargetRecord, TokenRecord, Trouble, Untold};
+use super::slots::TokenId;
 use crate::core::schedule;
-use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now, Wall};
 
 const AT_ONCE: usize = 8;
@@ -17,21 +17,21 @@ const AT_ONCE: usize = 8;
 const HOOKS: u32 = 1 << 21;
 
 impl State {
-    pub(super) fn queue_hook(&mut self, name: &TokenName, kind: HookKind) {
-        let Some(token) = self.tokens.get_mut(name).filter(|_| !self.stopping) else { return };
+    pub(super) fn queue_hook(&mut self, id: TokenId, kind: HookKind) {
+        let Some(token) = self.tokens.get_mut(id).filter(|_| !self.stopping) else { return };
         let twice = kind == HookKind::AfterRotate && std::mem::replace(&mut token.hook_queued, true);
         if !twice {
-            self.hooks_waiting.push_back((name.clone(), kind));
+            self.hooks_waiting.push_back((id, kind));
         }
     }
 
     pub(super) fn start_hooks(&mut self, now: Now, out: &mut Vec<Action>) {
         while self.hooks_running.len() < AT_ONCE && !self.stopping {
-            let is_idle = |(name, _): &(TokenName, HookKind)| !self.hooks_running.contains(name);
+            let is_idle = |(id, _): &(TokenId, HookKind)| !self.hooks_running.contains(id);
             let Some(at) = self.hooks_waiting.iter().position(is_idle) else { return };
-            let Some((name, kind)) = self.hooks_waiting.remove(at) else { return };
-            let expires_at = self.tokens.get(&name).and_then(|token| self.told_end(token));
-            let Some(token) = self.tokens.get_mut(&name) else { continue };
+            let Some((id, kind)) = self.hooks_waiting.remove(at) else { return };
+            let expires_at = self.tokens.get(id).and_then(|token| self.told_end(id, token));
+            let Some(token) = self.tokens.get_mut(id) else { continue };
             token.hook_queued &= kind != HookKind::AfterRotate;
             let hooks = token.hooks.get_or_insert_default();
             hooks.last = Some(HookRun { kind, started: now.boot, ended: None, error: None });
@@ -41,33 +41,25 @@ impl State {
             } else {
                 hooks.untold.iter_mut().for_each(|untold| untold.retry_at = Boot(u64::MAX));
             }
-            self.hooks_running.insert(name.clone());
-            out.push(Action::Hook { name, kind, expires_at });
+            self.hooks_running.insert(id);
+            out.push(Action::Hook { name: self.name(id), kind, expires_at });
         }
     }
 
     /// The end that a hook is told: of what stands in the token's files, as far as is known, the first to end. A newer one
     /// may be at hand that no file holds yet.
-    fn told_end(&self, token: &TokenRecord) -> Option<Wall> {
-        let name = &token.wire.name;
+    fn told_end(&self, id: TokenId, token: &TokenRecord) -> Option<Wall> {
         let stands =
-            |target: &TargetRecord| target.line_of(name).or_else(|| target.lost_line_of(name)).map(|at| at.expires_at);
-        let ends: Vec<Option<Wall>> = self.targets_of(token).filter_map(stands).collect();
+            |target: &TargetRecord| target.line_of(id).or_else(|| target.lost_line_of(id)).map(|at| at.expires_at);
+        let ends: Vec<Option<Wall>> = self.targets_of(id, token).filter_map(stands).collect();
         if ends.is_empty() {
             return token.held.as_ref().and_then(HeldToken::ends);
         }
         ends.into_iter().flatten().min()
     }
 
-    pub(super) fn hook_done(
-        &mut self,
-        name: &TokenName,
-        kind: HookKind,
-        end: HookEnd,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        if !self.hooks_running.remove(name) {
+    pub(super) fn hook_done(&mut self, id: TokenId, kind: HookKind, end: HookEnd, now: Now, out: &mut Vec<Action>) {
+        if !self.hooks_running.remove(&id) {
             return;
         }
         // A service that was not started yet needs no signal, and its file is missing at each rotation until then.
@@ -77,27 +69,26 @@ impl State {
             HookEnd::Failed(message) | HookEnd::NoPidFile(message) => (Some(message), false),
             HookEnd::NotStarted(message) => (Some(message), !self.is_once()),
             HookEnd::Dropped => {
-                let hooks = self.tokens.get_mut(name).and_then(|token| token.hooks.as_mut());
+                let hooks = self.tokens.get_mut(id).and_then(|token| token.hooks.as_mut());
                 hooks.into_iter().for_each(|hooks| hooks.last = None);
                 return;
             }
         };
-        let failures = message.as_ref().map_or(0, |_| self.hook_failures(name, kind) + 1);
-        let retry_at = if is_tried_again { self.retry_hook(name, failures, now) } else { Boot(u64::MAX) };
+        let failures = message.as_ref().map_or(0, |_| self.hook_failures(id, kind) + 1);
+        let retry_at = if is_tried_again { self.retry_hook(id, failures, now) } else { Boot(u64::MAX) };
         self.changed = true;
-        self.touch(name);
-        let Some(hooks) = self.tokens.get_mut(name).and_then(|token| token.hooks.as_mut()) else { return };
+        self.touch(id);
+        let Some(hooks) = self.tokens.get_mut(id).and_then(|token| token.hooks.as_mut()) else { return };
         if let Some(last) = hooks.last.as_mut() {
             (last.ended, last.error) = (Some(now.boot), message.clone());
         }
-        let name = name.clone();
         let Some(message) = message else {
             if kind == HookKind::AfterRotate {
                 hooks.trouble = None;
             } else {
                 hooks.untold = None;
             }
-            out.push(Action::Note(Note::HookDone { name, kind }));
+            out.push(Action::Note(Note::HookDone { name: self.name(id), kind }));
             return;
         };
         let mut is_known = false;
@@ -107,17 +98,17 @@ impl State {
             let (at, reason, not_before) = (now.boot, Reason::Hook, Boot(0));
             hooks.trouble = Some(Trouble { at, failures, reason, message, retry_at, not_before });
             self.failed_once = true;
-            self.count_try(&name, now);
+            self.count_try(id, now);
         } else {
             hooks.untold = is_tried_again.then_some(Untold { kind, failures, retry_at });
         }
         let retry_in = is_tried_again.then(|| retry_at.since(now.boot));
-        out.push(Action::Note(Note::HookFailed { name, kind, message, retry_in, is_known }));
+        out.push(Action::Note(Note::HookFailed { name: self.name(id), kind, message, retry_in, is_known }));
     }
 
     /// How often that hook has failed in a row.
-    fn hook_failures(&self, name: &TokenName, kind: HookKind) -> u32 {
-        let hooks = self.tokens.get(name).and_then(|token| token.hooks.as_ref());
+    fn hook_failures(&self, id: TokenId, kind: HookKind) -> u32 {
+        let hooks = self.tokens.get(id).and_then(|token| token.hooks.as_ref());
         let failures = hooks.and_then(|hooks| match kind {
             HookKind::AfterRotate => hooks.trouble.as_ref().map(|trouble| trouble.failures),
             HookKind::Failing(_) | HookKind::Recovered => hooks.untold.as_ref().map(|untold| untold.failures),
@@ -125,15 +116,15 @@ impl State {
         failures.unwrap_or(0)
     }
 
-    fn retry_hook(&self, name: &TokenName, failures: u32, now: Now) -> Boot {
-        let Some(token) = self.tokens.get(name) else { return Boot(u64::MAX) };
-        let drawn = schedule::draw(self.seed, name, token.generation(), failures.saturating_add(HOOKS));
+    fn retry_hook(&self, id: TokenId, failures: u32, now: Now) -> Boot {
+        let Some(token) = self.tokens.get(id) else { return Boot(u64::MAX) };
+        let drawn = schedule::draw(self.seed, &token.wire.name, token.generation(), failures.saturating_add(HOOKS));
         now.boot.plus(schedule::backoff(&token.wire.schedule.retry, failures, None, drawn))
     }
 
     /// Queues what could not be started, once its time has come.
-    pub(super) fn settle_hooks(&mut self, name: &TokenName, now: Now) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+    pub(super) fn settle_hooks(&mut self, id: TokenId, now: Now) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
         let (has_after_rotate, has_on_failure) = (token.wire.after_rotate, token.wire.on_failure.is_some());
         let Some(hooks) = token.hooks.as_mut() else { return };
         if !has_after_rotate {
@@ -146,10 +137,10 @@ impl State {
         let untold = hooks.untold.as_mut().filter(|untold| untold.retry_at <= now.boot);
         let untold = untold.map(|untold| (untold.retry_at = Boot(u64::MAX), untold.kind));
         if is_due {
-            self.queue_hook(name, HookKind::AfterRotate);
+            self.queue_hook(id, HookKind::AfterRotate);
         }
         if let Some(((), kind)) = untold {
-            self.queue_hook(name, kind);
+            self.queue_hook(id, kind);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::State;
 use super::event::{Action, FailedHook, FailureStreak, Reason};
 use super::record::{Streak, TokenRecord, Trouble};
+use super::slots::TokenId;
 use super::wiring::TokenWire;
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
@@ -14,8 +15,9 @@ impl State {
     /// Goes on with the streaks that an earlier run left. To be called before the first plan.
     pub fn restore_streaks(&mut self, streaks: impl IntoIterator<Item = (TokenName, FailureStreak)>, now: Now) {
         for (name, kept) in streaks {
-            let wire = || Box::new(TokenRecord::new(Arc::new(TokenWire::unknown(name.clone()))));
-            let token = self.tokens.entry(name.clone()).or_insert_with(wire);
+            let wire = || TokenRecord::new(Arc::new(TokenWire::unknown(name.clone())));
+            let id = self.tokens.find_or_insert(&name, wire);
+            let Some(token) = self.tokens.get_mut(id) else { continue };
             if let Some(hook) = &kept.hook {
                 token.hooks.get_or_insert_default().trouble = Some(Trouble {
                     at: now.boot,
@@ -38,24 +40,24 @@ impl State {
     }
 
     /// What failed in an earlier run is over once all is well in this one. True where it was not before.
-    pub(super) fn forget_earlier_failure(&mut self, name: &TokenName, now: Now) -> bool {
+    pub(super) fn forget_earlier_failure(&mut self, id: TokenId, now: Now) -> bool {
         let is_earlier = |token: &TokenRecord| token.streak.as_ref().is_some_and(|streak| streak.last.is_some());
-        if !self.tokens.get(name).is_some_and(|token| is_earlier(token)) || !self.is_settled(name, now) {
+        if !self.tokens.get(id).is_some_and(is_earlier) || !self.is_settled(id, now) {
             return false;
         }
-        let streak = self.tokens.get_mut(name).and_then(|token| token.streak.as_mut());
+        let streak = self.tokens.get_mut(id).and_then(|token| token.streak.as_mut());
         streak.and_then(|streak| streak.last.take()).is_some()
     }
 
     /// Has the state say how the token fails, where it says something else.
-    pub(super) fn keep_streak(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get(name) else { return };
+    pub(super) fn keep_streak(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get(id) else { return };
         let streak = match (&token.streak, &token.kept_streak) {
             (None, None) => return,
             (None, Some(_)) => None,
             (Some(streak), kept) => {
                 // One that is being mended is told of when it is.
-                let Some((reason, message, _)) = self.failing(token) else { return };
+                let Some((reason, message, _)) = self.failing(id, token) else { return };
                 let hook = token.hooks.as_ref().and_then(|hooks| hooks.trouble.as_ref());
                 Some(Box::new(FailureStreak {
                     since: kept.as_ref().map_or_else(|| streak.began(now), |kept| kept.since),
@@ -71,10 +73,10 @@ impl State {
                 }))
             }
         };
-        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(token) = self.tokens.get_mut(id) else { return };
         if token.kept_streak != streak {
             token.kept_streak.clone_from(&streak);
-            out.push(Action::KeepStreak { name: name.clone(), streak });
+            out.push(Action::KeepStreak { name: self.name(id), streak });
         }
     }
 }

@@ -15,6 +15,7 @@ mod plan;
 mod precedence;
 mod record;
 mod settle;
+mod slots;
 mod state;
 mod status;
 mod target;
@@ -30,6 +31,7 @@ pub use doubt::{Certainty, Doubt};
 pub use event::*;
 pub use precedence::{LastTry, Precedence};
 pub use record::TokenState;
+pub use slots::{TargetId, TokenId};
 pub use state::{RunMode, State};
 pub use status::{Counts, LastHook, TokenStatus};
 pub use wiring::{TokenWire, Wiring};
@@ -49,23 +51,38 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     match event {
         Event::Plan(wiring) => state.apply(&wiring, now, &mut out),
         Event::PlanRefused { message, lack } => state.refuse(message, lack, now, &mut out),
-        Event::Obtained { name, issued } => state.obtained(&name, issued, now, &mut out),
+        Event::Obtained { name, issued } => match state.tokens.find(&name) {
+            Some(id) => state.obtained(id, issued, now, &mut out),
+            None => out.push(Action::Discard { name, generation: issued.generation }),
+        },
         Event::ObtainFailed { name, generation, reason, message, retry_after, doubt } => {
-            state.obtain_failed(&name, generation, reason, &message, retry_after, doubt, now, &mut out);
+            let id = state.token_id(&name);
+            state.obtain_failed(id, generation, reason, &message, retry_after, doubt, now, &mut out);
         }
-        Event::AnswerLost { name, generation } => state.answer_lost(&name, generation),
+        Event::AnswerLost { name, generation } => state.answer_lost(state.token_id(&name), generation),
         Event::ParentRejected { name, generation, parent, parent_generation, message } => {
-            state.parent_rejected(&name, generation, &parent, parent_generation, &message, now, &mut out);
+            let (id, parent) = (state.token_id(&name), state.token_id(&parent));
+            state.parent_rejected(id, generation, parent, parent_generation, &message, now, &mut out);
         }
-        Event::Persisted { name, generation } => state.persisted(&name, generation, &mut out),
+        Event::Persisted { name, generation } => state.persisted(state.token_id(&name), generation, &mut out),
         Event::PersistFailed { name, generation, message } => {
-            state.persist_failed(&name, generation, &message, now, &mut out);
+            state.persist_failed(state.token_id(&name), generation, &message, now, &mut out);
         }
-        Event::Delivered { path, op, is_new } => state.delivered(&path, op, is_new, now, &mut out),
-        Event::Found { path, found } => state.found(&path, found, now, &mut out),
-        Event::DeliverFailed { path, op, message } => state.deliver_failed(&path, op, &message, now, &mut out),
-        Event::Removed { path, op, failed } => state.removed(&path, op, failed, now, &mut out),
-        Event::HookDone { name, kind, end } => state.hook_done(&name, kind, end, now, &mut out),
+        Event::Delivered { path, op, is_new } => {
+            state.delivered(state.target_id(&path), op, is_new, now, &mut out);
+        }
+        Event::Found { path, found } => state.found(state.target_id(&path), found, now, &mut out),
+        Event::DeliverFailed { path, op, message } => {
+            state.deliver_failed(state.target_id(&path), op, &message, now, &mut out);
+        }
+        Event::Removed { path, op, failed } => {
+            state.removed(state.target_id(&path), op, failed, now, &mut out);
+        }
+        Event::HookDone { name, kind, end } => {
+            // Its entry may be gone meanwhile.
+            let id = state.tokens.known(&name).unwrap_or(TokenId::NONE);
+            state.hook_done(id, kind, end, now, &mut out);
+        }
         Event::Wake => {}
         Event::ClockChanged => state.touch_all(),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
@@ -90,32 +107,32 @@ impl State {
         while self.boot_timers.first().is_some_and(|(at, _)| *at <= now.boot) {
             let Some((_, of)) = self.boot_timers.pop_first() else { break };
             match of {
-                TimerOf::Token(name) => {
-                    if let Some(token) = self.tokens.get_mut(&name) {
+                TimerOf::Token(id) => {
+                    if let Some(token) = self.tokens.get_mut(id) {
                         token.boot_timer = None;
                     }
-                    self.dirty_tokens.insert(name);
+                    self.dirty_tokens.insert(id);
                 }
-                TimerOf::Target(path) => {
-                    if let Some(target) = self.targets.get_mut(&path) {
+                TimerOf::Target(id) => {
+                    if let Some(target) = self.targets.get_mut(id) {
                         target.boot_timer = None;
                     }
-                    self.dirty_targets.insert(path);
+                    self.dirty_targets.insert(id);
                 }
             }
         }
         while self.wall_timers.first().is_some_and(|(at, _)| *at <= now.wall) {
-            let Some((_, name)) = self.wall_timers.pop_first() else { break };
-            if let Some(token) = self.tokens.get_mut(&name) {
+            let Some((_, id)) = self.wall_timers.pop_first() else { break };
+            if let Some(token) = self.tokens.get_mut(id) {
                 token.wall_timer = None;
             }
-            self.dirty_tokens.insert(name);
+            self.dirty_tokens.insert(id);
         }
     }
 
     fn touch_all(&mut self) {
-        self.dirty_tokens.extend(self.tokens.keys().cloned());
-        self.dirty_targets.extend(self.targets.keys().cloned());
+        self.dirty_tokens.extend(self.tokens.iter().map(|(id, _)| id));
+        self.dirty_targets.extend(self.targets.iter().map(|(id, _)| id));
     }
 
     fn shut_down(&mut self, out: &mut Vec<Action>) {
@@ -184,11 +201,11 @@ impl State {
             && self.hooks_running.is_empty()
             && self.hooks_waiting.is_empty()
             && self.waiters.is_empty()
-            && !self.tokens.values().any(|token| self.is_held_back_briefly(token, now))
+            && !self.tokens.iter().any(|(id, token)| self.is_held_back_briefly(id, token, now))
     }
 
     /// Whether a token is due, and min_interval will soon allow it.
-    fn is_held_back_briefly(&self, token: &record::TokenRecord, now: Now) -> bool {
-        self.obtain_timer(token, now).is_some_and(|at| at <= now.boot.plus(wanted::MIN_INTERVAL_WAIT))
+    fn is_held_back_briefly(&self, id: TokenId, token: &record::TokenRecord, now: Now) -> bool {
+        self.obtain_timer(id, token, now).is_some_and(|at| at <= now.boot.plus(wanted::MIN_INTERVAL_WAIT))
     }
 }

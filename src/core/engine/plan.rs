@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Action, FormerLine, Note};
-use super::record::{Leaving, TargetRecord, TokenRecord};
+use super::record::{Leaving, Line, TargetRecord, TokenRecord};
+use super::slots::{Slots, TargetId, TokenId};
 use super::state::{Readiness, Reread};
 use super::wiring::{TokenWire, Wiring};
 use super::{GRACE, REREAD, State};
@@ -44,9 +45,9 @@ impl State {
         let is_changed = |token: &TokenRecord| {
             token.held.as_ref().is_some_and(|held| held.issued.fingerprint != token.wire.fingerprint)
         };
-        for (name, token) in self.tokens.iter().filter(|(_, token)| is_changed(token)) {
-            self.dirty_tokens.insert(name.clone());
-            self.dirty_targets.extend(token.targets.iter().cloned());
+        for (id, token) in self.tokens.iter().filter(|(_, token)| is_changed(token)) {
+            self.dirty_tokens.insert(id);
+            self.dirty_targets.extend(&token.targets);
         }
     }
 
@@ -70,15 +71,17 @@ impl State {
         out: &mut Vec<Action>,
     ) {
         let named: BTreeSet<&TokenName> = wires.iter().map(|wire| &wire.name).collect();
-        for (name, token) in &mut self.tokens {
+        for (_, name, token) in self.tokens.iter_mut() {
             if !named.contains(name) && token.leaving.is_none() {
                 token.leaving = Some(until);
             }
         }
-        self.order = wires.iter().map(|wire| wire.name.clone()).collect();
+        self.order.clear();
+        self.order.reserve_exact(wires.len());
         for wire in wires {
-            self.set_token(wire, first, hurry, now);
-            let token = self.tokens.get(&wire.name);
+            let id = self.set_token(wire, first, hurry, now);
+            self.order.push(id);
+            let token = self.tokens.get(id);
             if let Some(held) = token.filter(|_| first).and_then(|token| token.held.as_ref())
                 && held.issued.fingerprint == wire.fingerprint
             {
@@ -89,11 +92,11 @@ impl State {
         }
     }
 
-    fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) {
-        let held = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref());
+    fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) -> TokenId {
+        let id = self.tokens.find_or_insert(&wire.name, || TokenRecord::new(Arc::new(wire.clone())));
+        let held = self.tokens.get(id).and_then(|token| token.held.as_ref());
         let due = held.map(|held| self.due(wire, &held.issued));
-        let token =
-            self.tokens.entry(wire.name.clone()).or_insert_with(|| Box::new(TokenRecord::new(Arc::new(wire.clone()))));
+        let Some(token) = self.tokens.get_mut(id) else { return id };
         token.leaving = None;
         let changed = token.wire.fingerprint != wire.fingerprint;
         let spends = token.wire.single_use;
@@ -119,11 +122,17 @@ impl State {
         } else if let Some(trouble) = token.trouble.as_mut().filter(|_| hurry) {
             trouble.hurry(now.boot);
         }
+        id
     }
 
     fn set_targets(&mut self, plans: &[TargetPlan], until: Boot, hurry: bool, now: Now) {
         let planned: BTreeMap<&TargetPath, &TargetPlan> = plans.iter().map(|plan| (&plan.path, plan)).collect();
-        for (path, target) in &mut self.targets {
+        let tokens = &self.tokens;
+        let line = |plan: &Arc<LinePlan>| Line {
+            token: tokens.find(&plan.token).unwrap_or(TokenId::NONE),
+            plan: plan.clone(),
+        };
+        for (_, path, target) in self.targets.iter_mut() {
             let names_now = |token: &TokenName| {
                 planned.get(path).is_some_and(|plan| plan.lines.iter().any(|line| line.token == *token))
             };
@@ -131,50 +140,73 @@ impl State {
                 leaving.until = leaving.until.min(until);
                 !names_now(&leaving.line.token)
             });
-            let gone = target.lines.iter().enumerate().filter(|(_, line)| !names_now(&line.token));
+            let gone = target.lines.iter().enumerate().filter(|(_, line)| !names_now(&line.plan.token));
             let former = |line: &Arc<LinePlan>| FormerLine { token: line.token.clone(), plan: Some(line.clone()) };
-            let gone: Vec<Leaving> = gone.map(|(at, line)| Leaving { line: former(line), until, at }).collect();
+            let leaving = |at, line: &Line| Leaving { token: line.token, line: former(&line.plan), until, at };
+            let gone: Vec<Leaving> = gone.map(|(at, line)| leaving(at, line)).collect();
             target.leaving.extend(gone);
             target.verify |= hurry;
             if let Some(trouble) = target.trouble.as_mut().filter(|_| hurry) {
                 trouble.hurry(now.boot);
             }
             match planned.get(path) {
-                Some(plan) => target.set(plan),
+                Some(plan) => target.set(plan, plan.lines.iter().map(line).collect()),
                 None => target.lines.clear(),
             }
         }
         for plan in plans {
-            if !self.targets.contains_key(&plan.path) {
+            self.targets.find_or_insert(&plan.path, || {
                 let mut target = TargetRecord::new();
-                target.set(plan);
-                self.targets.insert(plan.path.clone(), Box::new(target));
-            }
+                target.set(plan, plan.lines.iter().map(line).collect());
+                target
+            });
         }
     }
 
-    /// Which files are a token's, and which tokens are a token's children.
+    /// Which files are a token's, and which tokens are a token's parents and children.
     fn index(&mut self) {
-        for token in self.tokens.values_mut() {
-            token.targets.clear();
-        }
-        for (path, target) in &self.targets {
-            let leaving = target.leaving.iter().map(|leaving| &leaving.line.token);
-            for name in target.lines.iter().map(|line| &line.token).chain(leaving) {
-                if let Some(token) = self.tokens.get_mut(name)
-                    && token.targets.last() != Some(path)
+        self.release();
+        let paths: Vec<TargetId> = self.targets.by_name().collect();
+        self.tokens.values_mut().for_each(|token| token.targets.clear());
+        for id in paths {
+            let Some(target) = self.targets.get_mut(id) else { continue };
+            for leaving in &mut target.leaving {
+                leaving.token = self.tokens.find(&leaving.line.token).unwrap_or(TokenId::NONE);
+            }
+            for token in target.tokens() {
+                if let Some(token) = self.tokens.get_mut(token)
+                    && token.targets.last() != Some(&id)
                 {
                     // Most tokens have one: no room for more.
                     token.targets.reserve_exact(1);
-                    token.targets.push(path.clone());
+                    token.targets.push(id);
                 }
             }
         }
         self.children.clear();
-        for (name, token) in &self.tokens {
-            for parent in &token.wire.parents {
-                self.children.entry(parent.clone()).or_default().push(name.clone());
+        let parents = |(id, token): (TokenId, &TokenRecord)| {
+            let parents: Vec<TokenId> = token.wire.parents.iter().map(|parent| self.token_id(parent)).collect();
+            (id, parents)
+        };
+        let all: Vec<(TokenId, Vec<TokenId>)> = self.tokens.iter().map(parents).collect();
+        for (id, parents) in all {
+            for parent in &parents {
+                self.children.entry(*parent).or_default().push(id);
+            }
+            if let Some(token) = self.tokens.get_mut(id) {
+                token.parents = parents;
             }
         }
+    }
+
+    /// Numbers of tokens and files that are gone may be given to others, as far as nothing speaks of them.
+    fn release(&mut self) {
+        if self.waiters.is_empty() && self.hooks_running.is_empty() && self.hooks_waiting.is_empty() {
+            let written = |targets: &Slots<TargetId, TargetPath, TargetRecord>| -> BTreeSet<TokenId> {
+                targets.values().flat_map(TargetRecord::spoken_of).collect()
+            };
+            self.tokens.release(|| written(&self.targets));
+        }
+        self.targets.release(BTreeSet::new);
     }
 }

@@ -33,7 +33,7 @@ impl Precedence {
 
 impl State {
     pub fn precedence(&self, name: &TokenName) -> Precedence {
-        self.tokens.get(name).map_or(Precedence::NEW, |token| of(token))
+        self.tokens.named(name).map_or(Precedence::NEW, of)
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::doubt::{Certainty, Doubt};
 use super::event::{FailureStreak, FormerLine, Found, HookKind, Issued, LineAt, OpId, Reason};
+use super::slots::{TargetId, TokenId};
 use super::wiring::TokenWire;
 use crate::core::schedule::Due;
-use crate::core::settings::{FileSpec, LinePlan, TargetPath, TargetPlan, TokenName};
+use crate::core::settings::{FileSpec, LinePlan, TargetPlan};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.
@@ -169,7 +170,10 @@ pub(super) struct TokenRecord {
     pub hooks: Option<Box<HookRecord>>,
     /// Its entry is gone; forgotten at this moment.
     pub leaving: Option<Boot>,
-    pub targets: Vec<TargetPath>,
+    /// In order of their paths.
+    pub targets: Vec<TargetId>,
+    /// In order of the config.
+    pub parents: Vec<TokenId>,
     pub view: TokenView,
     pub boot_timer: Option<Boot>,
     pub wall_timer: Option<Wall>,
@@ -199,6 +203,7 @@ impl TokenRecord {
             hooks: None,
             leaving: None,
             targets: Vec::new(),
+            parents: Vec::new(),
             view: TokenView::default(),
             boot_timer: None,
             wall_timer: None,
@@ -308,6 +313,7 @@ impl Op {
 /// A line whose entry is gone from the config.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Leaving {
+    pub token: TokenId,
     pub line: FormerLine,
     pub until: Boot,
     /// Where it stood among the lines: there it stays until it goes.
@@ -329,9 +335,16 @@ pub(super) struct Meddling {
     pub is_told: bool,
 }
 
+/// A line of the config.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Line {
+    pub token: TokenId,
+    pub plan: Arc<LinePlan>,
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct TargetRecord {
-    pub lines: Vec<Arc<LinePlan>>,
+    pub lines: Vec<Line>,
     pub spec: FileSpec,
     pub lack: Option<Arc<str>>,
     pub leaving: Vec<Leaving>,
@@ -367,8 +380,8 @@ impl TargetRecord {
         }
     }
 
-    pub(super) fn set(&mut self, plan: &TargetPlan) {
-        self.lines.clone_from(&plan.lines);
+    pub(super) fn set(&mut self, plan: &TargetPlan, lines: Vec<Line>) {
+        self.lines = lines;
         self.spec = plan.spec;
         self.lack = plan.lack.as_ref().map(|lack| lack.message.clone());
     }
@@ -387,27 +400,44 @@ impl TargetRecord {
         self.written.is_some() && !self.verify && self.meddling.as_ref().is_some_and(|meddling| meddling.is_told)
     }
 
-    pub(super) fn names(&self, token: &TokenName) -> bool {
-        self.lines.iter().any(|line| line.token == *token)
+    /// Those that have a line in it, or had one.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = TokenId> {
+        let leaving = self.leaving.iter().map(|leaving| leaving.token);
+        self.lines.iter().map(|line| line.token).chain(leaving)
+    }
+
+    /// Tokens that it is known to hold, or is about to.
+    pub(super) fn spoken_of(&self) -> impl Iterator<Item = TokenId> {
+        let under_way = self.op.as_ref().and_then(|op| match &**op {
+            Op::Write { content, .. } => Some(content),
+            Op::Remove { .. } => None,
+        });
+        let lost = self.meddling.as_ref().and_then(|meddling| meddling.lost.as_ref());
+        let all = self.written.iter().chain(under_way).chain(lost);
+        all.flat_map(|content| &content.lines).map(|at| at.token)
+    }
+
+    pub(super) fn names(&self, token: TokenId) -> bool {
+        self.lines.iter().any(|line| line.token == token)
     }
 
     /// What the file is known to hold of a token.
-    pub(super) fn line_of(&self, token: &TokenName) -> Option<&LineAt> {
-        self.written.as_ref()?.lines.iter().find(|at| at.line.token == *token)
+    pub(super) fn line_of(&self, token: TokenId) -> Option<&LineAt> {
+        self.written.as_ref()?.lines.iter().find(|at| at.token == token)
     }
 
     /// What somebody else took away of a token, and is not written again yet.
-    pub(super) fn lost_line_of(&self, token: &TokenName) -> Option<&LineAt> {
-        self.meddling.as_ref()?.lost.as_ref()?.lines.iter().find(|at| at.line.token == *token)
+    pub(super) fn lost_line_of(&self, token: TokenId) -> Option<&LineAt> {
+        self.meddling.as_ref()?.lost.as_ref()?.lines.iter().find(|at| at.token == token)
     }
 
     /// Whether the file is known to hold this generation of a token.
-    pub(super) fn holds(&self, token: &TokenName, generation: u64) -> bool {
+    pub(super) fn holds(&self, token: TokenId, generation: u64) -> bool {
         self.line_of(token).is_some_and(|at| at.generation == generation)
     }
 
     /// Whether a reader finds a valid one there.
-    pub(super) fn holds_valid(&self, token: &TokenName, now: Wall) -> bool {
+    pub(super) fn holds_valid(&self, token: TokenId, now: Wall) -> bool {
         self.line_of(token).is_some_and(|at| at.expires_at.is_none_or(|end| end > now))
     }
 }

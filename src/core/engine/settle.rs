@@ -7,25 +7,25 @@ use std::sync::Arc;
 use super::State;
 use super::event::{Action, HookKind, LineAt, Note, Reason, Rotated};
 use super::record::{HeldToken, Streak, TokenRecord, TokenState, TokenView};
+use super::slots::{TargetId, TokenId};
 use super::state::{RunMode, TimerOf};
 use crate::core::schedule::Due;
-use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
 impl State {
     /// Settles until nothing is marked. Each round only marks what it changed, so it ends.
     pub(super) fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
         loop {
-            if let Some(path) = self.dirty_targets.pop_first() {
-                self.settle_target(&path, now, out);
-                self.time_target(&path, now);
-            } else if let Some(name) = self.dirty_tokens.pop_first() {
-                self.settle_obtaining(&name, now, out);
-                self.settle_hooks(&name, now);
-                self.observe(&name, now, out);
-                self.serve(&name, now, out);
-                self.time_token(&name, now);
-                self.let_go(&name, now, out);
+            if let Some(id) = self.dirty_targets.pop_first() {
+                self.settle_target(id, now, out);
+                self.time_target(id, now);
+            } else if let Some(id) = self.dirty_tokens.pop_first() {
+                self.settle_obtaining(id, now, out);
+                self.settle_hooks(id, now);
+                self.observe(id, now, out);
+                self.serve(id, now, out);
+                self.time_token(id, now);
+                self.let_go(id, now, out);
             } else {
                 return;
             }
@@ -33,7 +33,7 @@ impl State {
     }
 
     /// What troubles a token: its own failure, a lack, one of its files, or its hook.
-    pub(super) fn failing(&self, token: &TokenRecord) -> Option<(Reason, Arc<str>, u32)> {
+    pub(super) fn failing(&self, id: TokenId, token: &TokenRecord) -> Option<(Reason, Arc<str>, u32)> {
         if let Some(trouble) = &token.trouble {
             return Some((trouble.reason, trouble.message.clone(), trouble.failures));
         }
@@ -41,7 +41,7 @@ impl State {
             return Some((Reason::Machine, lack.clone(), 1));
         }
         let mut lacking = None;
-        for target in self.targets_of(token) {
+        for target in self.targets_of(id, token) {
             if let Some(trouble) = &target.trouble {
                 return Some((trouble.reason, trouble.message.clone(), trouble.failures));
             }
@@ -57,29 +57,29 @@ impl State {
     /// The files that the config gives to a token.
     pub(super) fn targets_of<'a>(
         &'a self,
+        id: TokenId,
         token: &'a TokenRecord,
     ) -> impl Iterator<Item = &'a super::record::TargetRecord> {
-        let named = token.targets.iter().filter_map(|path| self.targets.get(path).map(Box::as_ref));
-        named.filter(|target| target.names(&token.wire.name))
+        let named = token.targets.iter().filter_map(|target| self.targets.get(*target));
+        named.filter(move |target| target.names(id))
     }
 
-    fn view(&self, token: &TokenRecord, is_failing: bool, now: Wall) -> TokenView {
+    fn view(&self, id: TokenId, token: &TokenRecord, is_failing: bool, now: Wall) -> TokenView {
         let generation = token.generation();
-        let name = &token.wire.name;
         let held_ends = token.held.as_ref().and_then(HeldToken::ends);
-        let on_disk = self.targets_of(token).all(|target| target.holds_valid(name, now));
-        let delivered = self.targets_of(token).all(|target| target.holds(name, generation));
+        let on_disk = self.targets_of(id, token).all(|target| target.holds_valid(id, now));
+        let delivered = self.targets_of(id, token).all(|target| target.holds(id, generation));
         // Somebody else took away what was delivered: it is not pending, and not valid for anybody.
-        let is_lost = !self.targets_of(token).any(|target| target.holds_valid(name, now))
-            && self.targets_of(token).any(|target| target.lost_line_of(name).is_some());
+        let is_lost = !self.targets_of(id, token).any(|target| target.holds_valid(id, now))
+            && self.targets_of(id, token).any(|target| target.lost_line_of(id).is_some());
         let lasts = |at: &LineAt| at.expires_at.is_none_or(|end| end > now);
         let state = match &token.held {
             None => TokenState::Pending,
             Some(held) if held.is_expired(now) => TokenState::Expired,
             // What readers find counts: a token that cannot be written helps nobody.
-            Some(_) if !on_disk && !self.targets_of(token).any(|target| target.holds_valid(name, now)) => {
-                let was_there = self.targets_of(token).any(|target| target.line_of(name).is_some());
-                let mut lost = self.targets_of(token).filter_map(|target| target.lost_line_of(name));
+            Some(_) if !on_disk && !self.targets_of(id, token).any(|target| target.holds_valid(id, now)) => {
+                let was_there = self.targets_of(id, token).any(|target| target.line_of(id).is_some());
+                let mut lost = self.targets_of(id, token).filter_map(|target| target.lost_line_of(id));
                 match was_there {
                     false if lost.any(lasts) => TokenState::Retrying,
                     false if !is_lost => TokenState::Pending,
@@ -95,46 +95,45 @@ impl State {
             on_disk: is_valid && on_disk,
             is_lost,
             delivered: is_valid && delivered,
-            ends: held_ends.into_iter().chain(self.ends_on_disk(token)).min(),
+            ends: held_ends.into_iter().chain(self.ends_on_disk(id, token)).min(),
             counted: token.leaving.is_none(),
             required: token.wire.required,
         }
     }
 
     /// When the older ones end that stand in files still, or did before somebody else took them away.
-    fn ends_on_disk<'a>(&'a self, token: &'a TokenRecord) -> impl Iterator<Item = Wall> {
-        let name = &token.wire.name;
-        let lines = self.targets_of(token).filter_map(|t| t.line_of(name).or_else(|| t.lost_line_of(name)));
+    fn ends_on_disk<'a>(&'a self, id: TokenId, token: &'a TokenRecord) -> impl Iterator<Item = Wall> {
+        let lines = self.targets_of(id, token).filter_map(move |t| t.line_of(id).or_else(|| t.lost_line_of(id)));
         lines.filter(|at| at.generation != token.generation()).filter_map(|at| at.expires_at)
     }
 
-    fn observe(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get(name) else { return };
-        let failing = self.failing(token);
-        let view = self.view(token, failing.is_some(), now.wall);
+    fn observe(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get(id) else { return };
+        let failing = self.failing(id, token);
+        let view = self.view(id, token, failing.is_some(), now.wall);
         let old = token.view;
         if view != old {
             self.count(old, view);
             // One that was not valid before was renewed meanwhile, or its failure was told.
             let was_valid = matches!(old.state, TokenState::Valid | TokenState::Retrying);
             if view.state == TokenState::Expired && was_valid && view.counted {
-                out.push(Action::Note(Note::Expired { name: name.clone() }));
+                out.push(Action::Note(Note::Expired { name: self.name(id) }));
             }
         }
-        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(token) = self.tokens.get_mut(id) else { return };
         token.view = view;
         if view.delivered && std::mem::take(&mut token.is_landing) {
-            self.rotation_done(name, now, out);
+            self.rotation_done(id, now, out);
         }
-        if self.forget_earlier_failure(name, now) {
-            return self.touch(name);
+        if self.forget_earlier_failure(id, now) {
+            return self.touch(id);
         }
         match failing {
-            Some((reason, _, _)) => self.streak(name, reason, now),
-            None if self.is_settled(name, now) => self.end_streak(name, out),
+            Some((reason, _, _)) => self.streak(id, reason, now),
+            None if self.is_settled(id, now) => self.end_streak(id, out),
             None => {}
         }
-        self.keep_streak(name, now, out);
+        self.keep_streak(id, now, out);
     }
 
     fn count(&mut self, old: TokenView, new: TokenView) {
@@ -149,8 +148,8 @@ impl State {
         }
     }
 
-    fn rotation_done(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+    fn rotation_done(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
         let is_new = std::mem::take(&mut token.owes_hook);
         // One that failed has not gone well for these bytes yet.
         let has_failed = token.hooks.as_ref().is_some_and(|hooks| hooks.trouble.is_some());
@@ -159,56 +158,56 @@ impl State {
             Due::At(at) => Some(at.max(now.wall.plus(held.hold_until.since(now.boot)))),
             Due::Never => None,
         };
-        let rotated = Rotated { name: name.clone(), expires_at: held.ends(), is_same: !is_new };
+        let rotated = Rotated { name: token.wire.name.clone(), expires_at: held.ends(), is_same: !is_new };
         out.push(Action::Note(Note::Rotated { rotated, next }));
         if (is_new || has_failed) && token.wire.after_rotate {
-            self.queue_hook(name, HookKind::AfterRotate);
+            self.queue_hook(id, HookKind::AfterRotate);
         }
     }
 
     /// A failure streak begins or goes on; `on_failure` is told once in it.
-    fn streak(&mut self, name: &TokenName, reason: Reason, now: Now) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+    fn streak(&mut self, id: TokenId, reason: Reason, now: Now) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
         let on_failure = token.wire.on_failure;
         let streak = token.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
         let Some(after) = on_failure else { return };
         if !streak.told && (reason == Reason::Rejected || streak.lasts(after) <= now.boot) {
             streak.told = true;
-            self.queue_hook(name, HookKind::Failing(reason));
+            self.queue_hook(id, HookKind::Failing(reason));
         }
     }
 
     /// A try under way, or a file still to be written, may fail as the one before: only when all is well a streak is over.
-    pub(super) fn is_settled(&self, name: &TokenName, now: Now) -> bool {
-        let Some(token) = self.tokens.get(name) else { return true };
+    pub(super) fn is_settled(&self, id: TokenId, now: Now) -> bool {
+        let Some(token) = self.tokens.get(id) else { return true };
         let is_idle = token.flight.is_none() && token.incoming.is_none();
         token.leaving.is_some() || (is_idle && token.view.delivered && !self.is_needed(token, now))
     }
 
-    fn end_streak(&mut self, name: &TokenName, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+    fn end_streak(&mut self, id: TokenId, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
         let Some(streak) = token.streak.take() else { return };
-        out.push(Action::Note(Note::Recovered { name: name.clone() }));
+        out.push(Action::Note(Note::Recovered { name: token.wire.name.clone() }));
         if streak.told && token.wire.on_failure.is_some() {
-            self.queue_hook(name, HookKind::Recovered);
+            self.queue_hook(id, HookKind::Recovered);
         }
     }
 
     /// One more failed try, of whatever kind.
-    pub(super) fn count_try(&mut self, name: &TokenName, now: Now) {
-        if let Some(token) = self.tokens.get_mut(name) {
+    pub(super) fn count_try(&mut self, id: TokenId, now: Now) {
+        if let Some(token) = self.tokens.get_mut(id) {
             let streak = token.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
             streak.tries = streak.tries.saturating_add(1);
             streak.last = None;
         }
     }
 
-    fn time_token(&mut self, name: &TokenName, now: Now) {
-        let Some(token) = self.tokens.get(name) else { return };
+    fn time_token(&mut self, id: TokenId, now: Now) {
+        let Some(token) = self.tokens.get(id) else { return };
         let streak_told = token.streak.as_ref().filter(|streak| !streak.told);
         let streak = streak_told.and_then(|streak| Some(streak.lasts(token.wire.on_failure?)));
         let leaving = token.leaving.filter(|until| *until < Boot(u64::MAX));
-        let boot = [self.obtain_timer(token, now), streak, leaving, token.next_hook()].into_iter().flatten();
+        let boot = [self.obtain_timer(id, token, now), streak, leaving, token.next_hook()].into_iter().flatten();
         let boot = boot.filter(|at| *at > now.boot).min();
         let held = token.held.as_ref();
         let due = held.and_then(|held| match held.due {
@@ -216,54 +215,54 @@ impl State {
             Due::Never => None,
         });
         let expires = held.and_then(HeldToken::ends);
-        let on_disk = self.ends_on_disk(token).filter(|at| *at > now.wall).min();
+        let on_disk = self.ends_on_disk(id, token).filter(|at| *at > now.wall).min();
         let wall = [due, expires, on_disk].into_iter().flatten().filter(|at| *at > now.wall).min();
         let (old_boot, old_wall) = (token.boot_timer, token.wall_timer);
         if old_boot != boot {
-            self.boot_timers.set(old_boot, boot, TimerOf::Token(name.clone()));
+            self.boot_timers.set(old_boot, boot, TimerOf::Token(id));
         }
         if old_wall != wall {
-            self.wall_timers.set(old_wall, wall, name.clone());
+            self.wall_timers.set(old_wall, wall, id);
         }
-        if let Some(token) = self.tokens.get_mut(name) {
+        if let Some(token) = self.tokens.get_mut(id) {
             (token.boot_timer, token.wall_timer) = (boot, wall);
         }
     }
 
-    fn time_target(&mut self, path: &TargetPath, now: Now) {
-        let Some(target) = self.targets.get(path) else { return };
+    fn time_target(&mut self, id: TargetId, now: Now) {
+        let Some(target) = self.targets.get(id) else { return };
         let (old, new) = (target.boot_timer, self.target_timer(target, now));
         if old != new {
-            self.boot_timers.set(old, new, TimerOf::Target(path.clone()));
-            if let Some(target) = self.targets.get_mut(path) {
+            self.boot_timers.set(old, new, TimerOf::Target(id));
+            if let Some(target) = self.targets.get_mut(id) {
                 target.boot_timer = new;
             }
         }
     }
 
     /// Forgets a token whose entry has been gone for long enough, once no file is about to lose it any more.
-    fn let_go(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get(name) else { return };
+    fn let_go(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get(id) else { return };
         let spending = token.incoming.is_some() || (token.flight.is_some() && token.wire.single_use);
         if token.leaving.is_none_or(|until| until > now.boot) || spending {
             return;
         }
-        let in_use = |path: &TargetPath| {
-            self.targets.get(path).is_some_and(|target| target.leaving.iter().any(|l| l.line.token == *name))
+        let in_use = |target: &TargetId| {
+            self.targets.get(*target).is_some_and(|target| target.leaving.iter().any(|leaving| leaving.token == id))
         };
         if token.targets.iter().any(in_use) || matches!(self.mode, RunMode::Once { removes: false, .. }) {
             return;
         }
-        if let Some(token) = self.tokens.remove(name) {
+        if let Some(token) = self.tokens.remove(id) {
             self.busy -= usize::from(token.flight.is_some());
-            self.boot_timers.set(token.boot_timer, None, TimerOf::Token(name.clone()));
-            self.wall_timers.set(token.wall_timer, None, name.clone());
+            self.boot_timers.set(token.boot_timer, None, TimerOf::Token(id));
+            self.wall_timers.set(token.wall_timer, None, id);
             self.count(token.view, TokenView::default());
             if token.kept_streak.is_some() {
-                out.push(Action::KeepStreak { name: name.clone(), streak: None });
+                out.push(Action::KeepStreak { name: self.name(id), streak: None });
             }
-            out.push(Action::Forget { name: name.clone() });
-            self.desert(name, now, out);
+            out.push(Action::Forget { name: self.name(id) });
+            self.desert(id, now, out);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::doubt::Doubt;
 use super::event::{HookKind, Issued, OpId, RequestId, Restored, RestoredTarget, Want};
 use super::record::{HeldToken, Leaving, TargetRecord, TokenRecord};
+use super::slots::{Slots, TargetId, TokenId};
 use super::wiring::TokenWire;
 use crate::core::schedule::{self, Due};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
@@ -30,10 +31,10 @@ pub enum RunMode {
 }
 
 /// Whose timer it is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum TimerOf {
-    Token(TokenName),
-    Target(TargetPath),
+    Token(TokenId),
+    Target(TargetId),
 }
 
 /// Somebody who waits for an answer.
@@ -43,10 +44,10 @@ pub(super) struct Waiter {
     /// Whoever is meant by no name is named.
     pub want: Want,
     pub deadline: Boot,
-    /// Names not yet served, each with the generation wanted.
-    pub open: BTreeMap<TokenName, u64>,
+    /// Tokens not yet served, each with the generation wanted.
+    pub open: BTreeMap<TokenId, u64>,
     /// `Rotate`: those that are renewed.
-    pub done: Vec<TokenName>,
+    pub done: Vec<TokenId>,
     pub failed: Vec<(TokenName, Arc<str>)>,
 }
 
@@ -84,16 +85,16 @@ pub struct State {
     pub(super) seed: u64,
     pub(super) mode: RunMode,
     pub(super) planned: bool,
-    pub(super) tokens: BTreeMap<TokenName, Box<TokenRecord>>,
-    pub(super) targets: BTreeMap<TargetPath, Box<TargetRecord>>,
-    pub(super) children: BTreeMap<TokenName, Vec<TokenName>>,
-    pub(super) order: Vec<TokenName>,
+    pub(super) tokens: Slots<TokenId, TokenName, TokenRecord>,
+    pub(super) targets: Slots<TargetId, TargetPath, TargetRecord>,
+    pub(super) children: BTreeMap<TokenId, Vec<TokenId>>,
+    pub(super) order: Vec<TokenId>,
     pub(super) boot_timers: BTreeSet<(Boot, TimerOf)>,
-    pub(super) wall_timers: BTreeSet<(Wall, TokenName)>,
+    pub(super) wall_timers: BTreeSet<(Wall, TokenId)>,
     pub(super) waiters: Vec<Waiter>,
     pub(super) wishes: Vec<Wish>,
-    pub(super) hooks_running: BTreeSet<TokenName>,
-    pub(super) hooks_waiting: VecDeque<(TokenName, HookKind)>,
+    pub(super) hooks_running: BTreeSet<TokenId>,
+    pub(super) hooks_waiting: VecDeque<(TokenId, HookKind)>,
     pub(super) readiness: Readiness,
     pub(super) refused: Option<Arc<str>>,
     pub(super) reread: Option<Reread>,
@@ -108,8 +109,8 @@ pub struct State {
     /// How many tokens are valid, retrying, expired, pending.
     pub(super) counts: [usize; 4],
     pub(super) required_missing: usize,
-    pub(super) dirty_tokens: BTreeSet<TokenName>,
-    pub(super) dirty_targets: BTreeSet<TargetPath>,
+    pub(super) dirty_tokens: BTreeSet<TokenId>,
+    pub(super) dirty_targets: BTreeSet<TargetId>,
 }
 
 impl State {
@@ -119,8 +120,8 @@ impl State {
             seed,
             mode,
             planned: false,
-            tokens: BTreeMap::new(),
-            targets: BTreeMap::new(),
+            tokens: Slots::new(),
+            targets: Slots::new(),
             children: BTreeMap::new(),
             order: Vec::new(),
             boot_timers: BTreeSet::new(),
@@ -150,9 +151,11 @@ impl State {
         for restored in targets {
             // Those that the first plan names stay; the others have their time from then on.
             let leaving = restored.lines.into_iter().enumerate();
-            let leaving = leaving.map(|(at, line)| Leaving { line, until: Boot(u64::MAX), at }).collect();
-            let target = TargetRecord { leaving, ours: true, ..TargetRecord::new() };
-            state.targets.insert(restored.path, Box::new(target));
+            let until = Boot(u64::MAX);
+            let leaving = leaving.map(|(at, line)| Leaving { token: state.token_id(&line.token), line, until, at });
+            let leaving = leaving.collect();
+            let target = || TargetRecord { leaving, ours: true, ..TargetRecord::new() };
+            state.targets.find_or_insert(&restored.path, target);
         }
         state
     }
@@ -175,7 +178,7 @@ impl State {
             token.wanted = generation + 1;
             token.forced = true;
         }
-        self.tokens.insert(restored.name, Box::new(token));
+        self.tokens.find_or_insert(&restored.name, || token);
     }
 
     /// When this token falls due, jitter drawn for this generation.
@@ -197,11 +200,9 @@ impl State {
     }
 
     /// Whether this run is about that token at all.
-    pub(super) fn is_selected(&self, name: &TokenName) -> bool {
+    pub(super) fn is_selected(&self, token: &TokenRecord) -> bool {
         match &self.mode {
-            RunMode::Once { only: Some(only), .. } => {
-                only.contains(name) || self.tokens.get(name).is_some_and(|token| token.asked)
-            }
+            RunMode::Once { only: Some(only), .. } => token.asked || only.contains(&token.wire.name),
             _ => true,
         }
     }
@@ -213,11 +214,27 @@ impl State {
         }
     }
 
-    pub(super) fn touch(&mut self, name: &TokenName) {
-        self.dirty_tokens.insert(name.clone());
+    pub(super) fn touch(&mut self, id: TokenId) {
+        self.dirty_tokens.insert(id);
     }
 
-    pub(super) fn touch_target(&mut self, path: &TargetPath) {
-        self.dirty_targets.insert(path.clone());
+    pub(super) fn touch_target(&mut self, id: TargetId) {
+        self.dirty_targets.insert(id);
+    }
+
+    pub(super) fn name(&self, id: TokenId) -> TokenName {
+        self.tokens.name(id).clone()
+    }
+
+    pub(super) fn path(&self, id: TargetId) -> TargetPath {
+        self.targets.name(id).clone()
+    }
+
+    pub(super) fn target_id(&self, path: &TargetPath) -> TargetId {
+        self.targets.find(path).unwrap_or(TargetId::NONE)
+    }
+
+    pub(super) fn token_id(&self, name: &TokenName) -> TokenId {
+        self.tokens.find(name).unwrap_or(TokenId::NONE)
     }
 }

@@ -7,6 +7,7 @@ use super::State;
 use super::doubt::Doubt;
 use super::event::Reason;
 use super::record::{HeldToken, TokenRecord, TokenState};
+use super::slots::TokenId;
 use super::state::Readiness;
 use super::wiring::{TokenWire, Wiring};
 use crate::core::schedule::Due;
@@ -73,7 +74,7 @@ impl State {
     /// How many tokens of a plan an earlier run left that are good still. To be asked before that plan is applied.
     pub fn kept(&self, plan: &Wiring, now: Now) -> usize {
         let is_kept = |wire: &&TokenWire| {
-            let held = self.tokens.get(&wire.name).and_then(|token| token.held.as_ref());
+            let held = self.tokens.named(&wire.name).and_then(|token| token.held.as_ref());
             held.is_some_and(|held| held.issued.fingerprint == wire.fingerprint && !held.is_expired(now.wall))
         };
         plan.tokens.iter().filter(is_kept).count()
@@ -96,27 +97,30 @@ impl State {
 
     /// Required tokens that are not valid on disk, in order of the config.
     pub fn missing(&self) -> Vec<TokenName> {
-        let missing = |name: &&TokenName| {
-            self.tokens.get(*name).is_some_and(|t| t.wire.required && !t.view.on_disk && t.leaving.is_none())
-        };
-        self.order.iter().filter(missing).cloned().collect()
+        let is_missing = |t: &&TokenRecord| t.wire.required && !t.view.on_disk && t.leaving.is_none();
+        let all = self.order.iter().filter_map(|id| self.tokens.get(*id));
+        all.filter(is_missing).map(|token| token.wire.name.clone()).collect()
     }
 
     /// A token's row; `None` where the config does not name it.
     pub fn token_status(&self, name: &TokenName, now: Now) -> Option<TokenStatus> {
-        let token = self.tokens.get(name).filter(|token| token.leaving.is_none())?;
+        self.row(self.tokens.find(name)?, now)
+    }
+
+    fn row(&self, id: TokenId, now: Now) -> Option<TokenStatus> {
+        let token = self.tokens.get(id).filter(|token| token.leaving.is_none())?;
         let held = token.held.as_ref();
-        let failing = self.failing(token);
+        let failing = self.failing(id, token);
         let streak = failing.as_ref().and(token.streak.as_ref());
         Some(TokenStatus {
-            name: name.clone(),
+            name: token.wire.name.clone(),
             state: token.view.state,
             required: token.wire.required,
             on_disk: token.view.on_disk,
             is_valid: matches!(token.view.state, TokenState::Valid | TokenState::Retrying) && !token.view.is_lost,
             issued_at: held.map(|held| held.issued.life.issued_at),
             expires_at: held.and_then(HeldToken::ends),
-            next_rotation_at: self.next_rotation(name, now),
+            next_rotation_at: self.next_rotation(id, now),
             sha256: held.map(|held| held.issued.sha256),
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
             reason: failing.as_ref().map(|(reason, _, _)| *reason),
@@ -131,7 +135,7 @@ impl State {
                 .map_or(0, |(_, _, failures)| streak.map_or(0, |streak| streak.tries).max(*failures)),
             next_try_at: failing
                 .as_ref()
-                .and_then(|_| self.next_try(token, now))
+                .and_then(|_| self.next_try(id, token, now))
                 .map(|at| now.wall_at(at.max(now.boot))),
             last_try_at: token.asked_at.map(|at| now.wall_at(at)),
             expired_since: (token.view.state == TokenState::Expired).then_some(token.view.ends).flatten(),
@@ -148,14 +152,14 @@ impl State {
 
     /// When anything that ails the token is tried next by itself: its obtaining or a parent's, a write, a hook, or what the
     /// machine lacks.
-    fn next_try(&self, token: &TokenRecord, now: Now) -> Option<Boot> {
+    fn next_try(&self, id: TokenId, token: &TokenRecord, now: Now) -> Option<Boot> {
         let under_way = token.flight.is_some() || token.incoming.as_ref().is_some_and(|one| one.retry_at.is_none());
-        let obtaining = if under_way { Some(now.boot) } else { self.obtain_timer(token, now) };
-        let missing = token.wire.parents.iter().filter_map(|name| self.tokens.get(name));
-        let missing = missing.filter(|parent| self.is_needed(token, now) && !parent.is_at_hand(now.wall));
-        let parents = missing.filter_map(|parent| self.next_try(parent, now)).min();
-        let writes = self.targets_of(token).filter_map(|target| target.next_try(now.boot)).min();
-        let is_lacking = token.wire.lack.is_some() || self.targets_of(token).any(|target| target.lack.is_some());
+        let obtaining = if under_way { Some(now.boot) } else { self.obtain_timer(id, token, now) };
+        let missing = token.parents.iter().filter_map(|parent| Some((*parent, self.tokens.get(*parent)?)));
+        let missing = missing.filter(|(_, parent)| self.is_needed(token, now) && !parent.is_at_hand(now.wall));
+        let parents = missing.filter_map(|(id, parent)| self.next_try(id, parent, now)).min();
+        let writes = self.targets_of(id, token).filter_map(|target| target.next_try(now.boot)).min();
+        let is_lacking = token.wire.lack.is_some() || self.targets_of(id, token).any(|target| target.lack.is_some());
         let reading = self.reread.as_ref().filter(|_| is_lacking);
         let reading = reading.map(|reread| if reread.under_way { now.boot } else { reread.at });
         [obtaining, parents, writes, token.next_hook(), reading]
@@ -167,22 +171,23 @@ impl State {
 
     /// What is wrong with a file.
     pub fn file_trouble(&self, path: &TargetPath) -> Option<Arc<str>> {
-        let target = self.targets.get(path)?;
+        let target = self.targets.named(path)?;
         target.trouble.as_ref().map(|trouble| trouble.message.clone()).or_else(|| target.lack.clone())
     }
 
     /// All rows in order of the config.
     pub fn statuses(&self, now: Now) -> impl Iterator<Item = TokenStatus> {
-        self.order.iter().filter_map(move |name| self.token_status(name, now))
+        self.order.iter().filter_map(move |id| self.row(*id, now))
     }
 
     /// The files of a token.
-    pub fn files_of(&self, name: &TokenName) -> &[TargetPath] {
-        self.tokens.get(name).map_or(&[], |token| &token.targets)
+    pub fn files_of(&self, name: &TokenName) -> impl Iterator<Item = &TargetPath> {
+        let files = self.tokens.named(name).into_iter().flat_map(|token| &token.targets);
+        files.map(|id| self.targets.name(*id))
     }
 
-    fn next_rotation(&self, name: &TokenName, now: Now) -> Option<Wall> {
-        let token = self.tokens.get(name)?;
+    fn next_rotation(&self, id: TokenId, now: Now) -> Option<Wall> {
+        let token = self.tokens.get(id)?;
         let on_wall = |at: Boot| now.wall.plus(at.since(now.boot));
         let next = self.blocked_until(token, now);
         if next < Boot(u64::MAX) {
@@ -197,10 +202,10 @@ impl State {
 
     /// How many of the tokens that this run is about are done, well or not, and how many there are.
     pub fn progress(&self) -> (usize, usize) {
-        let meant = self.tokens.iter().filter(|(name, token)| token.leaving.is_none() && self.is_selected(name));
-        meant.fold((0, 0), |(done, all), (_, token)| {
+        let meant = self.tokens.iter().filter(|(_, token)| token.leaving.is_none() && self.is_selected(token));
+        meant.fold((0, 0), |(done, all), (id, token)| {
             let is_under_way = token.flight.is_some() || token.incoming.is_some();
-            let is_done = !is_under_way && (token.view.delivered || self.failing(token).is_some());
+            let is_done = !is_under_way && (token.view.delivered || self.failing(id, token).is_some());
             (done + usize::from(is_done), all + 1)
         })
     }
@@ -216,17 +221,17 @@ impl State {
             let incoming = token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
             incoming || (token.wire.single_use && token.flight.is_some())
         };
-        self.tokens.iter().filter(move |(_, token)| spends(token)).map(|(name, _)| name)
+        self.tokens.iter().filter(move |(_, token)| spends(token)).map(|(_, token)| &token.wire.name)
     }
 
     /// Tokens whose spent credential has a successor that is not kept yet.
     pub fn unkept(&self) -> impl Iterator<Item = &TokenName> {
         let is_unkept = |token: &TokenRecord| token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
-        self.tokens.iter().filter(move |(_, token)| is_unkept(token)).map(|(name, _)| name)
+        self.tokens.iter().filter(move |(_, token)| is_unkept(token)).map(|(_, token)| &token.wire.name)
     }
 
     /// Paths with an operation under way, for the log at shutdown.
     pub fn paths_under_way(&self) -> impl Iterator<Item = &TargetPath> + Clone {
-        self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(path, _)| path)
+        self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(id, _)| self.targets.name(id))
     }
 }

@@ -9,9 +9,10 @@ use super::State;
 use super::event::{Action, Found, LineAt, Note, OpId, Reason};
 use super::record::{Content, Op, TargetRecord, Trouble};
 use super::settle::Timers;
+use super::slots::{TargetId, TokenId};
 use super::state::TimerOf;
 use crate::core::schedule;
-use crate::core::settings::{LinePlan, Retry, Schedule, TargetPath, TokenName};
+use crate::core::settings::{LinePlan, Retry, Schedule};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A write that has not come back after this is told as trouble; it is still waited for.
@@ -19,19 +20,16 @@ const SLOW: Duration = Duration::from_secs(10);
 
 impl State {
     /// Starts what brings the file to what it shall hold, unless something is under way there.
-    pub(super) fn settle_target(&mut self, path: &TargetPath, now: Now, out: &mut Vec<Action>) {
-        let Some(target) = self.targets.get_mut(path) else { return };
-        let gone: Vec<TokenName> = target
-            .leaving
-            .extract_if(.., |leaving| leaving.until <= now.boot)
-            .map(|leaving| leaving.line.token.clone())
-            .collect();
+    pub(super) fn settle_target(&mut self, id: TargetId, now: Now, out: &mut Vec<Action>) {
+        let Some(target) = self.targets.get_mut(id) else { return };
+        let gone: Vec<TokenId> =
+            target.leaving.extract_if(.., |leaving| leaving.until <= now.boot).map(|leaving| leaving.token).collect();
         target.stale |= !gone.is_empty();
         self.dirty_tokens.extend(gone);
-        let Some(target) = self.targets.get(path) else { return };
+        let Some(target) = self.targets.get(id) else { return };
         if let Some(op) = &target.op {
             if op.since().plus(SLOW) <= now.boot && target.trouble.is_none() {
-                self.tell_slow(path, now);
+                self.tell_slow(id, now);
             }
             return;
         }
@@ -41,9 +39,9 @@ impl State {
         if waits || !self.planned || (self.stopping && !self.awaits_spent(target)) {
             return;
         }
-        let Some(target) = self.targets.get(path) else { return };
+        let Some(target) = self.targets.get(id) else { return };
         if target.lines.is_empty() && target.leaving.is_empty() {
-            self.take_away(path, now, out);
+            self.take_away(id, now, out);
             return;
         }
         // With nothing of the config in it, the file is left as it is until it goes.
@@ -53,167 +51,169 @@ impl State {
         let shall = self.shall_hold(target);
         if shall.is_empty() {
             if target.stale {
-                self.take_away(path, now, out);
+                self.take_away(id, now, out);
             }
             return;
         }
         let same = target.written.as_ref().is_some_and(|c| c.spec == target.spec && c.lines == shall);
         if same && !target.verify {
-            if let Some(target) = self.targets.get_mut(path)
+            if let Some(target) = self.targets.get_mut(id)
                 && target.meddling.is_some()
                 && target.is_calm(now.boot)
             {
-                self.touch_tokens_of(path);
+                self.touch_tokens_of(id);
             }
             return;
         }
         if target.written.is_none() && !target.stale && self.all_expired(&shall, now.wall) {
             return;
         }
-        self.write(path, shall, now, out);
+        self.write(id, shall, now, out);
     }
 
     /// Whether a stop waited for what this file is to hold: a refresh token was spent for it, and the older one that stands
     /// there may be good no more.
     fn awaits_spent(&self, target: &TargetRecord) -> bool {
-        let mut tokens = target.lines.iter().filter_map(|line| self.tokens.get(&line.token));
+        let mut tokens = target.lines.iter().filter_map(|line| self.tokens.get(line.token));
         tokens.any(|token| token.is_landing && token.wire.single_use)
     }
 
     /// `once NAME` touches no file of others.
     fn is_about(&self, target: &TargetRecord) -> bool {
-        target.lines.iter().any(|line| self.is_selected(&line.token)) || self.removes()
+        self.removes()
+            || target.lines.iter().any(|line| self.tokens.get(line.token).is_some_and(|token| self.is_selected(token)))
     }
 
     /// The lines of the tokens at hand, in order of the config, and those that are about to leave where they stood. A
     /// file of one token keeps the one that leaves only until the other is there.
     fn shall_hold(&self, target: &TargetRecord) -> Vec<LineAt> {
-        let at_hand = |line: &Arc<LinePlan>| {
-            let held = self.tokens.get(&line.token)?.held.as_ref()?;
-            Some(LineAt { line: line.clone(), generation: held.issued.generation, expires_at: held.ends() })
+        let at_hand = |token: TokenId, line: &Arc<LinePlan>| {
+            let held = self.tokens.get(token)?.held.as_ref()?;
+            Some(LineAt { token, line: line.clone(), generation: held.issued.generation, expires_at: held.ends() })
         };
-        let mut shall: Vec<LineAt> = target.lines.iter().filter_map(at_hand).collect();
-        if target.lines.iter().all(|line| line.format.kind().is_shared()) {
+        let mut shall: Vec<LineAt> = target.lines.iter().filter_map(|line| at_hand(line.token, &line.plan)).collect();
+        if target.lines.iter().all(|line| line.plan.format.kind().is_shared()) {
             for leaving in &target.leaving {
                 let line = leaving.line.plan.as_ref().filter(|line| line.format.kind().is_shared());
-                if let Some(at) = line.and_then(at_hand) {
+                if let Some(at) = line.and_then(|line| at_hand(leaving.token, line)) {
                     shall.insert(leaving.at.min(shall.len()), at);
                 }
             }
         }
         if shall.is_empty() && self.removes() {
-            shall.extend(target.leaving.iter().rev().find_map(|leaving| at_hand(leaving.line.plan.as_ref()?)));
+            shall.extend(
+                target.leaving.iter().rev().find_map(|leaving| at_hand(leaving.token, leaving.line.plan.as_ref()?)),
+            );
         }
         shall
     }
 
     /// Tokens that died in an earlier run are no reason to write a file.
     fn all_expired(&self, lines: &[LineAt], now: Wall) -> bool {
-        lines.iter().all(|at| {
-            self.tokens.get(&at.line.token).and_then(|t| t.held.as_ref()).is_none_or(|held| held.is_expired(now))
-        })
+        lines
+            .iter()
+            .all(|at| self.tokens.get(at.token).and_then(|t| t.held.as_ref()).is_none_or(|held| held.is_expired(now)))
     }
 
-    fn write(&mut self, path: &TargetPath, lines: Vec<LineAt>, now: Now, out: &mut Vec<Action>) {
-        let id = self.next_op();
-        let Some(target) = self.targets.get_mut(path) else { return };
+    fn write(&mut self, id: TargetId, lines: Vec<LineAt>, now: Now, out: &mut Vec<Action>) {
+        let op = self.next_op();
+        let Some(target) = self.targets.get_mut(id) else { return };
         let verify = std::mem::take(&mut target.verify);
         let spec = target.spec;
         target.ours = true;
-        target.op = Some(Box::new(Op::Write { id, since: now.boot, content: Content { lines: lines.clone(), spec } }));
+        target.op =
+            Some(Box::new(Op::Write { id: op, since: now.boot, content: Content { lines: lines.clone(), spec } }));
         self.busy += 1;
-        out.push(Action::Deliver { path: path.clone(), op: id, spec, lines, verify });
+        out.push(Action::Deliver { path: self.path(id), op, spec, lines, verify });
     }
 
     /// Nothing of the config stands in this file any more: what renewd wrote there goes.
-    fn take_away(&mut self, path: &TargetPath, now: Now, out: &mut Vec<Action>) {
-        let Some(target) = self.targets.get(path) else { return };
+    fn take_away(&mut self, id: TargetId, now: Now, out: &mut Vec<Action>) {
+        let Some(target) = self.targets.get(id) else { return };
         let unnamed = target.lines.is_empty();
         if !target.ours {
             if unnamed {
-                self.drop_target(path);
+                self.drop_target(id);
             }
             return;
         }
         if !self.removes() {
             return;
         }
-        let id = self.next_op();
-        if let Some(target) = self.targets.get_mut(path) {
-            target.op = Some(Box::new(Op::Remove { id, since: now.boot }));
+        let op = self.next_op();
+        if let Some(target) = self.targets.get_mut(id) {
+            target.op = Some(Box::new(Op::Remove { id: op, since: now.boot }));
             self.busy += 1;
-            out.push(Action::Remove { path: path.clone(), op: id });
+            out.push(Action::Remove { path: self.path(id), op });
         }
     }
 
-    fn drop_target(&mut self, path: &TargetPath) {
-        if let Some(target) = self.targets.remove(path) {
-            self.boot_timers.set(target.boot_timer, None, TimerOf::Target(path.clone()));
+    fn drop_target(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.remove(id) {
+            self.boot_timers.set(target.boot_timer, None, TimerOf::Target(id));
         }
     }
 
     /// Ends the operation of this number; `None` where another one is under way.
-    fn end_op(&mut self, path: &TargetPath, op: OpId) -> Option<Op> {
-        let target = self.targets.get_mut(path)?;
+    fn end_op(&mut self, id: TargetId, op: OpId) -> Option<Op> {
+        let target = self.targets.get_mut(id)?;
         let ended = target.op.take_if(|under_way| under_way.id() == op)?;
         self.busy -= 1;
-        self.touch_target(path);
-        self.touch_tokens_of(path);
+        self.touch_target(id);
+        self.touch_tokens_of(id);
         Some(*ended)
     }
 
-    pub(super) fn touch_tokens_of(&mut self, path: &TargetPath) {
-        let Some(target) = self.targets.get(path) else { return };
-        let names = target.lines.iter().map(|line| &line.token);
-        let names: Vec<TokenName> = names.chain(target.leaving.iter().map(|l| &l.line.token)).cloned().collect();
-        self.dirty_tokens.extend(names);
+    pub(super) fn touch_tokens_of(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get(id) else { return };
+        self.dirty_tokens.extend(target.lines.iter().map(|line| line.token));
+        self.dirty_tokens.extend(target.leaving.iter().map(|leaving| leaving.token));
     }
 
-    pub(super) fn count_tries(&mut self, path: &TargetPath, now: Now) {
-        let Some(target) = self.targets.get(path) else { return };
-        let names: Vec<TokenName> = target.lines.iter().map(|line| line.token.clone()).collect();
-        names.iter().for_each(|name| self.count_try(name, now));
+    pub(super) fn count_tries(&mut self, id: TargetId, now: Now) {
+        let Some(target) = self.targets.get(id) else { return };
+        let tokens: Vec<TokenId> = target.lines.iter().map(|line| line.token).collect();
+        tokens.into_iter().for_each(|token| self.count_try(token, now));
     }
 
-    pub(super) fn delivered(&mut self, path: &TargetPath, op: OpId, is_new: bool, now: Now, out: &mut Vec<Action>) {
-        let Some(Op::Write { content, .. }) = self.end_op(path, op) else { return };
-        if let Some(target) = self.targets.get_mut(path) {
+    pub(super) fn delivered(&mut self, id: TargetId, op: OpId, is_new: bool, now: Now, out: &mut Vec<Action>) {
+        let Some(Op::Write { content, .. }) = self.end_op(id, op) else { return };
+        if let Some(target) = self.targets.get_mut(id) {
             // A line may have lapsed while the write was under way.
-            let lapsed = |at: &LineAt| {
-                !target.names(&at.line.token) && target.leaving.iter().all(|l| l.line.token != at.line.token)
-            };
+            let lapsed =
+                |at: &LineAt| !target.names(at.token) && target.leaving.iter().all(|leaving| leaving.token != at.token);
             target.stale = content.lines.iter().any(lapsed);
             // A look that the engine asked for itself, at a reload, may find it first.
             let was_touched = is_new && target.written.as_ref() == Some(&content);
             target.written = Some(content);
             let found = target.mended(is_new, now.boot);
             if let Some(found) = found.or(was_touched.then_some(Found::Unseen)) {
-                out.push(Action::Note(Note::Restored { path: path.clone(), found }));
+                out.push(Action::Note(Note::Restored { path: self.path(id), found }));
             }
         }
     }
 
     pub(super) fn deliver_failed(
         &mut self,
-        path: &TargetPath,
+        id: TargetId,
         op: OpId,
         message: &Arc<str>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        if self.end_op(path, op).is_none() {
+        if self.end_op(id, op).is_none() {
             return;
         }
-        let trouble = self.target_trouble(path, message, now);
+        let trouble = self.target_trouble(id, message, now);
         out.push(Action::Note(Note::DeliverFailed {
-            path: path.clone(),
+            path: self.path(id),
             message: message.clone(),
             failures: trouble.failures,
             retry_in: trouble.retry_at.since(now.boot),
         }));
         self.failed_once = true;
-        self.count_tries(path, now);
-        let Some(target) = self.targets.get_mut(path) else { return };
+        self.count_tries(id, now);
+        let Some(target) = self.targets.get_mut(id) else { return };
         target.trouble = Some(Box::new(trouble));
         target.meddling.iter_mut().for_each(|meddling| meddling.is_told = false);
         // Its last step may have failed after the rename.
@@ -222,25 +222,25 @@ impl State {
 
     pub(super) fn removed(
         &mut self,
-        path: &TargetPath,
+        id: TargetId,
         op: OpId,
         failed: Option<Arc<str>>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        if self.end_op(path, op).is_none() {
+        if self.end_op(id, op).is_none() {
             return;
         }
         if let Some(message) = failed {
-            let trouble = self.target_trouble(path, &message, now);
+            let trouble = self.target_trouble(id, &message, now);
             self.failed_once = true;
-            if let Some(target) = self.targets.get_mut(path) {
+            if let Some(target) = self.targets.get_mut(id) {
                 target.trouble = Some(Box::new(trouble));
-                out.push(Action::Note(Note::RemovalFailed { path: path.clone(), message }));
+                out.push(Action::Note(Note::RemovalFailed { path: self.path(id), message }));
             }
             return;
         }
-        let Some(target) = self.targets.get_mut(path) else { return };
+        let Some(target) = self.targets.get_mut(id) else { return };
         target.written = None;
         target.ours = false;
         target.stale = false;
@@ -248,22 +248,25 @@ impl State {
         target.verify = true;
     }
 
-    fn tell_slow(&mut self, path: &TargetPath, now: Now) {
-        let message: Arc<str> =
-            format!("the write to {} has not come back for {} s; still waiting for it", path.display(), SLOW.as_secs())
-                .into();
-        let trouble = self.target_trouble(path, &message, now);
-        if let Some(target) = self.targets.get_mut(path) {
+    fn tell_slow(&mut self, id: TargetId, now: Now) {
+        let message: Arc<str> = format!(
+            "the write to {} has not come back for {} s; still waiting for it",
+            self.path(id).display(),
+            SLOW.as_secs()
+        )
+        .into();
+        let trouble = self.target_trouble(id, &message, now);
+        if let Some(target) = self.targets.get_mut(id) {
             target.trouble = Some(Box::new(trouble));
         }
-        self.touch_tokens_of(path);
+        self.touch_tokens_of(id);
     }
 
     /// The next trouble of a target: retried as its first token's failures are, more often when a token there runs out.
-    fn target_trouble(&self, path: &TargetPath, message: &Arc<str>, now: Now) -> Trouble {
-        let target = self.targets.get(path);
+    fn target_trouble(&self, id: TargetId, message: &Arc<str>, now: Now) -> Trouble {
+        let target = self.targets.get(id);
         let failures = target.and_then(|t| t.trouble.as_ref()).map_or(0, |t| t.failures).saturating_add(1);
-        let tokens = || target.into_iter().flat_map(|t| &t.lines).filter_map(|line| self.tokens.get(&line.token));
+        let tokens = || target.into_iter().flat_map(|t| &t.lines).filter_map(|line| self.tokens.get(line.token));
         let retry: Retry = tokens().next().map_or(Schedule::default().retry, |t| t.wire.schedule.retry);
         let left = tokens().filter_map(|t| t.held.as_ref()?.left(now.wall)).min();
         let drawn = tokens()

@@ -8,6 +8,7 @@ use super::State;
 use super::doubt::Doubt;
 use super::event::{Action, Issued, Note, Persist, Reason};
 use super::record::{HeldToken, Incoming, TokenRecord, Trouble};
+use super::slots::TokenId;
 use crate::core::schedule;
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
@@ -24,17 +25,17 @@ enum Need {
 
 impl State {
     /// Starts what a token needs, as far as nothing stands in the way.
-    pub(super) fn settle_obtaining(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
-        self.retry_persisting(name, now, out);
-        self.forget_idle_trouble(name, now);
-        let Some(token) = self.tokens.get(name) else { return };
-        if !self.may_obtain(token) || self.blocked_until(token, now) > now.boot {
+    pub(super) fn settle_obtaining(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
+        self.retry_persisting(id, now, out);
+        self.forget_idle_trouble(id, now);
+        let Some(token) = self.tokens.get(id) else { return };
+        if !self.may_obtain(id, token) || self.blocked_until(token, now) > now.boot {
             return;
         }
-        let wire = token.wire.clone();
-        let Some(parents) = self.parents_at_hand(&wire.parents, now) else { return };
+        let (fingerprint, parents) = (token.wire.fingerprint, token.parents.clone());
+        let Some(parents) = self.parents_at_hand(&parents, now) else { return };
         let once = self.is_once();
-        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(token) = self.tokens.get_mut(id) else { return };
         self.last_generation += 1;
         let generation = self.last_generation;
         token.last_generation = generation;
@@ -42,23 +43,23 @@ impl State {
         token.tried = once;
         token.flight = Some(generation);
         self.busy += 1;
-        out.push(Action::Obtain { name: name.clone(), generation, fingerprint: wire.fingerprint, parents });
+        out.push(Action::Obtain { name: self.name(id), generation, fingerprint, parents });
     }
 
     /// A failure counts only as long as a new token is needed (a clock set back may end that).
-    fn forget_idle_trouble(&mut self, name: &TokenName, now: Now) {
-        let Some(token) = self.tokens.get(name).filter(|token| token.trouble.is_some()) else { return };
+    fn forget_idle_trouble(&mut self, id: TokenId, now: Now) {
+        let Some(token) = self.tokens.get(id).filter(|token| token.trouble.is_some()) else { return };
         let idle = token.flight.is_none() && token.incoming.is_none() && !self.is_once();
         if idle
             && self.need(token, now) == Need::No
-            && let Some(token) = self.tokens.get_mut(name)
+            && let Some(token) = self.tokens.get_mut(id)
         {
             token.trouble = None;
         }
     }
 
     /// Whether an obtaining could be started at all: nothing of it is under way, and this run may.
-    fn may_obtain(&self, token: &TokenRecord) -> bool {
+    fn may_obtain(&self, id: TokenId, token: &TokenRecord) -> bool {
         !self.stopping
             && self.planned
             && token.flight.is_none()
@@ -66,14 +67,13 @@ impl State {
             && token.leaving.is_none()
             && token.wire.lack.is_none()
             && !token.tried
-            && self.is_selected(&token.wire.name)
-            && self.outputs_allow(token)
+            && self.is_selected(token)
+            && self.outputs_allow(id, token)
     }
 
     /// A token is obtained unless all its outputs lack something (it has none: unless nothing).
-    pub(super) fn outputs_allow(&self, token: &TokenRecord) -> bool {
-        let mut named = token.targets.iter().filter_map(|path| self.targets.get(path));
-        let mut named = named.by_ref().filter(|target| target.names(&token.wire.name)).peekable();
+    pub(super) fn outputs_allow(&self, id: TokenId, token: &TokenRecord) -> bool {
+        let mut named = self.targets_of(id, token).peekable();
         named.peek().is_none() || named.any(|target| target.lack.is_none())
     }
 
@@ -109,19 +109,19 @@ impl State {
     }
 
     /// The parents' generations, or `None` where one is not usable yet: then it is asked for.
-    fn parents_at_hand(&mut self, parents: &[TokenName], now: Now) -> Option<Vec<(TokenName, u64)>> {
+    fn parents_at_hand(&mut self, parents: &[TokenId], now: Now) -> Option<Vec<(TokenName, u64)>> {
         let mut at_hand = Vec::with_capacity(parents.len());
         let mut all = true;
-        for parent in parents {
+        for &parent in parents {
             match self.tokens.get_mut(parent) {
                 Some(token) if token.is_at_hand(now.wall) => {
-                    at_hand.push((parent.clone(), token.generation()));
+                    at_hand.push((token.wire.name.clone(), token.generation()));
                 }
                 Some(token) => {
                     all = false;
                     if !token.asked {
                         token.asked = true;
-                        self.dirty_tokens.insert(parent.clone());
+                        self.dirty_tokens.insert(parent);
                     }
                 }
                 None => all = false,
@@ -130,16 +130,16 @@ impl State {
         all.then_some(at_hand)
     }
 
-    pub(super) fn obtained(&mut self, name: &TokenName, issued: Issued, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn obtained(&mut self, id: TokenId, issued: Issued, now: Now, out: &mut Vec<Action>) {
         let generation = issued.generation;
-        if !self.land(name, generation) {
-            out.push(Action::Discard { name: name.clone(), generation });
+        if !self.land(id, generation) {
+            out.push(Action::Discard { name: self.name(id), generation });
             return;
         }
-        let Some(token) = self.tokens.get(name) else { return };
+        let Some(token) = self.tokens.get(id) else { return };
         let wire = token.wire.clone();
         if token.leaving.is_some() && !wire.single_use {
-            out.push(Action::Discard { name: name.clone(), generation });
+            out.push(Action::Discard { name: self.name(id), generation });
             return;
         }
         // A program or an issuer that keeps a cache hands out the one again that it gave before.
@@ -150,75 +150,77 @@ impl State {
             hold_until: now.boot.plus(wire.schedule.min_interval),
             is_same,
         };
-        out.push(persist(name, &held, wire.single_use));
-        let Some(token) = self.tokens.get_mut(name) else { return };
+        out.push(persist(&wire.name, &held, wire.single_use));
+        let Some(token) = self.tokens.get_mut(id) else { return };
         token.incoming = Some(Box::new(Incoming { held, single_use: wire.single_use, retry_at: None }));
         self.busy += 1;
     }
 
     /// Ends the flight of this generation; false where it is another's, or nobody's any more.
-    fn land(&mut self, name: &TokenName, generation: u64) -> bool {
-        let Some(token) = self.tokens.get_mut(name) else { return false };
+    fn land(&mut self, id: TokenId, generation: u64) -> bool {
+        let Some(token) = self.tokens.get_mut(id) else { return false };
         let lands = token.flight.take_if(|flight| *flight == generation).is_some();
         if lands {
             self.busy -= 1;
-            self.touch(name);
+            self.touch(id);
         }
         lands
     }
 
-    pub(super) fn persisted(&mut self, name: &TokenName, generation: u64, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+    pub(super) fn persisted(&mut self, id: TokenId, generation: u64, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
         let Some(incoming) = token.incoming.take_if(|incoming| incoming.held.issued.generation == generation) else {
             return;
         };
         self.busy -= 1;
-        self.adopt(name, incoming.held, out);
+        self.adopt(id, incoming.held, out);
     }
 
     pub(super) fn persist_failed(
         &mut self,
-        name: &TokenName,
+        id: TokenId,
         generation: u64,
         message: &Arc<str>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(token) = self.tokens.get_mut(id) else { return };
         let Some(incoming) = token.incoming.as_mut().filter(|incoming| incoming.held.issued.generation == generation)
         else {
             return;
         };
-        out.push(Action::Note(Note::PersistFailed { name: name.clone(), message: message.clone() }));
+        out.push(Action::Note(Note::PersistFailed { name: token.wire.name.clone(), message: message.clone() }));
         if !incoming.single_use {
             // The state is a convenience here: after a restart the token would only be obtained again.
-            self.persisted(name, generation, out);
+            self.persisted(id, generation, out);
             return;
         }
-        let trouble = self.trouble(name, Reason::Delivery, message, None, now);
+        let trouble = self.trouble(id, Reason::Delivery, message, None, now);
         // One that runs once does not try anything again but this: what is lost here is lost for good.
         let retry_at = if self.is_once() { now.boot.plus(Duration::from_secs(1)) } else { trouble.retry_at };
-        let Some(token) = self.tokens.get_mut(name) else { return };
+        let Some(token) = self.tokens.get_mut(id) else { return };
         if let Some(incoming) = token.incoming.as_mut() {
             incoming.retry_at = Some(retry_at);
         }
         token.trouble = Some(Box::new(trouble));
-        self.count_try(name, now);
-        self.touch(name);
+        self.count_try(id, now);
+        self.touch(id);
     }
 
     /// A spent credential's successor must reach the disk: the same bytes are tried until they do.
-    fn retry_persisting(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
-        let Some(incoming) = self.tokens.get_mut(name).and_then(|token| token.incoming.as_mut()) else { return };
+    fn retry_persisting(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
+        let Some(incoming) = token.incoming.as_mut() else { return };
         if incoming.retry_at.is_some_and(|at| at <= now.boot) {
             incoming.retry_at = None;
-            out.push(persist(name, &incoming.held, incoming.single_use));
+            let persist = persist(&token.wire.name, &incoming.held, incoming.single_use);
+            out.push(persist);
         }
     }
 
     /// The new token takes the old one's place.
-    fn adopt(&mut self, name: &TokenName, held: HeldToken, out: &mut Vec<Action>) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+    fn adopt(&mut self, id: TokenId, held: HeldToken, out: &mut Vec<Action>) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
         token.trouble = None;
         if let Some(streak) = token.streak.as_mut() {
             streak.last.take_if(|(reason, _)| *reason != Reason::Delivery);
@@ -232,30 +234,30 @@ impl State {
         token.is_landing = true;
         token.owes_hook |= !held.is_same;
         if let Some(old) = token.held.replace(held) {
-            out.push(Action::Discard { name: name.clone(), generation: old.issued.generation });
+            let (name, generation) = (token.wire.name.clone(), old.issued.generation);
+            out.push(Action::Discard { name, generation });
         }
-        let targets = token.targets.clone();
-        for path in &targets {
-            if let Some(trouble) = self.targets.get_mut(path).and_then(|target| target.trouble.as_mut()) {
+        for target in &token.targets {
+            if let Some(trouble) = self.targets.get_mut(*target).and_then(|target| target.trouble.as_mut()) {
                 // It is another content: tried at once.
                 trouble.retry_at = trouble.not_before;
             }
         }
-        self.dirty_targets.extend(targets);
-        self.touch(name);
-        for child in self.children.get(name).cloned().unwrap_or_default() {
-            if let Some(trouble) = self.tokens.get_mut(&child).and_then(|child| child.trouble.as_mut()) {
+        self.dirty_targets.extend(&token.targets);
+        self.touch(id);
+        for child in self.children.get(&id).cloned().unwrap_or_default() {
+            if let Some(trouble) = self.tokens.get_mut(child).and_then(|child| child.trouble.as_mut()) {
                 // It may have failed for want of this parent.
                 trouble.retry_at = trouble.not_before;
             }
-            self.touch(&child);
+            self.touch(child);
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
     pub(super) fn obtain_failed(
         &mut self,
-        name: &TokenName,
+        id: TokenId,
         generation: u64,
         reason: Reason,
         message: &Arc<str>,
@@ -264,13 +266,13 @@ impl State {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        if self.land(name, generation) {
-            self.settle_exchange(name, doubt, out);
-            if let (Some(Doubt::Stale), Some(token)) = (doubt, self.tokens.get_mut(name)) {
+        if self.land(id, generation) {
+            self.settle_exchange(id, doubt, out);
+            if let (Some(Doubt::Stale), Some(token)) = (doubt, self.tokens.get_mut(id)) {
                 // An answer came: the next try is the first of a new row.
                 token.trouble = None;
             }
-            self.fail(name, reason, message, retry_after, now, out);
+            self.fail(id, reason, message, retry_after, now, out);
         }
     }
 
@@ -278,22 +280,22 @@ impl State {
     #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
     pub(super) fn parent_rejected(
         &mut self,
-        name: &TokenName,
+        id: TokenId,
         generation: u64,
-        parent: &TokenName,
+        parent: TokenId,
         parent_generation: u64,
         message: &Arc<str>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        if !self.land(name, generation) {
+        if !self.land(id, generation) {
             return;
         }
-        self.settle_exchange(name, None, out);
-        let Some(child) = self.tokens.get_mut(name) else { return };
+        self.settle_exchange(id, None, out);
+        let Some(child) = self.tokens.get_mut(id) else { return };
         if child.blamed {
             child.blamed = false;
-            self.fail(name, Reason::Rejected, message, None, now, out);
+            self.fail(id, Reason::Rejected, message, None, now, out);
             return;
         }
         child.blamed = true;
@@ -314,18 +316,18 @@ impl State {
     /// One more failure of a token; it is that of the children too that wait for it, and of those who asked.
     fn fail(
         &mut self,
-        name: &TokenName,
+        id: TokenId,
         reason: Reason,
         message: &Arc<str>,
         retry_after: Option<Duration>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let trouble = self.trouble(name, reason, message, retry_after, now);
-        let Some(token) = self.tokens.get_mut(name) else { return };
-        let tried = token.last_generation;
+        let trouble = self.trouble(id, reason, message, retry_after, now);
+        let Some(token) = self.tokens.get_mut(id) else { return };
+        let (name, tried) = (token.wire.name.clone(), token.last_generation);
         out.push(Action::Note(Note::ObtainFailed {
-            name: name.clone(),
+            name: token.wire.name.clone(),
             reason,
             message: message.clone(),
             failures: trouble.failures,
@@ -334,43 +336,43 @@ impl State {
         }));
         token.trouble = Some(Box::new(trouble));
         token.asked = false;
-        self.count_try(name, now);
+        self.count_try(id, now);
         self.failed_once = true;
-        self.touch(name);
-        self.disappoint(name, tried, reason, message, now, out);
+        self.touch(id);
+        self.disappoint(id, tried, reason, message, now, out);
         let message: Arc<str> = format!("needs token {name}, which failed: {message}").into();
-        for child in self.children.get(name).cloned().unwrap_or_default() {
-            if self.is_waiting_for_parent(&child, now) {
+        for child in self.children.get(&id).cloned().unwrap_or_default() {
+            if self.is_waiting_for_parent(child, now) {
                 // The parent's try was theirs who wait for the child, whatever generation they want of it.
-                self.disappoint(&child, u64::MAX, reason, &message, now, out);
-                self.fail(&child, reason, &message, retry_after, now, out);
+                self.disappoint(child, u64::MAX, reason, &message, now, out);
+                self.fail(child, reason, &message, retry_after, now, out);
             }
         }
     }
 
-    fn is_waiting_for_parent(&self, child: &TokenName, now: Now) -> bool {
+    fn is_waiting_for_parent(&self, child: TokenId, now: Now) -> bool {
         let Some(token) = self.tokens.get(child) else { return false };
-        let lacks_one = token.wire.parents.iter().any(|p| self.tokens.get(p).is_none_or(|p| !p.is_at_hand(now.wall)));
-        lacks_one && self.may_obtain(token) && self.blocked_until(token, now) <= now.boot
+        let lacks_one = token.parents.iter().any(|p| self.tokens.get(*p).is_none_or(|p| !p.is_at_hand(now.wall)));
+        lacks_one && self.may_obtain(child, token) && self.blocked_until(token, now) <= now.boot
     }
 
     /// The next trouble of a token after one more failure, with the moment of the next try.
     fn trouble(
         &self,
-        name: &TokenName,
+        id: TokenId,
         reason: Reason,
         message: &Arc<str>,
         retry_after: Option<Duration>,
         now: Now,
     ) -> Trouble {
-        let Some(token) = self.tokens.get(name) else {
+        let Some(token) = self.tokens.get(id) else {
             let (at, message) = (now.boot, message.clone());
             return Trouble { at, failures: 1, reason, message, retry_at: at, not_before: Boot(0) };
         };
         let failures = token.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
         let retry = &token.wire.schedule.retry;
         let left = token.held.as_ref().and_then(|held| held.left(now.wall));
-        let drawn = schedule::draw(self.seed, name, token.last_generation, failures);
+        let drawn = schedule::draw(self.seed, &token.wire.name, token.last_generation, failures);
         let wait = match reason {
             Reason::Rejected => retry.rejected,
             _ => schedule::backoff(retry, failures, left, drawn),
@@ -386,11 +388,11 @@ impl State {
     }
 
     /// What a token's timers stand for: the next try on the boot-time clock, due and expiry on the wall clock.
-    pub(super) fn obtain_timer(&self, token: &TokenRecord, now: Now) -> Option<Boot> {
+    pub(super) fn obtain_timer(&self, id: TokenId, token: &TokenRecord, now: Now) -> Option<Boot> {
         if let Some(incoming) = &token.incoming {
             return incoming.retry_at;
         }
-        let at = self.may_obtain(token).then(|| self.blocked_until(token, now))?;
+        let at = self.may_obtain(id, token).then(|| self.blocked_until(token, now))?;
         (at > now.boot && at < Boot(u64::MAX)).then_some(at)
     }
 }

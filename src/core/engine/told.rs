@@ -6,23 +6,23 @@ use std::sync::Arc;
 use super::State;
 use super::event::{Reason, Want};
 use super::record::{HeldToken, TokenRecord};
+use super::slots::TokenId;
 use super::wanted::MIN_INTERVAL_WAIT;
-use crate::core::settings::TokenName;
 use crate::core::time::Now;
 
 impl State {
     /// Why a wish cannot be served in time.
-    pub(super) fn hopeless(&self, token: &TokenRecord, want: &Want, now: Now) -> Option<Arc<str>> {
+    pub(super) fn hopeless(&self, id: TokenId, token: &TokenRecord, want: &Want, now: Now) -> Option<Arc<str>> {
         match want {
             // What is lacking may come in time. A refused credential is not tried for each unit that starts.
             Want::Token { is_patient: true, .. } => self.refused_words(token, now),
-            Want::Rotate { force: true, .. } => self.unobtainable(token),
+            Want::Rotate { force: true, .. } => self.unobtainable(id, token),
             Want::Rotate { .. } => {
-                self.unobtainable(token).or_else(|| self.told_to_wait(token, now)).or_else(|| held_back(token, now))
+                self.unobtainable(id, token).or_else(|| self.told_to_wait(token, now)).or_else(|| held_back(token, now))
             }
             _ => {
                 let waits = || self.told_to_wait(token, now).or_else(|| self.refused_words(token, now));
-                self.unobtainable(token).or_else(waits).or_else(|| held_back(token, now))
+                self.unobtainable(id, token).or_else(waits).or_else(|| held_back(token, now))
             }
         }
         .or_else(|| self.hopeless_parent(token, want, now))
@@ -30,18 +30,18 @@ impl State {
 
     /// The same of a token that it must be made from, and that is not at hand.
     fn hopeless_parent(&self, token: &TokenRecord, want: &Want, now: Now) -> Option<Arc<str>> {
-        let parents = token.wire.parents.iter().filter_map(|name| self.tokens.get(name));
-        let mut missing = parents.filter(|parent| !parent.is_at_hand(now.wall));
-        missing.find_map(|parent| {
-            let why = self.hopeless(parent, want, now)?;
+        let parents = token.parents.iter().filter_map(|parent| Some((*parent, self.tokens.get(*parent)?)));
+        let mut missing = parents.filter(|(_, parent)| !parent.is_at_hand(now.wall));
+        missing.find_map(|(id, parent)| {
+            let why = self.hopeless(id, parent, want, now)?;
             Some(format!("needs token {}: {why}", parent.wire.name).into())
         })
     }
 
     /// What the machine lacks, where that keeps the token from being obtained at all.
-    fn unobtainable(&self, token: &TokenRecord) -> Option<Arc<str>> {
-        let of_outputs = || self.targets_of(token).find_map(|target| target.lack.clone());
-        token.wire.lack.clone().or_else(|| if self.outputs_allow(token) { None } else { of_outputs() })
+    fn unobtainable(&self, id: TokenId, token: &TokenRecord) -> Option<Arc<str>> {
+        let of_outputs = || self.targets_of(id, token).find_map(|target| target.lack.clone());
+        token.wire.lack.clone().or_else(|| if self.outputs_allow(id, token) { None } else { of_outputs() })
     }
 
     /// A server asked to be left alone (RFC 9110 10.2.3) for longer than the asker is patient.
@@ -71,9 +71,9 @@ impl State {
     }
 
     /// What troubles a token, and since when: for who waited in vain.
-    pub(super) fn still_failing(&self, name: &TokenName, now: Now) -> Option<Arc<str>> {
-        let token = self.tokens.get(name)?;
-        let Some((_, message, _)) = self.failing(token) else { return min_interval_note(token, now) };
+    pub(super) fn still_failing(&self, id: TokenId, now: Now) -> Option<Arc<str>> {
+        let token = self.tokens.get(id)?;
+        let Some((_, message, _)) = self.failing(id, token) else { return min_interval_note(token, now) };
         let Some(streak) = &token.streak else { return Some(message) };
         Some(format!("failing since {}: {message}", streak.began(now).rfc3339()).into())
     }

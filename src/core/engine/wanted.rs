@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::State;
 use super::event::{Action, Answer, Reason, RequestId, Rotated, Want};
 use super::record::{HeldToken, TargetRecord, TokenRecord};
+use super::slots::TokenId;
 use super::state::{Reread, Waiter, Wish};
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
@@ -42,8 +43,8 @@ impl State {
     /// Opens the waiter for what can be served in time.
     fn judge(&mut self, mut waiter: Waiter, now: Now, out: &mut Vec<Action>) {
         let named = named(&waiter.want);
-        let in_config = |name: &&TokenName| self.tokens.get(*name).is_none_or(|token| token.leaving.is_some());
-        if let Some(name) = named.iter().find(in_config) {
+        let is_gone = |name: &&TokenName| self.tokens.named(name).is_none_or(|token| token.leaving.is_some());
+        if let Some(name) = named.iter().find(is_gone) {
             out.push(Action::Reply { id: waiter.id, answer: Answer::Unknown(name.clone()) });
             return;
         }
@@ -52,36 +53,40 @@ impl State {
             names.clone_from(&meant);
         }
         for name in meant {
-            self.open(&mut waiter, name, now);
+            self.open(&mut waiter, self.token_id(&name), now);
         }
-        let touched: Vec<TokenName> = waiter.open.keys().cloned().collect();
+        self.dirty_tokens.extend(waiter.open.keys());
         self.waiters.push(waiter);
-        self.dirty_tokens.extend(touched);
         self.answer(now, out);
     }
 
     /// What no name at all stands for.
     fn all_meant(&self, want: &Want) -> BTreeSet<TokenName> {
-        let every = self.tokens.iter().filter(|(_, token)| token.leaving.is_none());
-        let meant = every.filter(|(_, t)| !matches!(want, Want::Valid { .. }) || t.wire.required);
-        meant.map(|(name, _)| name.clone()).collect()
+        let every = self.tokens.values().filter(|token| token.leaving.is_none());
+        let meant = every.filter(|token| !matches!(want, Want::Valid { .. }) || token.wire.required);
+        meant.map(|token| token.wire.name.clone()).collect()
     }
 
     /// Whether the config must be read again before the wish is judged: what the machine lacked may be there by now.
     fn lacks_for(&self, want: &Want) -> bool {
         let named = named(want);
         let is_due = !self.is_once() && matches!(want, Want::Rotate { .. } | Want::Token { is_patient: false, .. });
-        let all = || self.tokens.values().any(|token| self.lacks(token));
-        is_due && if named.is_empty() { all() } else { named.iter().any(|name| self.lacks_with_parents(name)) }
+        let all = || self.tokens.iter().any(|(id, token)| self.lacks(id, token));
+        is_due
+            && if named.is_empty() {
+                all()
+            } else {
+                named.iter().any(|name| self.lacks_with_parents(self.token_id(name)))
+            }
     }
 
-    fn lacks(&self, token: &TokenRecord) -> bool {
-        token.wire.lack.is_some() || self.targets_of(token).any(|target| target.lack.is_some())
+    fn lacks(&self, id: TokenId, token: &TokenRecord) -> bool {
+        token.wire.lack.is_some() || self.targets_of(id, token).any(|target| target.lack.is_some())
     }
 
-    fn lacks_with_parents(&self, name: &TokenName) -> bool {
-        let Some(token) = self.tokens.get(name) else { return false };
-        self.lacks(token) || token.wire.parents.iter().any(|parent| self.lacks_with_parents(parent))
+    fn lacks_with_parents(&self, id: TokenId) -> bool {
+        let Some(token) = self.tokens.get(id) else { return false };
+        self.lacks(id, token) || token.parents.iter().any(|parent| self.lacks_with_parents(*parent))
     }
 
     /// Has the config read; false where a reading is under way already.
@@ -105,12 +110,12 @@ impl State {
     }
 
     /// Marks one token as wanted by the waiter, or its wish as failed where it cannot be served in time.
-    fn open(&mut self, waiter: &mut Waiter, name: TokenName, now: Now) {
-        let Some(token) = self.tokens.get(&name) else { return };
+    fn open(&mut self, waiter: &mut Waiter, id: TokenId, now: Now) {
+        let Some(token) = self.tokens.get(id) else { return };
         let want = &waiter.want;
         let satisfied = match want {
             Want::Valid { .. } => {
-                waiter.open.insert(name, 0);
+                waiter.open.insert(id, 0);
                 return;
             }
             Want::Rotate { .. } => false,
@@ -118,15 +123,15 @@ impl State {
         };
         if satisfied {
             let generation = token.generation();
-            waiter.open.insert(name, generation);
+            waiter.open.insert(id, generation);
             return;
         }
-        if let Some(why) = self.hopeless(token, want, now) {
-            waiter.failed.push((name, why));
+        if let Some(why) = self.hopeless(id, token, want, now) {
+            waiter.failed.push((token.wire.name.clone(), why));
             return;
         }
         let force = matches!(want, Want::Rotate { force: true, .. });
-        let Some(token) = self.tokens.get_mut(&name) else { return };
+        let Some(token) = self.tokens.get_mut(id) else { return };
         // A flight under way began before the wish: `rotate` wants a later one.
         let generation = match want {
             Want::Rotate { .. } => self.last_generation + 1,
@@ -136,23 +141,22 @@ impl State {
         token.forced |= force;
         token.tried = false;
         if matches!(want, Want::Rotate { .. }) {
-            self.hurry_files(&name, now);
+            self.hurry_files(id, now);
         }
-        self.hurry(&name, force, now);
-        waiter.open.insert(name, generation);
+        self.hurry(id, force, now);
+        waiter.open.insert(id, generation);
     }
 
     /// The next try is now, of the parents too that it waits for.
-    fn hurry(&mut self, name: &TokenName, force: bool, now: Now) {
-        let Some(token) = self.tokens.get_mut(name) else { return };
+    fn hurry(&mut self, id: TokenId, force: bool, now: Now) {
+        let Some(token) = self.tokens.get_mut(id) else { return };
         match token.trouble.as_mut() {
             Some(trouble) if force => trouble.force(now.boot),
             Some(trouble) => trouble.hurry(now.boot),
             None => {}
         }
-        self.dirty_tokens.insert(name.clone());
-        let Some(token) = self.tokens.get(name).filter(|token| !token.wire.parents.is_empty()) else { return };
-        for parent in token.wire.clone().parents.iter() {
+        self.dirty_tokens.insert(id);
+        for parent in token.parents.clone() {
             if self.tokens.get(parent).is_some_and(|parent| !parent.is_at_hand(now.wall)) {
                 self.hurry(parent, force, now);
             }
@@ -160,38 +164,38 @@ impl State {
     }
 
     /// Files whose write failed are tried at once: what was in the way may be mended.
-    fn hurry_files(&mut self, name: &TokenName, now: Now) {
-        let Some(token) = self.tokens.get(name) else { return };
-        for path in &token.targets {
-            if let Some(trouble) = self.targets.get_mut(path).and_then(|target| target.trouble.as_mut()) {
+    fn hurry_files(&mut self, id: TokenId, now: Now) {
+        let Some(token) = self.tokens.get(id) else { return };
+        for target in token.targets.clone() {
+            if let Some(trouble) = self.targets.get_mut(target).and_then(|target| target.trouble.as_mut()) {
                 trouble.hurry(now.boot);
-                self.dirty_targets.insert(path.clone());
+                self.dirty_targets.insert(target);
             }
         }
     }
 
     /// Strikes the token off the lists of those whom it now serves, and answers who has no more to wait for.
-    pub(super) fn serve(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn serve(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
         if self.waiters.is_empty() {
             return;
         }
-        let Some(token) = self.tokens.get(name) else { return };
-        let undelivered = self.undelivered(token);
+        let Some(token) = self.tokens.get(id) else { return };
+        let undelivered = self.undelivered(id, token);
         let mut waiters = std::mem::take(&mut self.waiters);
         for waiter in &mut waiters {
-            let Some(generation) = waiter.open.get(name) else { continue };
+            let Some(generation) = waiter.open.get(&id) else { continue };
             let rotates = matches!(waiter.want, Want::Rotate { .. });
             if is_served(&waiter.want, token, *generation, now) {
-                waiter.open.remove(name);
+                waiter.open.remove(&id);
                 if rotates {
-                    waiter.done.push(name.clone());
+                    waiter.done.push(id);
                 }
             } else if let Some(why) = &undelivered
                 && rotates
                 && token.generation() >= *generation
             {
-                waiter.open.remove(name);
-                waiter.failed.push((name.clone(), why.clone()));
+                waiter.open.remove(&id);
+                waiter.failed.push((token.wire.name.clone(), why.clone()));
             }
         }
         self.waiters = waiters;
@@ -202,7 +206,7 @@ impl State {
     /// is tried still.
     pub(super) fn disappoint(
         &mut self,
-        name: &TokenName,
+        id: TokenId,
         tried: u64,
         reason: Reason,
         message: &Arc<str>,
@@ -215,21 +219,21 @@ impl State {
             Want::Valid { .. } => false,
         };
         for waiter in self.waiters.iter_mut().filter(|waiter| gives_up(&waiter.want)) {
-            if waiter.open.get(name).is_some_and(|generation| *generation <= tried) {
-                waiter.open.remove(name);
-                waiter.failed.push((name.clone(), message.clone()));
+            if waiter.open.get(&id).is_some_and(|generation| *generation <= tried) {
+                waiter.open.remove(&id);
+                waiter.failed.push((self.tokens.name(id).clone(), message.clone()));
             }
         }
         self.answer(now, out);
     }
 
     /// Why one of its files does not hold it, once nothing is under way in the others.
-    fn undelivered(&self, token: &TokenRecord) -> Option<Arc<str>> {
-        if self.targets_of(token).any(|target| target.op.is_some()) {
+    fn undelivered(&self, id: TokenId, token: &TokenRecord) -> Option<Arc<str>> {
+        if self.targets_of(id, token).any(|target| target.op.is_some()) {
             return None;
         }
         let why = |target: &TargetRecord| target.trouble.as_ref().map(|trouble| trouble.message.clone());
-        self.targets_of(token).find_map(|target| why(target).or_else(|| target.lack.clone()))
+        self.targets_of(id, token).find_map(|target| why(target).or_else(|| target.lack.clone()))
     }
 
     fn answer(&mut self, now: Now, out: &mut Vec<Action>) {
@@ -249,10 +253,10 @@ impl State {
     fn reopen(&self, waiter: &mut Waiter, now: Now) {
         let Want::Valid { names, .. } = &waiter.want else { return };
         if waiter.open.is_empty() {
-            let lapsed =
-                |name: &&TokenName| self.tokens.get(*name).is_some_and(|t| !is_served(&waiter.want, t, 0, now));
-            let lapsed: Vec<TokenName> = names.iter().filter(lapsed).cloned().collect();
-            waiter.open.extend(lapsed.into_iter().map(|name| (name, 0)));
+            let is_lapsed =
+                |id: &TokenId| self.tokens.get(*id).is_some_and(|token| !is_served(&waiter.want, token, 0, now));
+            let lapsed: Vec<TokenId> = names.iter().map(|name| self.token_id(name)).filter(is_lapsed).collect();
+            waiter.open.extend(lapsed.into_iter().map(|id| (id, 0)));
         }
     }
 
@@ -267,7 +271,7 @@ impl State {
         if !failed.is_empty() {
             return Answer::NotNow(failed);
         }
-        match self.tokens.get(name).and_then(|token| token.held.as_ref()) {
+        match self.tokens.named(name).and_then(|token| token.held.as_ref()) {
             Some(held) if held.has_left(now.wall, min_valid) => {
                 Answer::Token { name: name.clone(), generation: held.issued.generation }
             }
@@ -275,14 +279,15 @@ impl State {
         }
     }
 
-    fn renewed(&self, done: &mut Vec<TokenName>) -> Vec<Rotated> {
-        done.sort_unstable();
-        let renewed = |name: TokenName| {
-            let held = self.tokens.get(&name).and_then(|token| token.held.as_ref());
+    fn renewed(&self, done: &mut Vec<TokenId>) -> Vec<Rotated> {
+        let renewed = |id: TokenId| {
+            let held = self.tokens.get(id).and_then(|token| token.held.as_ref());
             let (expires_at, is_same) = held.map_or((None, false), |held| (held.ends(), held.is_same));
-            Rotated { name, expires_at, is_same }
+            Rotated { name: self.name(id), expires_at, is_same }
         };
-        std::mem::take(done).into_iter().map(renewed).collect()
+        let mut renewed: Vec<Rotated> = std::mem::take(done).into_iter().map(renewed).collect();
+        renewed.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        renewed
     }
 
     pub(super) fn answer_overdue(&mut self, now: Now, out: &mut Vec<Action>) {
@@ -298,17 +303,16 @@ impl State {
         let unread = self.wishes.drain(..);
         out.extend(unread.map(|wish| Action::Reply { id: wish.waiter.id, answer: Answer::NotNow(Vec::new()) }));
         for waiter in std::mem::take(&mut self.waiters) {
-            let mut lines = waiter.failed;
-            lines.extend(waiter.open.into_keys().map(|name| (name, why.into())));
+            let lines = self.with_open(waiter.failed, &waiter.open, |_| why.into());
             out.push(Action::Reply { id: waiter.id, answer: Answer::NotNow(lines) });
         }
     }
 
     /// The entry of a token is gone for good: who waits for it is told.
-    pub(super) fn desert(&mut self, name: &TokenName, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn desert(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
         for waiter in &mut self.waiters {
-            if waiter.open.remove(name).is_some() {
-                waiter.failed.push((name.clone(), "its entry left the config".into()));
+            if waiter.open.remove(&id).is_some() {
+                waiter.failed.push((self.tokens.name(id).clone(), "its entry left the config".into()));
             }
         }
         self.answer(now, out);
@@ -325,14 +329,23 @@ impl State {
         let (ended, kept) = waiters.into_iter().partition(|waiter: &Waiter| waiter.deadline <= now.boot);
         self.waiters = kept;
         for waiter in ended {
-            let line = |name: TokenName| {
-                let message = self.still_failing(&name, now).unwrap_or_else(|| why.into());
-                (name, message)
-            };
-            let mut lines = waiter.failed;
-            lines.extend(waiter.open.into_keys().map(line));
+            let why = |id| self.still_failing(id, now).unwrap_or_else(|| why.into());
+            let lines = self.with_open(waiter.failed, &waiter.open, why);
             out.push(Action::Reply { id: waiter.id, answer: Answer::NotNow(lines) });
         }
+    }
+
+    /// What failed, and a line for each that is waited for still, in order of their names.
+    fn with_open(
+        &self,
+        mut lines: Vec<(TokenName, Arc<str>)>,
+        open: &BTreeMap<TokenId, u64>,
+        why: impl Fn(TokenId) -> Arc<str>,
+    ) -> Vec<(TokenName, Arc<str>)> {
+        let mut open: Vec<(TokenName, Arc<str>)> = open.keys().map(|id| (self.name(*id), why(*id))).collect();
+        open.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        lines.append(&mut open);
+        lines
     }
 }
 

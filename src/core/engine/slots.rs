@@ -1,0 +1,168 @@
+//! Owns: the numbers that tokens and files are known by: small and dense, so that finding one compares no names. A name has
+//! its number for as long as it is kept here.
+//! Does not: know what a token or a file is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+
+/// A number of one kind.
+pub(super) trait SlotId: Copy + Ord {
+    fn of(at: u32) -> Self;
+    fn at(self) -> usize;
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// Stands for none.
+            pub const NONE: Self = Self(u32::MAX);
+        }
+
+        impl SlotId for $name {
+            fn of(at: u32) -> Self {
+                Self(at)
+            }
+
+            fn at(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+number! {
+    /// Stands for a token. The number of one that is forgotten goes to another only when nothing speaks of it any more.
+    TokenId
+}
+
+number! {
+    /// Stands for a file, in the same way.
+    TargetId
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Slot<N, T> {
+    name: N,
+    /// `None`: it is forgotten.
+    held: Option<Box<T>>,
+}
+
+/// Records by number, and the number of each name.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Slots<I, N, T> {
+    by_name: BTreeMap<N, u32>,
+    slots: Vec<Slot<N, T>>,
+    /// Forgotten, but their numbers may stand somewhere still.
+    retired: BTreeSet<u32>,
+    free: Vec<u32>,
+    kind: PhantomData<I>,
+}
+
+impl<I: SlotId, N: Ord + Clone, T> Slots<I, N, T> {
+    pub(super) fn new() -> Self {
+        Self {
+            by_name: BTreeMap::new(),
+            slots: Vec::new(),
+            retired: BTreeSet::new(),
+            free: Vec::new(),
+            kind: PhantomData,
+        }
+    }
+
+    pub(super) fn find(&self, name: &N) -> Option<I> {
+        self.known(name).filter(|id| self.get(*id).is_some())
+    }
+
+    /// Also of one that is forgotten, as long as its number is not free.
+    pub(super) fn known(&self, name: &N) -> Option<I> {
+        self.by_name.get(name).map(|at| I::of(*at))
+    }
+
+    pub(super) fn get(&self, id: I) -> Option<&T> {
+        self.slots.get(id.at())?.held.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: I) -> Option<&mut T> {
+        self.slots.get_mut(id.at())?.held.as_deref_mut()
+    }
+
+    pub(super) fn named(&self, name: &N) -> Option<&T> {
+        self.get(self.find(name)?)
+    }
+
+    /// Also of one that is forgotten, as long as its number is not free. `NONE` has none: it is not to be asked for.
+    pub(super) fn name(&self, id: I) -> &N {
+        &self.slots[id.at()].name
+    }
+
+    /// The number of a name; one that is new gets this record. One that comes back has its number again, so that what is under
+    /// way for it still is.
+    pub(super) fn find_or_insert(&mut self, name: &N, record: impl FnOnce() -> T) -> I {
+        if let Some(at) = self.by_name.get(name) {
+            let held = &mut self.slots[*at as usize].held;
+            if held.is_none() {
+                *held = Some(Box::new(record()));
+                self.retired.remove(at);
+            }
+            return I::of(*at);
+        }
+        let slot = Slot { name: name.clone(), held: Some(Box::new(record())) };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                // No machine has room for more.
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.by_name.insert(name.clone(), at);
+        I::of(at)
+    }
+
+    pub(super) fn remove(&mut self, id: I) -> Option<Box<T>> {
+        let record = self.slots.get_mut(id.at())?.held.take()?;
+        self.retired.extend(self.by_name.get(&self.slots[id.at()].name));
+        Some(record)
+    }
+
+    /// Gives the numbers of what is forgotten free, but for those that are spoken of still.
+    pub(super) fn release(&mut self, spoken_of: impl FnOnce() -> BTreeSet<I>) {
+        if !self.retired.is_empty() {
+            let spoken_of = spoken_of();
+            for at in self.retired.extract_if(.., |at| !spoken_of.contains(&I::of(*at))) {
+                self.by_name.remove(&self.slots[at as usize].name);
+                self.free.push(at);
+            }
+        }
+    }
+
+    /// In order of their names.
+    pub(super) fn by_name(&self) -> impl Iterator<Item = I> {
+        self.by_name.values().map(|at| I::of(*at))
+    }
+
+    /// In order of their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (I, &T)> + Clone {
+        (0..).zip(&self.slots).filter_map(|(at, slot)| Some((I::of(at), slot.held.as_deref()?)))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (I, &N, &mut T)> {
+        let slots = (0..).zip(&mut self.slots);
+        slots.filter_map(|(at, Slot { name, held })| Some((I::of(at), &*name, held.as_deref_mut()?)))
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.held.as_deref())
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| slot.held.as_deref_mut())
+    }
+}
