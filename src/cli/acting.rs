@@ -5,9 +5,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::aside::tell_line;
 use super::hang::Look;
-use super::{Exit, Surroundings};
+use super::{Failure, Surroundings};
 use crate::core::environment::Environment;
 use crate::host::account::Account;
 use crate::host::control::DaemonInfo;
@@ -22,8 +21,8 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Of the config that `-c` or the search finds; says so where there is none.
-    pub(super) fn of(around: &Surroundings) -> Result<Self, Exit> {
+    /// Of the config that `-c` or the search finds.
+    pub(super) fn of(around: &Surroundings) -> Result<Self, Failure> {
         let config = around.config()?;
         let look = Look::begin(format!("looking whose {} is and what runs it", config.display()));
         let keeper = Keeper::of(&config, &around.env);
@@ -49,27 +48,23 @@ impl Home {
         self.account().map(|(account, _)| account.uid)
     }
 
-    fn is_told(&self) -> Result<(), Exit> {
+    fn is_told(&self) -> Result<(), Failure> {
         match self.keeper.error.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
             None => Ok(()),
-            Some(error) => {
-                super::say(error);
-                Err(Exit::Failed)
-            }
+            Some(error) => Err(Failure::failed(error.to_string())),
         }
     }
 
     /// As root: sees to it that the state of the config's own user has its folder.
-    pub(super) fn make_state_dir(&self) -> Result<(), Exit> {
+    pub(super) fn make_state_dir(&self) -> Result<(), Failure> {
         let Some((account, _)) = self.account() else { return Ok(()) };
         self.keeper.make_state_dir().map_err(|error| {
-            tell_line!("error: the folder for the state of {} cannot be made: {error}", account.shown());
-            Exit::Failed
+            Failure::failed(format!("the folder for the state of {} cannot be made: {error}", account.shown()))
         })
     }
 
     /// As root: begins anew as the config's own user, in place of this process. To be called by the only thread.
-    pub(super) fn act(&self) -> Result<(), Exit> {
+    pub(super) fn act(&self) -> Result<(), Failure> {
         self.is_told()?;
         match self.account() {
             Some((account, told_by)) => Err(self.act_as(account, &told_by.to_string())),
@@ -85,28 +80,24 @@ impl Home {
         }
     }
 
-    /// The same as this account; it returns only where that cannot be done, which it says.
-    pub(super) fn act_as(&self, account: &Account, why: &str) -> Exit {
+    /// The same as this account; it returns only where that cannot be done.
+    pub(super) fn act_as(&self, account: &Account, why: &str) -> Failure {
         let words: Vec<OsString> = std::env::args_os().skip(1).collect();
         let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
         let variables = self.keeper.variables(account);
         let error = account.replace_process(&words, &borrowed(&variables));
         inherited::outlive_pipes();
-        complain(account, why, &error)
+        cannot_act(account, why, &error)
     }
 
     /// As root: what this program prints with these words as the config's own user. `None`: this process is that user.
-    pub(super) fn output_of(&self, words: &[&OsStr]) -> Option<Result<std::process::Output, Exit>> {
-        if let Err(exit) = self.is_told() {
-            return Some(Err(exit));
-        }
-        let (account, told_by) = self.account()?;
-        if let Err(exit) = self.make_state_dir() {
-            return Some(Err(exit));
-        }
+    pub(super) fn output_of(&self, words: &[&OsStr]) -> Result<Option<std::process::Output>, Failure> {
+        self.is_told()?;
+        let Some((account, told_by)) = self.account() else { return Ok(None) };
+        self.make_state_dir()?;
         let variables = self.keeper.variables(account);
         let output = account.output_of(words, &borrowed(&variables));
-        Some(output.map_err(|error| complain(account, &told_by.to_string(), &error)))
+        output.map(Some).map_err(|error| cannot_act(account, &told_by.to_string(), &error))
     }
 }
 
@@ -114,10 +105,9 @@ fn borrowed<'v>(variables: &'v [(&'static str, Option<PathBuf>)]) -> Vec<(&'stat
     variables.iter().map(|(name, value)| (*name, value.as_deref())).collect()
 }
 
-fn complain(account: &Account, why: &str, error: &std::io::Error) -> Exit {
-    tell_line!(
-        "error: this cannot be done as {}, whose tokens these are ({why}): {error}; run it as that user",
+fn cannot_act(account: &Account, why: &str, error: &std::io::Error) -> Failure {
+    Failure::failed(format!(
+        "this cannot be done as {}, whose tokens these are ({why}): {error}; run it as that user",
         account.shown()
-    );
-    Exit::Failed
+    ))
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
-use super::aside::tell_line;
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use crate::core::environment::Environment;
 use crate::host::{load, log};
 
@@ -39,11 +38,9 @@ impl Surroundings {
         });
     }
 
-    /// The config's path; says that there is none where there is none.
-    pub(super) fn config(&self) -> Result<PathBuf, Exit> {
-        load::find_config(self.config.as_deref(), &self.env).map_err(|none| {
-            tell_line!("error: {none}; name one with -c FILE");
-            Exit::WrongConfig
-        })
+    /// The config's path.
+    pub(super) fn config(&self) -> Result<PathBuf, Failure> {
+        load::find_config(self.config.as_deref(), &self.env)
+            .map_err(|none| Failure::new(Exit::WrongConfig, format!("{none}; name one with -c FILE")))
     }
 }

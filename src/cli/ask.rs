@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::aside::tell_line;
 use super::hang::Look;
-use super::{Exit, Surroundings, offline, say};
+use super::{Exit, Failure, Surroundings, offline, say};
 use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response, call_with_peer};
 use crate::host::keeper::{self, Meeting};
 use crate::host::load;
@@ -102,7 +102,7 @@ impl SocketArgs {
         around: &Surroundings,
         request: &Request,
         names: &[String],
-    ) -> Result<Result<Response, ClientError>, Exit> {
+    ) -> Result<Result<Response, ClientError>, Failure> {
         let answer = self.ask(around, request, ANSWER_TIMEOUT);
         match &answer {
             Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) if self.socket.is_none() => {

@@ -4,9 +4,9 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::acting::Home;
-use super::aside::{Aside, tell_line};
+use super::aside::Aside;
 use super::progress::Progress;
-use super::{Exit, Surroundings, colour, online, units};
+use super::{Ended, Exit, Failure, Surroundings, colour, online, units};
 use crate::core::diagnostic::{Report, Severity, quote};
 use crate::core::environment::Environment;
 use crate::core::settings::Plan;
@@ -42,59 +42,39 @@ pub(crate) struct Args {
     unit: Option<String>,
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
-    let home = match Home::of(around).and_then(|home| judge_as(args, &home).map(|()| home)) {
-        Ok(home) => home,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
+    let home = Home::of(around)?;
+    judge_as(args, &home)?;
     let (mut out, mut err) = (io::stdout(), Aside);
-    let styled = coloured(&around.env);
-    let checked = check(&home, around, &mut out, &mut err, styled);
-    let looked = checked.and_then(|plan| {
-        let plan = match plan {
-            Ok(plan) => plan,
-            Err(exit) => return Ok(exit),
-        };
-        let readable = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err))?;
-        let there = !args.online || online::check(&plan, around, &mut out)?;
-        Ok(if readable && there { Exit::Done } else { Exit::Failed })
-    });
-    looked.unwrap_or_else(|error| {
-        super::say(error);
-        Exit::Failed
-    })
+    let plan = check(&home, around, &mut out, &mut err)?;
+    let readable = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err))?;
+    let there = !args.online || online::check(&plan, around, &mut out)?;
+    Ok(if readable && there { Exit::Done } else { Exit::Failed }.into())
 }
 
 /// Becomes whom the config is judged for, as far as this process is not that user already.
-fn judge_as(args: &Args, home: &Home) -> Result<(), Exit> {
+fn judge_as(args: &Args, home: &Home) -> Result<(), Failure> {
     let Some(name) = &args.user else { return home.act() };
     let Some(account) = Account::named(name) else {
-        tell_line!("error: there is no user {}", quote(name));
-        return Err(Exit::Usage);
+        return Err(Failure::usage(format!("there is no user {}", quote(name))));
     };
     let own = rustix::process::geteuid();
     if account.uid == own.as_raw() {
         return Ok(());
     }
     if !own.is_root() {
-        tell_line!("error: only root can judge as somebody else; run this as root, or as {}", account.shown());
-        return Err(Exit::Usage);
+        let why = format!("only root can judge as somebody else; run this as root, or as {}", account.shown());
+        return Err(Failure::usage(why));
     }
     Err(home.act_as(&home.with_service_groups(account), "--as"))
 }
 
-/// Checks a config. Findings go to `err`, "ok: ..." to `out`; the plan of a config that is right, or how the command ends.
-fn check(
-    home: &Home,
-    around: &Surroundings,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-    styled: bool,
-) -> io::Result<Result<Plan, Exit>> {
+/// Checks a config. Findings go to `err`, "ok: ..." to `out`; the plan is that of a config that is right.
+fn check(home: &Home, around: &Surroundings, out: &mut dyn Write, err: &mut dyn Write) -> Result<Plan, Failure> {
     let reading = Progress::of(around, "reading the config and what it names", 0);
     let loaded = load(&home.config, &home.env);
     drop(reading);
-    err.write_all(loaded.report.render(styled).as_bytes())?;
+    err.write_all(loaded.report.render(coloured(&around.env)).as_bytes())?;
     let refused = Exit::refused(&loaded);
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
@@ -106,11 +86,11 @@ fn check(
             if !around.is_quiet() {
                 writeln!(out, "ok: {}{whom}", summary(&plan, &loaded.report))?;
             }
-            Ok(Ok(plan))
+            Ok(plan)
         }
         _ => {
             writeln!(err, "{}: {}", home.config.display(), counted(&loaded.report))?;
-            Ok(Err(refused))
+            Err(refused.into())
         }
     }
 }

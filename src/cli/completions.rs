@@ -7,11 +7,12 @@ mod line;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Command;
 use clap_complete::Shell;
 
-use super::{Exit, Surroundings, man};
+use super::{Ended, Exit, Surroundings, man};
 use crate::host::load;
 use line::{Candidate, Suggestions, TokenNames};
 
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args, mut command: Command) -> Exit {
+pub(crate) fn run(args: &Args, mut command: Command) -> Ended {
     let mut script = Vec::new();
     match args.shell {
         Shell::Bash => script.extend(include_bytes!("completions/renewd.bash")),
@@ -50,7 +51,7 @@ pub(crate) struct Words {
 
 /// What is to be completed on the first line: `words`, `files`, `folders` or `commands`. Then words, each with a tab and a
 /// description where it has one. Nothing is said of a config that is missing or wrong: somebody is typing.
-pub(crate) fn complete(args: &Words, around: &Surroundings, command: Command) -> Exit {
+pub(crate) fn complete(args: &Words, around: &Surroundings, command: Command) -> Ended {
     let words: Vec<String> = args.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let names = TokenNames { tokens: &|config| names(config, around), pages: &|| man::names(command.clone()) };
     let Suggestions { kind, prefix, candidates } = line::complete(command.clone(), &words, &names);
@@ -75,7 +76,7 @@ fn names(config: Option<&str>, around: &Surroundings) -> Vec<String> {
     outline.into_iter().flat_map(|outline| outline.tokens).map(|token| token.name.to_string()).collect()
 }
 
-fn print(text: &[u8]) -> Exit {
-    let printed = std::io::stdout().write_all(text);
-    if printed.is_ok() { Exit::Done } else { Exit::Failed }
+fn print(text: &[u8]) -> Ended {
+    std::io::stdout().write_all(text).map_err(|_| Exit::Failed)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use super::acting::Home;
 use super::aside::tell_line;
 use super::ask::SocketArgs;
 use super::token::Usable;
-use super::{Exit, Surroundings, hang, input, token};
+use super::{Ended, Exit, Failure, Surroundings, hang, input, token};
 use crate::host::account::{controller_of, user_name};
 use crate::host::inherited;
 use crate::host::load::{find_config, outline};
@@ -51,17 +51,11 @@ fn variable(text: &str) -> Result<String, String> {
     if good { Ok(text.into()) } else { Err("letters, digits and _, no digit first".into()) }
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     hang::ends(Exit::NotNow, None);
-    let usable = match token::usable(&args.name, args.min_valid, &args.socket, around) {
-        Ok(usable) => usable,
-        Err(exit) => return exit.into(),
-    };
-    let variable = match variable_of(args, around, &usable) {
-        Ok(variable) => variable,
-        Err(exit) => return exit.into(),
-    };
-    let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(64) };
+    let usable = token::usable(&args.name, args.min_valid, &args.socket, around)?;
+    let variable = variable_of(args, around, &usable)?;
+    let Some((program, rest)) = args.command.split_first() else { return Err(Exit::Usage.into()) };
     let mut command = Command::new(program);
     command.args(rest);
     for secret in &usable.secret_variables {
@@ -71,20 +65,19 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
     let error = command.exec();
     inherited::outlive_pipes();
     tell_line!("error: {}: {error}", program.display());
-    ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
+    Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 }))
 }
 
 /// What the command line says, else what the config does. A command is given no variable that somebody else chose than who
 /// runs it, or root: some of them (LD_PRELOAD, BASH_ENV, PYTHONPATH) are as good as a program.
-fn variable_of(args: &Args, around: &Surroundings, usable: &Usable) -> Result<String, Exit> {
+fn variable_of(args: &Args, around: &Surroundings, usable: &Usable) -> Result<String, Failure> {
     if let Some(named) = &args.variable {
         return Ok(named.clone());
     }
     let usual = usual_variable(&args.name);
     let Some(chosen) = usable.variable.as_ref().filter(|chosen| **chosen != usual) else { return Ok(usual) };
     if variable(chosen).is_err() {
-        tell_line!("error: the variable that was told for this token is no name of a variable: say --as VAR");
-        return Err(Exit::Usage);
+        return Err(Failure::usage("the variable that was told for this token is no name of a variable: say --as VAR"));
     }
     let own = rustix::process::geteuid().as_raw();
     let is_trusted = |uid: u32| uid == 0 || uid == own;
@@ -92,11 +85,10 @@ fn variable_of(args: &Args, around: &Surroundings, usable: &Usable) -> Result<St
         return Ok(chosen.clone());
     }
     let who = usable.told_by.map_or("a daemon of an unknown user".into(), |uid| format!("the user {}", user_name(uid)));
-    tell_line!(
-        "error: {who} chose the variable {chosen} for this token, and this runs as {}: say --as VAR ({chosen}, or another)",
+    Err(Failure::usage(format!(
+        "{who} chose the variable {chosen} for this token, and this runs as {}: say --as VAR ({chosen}, or another)",
         user_name(own)
-    );
-    Err(Exit::Usage)
+    )))
 }
 
 /// What the config says that is at hand, where nobody but root and this user can change it. No secret is read for that.

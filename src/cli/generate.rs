@@ -1,6 +1,7 @@
 //! Owns: `renewd generate`: one token on stdout, without a config.
 //! Does not: keep or deliver it.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use serde_json::{Map, Value};
 
 use crate::core::json::{self, JsonError};
 use crate::core::settings::{JwtSettings, KeyClaim, Lifetime};
+use crate::host::clock;
 use crate::source::jwt;
 
-use super::Exit;
-use super::input::{self, Failure, KeyArgs};
+use super::input::{self, KeyArgs};
+use super::{Ended, Failure};
 
 /// Sign one token and print it
 ///
@@ -51,14 +53,7 @@ pub(crate) struct Args {
     header: Vec<(String, Value)>,
 }
 
-pub(crate) fn run(args: &Args) -> Exit {
-    match generate(args) {
-        Ok(()) => Exit::Done,
-        Err(failure) => failure.say(),
-    }
-}
-
-fn generate(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &Args) -> Ended {
     let members = JwtMembers::of(args)?;
     let (key, algorithm) = args.signer.load()?;
     let settings = JwtSettings {
@@ -75,8 +70,10 @@ fn generate(args: &Args) -> Result<(), Failure> {
         nbf: members.nbf,
         jti: members.jti,
     };
-    let (made, _) = jwt::mint(&settings, input::now(), input::draw_jti()?).map_err(|e| Failure::failed(e.message))?;
-    input::print(made.expose(), "\n")
+    let (made, _) =
+        jwt::mint(&settings, clock::now().wall, input::draw_jti()?).map_err(|e| Failure::failed(e.message))?;
+    input::print(made.expose(), "\n")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Claims and header as asked for, each member once.

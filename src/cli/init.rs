@@ -9,10 +9,10 @@ mod write;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use super::hang::Look;
-use super::input::{self, Failure};
-use super::{Exit, Surroundings};
+use super::{Ended, Failure, Surroundings, input};
 use crate::core::settings::TokenName;
 use ask::Prompt;
 use kind::{Answers, InitKind};
@@ -97,14 +97,7 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
-    match init(args, around) {
-        Ok(()) => Exit::Done,
-        Err(failure) => failure.say(),
-    }
-}
-
-fn init(args: &Args, around: &Surroundings) -> Result<(), Failure> {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     let asker = io::stdin().is_terminal().then(Prompt::new);
     let kind = match (args.kind, &asker) {
         (Some(kind), _) => kind,
@@ -122,7 +115,10 @@ fn init(args: &Args, around: &Surroundings) -> Result<(), Failure> {
     let secret = secret::read(kind, args.secret_file.as_deref(), asker.as_ref())?;
     let text = place.text(kind, &name, &answers, args.output.as_deref(), secret.is_some());
     let made = write::both(&place, &text, secret.as_ref(), around)?;
-    if around.is_quiet() { Ok(()) } else { input::print(&place.told(&made, around), "") }
+    if !around.is_quiet() {
+        input::print(&place.told(&made, around), "")?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn name(args: &Args, kind: InitKind) -> Result<TokenName, Failure> {

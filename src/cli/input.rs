@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
@@ -15,37 +14,13 @@ use crate::core::jose::seal;
 use crate::core::redact::looks_opaque;
 use crate::core::secret::Secret;
 use crate::core::settings::Lifetime;
-use crate::core::time::Wall;
-
 use crate::host::facts::read_on;
 
-use super::Exit;
 use super::aside::tell_line;
+use super::exit::Failure;
 
 /// A file with a key or tokens is never longer.
 const LONGEST: u64 = 1024 * 1024;
-
-/// A command that ended early: what to say, and the exit code.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
-    pub(crate) message: String,
-}
-
-impl Failure {
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
-    }
-
-    pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: message.into() }
-    }
-
-    pub(crate) fn say(self) -> Exit {
-        super::say(&self.message);
-        self.exit
-    }
-}
 
 /// Where the signing key is.
 #[derive(clap::Args)]
@@ -203,14 +178,6 @@ pub(crate) fn print(text: &str, end: &str) -> Result<(), Failure> {
         .and_then(|()| out.write_all(end.as_bytes()))
         .and_then(|()| out.flush())
         .map_err(|e| Failure::failed(format!("stdout: {e}")))
-}
-
-/// The wall clock.
-pub(crate) fn now() -> Wall {
-    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => Wall::default().plus(since),
-        Err(before) => Wall::default().minus(before.duration()),
-    }
 }
 
 /// Sixteen bytes of the kernel's random numbers.

@@ -5,6 +5,7 @@ mod found;
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -15,9 +16,9 @@ use crate::core::jose::{JoseError, Jws};
 use crate::core::json::RawObject;
 use crate::core::printable::escaped;
 use crate::core::time::Wall;
+use crate::host::clock;
 
-use super::input::{self, Failure};
-use super::{Exit, Surroundings};
+use super::{Ended, Failure, Surroundings, input};
 
 /// Show a token: header, claims, time left, and whether its signature holds
 ///
@@ -72,13 +73,6 @@ impl Verifier {
     }
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
-    match inspect(args, around) {
-        Ok(exit) => exit,
-        Err(failure) => failure.say(),
-    }
-}
-
 /// What is known of the signature.
 enum SignatureVerdict {
     Valid(String),
@@ -98,7 +92,7 @@ impl SignatureVerdict {
     }
 }
 
-fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
     if from_stdin && args.verifier.uses_stdin() {
         return Err(Failure::usage("the token and the key cannot both come from stdin"));
@@ -108,7 +102,7 @@ fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
     let jws = Jws::parse(token.expose()).map_err(|e| Failure::failed(e.to_string()))?;
     let claims = jws.claims().map_err(|e| Failure::failed(e.to_string()))?;
     let verdict = keys.judge(&jws);
-    let expiry = Expiry::of(&claims, input::now());
+    let expiry = Expiry::of(&claims, clock::now().wall);
     let shown = ShownToken {
         header: jws.raw_header().map_err(|e| Failure::failed(e.to_string()))?,
         claims: jws.raw_claims().map_err(|e| Failure::failed(e.to_string()))?,
@@ -117,11 +111,11 @@ fn inspect(args: &Args, around: &Surroundings) -> Result<Exit, Failure> {
     };
     let text = if args.json { shown.json() } else { shown.text() };
     input::print(&escaped(&text), "")?;
-    Ok(match verdict {
-        SignatureVerdict::Valid(_) | SignatureVerdict::Unchecked => Exit::Done,
-        SignatureVerdict::Invalid(why) => Failure::failed(format!("signature: {why}")).say(),
-        SignatureVerdict::Unusable(why) => Failure::failed(format!("the signature cannot be checked: {why}")).say(),
-    })
+    match verdict {
+        SignatureVerdict::Valid(_) | SignatureVerdict::Unchecked => Ok(ExitCode::SUCCESS),
+        SignatureVerdict::Invalid(why) => Err(Failure::failed(format!("signature: {why}"))),
+        SignatureVerdict::Unusable(why) => Err(Failure::failed(format!("the signature cannot be checked: {why}"))),
+    }
 }
 
 enum VerifyKeys {

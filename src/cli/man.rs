@@ -7,13 +7,12 @@ mod pages;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{self, Stdio};
+use std::process::{self, ExitCode, Stdio};
 
 use clap::Command;
 
 use self::page::ManPage;
-use super::Exit;
-use super::input::Failure;
+use super::{Ended, Failure};
 
 /// Show a page of the manual
 ///
@@ -35,16 +34,13 @@ pub(crate) fn names(command: Command) -> Vec<String> {
     pages::all(command).into_iter().map(|page| page.name).collect()
 }
 
-pub(crate) fn run(args: &Args, command: Command) -> Exit {
+pub(crate) fn run(args: &Args, command: Command) -> Ended {
     let pages = pages::all(command);
-    let done = match &args.dir {
-        Some(folder) => write_all(pages, folder),
-        None => find(pages, args.page.as_deref().unwrap_or("renewd")).and_then(|page| show(&page)),
-    };
-    match done {
-        Ok(()) => Exit::Done,
-        Err(failure) => failure.say(),
+    match &args.dir {
+        Some(folder) => write_all(pages, folder)?,
+        None => show(&find(pages, args.page.as_deref().unwrap_or("renewd"))?)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// By its name, with or without its section; of a command, without the program's name too.

@@ -38,7 +38,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::around::{Surroundings, Volume};
 use self::aside::{tell, tell_line};
-use self::exit::{Exit, say};
+use self::exit::{Ended, Exit, Failure, say};
 use crate::core::redact::looks_opaque;
 use crate::host::{hardening, inherited, load};
 
@@ -101,26 +101,26 @@ pub fn main() -> ExitCode {
     inherited::set_right();
     hardening::outlive_file_limits();
     let around = Surroundings { config, env: load::environment(), volume };
-    let exit = match command {
-        Command::Run(args) => return run::run(&args, around),
-        Command::Exec(args) => return exec::run(&args, &around),
+    let ended = match command {
+        Command::Run(args) => run::run(&args, around),
+        Command::Exec(args) => exec::run(&args, &around),
         Command::Once(args) => once::run(&args, &around),
         Command::Check(args) => check::run(&args, &around),
         Command::Generate(args) => generate::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Inspect(args) => inspect::run(&args, &around),
-        Command::Status(args) => return status::run(&args, &around),
-        Command::Rotate(args) => return rotate::run(&args, &around),
-        Command::Reload(args) => return reload::run(&args, &around),
-        Command::Wait(args) => return wait::run(&args, &around),
-        Command::Token(args) => return token::run(&args, &around),
+        Command::Status(args) => status::run(&args, &around),
+        Command::Rotate(args) => rotate::run(&args, &around),
+        Command::Reload(args) => reload::run(&args, &around),
+        Command::Wait(args) => wait::run(&args, &around),
+        Command::Token(args) => token::run(&args, &around),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Complete(args) => completions::complete(&args, &around, Cli::command()),
         Command::Init(args) => init::run(&args, &around),
         Command::Man(args) => man::run(&args, Cli::command()),
     };
-    exit.into()
+    ended.unwrap_or_else(|failure| failure.say().into())
 }
 
 /// Help and version are data, and go well; anything else is a mistake.

@@ -5,7 +5,7 @@ use super::acting::Home;
 use super::aside::tell_line;
 use super::hang::Look;
 use super::once::named;
-use super::{Exit, Surroundings};
+use super::{Exit, Failure, Surroundings};
 use crate::core::plan::Purpose;
 use crate::core::settings::TokenName;
 use crate::daemon;
@@ -22,7 +22,7 @@ pub(crate) struct OfflineReading {
 
 /// Reads how the tokens of the config stand (`names`; none: all). `None`: there is no state that this user could read, so that
 /// nothing is known.
-pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<OfflineReading>, Exit> {
+pub(crate) fn read(around: &Surroundings, names: &[String]) -> Result<Option<OfflineReading>, Failure> {
     // Without a config the error is that no daemon answers.
     if crate::host::load::find_config(around.config.as_deref(), &around.env).is_err() {
         return Ok(None);

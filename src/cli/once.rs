@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::acting::Home;
-use super::aside::{tell, tell_line};
+use super::aside::tell;
 use super::progress::Progress;
-use super::{Exit, Surroundings, check, input};
+use super::{Ended, Exit, Failure, Surroundings, check, input};
 use crate::core::plan::Purpose;
 use crate::core::settings::{Plan, TokenName};
 use crate::daemon::{self, Once};
@@ -34,14 +34,8 @@ pub(crate) struct Args {
     names: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> Exit {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     around.begin_log();
-    match try_run(args, around) {
-        Ok(exit) | Err(exit) => exit,
-    }
-}
-
-fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     let home = Home::of(around)?;
     if let Some(about) = home.daemon() {
         return Err(refuse(about));
@@ -56,44 +50,39 @@ fn try_run(args: &Args, around: &Surroundings) -> Result<Exit, Exit> {
     let progress = Progress::of(around, "tokens", 0);
     let end = daemon::once(plan, what, &|done, all| progress.set(done, all));
     drop(progress);
-    let end = end.map_err(|error| {
-        super::say(&error);
-        Exit::Failed
-    })?;
-    Ok(match (end.ok, lacks) {
+    let end = end.map_err(|error| Failure::failed(error.to_string()))?;
+    let exit = match (end.ok, lacks) {
         (_, true) => lacking,
         (false, _) => Exit::Failed,
         (true, _) => Exit::Done,
-    })
+    };
+    Ok(exit.into())
 }
 
 /// Two that work on one state would spend one refresh token twice.
-fn refuse(about: &DaemonInfo) -> Exit {
-    super::say(format!(
+fn refuse(about: &DaemonInfo) -> Failure {
+    Failure::failed(format!(
         "a daemon keeps the tokens of {} (process {}, state in {}): use `renewd rotate`, or stop it first",
         about.config.display(),
         about.pid,
         about.state_dir.display()
-    ));
-    Exit::Failed
+    ))
 }
 
 /// The plan of a config, and what a lack is; its diagnostics go to standard error.
-fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Exit> {
+fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Failure> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
     tell(&loaded.report.render(check::coloured(&around.env)));
     let refused = Exit::refused(&loaded);
-    loaded.plan.map(|plan| (plan, refused)).ok_or(refused)
+    loaded.plan.map(|plan| (plan, refused)).ok_or_else(|| refused.into())
 }
 
 /// The names, which must be in the config.
-pub(crate) fn named(plan: &Plan, names: &[String]) -> Result<BTreeSet<TokenName>, Exit> {
+pub(crate) fn named(plan: &Plan, names: &[String]) -> Result<BTreeSet<TokenName>, Failure> {
     let find = |name: &String| plan.tokens.iter().find(|token| token.name.as_str() == name).map(|t| t.name.clone());
     let known = names.iter().map(|name| find(name).ok_or(name));
-    known.collect::<Result<_, _>>().map_err(|name| {
-        tell_line!("error: token {} is not in the config", TokenName::shown(name));
-        Exit::Usage
-    })
+    let known = known.collect::<Result<_, _>>();
+    known.map_err(|name| Failure::usage(format!("token {} is not in the config", TokenName::shown(name))))
 }
 
 /// Whether the machine lacks something that concerns these tokens (all of them: anything at all).

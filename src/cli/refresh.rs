@@ -1,6 +1,7 @@
 //! Owns: `renewd refresh`: an old token, its signature verified, printed again with fresh times.
 //! Does not: take anything on trust that stands in the old token.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,10 +9,11 @@ use serde_json::Value;
 use crate::core::claims::RefreshClaims;
 use crate::core::jose::Jws;
 use crate::core::settings::{KeyClaim, Lifetime};
+use crate::host::clock;
 
-use super::Exit;
 use super::generate::key_claim;
-use super::input::{self, Failure, KeyArgs};
+use super::input::{self, KeyArgs};
+use super::{Ended, Failure};
 
 /// Verify an old token, expired or not, and print it again with fresh times
 ///
@@ -44,14 +46,7 @@ pub(crate) struct Args {
     skew: Duration,
 }
 
-pub(crate) fn run(args: &Args) -> Exit {
-    match refresh(args) {
-        Ok(()) => Exit::Done,
-        Err(failure) => failure.say(),
-    }
-}
-
-fn refresh(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &Args) -> Ended {
     let from_stdin = args.token.as_deref().is_none_or(|t| t == "-");
     if from_stdin && args.signer.uses_stdin() {
         return Err(Failure::usage("the old token and the key cannot both come from stdin"));
@@ -66,9 +61,11 @@ fn refresh(args: &Args) -> Result<(), Failure> {
     let claims = old.claims().map_err(|e| refused(&e))?;
     is_ours(args, claims.get("iss"), old.header.get("kid")).map_err(|e| refused(&e))?;
 
-    let rule = RefreshClaims { now: input::now(), skew: args.skew, lifetime: args.lifetime, jti: input::draw_jti()? };
+    let rule =
+        RefreshClaims { now: clock::now().wall, skew: args.skew, lifetime: args.lifetime, jti: input::draw_jti()? };
     let payload = rule.apply(&old).map_err(|e| refused(&e))?;
-    input::print_token(&key, algorithm, old.header_text(), &payload.json)
+    input::print_token(&key, algorithm, old.header_text(), &payload.json)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A token of another credential that happens to share the secret is not renewed by mistake.

@@ -1,11 +1,9 @@
 //! Owns: `renewd reload`.
 //! Does not: read the config; the daemon does.
 
-use std::process::ExitCode;
-
-use super::Surroundings;
 use super::ask::{ANSWER_TIMEOUT, SocketArgs, finish};
 use super::progress::Progress;
+use super::{Ended, Surroundings};
 use crate::host::control::Request;
 
 /// Have the daemon read its config again, and wait for the verdict
@@ -18,9 +16,9 @@ pub(crate) struct Args {
     socket: SocketArgs,
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     let progress = Progress::of(around, "waiting for the verdict on the config", 0);
     let answer = args.socket.ask(around, &Request::Reload, ANSWER_TIMEOUT);
     drop(progress);
-    finish(answer)
+    Ok(finish(answer))
 }

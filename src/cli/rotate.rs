@@ -1,11 +1,9 @@
 //! Owns: `renewd rotate`.
 //! Does not: rotate; the daemon does.
 
-use std::process::ExitCode;
-
-use super::Surroundings;
 use super::ask::{ANSWER_TIMEOUT, SocketArgs, finish};
 use super::progress::Progress;
+use super::{Ended, Surroundings};
 use crate::host::control::Request;
 
 /// Have the daemon renew tokens now; returns when they are on disk
@@ -29,10 +27,10 @@ pub(crate) struct Args {
     names: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     let request = Request::Rotate { names: args.names.clone(), force: args.force };
     let progress = Progress::of(around, "waiting until the new tokens are on disk", 0);
     let answer = args.socket.ask(around, &request, ANSWER_TIMEOUT);
     drop(progress);
-    finish(answer)
+    Ok(finish(answer))
 }

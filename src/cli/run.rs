@@ -1,9 +1,7 @@
 //! Owns: `renewd run`.
 //! Does not: anything but begin the daemon.
 
-use std::process::ExitCode;
-
-use super::Surroundings;
+use super::{Ended, Surroundings};
 use crate::daemon;
 use crate::host::hardening;
 
@@ -13,12 +11,9 @@ use crate::host::hardening;
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(_: &Args, around: Surroundings) -> ExitCode {
+pub(crate) fn run(_: &Args, around: Surroundings) -> Ended {
     around.begin_log();
-    let config = match around.config() {
-        Ok(config) => config,
-        Err(exit) => return exit.into(),
-    };
+    let config = around.config()?;
     hardening::harden(around.env.variable(hardening::ALLOW_NEW_PRIVILEGES));
-    daemon::run(config, around.env)
+    Ok(daemon::run(config, around.env))
 }

@@ -2,14 +2,15 @@
 //! Does not: know the keys; `core::config::keys` does.
 
 use std::io::Write;
+use std::process::ExitCode;
 
-use super::Exit;
+use super::{Ended, Exit};
 
 /// Print the JSON Schema of the config, for editors
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(_: &Args) -> Exit {
-    let printed = writeln!(std::io::stdout(), "{:#}", crate::core::schema::schema());
-    if printed.is_ok() { Exit::Done } else { Exit::Failed }
+pub(crate) fn run(_: &Args) -> Ended {
+    writeln!(std::io::stdout(), "{:#}", crate::core::schema::schema()).map_err(|_| Exit::Failed)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::acting::Home;
 use super::aside::tell;
 use super::ask::{ANSWER_TIMEOUT, SocketArgs, complain};
-use super::{Exit, Surroundings, check, hang, input, once, say};
+use super::{Ended, Exit, Failure, Surroundings, check, hang, input, once, say};
 use crate::core::plan::Purpose;
 use crate::core::render::render;
 use crate::core::settings::{Format, Plan};
@@ -73,19 +73,11 @@ impl Usable {
     }
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     hang::ends(Exit::NotNow, None);
-    let usable = match usable(&args.name, args.min_valid, &args.socket, around) {
-        Ok(usable) => usable,
-        Err(exit) => return exit.into(),
-    };
-    match print(usable, args.format) {
-        Ok(()) => Exit::Done.into(),
-        Err(why) => {
-            super::say(&why);
-            Exit::Failed.into()
-        }
-    }
+    let usable = usable(&args.name, args.min_valid, &args.socket, around)?;
+    print(usable, args.format).map_err(Failure::failed)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(usable: Usable, shown: TokenForm) -> Result<(), String> {
@@ -114,7 +106,7 @@ pub(crate) fn usable(
     min_valid: Duration,
     socket: &SocketArgs,
     around: &Surroundings,
-) -> Result<Usable, Exit> {
+) -> Result<Usable, Failure> {
     let min_valid_ms = u64::try_from(min_valid.as_millis()).unwrap_or(u64::MAX);
     let request = Request::Token { name: name.into(), min_valid: min_valid_ms };
     match socket.ask_whom(around, &request, ANSWER_TIMEOUT) {
@@ -126,36 +118,34 @@ pub(crate) fn usable(
         }
         Err(error) => {
             complain(&error);
-            Err(Exit::NotNow)
+            Err(Exit::NotNow.into())
         }
     }
 }
 
-fn from_daemon(response: Response, peer: Peer) -> Result<Usable, Exit> {
+fn from_daemon(response: Response, peer: Peer) -> Result<Usable, Failure> {
     let told_by = (!peer.is_handed).then_some(peer.uid);
     response.token.and_then(|answer| Usable::of(answer, told_by)).ok_or_else(|| {
         response.errors.iter().for_each(say);
-        if response.exit == Exit::Usage as u8 { Exit::Usage } else { Exit::NotNow }
+        let exit = if response.exit == Exit::Usage as u8 { Exit::Usage } else { Exit::NotNow };
+        exit.into()
     })
 }
 
 /// The plan alone: warnings of a config that will do are not for the standard error of somebody's command.
-fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Exit> {
+fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Failure> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
     // Not now, but perhaps later.
     let refused = if loaded.is_passing { Exit::NotNow } else { Exit::WrongConfig };
     loaded.plan.ok_or_else(|| {
         tell(&loaded.report.render(check::coloured(&around.env)));
-        refused
+        refused.into()
     })
 }
 
 /// Without a daemon that serves us: the same engine, for this token alone, under the state's lock.
-fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<Usable, Exit> {
-    let not_now = |why: String| {
-        say(why);
-        Exit::NotNow
-    };
+fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<Usable, Failure> {
+    let not_now = |why: String| Failure::new(Exit::NotNow, why);
     let home = Home::of(around)?;
     if let Some(about) = home.daemon() {
         return Err(not_now(format!(
@@ -164,12 +154,12 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
             about.pid
         )));
     }
-    if let Some(answer) = from_own_user(&home, name, min_valid) {
-        return answer;
+    if let Some(usable) = from_own_user(&home, name, min_valid)? {
+        return Ok(usable);
     }
     let plan = plan(&home, around)?;
     let names = once::named(&plan, &[name.to_owned()])?;
-    let Some(name) = names.first().cloned() else { return Err(Exit::Usage) };
+    let Some(name) = names.first().cloned() else { return Err(Exit::Usage.into()) };
     let variable = plan.env_variable(name.as_str()).map(str::to_owned);
     let secret_variables = plan.secret_variables.clone();
     let told_by = controller_of(&plan.path).ok().map(|controller| controller.unwrap_or(0));
@@ -183,19 +173,17 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
 }
 
 /// As root: the config's own user is asked for it, by this program. `None`: this process is that user.
-fn from_own_user(home: &Home, name: &str, min_valid: Duration) -> Option<Result<Usable, Exit>> {
+fn from_own_user(home: &Home, name: &str, min_valid: Duration) -> Result<Option<Usable>, Failure> {
     let min_valid = humantime::format_duration(min_valid).to_string();
     let words = ["token", name, "--min-valid", &min_valid, "--format", "for-exec"].map(OsStr::new);
-    let output = match home.output_of(&words)? {
-        Ok(output) => output,
-        Err(exit) => return Some(Err(exit)),
-    };
+    let Some(output) = home.output_of(&words)? else { return Ok(None) };
     let printed = Zeroizing::new(output.stdout);
     let answer: Option<TokenAnswer> = serde_json::from_slice(&printed).ok().filter(|_| output.status.success());
     let answer = answer.and_then(|answer| Usable::of(answer, home.acting_uid()));
-    Some(answer.ok_or(match output.status.code() {
+    let exit = match output.status.code() {
         Some(64) => Exit::Usage,
         Some(78) => Exit::WrongConfig,
         _ => Exit::NotNow,
-    }))
+    };
+    answer.map(Some).ok_or_else(|| exit.into())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::aside::tell_line;
 use super::ask::{SocketArgs, finish};
-use super::{Exit, Surroundings, hang, input, offline};
+use super::{Ended, Exit, Failure, Surroundings, hang, input, offline};
 use crate::host::clock;
 use crate::host::control::{ClientError, Request};
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     names: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     let end = Instant::now() + args.timeout.min(Duration::from_secs(1 << 32));
     let min_valid = u64::try_from(args.min_valid.as_millis()).unwrap_or(u64::MAX);
     hang::ends(Exit::NotNow, Some(end + LATE));
@@ -62,34 +62,30 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
                 std::thread::sleep(LOOK);
                 continue;
             }
-            Err(error @ ClientError::Silent { .. }) => {
-                super::say(error);
-                return Exit::NotNow.into();
-            }
-            _ => return finish(answer),
+            Err(error @ ClientError::Silent { .. }) => return Err(Failure::new(Exit::NotNow, error.to_string())),
+            _ => return Ok(finish(answer)),
         }
         if !args.socket.is_named() && Instant::now() >= read_at {
             read_at = Instant::now() + READ;
             places = args.socket.places(around);
-            match read(args, around, min_valid) {
-                Ok(Some(true)) => return Exit::Done.into(),
-                Ok(by_timer) => is_by_timer = by_timer.is_some(),
-                Err(exit) => return exit.into(),
+            match read(args, around, min_valid)? {
+                Some(true) => return Ok(ExitCode::SUCCESS),
+                by_timer => is_by_timer = by_timer.is_some(),
             }
         }
         if left.is_zero() && is_by_timer {
-            tell_line!("error: the time is over: no daemon answers, and by the state and the files not all is valid");
-            return Exit::NotNow.into();
+            let why = "the time is over: no daemon answers, and by the state and the files not all is valid";
+            return Err(Failure::new(Exit::NotNow, why));
         }
         if left.is_zero() {
-            return finish(answer);
+            return Ok(finish(answer));
         }
         std::thread::sleep(LOOK.min(left));
     }
 }
 
 /// Whether all is valid by the state and the files; `None`: no timer keeps these tokens, and a daemon is waited for.
-fn read(args: &Args, around: &Surroundings, min_valid: u64) -> Result<Option<bool>, Exit> {
+fn read(args: &Args, around: &Surroundings, min_valid: u64) -> Result<Option<bool>, Failure> {
     let Some(reading) = offline::read(around, &args.names)? else { return Ok(None) };
     if !reading.is_by_timer {
         return Ok(None);

@@ -7,7 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use super::kind::{Field, InitKind};
 use crate::cli::aside::{tell, tell_line};
-use crate::cli::input::Failure;
+use crate::cli::exit::Failure;
 use crate::core::secret::Secret;
 use crate::process::threads;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::kind::{Answers, InitKind};
 use crate::cli::Surroundings;
-use crate::cli::input::Failure;
+use crate::cli::exit::Failure;
 use crate::core::config::keys::toml_text;
 use crate::core::environment::Environment;
 use crate::core::settings::TokenName;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::ask::Prompt;
 use super::kind::{InitKind, SecretFile as Wanted};
 use crate::cli::aside::tell_line;
-use crate::cli::input::{self, Failure};
+use crate::cli::exit::Failure;
+use crate::cli::input;
 use crate::core::crypto::without_newline;
 use crate::core::secret::Secret;
 

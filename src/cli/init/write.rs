@@ -11,7 +11,8 @@ use rustix::fs::{Gid, fchown};
 
 use super::place::{Destination, WrittenFiles, exists};
 use crate::cli::aside::tell;
-use crate::cli::input::{self, Failure};
+use crate::cli::exit::Failure;
+use crate::cli::input;
 use crate::cli::{Surroundings, check};
 use crate::core::secret::Secret;
 use crate::host::load::{Loaded, load};

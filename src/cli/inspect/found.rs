@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::cli::Surroundings;
-use crate::cli::input::{self, Failure};
+use crate::cli::exit::Failure;
+use crate::cli::input;
 use crate::core::config;
 use crate::core::crypto::without_newline;
 use crate::core::jose::Jws;

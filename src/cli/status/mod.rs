@@ -21,26 +21,23 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use self::printer::{Printer, json, now};
-use super::Surroundings;
 use super::ask::complain;
+use super::{Ended, Surroundings};
 
 pub(crate) use self::printer::Args;
 
-pub(crate) fn run(args: &Args, around: &Surroundings) -> ExitCode {
-    let response = match args.socket.ask_or_read(around, &args.request(), &args.names) {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => return complain(&error).into(),
-        Err(exit) => return exit.into(),
-    };
+pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
+    let answer = args.socket.ask_or_read(around, &args.request(), &args.names)?;
+    let response = answer.map_err(|error| complain(&error))?;
     let code = ExitCode::from(response.exit);
     if args.watch && response.status.is_some() {
-        return watch::run(args, around, response);
+        return Ok(watch::run(args, around, response));
     }
     response.errors.iter().for_each(super::say);
-    let Some(status) = &response.status else { return code };
+    let Some(status) = &response.status else { return Ok(code) };
     let printer = Printer::new(args, around);
     let text = if args.json { json(status, true) } else { printer.text(status, now()) };
     // A reader that has gone away has seen what it wanted.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
-    code
+    Ok(code)
 }

@@ -97,7 +97,9 @@ fn ask(args: &Args, around: &Surroundings, is_read: bool) -> Polled {
         return args.socket.ask(around, &args.request(), ANSWER_TIMEOUT);
     }
     let read = args.socket.ask_or_read(around, &args.request(), &args.names);
-    read.unwrap_or_else(|exit| Ok(Response::failed(exit as u8, vec!["the state cannot be read any more".into()])))
+    read.unwrap_or_else(|failure| {
+        Ok(Response::failed(failure.say() as u8, vec!["the state cannot be read any more".into()]))
+    })
 }
 
 struct StatusWatch<'a> {
