@@ -104,6 +104,46 @@ fn tokens_of(kept: &Kept) -> Vec<Arc<Token>> {
     kept.tokens.values().cloned().collect()
 }
 
+/// Every kind of record, with all that it may hold and with as little as it may.
+#[test]
+fn the_bytes_of_this_version_stay_what_they_are() {
+    let at = folder();
+    let hook = FailedHook { failures: 3, message: "exit 1".into(), is_tried_again: true };
+    let streak = |hook, reason| FailureStreak {
+        since: Wall(-5),
+        tries: 70_000,
+        is_told: hook == None,
+        reason,
+        message: "it did not answer".into(),
+        hook,
+    };
+    let kept = |next, doubt, sent| KeptRefresh { name: name("r"), next, begun: sent == None, sent, doubt };
+    let sent = FirstSending { at: Wall(1_600_000_000_456), token: Fingerprint([9; 16]) };
+    let lines = vec![
+        KeptLine { token: name("a"), env: None },
+        line("b"),
+        KeptLine { token: name("c"), env: Some(("C_TOKEN".into(), Some("C_EXPIRES".into()))) },
+    ];
+    let mut records: Vec<Record> = (1..=60).map(|generation| Record::Token(token("a", generation))).collect();
+    records.extend(DOUBTS.map(|doubt| Record::Refresh(kept(Some(refresh("next", Some(Wall(7)))), doubt, Some(sent)))));
+    records.extend([
+        Record::Refresh(kept(None, None, None)),
+        Record::Target(KeptTarget { lines, ..target("/run/a", &[]) }),
+        Record::Streak(name("s"), streak(Some(hook), Reason::Hook)),
+        Record::Owed(name("o")),
+        Record::TokenGone(name("a")),
+        Record::TargetGone(PathBuf::from("/run/a").into()),
+        Record::RefreshGone(name("r")),
+        Record::StreakGone(name("s")),
+        Record::OwedGone(name("o")),
+    ]);
+    let reasons = [Reason::Rejected, Reason::Unreachable, Reason::InvalidAnswer, Reason::Machine, Reason::Delivery];
+    records.extend(reasons.map(|reason| Record::Streak(name("s"), streak(None, reason))));
+    open(at.path()).0.append(&records, true).unwrap();
+    let log = fs::read(log_of(at.path())).unwrap();
+    assert_eq!((log.len(), Fingerprint::of(&log).short().as_str()), (7725, "fe621938"));
+}
+
 #[test]
 fn what_was_appended_is_there_again() {
     let at = folder();

@@ -9,13 +9,12 @@ mod error;
 mod glimpse;
 mod kept;
 mod place;
-mod reader;
 mod record;
 mod room;
 mod scan;
-mod streak;
 mod twin;
 mod upkeep;
+mod value;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -35,9 +34,9 @@ use crate::core::settings::Fingerprint;
 
 pub(crate) use self::error::StoreError;
 pub use self::glimpse::glimpse;
-pub use self::kept::Kept;
 pub use self::place::Worker;
 pub use self::record::{FirstSending, KeptLine, KeptRefresh, KeptTarget, Record};
+pub use self::scan::Kept;
 pub(crate) use self::twin::twins;
 
 /// A log is compacted when it is longer than this and more than so many times what counts in it.
@@ -136,8 +135,7 @@ impl Store {
         };
         let damaged = store.begin_anew(&what);
         let seed = scan.seed.unwrap_or(seed_if_new);
-        let Scan { tokens, targets, refreshes, streaks, owed_hooks, .. } = scan;
-        Ok((store, Kept { seed, tokens, targets, refreshes, streaks, owed_hooks, damaged }))
+        Ok((store, Kept { seed, damaged, ..scan.kept }))
     }
 
     /// Writes a log that cannot be gone on with anew; says what was wrong with it, and where it is.

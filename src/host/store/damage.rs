@@ -1,13 +1,13 @@
 //! Owns: what the bytes of a damaged record tell still.
 //! Does not: decide what follows from it (`doubt` does).
 
-use super::reader::RecordReader;
 use super::record::{
     FRAME, MARK, OWED, OWED_GONE, REFRESH, REFRESH_GONE, Record, SEED, STREAK, STREAK_GONE, TARGET, TARGET_GONE, TOKEN,
     TOKEN_GONE, checksum,
 };
+use super::value::{RecordReader, RecordValue};
 use crate::core::credential::RefreshToken;
-use crate::core::settings::TokenName;
+use crate::core::settings::{TargetPath, TokenName};
 
 /// What a damaged record was about, as far as its bytes tell.
 pub(super) enum Damaged {
@@ -32,14 +32,14 @@ pub(super) fn damaged_at(bytes: &[u8], at: usize, end: usize) -> Option<Damaged>
     }
     let (version, rest) = body.split_first()?;
     let mut rest = RecordReader::new(rest, *version);
-    let kind = rest.byte()?;
+    let kind = u8::take(&mut rest)?;
     if matches!(kind, TARGET | TARGET_GONE) {
-        return rest.path().map(|_| Damaged::OfNone);
+        return TargetPath::take(&mut rest).map(|_| Damaged::OfNone);
     }
     if matches!(kind, SEED | STREAK | STREAK_GONE | OWED | OWED_GONE) {
         return Some(Damaged::OfNone);
     }
-    let name = matches!(kind, TOKEN | TOKEN_GONE | REFRESH | REFRESH_GONE).then(|| rest.name())??;
+    let name = matches!(kind, TOKEN | TOKEN_GONE | REFRESH | REFRESH_GONE).then(|| TokenName::take(&mut rest))??;
     let refresh = match Record::decode(body) {
         Some(Record::Token(kept)) => kept.refresh_token.clone(),
         Some(Record::Refresh(kept)) => kept.next,

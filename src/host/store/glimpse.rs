@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::kept::{Kept, name_of, read};
+use super::kept::{name_of, read};
 use super::place::{self, Signature, Worker};
-use super::scan::Newer;
+use super::scan::{Kept, Newer};
 use crate::host::walk::Owner;
 
 /// What a state says, and who worked on it last.
@@ -37,15 +37,7 @@ pub fn glimpse(state_dir: &Path, config: &Path) -> Result<Option<Glimpse>, Store
     let scan = scan.map_err(|Newer(version)| StoreError::Newer { log: path, version })?;
     let lock = File::open(state_dir.join(format!("{name}.lock")));
     let Signature { pid, keeper } = lock.map(|lock| place::read_signature(&lock)).unwrap_or_default();
-    let kept = Kept {
-        seed: scan.seed.unwrap_or_default(),
-        tokens: scan.tokens,
-        targets: scan.targets,
-        refreshes: scan.refreshes,
-        streaks: scan.streaks,
-        owed_hooks: scan.owed_hooks,
-        damaged: None,
-    };
+    let kept = Kept { seed: scan.seed.unwrap_or_default(), ..scan.kept };
     Ok(Some(Glimpse { kept, holder: pid.filter(|pid| place::is_alive(*pid)), keeper }))
 }
 

@@ -43,17 +43,14 @@ impl StateFolder {
         }
         // Asked before it is walked to: somebody else's is closed to us, and whose it is says what to do.
         let me = rustix::process::geteuid().as_raw();
-        let stat = rustix::fs::stat(path).map_err(|errno| io("opening")(errno.into()))?;
-        if stat.st_uid != me {
-            let (folder, owner) = (path.into(), Owner(stat.st_uid));
-            return Err(StoreError::Foreign { folder, owner, user: Owner(me) });
-        }
+        let refuse_foreign = |owner| match owner == me {
+            true => Ok(()),
+            false => Err(StoreError::Foreign { folder: path.into(), owner: Owner(owner), user: Owner(me) }),
+        };
+        refuse_foreign(rustix::fs::stat(path).map_err(|errno| io("opening")(errno.into()))?.st_uid)?;
         let Folder { fd, stat, .. } = open_own_folder(path).map_err(unsafe_way)?;
         let place = Self { path: path.into(), fd };
-        if stat.st_uid != me {
-            let (folder, owner) = (path.into(), Owner(stat.st_uid));
-            return Err(StoreError::Foreign { folder, owner, user: Owner(me) });
-        }
+        refuse_foreign(stat.st_uid)?;
         if stat.st_mode & 0o077 != 0 {
             place.tighten(stat.st_mode & 0o7777)?;
         }

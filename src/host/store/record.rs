@@ -5,10 +5,9 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use super::reader::{RecordReader, put_bytes, put_count};
-use super::streak;
+use super::value::{ByteCount, ByteSink, RecordReader, RecordValue, fields};
 use crate::core::credential::RefreshToken;
-use crate::core::engine::{Doubt, FailureStreak};
+use crate::core::engine::{Doubt, FailedHook, FailureStreak};
 use crate::core::schedule::Life;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
 use crate::core::time::Wall;
@@ -72,56 +71,69 @@ pub struct KeptLine {
     pub env: Option<(String, Option<String>)>,
 }
 
-impl KeptLine {
-    fn room(&self) -> usize {
-        let env = self.env.as_ref();
-        self.token.as_str().len() + env.map_or(0, |(a, b)| a.len() + b.as_ref().map_or(0, String::len)) + 16
-    }
+fields!(Token { name, generation, fingerprint, life, value, refresh_token; since_2: scope });
+fields!(Life { issued_at, expires_at, obtained_at });
+fields!(RefreshToken { token, first; since_2: expires_at });
+fields!(KeptTarget { path, digests, lines });
+fields!(KeptLine { token, env });
+fields!(KeptRefresh { name, next, begun; since_2: sent, doubt });
+fields!(FirstSending { at, token });
+fields!(FailureStreak { since, tries, is_told, reason, message, hook });
+fields!(FailedHook { failures, is_tried_again, message });
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.token.as_str().as_bytes());
-        out.push(u8::from(self.env.is_some()));
-        if let Some((variable, expires)) = &self.env {
-            put_bytes(out, variable.as_bytes());
-            out.push(u8::from(expires.is_some()));
-            if let Some(expires) = expires {
-                put_bytes(out, expires.as_bytes());
+/// Declares the records: what each holds, and the number of its kind.
+macro_rules! records {
+    ($($(#[$about:meta])* $kind:ident($($field:ident: $of:ty),+) = $number:ident,)+) => {
+        /// One entry of the state's log. A later one replaces an earlier one of the same name or path.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub enum Record {
+            $($(#[$about])* $kind($($of),+),)+
+        }
+
+        impl Record {
+            fn put_body(&self, out: &mut dyn ByteSink) {
+                VERSION.put(out);
+                match self {
+                    $(Self::$kind($($field),+) => {
+                        $number.put(out);
+                        $($field.put(out);)+
+                    })+
+                }
+            }
+
+            fn take_body(from: &mut RecordReader<'_>) -> Option<Self> {
+                match u8::take(from)? {
+                    $($number => Some(Self::$kind($(<$of>::take(from)?),+)),)+
+                    _ => None,
+                }
             }
         }
-    }
-
-    fn decode(rest: &mut RecordReader<'_>) -> Option<Self> {
-        let string = |rest: &mut RecordReader<'_>| rest.text().map(str::to_owned);
-        let env = |rest: &mut RecordReader<'_>| Some((string(rest)?, rest.optional(string)?));
-        Some(Self { token: rest.name()?, env: rest.optional(env)? })
-    }
+    };
 }
 
-/// One entry of the state's log. A later one replaces an earlier one of the same name or path.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Record {
+records! {
     /// See [`Kept::seed`](super::Kept::seed); the first of a log that is new.
-    Seed(u64),
+    Seed(seed: u64) = SEED,
     /// Obtained, delivered or not.
-    Token(Arc<Token>),
+    Token(token: Arc<Token>) = TOKEN,
     /// The config has not had it for a while, and no file is to lose it any more.
-    TokenGone(TokenName),
+    TokenGone(name: TokenName) = TOKEN_GONE,
     /// Kept before the file is written: a crash in between leaves no file that nobody owns.
-    Target(KeptTarget),
+    Target(target: KeptTarget) = TARGET,
     /// Removed, or left to who changed it.
-    TargetGone(TargetPath),
+    TargetGone(path: TargetPath) = TARGET_GONE,
     /// Made durable before a refresh token is sent, and again when its exchange has ended.
-    Refresh(KeptRefresh),
+    Refresh(refresh: KeptRefresh) = REFRESH,
     /// What the token's own record or the config says counts again.
-    RefreshGone(TokenName),
+    RefreshGone(name: TokenName) = REFRESH_GONE,
     /// The token fails, and how.
-    Streak(TokenName, FailureStreak),
+    Streak(name: TokenName, streak: FailureStreak) = STREAK,
     /// It recovered, or is gone.
-    StreakGone(TokenName),
+    StreakGone(name: TokenName) = STREAK_GONE,
     /// The token was obtained by who delivers nothing: `after_rotate` is owed to it when it is delivered.
-    Owed(TokenName),
+    Owed(name: TokenName) = OWED,
     /// The hook is begun, or the token is gone.
-    OwedGone(TokenName),
+    OwedGone(name: TokenName) = OWED_GONE,
 }
 
 pub(super) const SEED: u8 = 1;
@@ -167,7 +179,7 @@ impl Record {
         let start = out.len();
         out.extend_from_slice(&MARK);
         out.extend_from_slice(&[0; FRAME - MARK.len()]);
-        self.encode_body(out);
+        self.put_body(out);
         let length = out.len() - start - FRAME;
         let Some(length) = u32::try_from(length).ok().filter(|_| length <= MOST) else {
             out.truncate(start);
@@ -179,87 +191,11 @@ impl Record {
         Some(())
     }
 
-    fn encode_body(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
-        match self {
-            Self::Seed(seed) => {
-                out.push(SEED);
-                out.extend_from_slice(&seed.to_le_bytes());
-            }
-            Self::Token(kept) => {
-                out.push(TOKEN);
-                encode_token(kept, out);
-            }
-            Self::TokenGone(name) => put_name(out, TOKEN_GONE, name),
-            Self::Target(kept) => {
-                out.push(TARGET);
-                put_bytes(out, kept.path.as_os_str().as_bytes());
-                put_count(out, kept.digests.len());
-                for digest in &kept.digests {
-                    out.extend_from_slice(&digest.0);
-                }
-                put_count(out, kept.lines.len());
-                for line in &kept.lines {
-                    line.encode(out);
-                }
-            }
-            Self::TargetGone(path) => {
-                out.push(TARGET_GONE);
-                put_bytes(out, path.as_os_str().as_bytes());
-            }
-            Self::Refresh(kept) => {
-                out.push(REFRESH);
-                put_bytes(out, kept.name.as_str().as_bytes());
-                put_refresh_token(out, kept.next.as_ref());
-                out.push(u8::from(kept.begun));
-                out.push(u8::from(kept.sent.is_some()));
-                if let Some(sent) = kept.sent {
-                    out.extend_from_slice(&sent.at.0.to_le_bytes());
-                    out.extend_from_slice(&sent.token.0);
-                }
-                out.push(kept.doubt.map_or(0, doubt_byte));
-            }
-            Self::Streak(name, kept) => {
-                out.push(STREAK);
-                put_bytes(out, name.as_str().as_bytes());
-                streak::encode(kept, out);
-            }
-            Self::RefreshGone(name) => put_name(out, REFRESH_GONE, name),
-            Self::StreakGone(name) => put_name(out, STREAK_GONE, name),
-            Self::Owed(name) => put_name(out, OWED, name),
-            Self::OwedGone(name) => put_name(out, OWED_GONE, name),
-        }
-    }
-
-    /// An upper bound of what `encode` appends: room is made once, so that no copy of a token stays in freed memory.
+    /// What `encode` appends: room is made once, so that no copy of a token stays in freed memory.
     pub(super) fn room(&self) -> usize {
-        FRAME
-            + 128
-            + match self {
-                Self::Seed(_) => 0,
-                Self::Token(kept) => {
-                    let refresh = kept.refresh_token.as_ref();
-                    kept.name.as_str().len()
-                        + kept.value.expose().len()
-                        + refresh.map_or(0, |refresh| refresh.token.expose().len())
-                        + kept.scope.as_ref().map_or(0, String::len)
-                }
-                Self::Refresh(KeptRefresh { name, next, .. }) => {
-                    name.as_str().len() + next.as_ref().map_or(0, |next| next.token.expose().len())
-                }
-                Self::TokenGone(name)
-                | Self::RefreshGone(name)
-                | Self::StreakGone(name)
-                | Self::Owed(name)
-                | Self::OwedGone(name) => name.as_str().len(),
-                Self::Streak(name, kept) => name.as_str().len() + streak::room(kept),
-                Self::Target(kept) => {
-                    kept.path.as_os_str().len()
-                        + 16 * kept.digests.len()
-                        + kept.lines.iter().map(KeptLine::room).sum::<usize>()
-                }
-                Self::TargetGone(path) => path.as_os_str().len(),
-            }
+        let mut count = ByteCount(FRAME);
+        self.put_body(&mut count);
+        count.0
     }
 
     /// `None` where the bytes are no record of a version that is known.
@@ -269,30 +205,7 @@ impl Record {
             return None;
         }
         let mut rest = RecordReader::new(body, *version);
-        let record = match rest.byte()? {
-            SEED => Self::Seed(rest.u64()?),
-            TOKEN => Self::Token(Arc::new(decode_token(&mut rest)?)),
-            TOKEN_GONE => Self::TokenGone(rest.name()?),
-            TARGET => Self::Target(KeptTarget {
-                path: rest.path()?,
-                digests: rest.many(RecordReader::fingerprint)?,
-                lines: rest.many(KeptLine::decode)?,
-            }),
-            TARGET_GONE => Self::TargetGone(rest.path()?),
-            REFRESH => Self::Refresh(KeptRefresh {
-                name: rest.name()?,
-                next: rest.optional(RecordReader::refresh_token)?,
-                begun: rest.optional(|_| Some(()))?.is_some(),
-                sent: rest.since_2(|rest| rest.optional(first_sending))?,
-                doubt: rest.since_2(|rest| doubt_of(rest.byte()?))?,
-            }),
-            REFRESH_GONE => Self::RefreshGone(rest.name()?),
-            STREAK => Self::Streak(rest.name()?, streak::decode(&mut rest)?),
-            STREAK_GONE => Self::StreakGone(rest.name()?),
-            OWED => Self::Owed(rest.name()?),
-            OWED_GONE => Self::OwedGone(rest.name()?),
-            _ => return None,
-        };
+        let record = Self::take_body(&mut rest)?;
         rest.is_empty().then_some(record)
     }
 }
@@ -338,79 +251,4 @@ pub(super) fn subject(kind: u8, name: &[u8]) -> Fingerprint {
     bytes.push(kind);
     bytes.extend_from_slice(name);
     Fingerprint::of(&bytes)
-}
-
-fn encode_token(kept: &Token, out: &mut Vec<u8>) {
-    put_bytes(out, kept.name.as_str().as_bytes());
-    out.extend_from_slice(&kept.generation.to_le_bytes());
-    out.extend_from_slice(&kept.fingerprint.0);
-    out.extend_from_slice(&kept.life.issued_at.0.to_le_bytes());
-    out.push(u8::from(kept.life.expires_at.is_some()));
-    if let Some(at) = kept.life.expires_at {
-        out.extend_from_slice(&at.0.to_le_bytes());
-    }
-    out.extend_from_slice(&kept.life.obtained_at.0.to_le_bytes());
-    put_bytes(out, kept.value.expose().as_bytes());
-    put_refresh_token(out, kept.refresh_token.as_ref());
-    out.push(u8::from(kept.scope.is_some()));
-    if let Some(scope) = &kept.scope {
-        put_bytes(out, scope.as_bytes());
-    }
-}
-
-fn put_refresh_token(out: &mut Vec<u8>, refresh: Option<&RefreshToken>) {
-    out.push(u8::from(refresh.is_some()));
-    if let Some(refresh) = refresh {
-        put_bytes(out, refresh.token.expose().as_bytes());
-        out.extend_from_slice(&refresh.first.0);
-        out.push(u8::from(refresh.expires_at.is_some()));
-        if let Some(at) = refresh.expires_at {
-            out.extend_from_slice(&at.0.to_le_bytes());
-        }
-    }
-}
-
-fn first_sending(rest: &mut RecordReader<'_>) -> Option<FirstSending> {
-    Some(FirstSending { at: rest.wall()?, token: rest.fingerprint()? })
-}
-
-fn doubt_byte(doubt: Doubt) -> u8 {
-    match doubt {
-        Doubt::Cut => 1,
-        Doubt::Lost => 2,
-        Doubt::Unread => 3,
-        Doubt::Stale => 4,
-        Doubt::Refused => 5,
-        Doubt::Reused => 6,
-    }
-}
-
-/// 0 is none; the outer `None`: no doubt has this number.
-fn doubt_of(byte: u8) -> Option<Option<Doubt>> {
-    let all = [Doubt::Cut, Doubt::Lost, Doubt::Unread, Doubt::Stale, Doubt::Refused, Doubt::Reused];
-    match byte {
-        0 => Some(None),
-        _ => all.into_iter().find(|doubt| doubt_byte(*doubt) == byte).map(Some),
-    }
-}
-
-fn decode_token(rest: &mut RecordReader<'_>) -> Option<Token> {
-    Some(Token {
-        name: rest.name()?,
-        generation: rest.u64()?,
-        fingerprint: rest.fingerprint()?,
-        life: Life {
-            issued_at: rest.wall()?,
-            expires_at: rest.optional(RecordReader::wall)?,
-            obtained_at: rest.wall()?,
-        },
-        value: rest.secret()?,
-        refresh_token: rest.optional(RecordReader::refresh_token)?,
-        scope: rest.since_2(|rest| rest.optional(|rest| rest.text().map(str::to_owned)))?,
-    })
-}
-
-fn put_name(out: &mut Vec<u8>, kind: u8, name: &TokenName) {
-    out.push(kind);
-    put_bytes(out, name.as_str().as_bytes());
 }

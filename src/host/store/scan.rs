@@ -15,6 +15,25 @@ const MAGIC: [u8; 8] = *b"renewd\0s";
 /// Magic, version, CRC-32 of both.
 pub(super) const HEADER: usize = 16;
 
+/// What the state says at the start.
+#[derive(Default, Debug)]
+pub struct Kept {
+    /// Drawn once for each config: jitter and backoff are hashed from it.
+    pub seed: u64,
+    /// The last good one of each, expired or not.
+    pub tokens: BTreeMap<TokenName, Arc<Token>>,
+    /// Files that are renewd's to replace and remove.
+    pub targets: BTreeMap<TargetPath, KeptTarget>,
+    /// What the tokens' own records do not tell of refresh tokens.
+    pub refreshes: BTreeMap<TokenName, KeptRefresh>,
+    /// Tokens that failed when the state was written last.
+    pub streaks: BTreeMap<TokenName, FailureStreak>,
+    /// Tokens that were obtained by who delivers nothing, and are not delivered yet.
+    pub owed_hooks: BTreeSet<TokenName>,
+    /// Set where the state was damaged, or is that of a newer renewd: one line that says so, and where it was put.
+    pub damaged: Option<String>,
+}
+
 /// Where a record that counts stands in the log, its frame included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct RecordRange {
@@ -26,11 +45,8 @@ pub(super) struct RecordRange {
 #[derive(Default)]
 pub(super) struct Scan {
     pub(super) seed: Option<u64>,
-    pub(super) tokens: BTreeMap<TokenName, Arc<Token>>,
-    pub(super) targets: BTreeMap<TargetPath, KeptTarget>,
-    pub(super) refreshes: BTreeMap<TokenName, KeptRefresh>,
-    pub(super) streaks: BTreeMap<TokenName, FailureStreak>,
-    pub(super) owed_hooks: BTreeSet<TokenName>,
+    /// But for its seed.
+    pub(super) kept: Kept,
     pub(super) live: HashMap<Fingerprint, RecordRange>,
     /// The end of the last good record.
     pub(super) end: usize,
@@ -115,7 +131,7 @@ impl Scan {
             Record::RefreshGone(name) => Some(name),
             _ => None,
         };
-        self.doubts.see(&record, name.and_then(|name| self.refreshes.get(name)));
+        self.doubts.see(&record, name.and_then(|name| self.kept.refreshes.get(name)));
         match record.ends() {
             true => self.live.remove(&subject),
             false => self.live.insert(subject, RecordRange { at, len }),
@@ -123,34 +139,34 @@ impl Scan {
         match record {
             Record::Seed(seed) => self.seed = Some(seed),
             Record::Token(kept) => {
-                self.tokens.insert(kept.name.clone(), kept);
+                self.kept.tokens.insert(kept.name.clone(), kept);
             }
             Record::TokenGone(name) => {
-                self.tokens.remove(&name);
+                self.kept.tokens.remove(&name);
             }
             Record::Target(kept) => {
-                self.targets.insert(kept.path.clone(), kept);
+                self.kept.targets.insert(kept.path.clone(), kept);
             }
             Record::TargetGone(path) => {
-                self.targets.remove(&path);
+                self.kept.targets.remove(&path);
             }
             Record::Refresh(kept) => {
-                self.refreshes.insert(kept.name.clone(), kept);
+                self.kept.refreshes.insert(kept.name.clone(), kept);
             }
             Record::RefreshGone(name) => {
-                self.refreshes.remove(&name);
+                self.kept.refreshes.remove(&name);
             }
             Record::Streak(name, streak) => {
-                self.streaks.insert(name, streak);
+                self.kept.streaks.insert(name, streak);
             }
             Record::StreakGone(name) => {
-                self.streaks.remove(&name);
+                self.kept.streaks.remove(&name);
             }
             Record::Owed(name) => {
-                self.owed_hooks.insert(name);
+                self.kept.owed_hooks.insert(name);
             }
             Record::OwedGone(name) => {
-                self.owed_hooks.remove(&name);
+                self.kept.owed_hooks.remove(&name);
             }
         }
     }
@@ -163,7 +179,7 @@ impl Scan {
 
     /// There is damage from `at` to `end`.
     fn suspect(&mut self, damaged: Option<Damaged>) {
-        let names: BTreeSet<TokenName> = self.tokens.keys().chain(self.refreshes.keys()).cloned().collect();
+        let names: BTreeSet<TokenName> = self.kept.tokens.keys().chain(self.kept.refreshes.keys()).cloned().collect();
         let suspects = match damaged {
             Some(Damaged::OfNone) => return,
             Some(Damaged::Of(name, refresh)) => {
@@ -177,7 +193,7 @@ impl Scan {
             None => names,
         };
         for name in suspects {
-            if self.tokens.remove(&name).is_some() {
+            if self.kept.tokens.remove(&name).is_some() {
                 self.live.remove(&Record::TokenGone(name.clone()).subject());
             }
             self.doubts.lose(&name);
@@ -188,19 +204,19 @@ impl Scan {
     fn settle_doubts(&mut self) {
         // In a log that is damaged the end of an exchange may be lost, and its answer be there.
         let at = |scan: &Self, record: Record| scan.live.get(&record.subject()).map(|span| span.at);
-        for name in self.tokens.keys() {
+        for name in self.kept.tokens.keys() {
             let token = at(self, Record::TokenGone(name.clone()));
             let refresh = at(self, Record::RefreshGone(name.clone()));
-            if self.tokens.get(name).is_some_and(|kept| kept.refresh_token.is_some())
+            if self.kept.tokens.get(name).is_some_and(|kept| kept.refresh_token.is_some())
                 && refresh.is_some()
                 && token > refresh
             {
-                self.refreshes.remove(name);
+                self.kept.refreshes.remove(name);
                 self.live.remove(&Record::RefreshGone(name.clone()).subject());
             }
         }
         for name in self.doubts.take_lost() {
-            let found = self.refreshes.get(&name);
+            let found = self.kept.refreshes.get(&name);
             let Some(settled) = self.doubts.refresh_of(&name, found) else { continue };
             if found == Some(&settled) {
                 continue;
@@ -208,7 +224,7 @@ impl Scan {
             let record = Record::Refresh(settled.clone());
             self.live.remove(&record.subject());
             self.owed.push(record);
-            self.refreshes.insert(name, settled);
+            self.kept.refreshes.insert(name, settled);
         }
     }
 }
