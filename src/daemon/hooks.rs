@@ -73,15 +73,14 @@ impl HookStart {
             HookKind::Failing(reason) => vars.push(("RENEWD_REASON", reason.as_str().into())),
             HookKind::Recovered => vars.push(("RENEWD_REASON", "recovered".into())),
         }
-        let whose = format!("token {}, ", self.name);
-        let label = format!("{whose}{}", self.kind.as_str());
+        let kind = self.kind.as_str();
+        let label = format!("token {}, {kind}", self.name);
         let error = match hook::run(&self.plan, &label, &vars, &self.scrub, stop).await {
             Ok(()) => return HookEnd::Done,
             Err(HookError::Stopped { .. }) => return HookEnd::Dropped,
             Err(error) => error,
         };
-        let told = error.to_string();
-        let message = told.strip_prefix(&whose).unwrap_or(&told).into();
+        let message = format!("{kind}: {error}").into();
         match error {
             HookError::NoPidFile { .. } => HookEnd::NoPidFile(message),
             error if error.is_of_the_start() => HookEnd::NotStarted(message),

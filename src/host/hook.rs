@@ -25,7 +25,7 @@ const LINES: usize = 64;
 
 /// Runs `plan` to its end: success is exit status 0, or a signal that was sent.
 ///
-/// `label` says whose hook it is, in each error and log line ("token sunbird, after_rotate"). `vars` are added to the
+/// `label` says whose hook it is, in each log line ("token sunbird, after_rotate"). `vars` are added to the
 /// inherited environment (never a token), the variables named in `scrub` (those that hold secrets) are taken out of it.
 /// Once `stop` is true (or its sender is gone) the command is ended within a second. Dropped, it is killed at once.
 ///
@@ -39,17 +39,15 @@ pub async fn run(
     stop: watch::Receiver<bool>,
 ) -> Result<(), HookError> {
     match &plan.action {
-        HookAction::Signal { pid_file, signal } => signal::send(pid_file, *signal, label, plan.timeout).await,
+        HookAction::Signal { pid_file, signal } => signal::send(pid_file, *signal, plan.timeout).await,
         HookAction::Command(argv) => {
             let program = argv.first().cloned().unwrap_or_default();
-            let mut running = match Running::start(command(argv, vars, scrub), plan.timeout).await {
-                Ok(running) => running,
-                Err(error) => return Err(not_started(error, label.to_owned(), program)),
-            };
+            let running = Running::start(command(argv, vars, scrub), plan.timeout).await;
+            let mut running = running.map_err(|error| not_started(error, program.clone()))?;
             let whose = vars.iter().find(|(name, _)| *name == "RENEWD_TOKEN_NAME");
             let token = whose.and_then(|(_, name)| name.to_str());
             let end = attend(&mut running, plan.timeout, label, token, stop).await;
-            verdict(end, plan.timeout, label.to_owned(), program)
+            verdict(end, plan.timeout, program)
         }
     }
 }
@@ -94,23 +92,23 @@ async fn attend(
     end
 }
 
-fn not_started(error: io::Error, label: String, program: String) -> HookError {
+fn not_started(error: io::Error, program: String) -> HookError {
     match error.kind() {
-        io::ErrorKind::NotFound => HookError::NotFound { label, program },
-        io::ErrorKind::PermissionDenied => HookError::NotExecutable { label, program },
-        _ => HookError::NotStarted { label, program, error },
+        io::ErrorKind::NotFound => HookError::NotFound { program },
+        io::ErrorKind::PermissionDenied => HookError::NotExecutable { program },
+        _ => HookError::NotStarted { program, error },
     }
 }
 
-fn verdict(end: End, after: Duration, label: String, program: String) -> Result<(), HookError> {
+fn verdict(end: End, after: Duration, program: String) -> Result<(), HookError> {
     match end {
-        End::TimedOut => Err(HookError::TimedOut { label, program, after }),
-        End::Stopped => Err(HookError::Stopped { label, program }),
-        End::Exited(Err(error)) => Err(HookError::NotStarted { label, program, error }),
+        End::TimedOut => Err(HookError::TimedOut { program, after }),
+        End::Stopped => Err(HookError::Stopped { program }),
+        End::Exited(Err(error)) => Err(HookError::NotStarted { program, error }),
         End::Exited(Ok(status)) => match (status.code(), status.signal()) {
             (Some(0), _) => Ok(()),
-            (Some(code), _) => Err(HookError::Exit { label, program, code }),
-            (None, signal) => Err(HookError::Killed { label, program, signal: signal.unwrap_or(0) }),
+            (Some(code), _) => Err(HookError::Exit { program, code }),
+            (None, signal) => Err(HookError::Killed { program, signal: signal.unwrap_or(0) }),
         },
     }
 }

@@ -5,32 +5,32 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why a hook failed. Each says whose it was.
+/// Why a hook failed. Whose it was knows who ran it.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
-    #[error("{label}: {program} (or the interpreter that it names) was not found: install it or correct the command")]
-    NotFound { label: String, program: String },
-    #[error("{label}: {program} cannot be executed: permission denied")]
-    NotExecutable { label: String, program: String },
-    #[error("{label}: {program} cannot be started: {error}")]
-    NotStarted { label: String, program: String, error: io::Error },
-    #[error("{label}: {program} exited with status {code}")]
-    Exit { label: String, program: String, code: i32 },
-    #[error("{label}: {program} was killed by signal {signal}")]
-    Killed { label: String, program: String, signal: i32 },
-    #[error("{label}: {program} was stopped: it ran longer than its timeout of {}", humantime::format_duration(*after))]
-    TimedOut { label: String, program: String, after: Duration },
-    #[error("{label}: {program} was stopped: renewd is stopping")]
-    Stopped { label: String, program: String },
+    #[error("{program} (or the interpreter that it names) was not found: install it or correct the command")]
+    NotFound { program: String },
+    #[error("{program} cannot be executed: permission denied")]
+    NotExecutable { program: String },
+    #[error("{program} cannot be started: {error}")]
+    NotStarted { program: String, error: io::Error },
+    #[error("{program} exited with status {code}")]
+    Exit { program: String, code: i32 },
+    #[error("{program} was killed by signal {signal}")]
+    Killed { program: String, signal: i32 },
+    #[error("{program} was stopped: it ran longer than its timeout of {}", humantime::format_duration(*after))]
+    TimedOut { program: String, after: Duration },
+    #[error("{program} was stopped: renewd is stopping")]
+    Stopped { program: String },
     #[error(
-        "{label}: pid file {} is not there: the service does not run yet, or writes its number elsewhere",
+        "pid file {} is not there: the service does not run yet, or writes its number elsewhere",
         path.display()
     )]
-    NoPidFile { label: String, path: PathBuf },
-    #[error("{label}: pid file {}: {problem}", path.display())]
-    PidFile { label: String, path: PathBuf, problem: String },
-    #[error("{label}: SIG{signal} to process {pid}, named by {}: {problem}", path.display())]
-    Signal { label: String, path: PathBuf, signal: &'static str, pid: i32, problem: String },
+    NoPidFile { path: PathBuf },
+    #[error("pid file {}: {problem}", path.display())]
+    PidFile { path: PathBuf, problem: String },
+    #[error("SIG{signal} to process {pid}, named by {}: {problem}", path.display())]
+    Signal { path: PathBuf, signal: &'static str, pid: i32, problem: String },
 }
 
 impl HookError {

@@ -17,19 +17,18 @@ use crate::core::settings::HookSignal;
 use crate::process::threads;
 
 /// Sends `signal` to the process that `pid_file` names.
-pub(super) async fn send(pid_file: &Path, signal: HookSignal, label: &str, limit: Duration) -> Result<(), HookError> {
-    let fail = |problem| HookError::PidFile { label: label.to_owned(), path: pid_file.to_owned(), problem };
+pub(super) async fn send(pid_file: &Path, signal: HookSignal, limit: Duration) -> Result<(), HookError> {
+    let fail = |problem| HookError::PidFile { path: pid_file.to_owned(), problem };
     let path = pid_file.to_owned();
     let found =
         threads::within(limit, pid_file, move || Ok(read(&path))).await.map_err(|error| fail(error.to_string()))?;
     let (pid, owner) = found.map_err(|problem| match problem {
-        PidFileProblem::Gone => HookError::NoPidFile { label: label.to_owned(), path: pid_file.to_owned() },
+        PidFileProblem::Gone => HookError::NoPidFile { path: pid_file.to_owned() },
         PidFileProblem::Other(problem) => fail(problem),
     })?;
     let sent = may_name(owner, pid)
         .and_then(|()| rustix::process::kill_process(pid, of(signal)).map_err(|error| explain(error, pid)));
     sent.map_err(|problem| HookError::Signal {
-        label: label.to_owned(),
         path: pid_file.to_owned(),
         signal: signal.word(),
         pid: pid.as_raw_nonzero().get(),
