@@ -19,6 +19,7 @@ use crate::host::clock;
 use crate::host::load;
 use crate::host::machine::Machine;
 use crate::host::store::{Kept, Record, Store, StoreError, Worker, twins};
+use crate::process::threads;
 use crate::source;
 
 /// A look for further states of the config is waited for so long.
@@ -107,20 +108,15 @@ fn open(plan: &Plan, seed: u64, worker: Worker) -> Result<(Store, Kept), StartEr
 /// One line for each further state that the config has by another path; none where that path does not answer.
 pub(crate) fn twin_words(plan: &Plan) -> Vec<String> {
     let (config, own) = (plan.path.clone(), plan.daemon.state_dir.clone());
-    let (told, words) = sync_channel(1);
-    let look = move || {
+    let look = move || -> Vec<String> {
         // Where the file itself, without the links to it, would have its state.
         let real = config.canonicalize().ok();
         let usual = real.and_then(|path| default_state_dir(&path, &load::environment()));
         let folders: Vec<PathBuf> = std::iter::once(own.clone()).chain(usual).collect();
-        // Nobody waits for one that hung.
-        let _ = told.send(twins(&config, &folders).iter().map(|twin| twin.words(&config, &own)).collect());
+        twins(&config, &folders).iter().map(|twin| twin.words(&config, &own)).collect()
     };
-    match std::thread::Builder::new().name("twins".into()).spawn(look) {
-        Ok(_) => words.recv_timeout(TWINS).unwrap_or_default(),
-        // It is looked for at the next start.
-        Err(_) => Vec::new(),
-    }
+    // Where no thread can be had, it is looked for at the next start.
+    threads::answer_within(TWINS, "twins", look).unwrap_or_default()
 }
 
 /// What a state says, in the places where a run has it.

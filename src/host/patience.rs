@@ -184,15 +184,8 @@ fn place_of(path: &Path, known: &[PathBuf]) -> PathBuf {
 
 /// Whether the server of a mount tells how full it is, which is asked each time (statfs(2)).
 fn answers(mount: &Path) -> bool {
-    let (done, answer) = sync_channel(1);
     let asked = mount.to_path_buf();
-    let ask = move || {
-        let _ = rustix::fs::statfs(&asked);
-        // Nobody waits for one that hung.
-        let _ = done.send(());
-    };
-    let thread = std::thread::Builder::new().name("renewd-statfs".into()).spawn(ask);
-    thread.is_ok() && answer.recv_timeout(ANSWERS).is_ok()
+    threads::answer_within(ANSWERS, "renewd-statfs", move || rustix::fs::statfs(&asked).is_ok()).is_some()
 }
 
 fn places() -> MutexGuard<'static, Vec<(PathBuf, Weak<PatientReading>)>> {

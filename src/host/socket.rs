@@ -15,6 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::walk::{Folder, WalkError, open_own_folder};
+use crate::process::threads;
 
 /// Connections that wait to be taken, as std asks for.
 const BACKLOG: i32 = 128;
@@ -138,16 +139,11 @@ impl Drop for SocketFile {
     /// Where the file system hangs, or no thread can be had, the file stays: it is replaced at the next start.
     fn drop(&mut self) {
         let place = self.place.clone();
-        let (done, is_done) = std::sync::mpsc::sync_channel(1);
-        let removing = std::thread::Builder::new().name("remove-socket".into()).spawn(move || {
+        threads::answer_within(REMOVAL, "remove-socket", move || {
             if place.is_kept() {
                 let _ = std::fs::remove_file(&place.path);
             }
-            let _ = done.send(());
         });
-        if removing.is_ok() {
-            let _ = is_done.recv_timeout(REMOVAL);
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -70,6 +71,18 @@ pub(crate) fn explained(error: io::Error) -> io::Error {
     let what = "the system gives no further thread or process: see TasksMax= of the unit, the container's limit of processes, \
                 or ulimit -u";
     io::Error::new(io::ErrorKind::WouldBlock, what)
+}
+
+/// What `work`, which may hang, comes to on a thread of its own. `None`: it takes longer than `limit`, and nobody waits for it any
+/// more, or no thread can be had.
+pub(crate) fn answer_within<T: Send + 'static>(
+    limit: Duration,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, answer) = sync_channel(1);
+    std::thread::Builder::new().name(name.into()).spawn(move || drop(done.send(work()))).ok()?;
+    answer.recv_timeout(limit).ok()
 }
 
 static ROOM: Semaphore = Semaphore::const_new(WITHIN);
