@@ -43,8 +43,8 @@ where
         let synced = spread(&stages, |stage| stage.written().map_or(Ok(()), |(temp, _)| temp.sync()));
         let landed = now.iter().zip(stages).zip(synced).map(|((job, stage), synced)| match stage {
             JobStage::Answered(answer) => Some(answer),
-            JobStage::Written((temp, _)) => Some(match synced {
-                Ok(()) => writer.finish(job, |name| temp.land(name)),
+            JobStage::Written((temp, stat)) => Some(match synced {
+                Ok(()) => writer.finish(job, |name| temp.close().land(name, &stat)),
                 Err((step, errno)) => Err(DeliverError::failed(&job.path, step, errno)),
             }),
             JobStage::Alone => None,

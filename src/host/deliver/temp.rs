@@ -169,13 +169,6 @@ impl<'a> Temp<'a> {
         Ok(())
     }
 
-    /// The rename into place; the file as it stands there.
-    pub(super) fn land(self, name: &OsStr) -> Result<Stat, FileFailure> {
-        self.file.rename(name)?;
-        // After the rename, which is a change too (st_ctime).
-        rustix::fs::fstat(&self.fd).map_err(|e| (Step::Look, e))
-    }
-
     /// Closes it, so that a batch may hold more files than a process may have open.
     pub(super) fn close(self) -> Named<'a> {
         self.file
@@ -183,18 +176,13 @@ impl<'a> Temp<'a> {
 }
 
 impl Named<'_> {
-    fn rename(mut self, name: &OsStr) -> Result<(), FileFailure> {
+    /// The rename into place; the file as it stands there. `dressed`: how it stood before it was written.
+    pub(super) fn land(mut self, name: &OsStr, dressed: &Stat) -> Result<Stat, FileFailure> {
         rustix::fs::renameat(self.folder, self.name.as_bytes(), self.folder, name.as_bytes())
             .map_err(|e| (Step::Rename, e))?;
         self.landed = true;
-        Ok(())
-    }
-
-    /// The rename into place; the file as it stands there. `dressed`: how it stood before it was written.
-    pub(super) fn land(self, name: &OsStr, dressed: &Stat) -> Result<Stat, FileFailure> {
-        let folder = self.folder;
-        self.rename(name)?;
-        let now = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+        // After the rename, which is a change too (st_ctime).
+        let now = rustix::fs::statat(self.folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
         // Where somebody else has replaced it already, the next look is to find that it is not as it was left.
         Ok(now.ok().filter(|now| (now.st_dev, now.st_ino) == (dressed.st_dev, dressed.st_ino)).unwrap_or(*dressed))
     }

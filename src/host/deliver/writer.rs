@@ -79,12 +79,12 @@ impl<'a, R: Fn(&OsStr) -> Option<PathBuf>> FolderWriter<'a, R> {
     /// One file from its beginning to its end, but for the fsync of the folder.
     pub(super) fn put(&self, job: &Job) -> Result<Landed, DeliverError> {
         let failed = |(step, errno)| DeliverError::failed(&job.path, step, errno);
-        let temp = match self.begin(job)? {
+        let (temp, stat) = match self.begin(job)? {
             Begun::Unchanged(stamp) => return Ok(Landed { done: Done::Unchanged, stamp }),
-            Begun::Written(temp, _) => temp,
+            Begun::Written(temp, stat) => (temp, stat),
         };
         temp.sync().map_err(failed)?;
-        self.finish(job, |name| temp.land(name))
+        self.finish(job, |name| temp.close().land(name, &stat))
     }
 
     /// Gives a file that is durable its name, by `land`, which tells how it stands there.
