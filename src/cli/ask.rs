@@ -58,17 +58,31 @@ impl SocketArgs {
         request: &Request,
         patience: Duration,
     ) -> Result<Response, ClientError> {
-        self.ask_whom(around, request, patience).map(|(response, _)| response)
+        self.places(around).ask(request, patience).map(|(response, _)| response)
     }
 
-    /// The same, and who answers.
-    pub(super) fn ask_whom(
+    /// Asks how tokens stand. Where no daemon answers, and none was named by --socket, the state and the files are read.
+    pub(super) fn ask_or_read(
         &self,
         around: &Surroundings,
         request: &Request,
-        patience: Duration,
-    ) -> Result<(Response, Peer), ClientError> {
-        self.places(around).ask(request, patience)
+        names: &[String],
+    ) -> Result<Result<Response, ClientError>, Failure> {
+        let answer = self.ask(around, request, ANSWER_TIMEOUT);
+        match &answer {
+            Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) if self.socket.is_none() => {
+                match offline::read(around, names)? {
+                    Some(reading) => Ok(Ok(reading.response)),
+                    None => Ok(answer),
+                }
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Whether a daemon was named.
+    pub(super) fn is_named(&self) -> bool {
+        self.socket.is_some()
     }
 }
 
@@ -92,32 +106,6 @@ impl SocketPlaces {
             path: PathBuf::from("control.sock"),
             cause: std::io::ErrorKind::NotFound.into(),
         }))
-    }
-}
-
-impl SocketArgs {
-    /// Asks how tokens stand. Where no daemon answers, and none was named by --socket, the state and the files are read.
-    pub(super) fn ask_or_read(
-        &self,
-        around: &Surroundings,
-        request: &Request,
-        names: &[String],
-    ) -> Result<Result<Response, ClientError>, Failure> {
-        let answer = self.ask(around, request, ANSWER_TIMEOUT);
-        match &answer {
-            Err(ClientError::NotThere { .. } | ClientError::Stranger { .. }) if self.socket.is_none() => {
-                match offline::read(around, names)? {
-                    Some(reading) => Ok(Ok(reading.response)),
-                    None => Ok(answer),
-                }
-            }
-            _ => Ok(answer),
-        }
-    }
-
-    /// Whether a daemon was named.
-    pub(super) fn is_named(&self) -> bool {
-        self.socket.is_some()
     }
 }
 

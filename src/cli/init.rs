@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
         (Some(kind), _) => kind,
         (None, Some(asker)) => asker.kind()?,
         (None, None) => {
-            return Err(Failure::usage(format!("--for is missing: one of {}", InitKind::words().join(", "))));
+            return Err(Failure::usage(format!("--for is missing: one of {}", InitKind::WORDS.join(", "))));
         }
     };
     let name = name(args, kind)?;

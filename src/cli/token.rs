@@ -109,7 +109,7 @@ pub(crate) fn usable(
 ) -> Result<Usable, Failure> {
     let min_valid_ms = u64::try_from(min_valid.as_millis()).unwrap_or(u64::MAX);
     let request = Request::Token { name: name.into(), min_valid: min_valid_ms };
-    match socket.ask_whom(around, &request, ANSWER_TIMEOUT) {
+    match socket.places(around).ask(&request, ANSWER_TIMEOUT) {
         // A daemon of somebody else, which serves its own user and root alone, is as good as none.
         Ok((response, _)) if response.exit == NO_PERMISSION => from_state(name, min_valid, around),
         Ok((response, peer)) => from_daemon(response, peer),

@@ -26,4 +26,4 @@ pub mod secret;
 pub mod settings;
 pub mod time;
 pub mod token;
-mod words;
+pub(crate) mod words;

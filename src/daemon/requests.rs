@@ -45,31 +45,25 @@ pub(super) fn take(
     // The config may be another one since it was asked.
     let Some(call) = refuse(runner, call) else { return false };
     let Call { request, is_owner, answer, share } = call;
+    let is_reload = matches!(request, Request::Reload);
     match request {
-        Request::About => {
-            reply(answer, Response { about: Some(introduction(runner)), ..Response::done() });
-            false
-        }
+        Request::About => reply(answer, Response { about: Some(introduction(runner)), ..Response::done() }),
         Request::Status { names } => {
             let names: Vec<TokenName> = parsed(&names).into_iter().collect();
             tell(answer, Gathered::of(runner.view(), Some(about), problems, &names, is_owner), share);
-            false
         }
         Request::Rotate { names, force } => {
             wait(runner, Want::Rotate { names: parsed(&names), force }, LONGEST_WAIT, answer);
-            false
         }
         Request::Wait { names, min_valid, timeout } => {
             let want = Want::Valid { names: parsed(&names), min_valid: Duration::from_millis(min_valid) };
             wait(runner, want, Duration::from_millis(timeout), answer);
-            false
         }
         Request::Token { name, min_valid } => {
             if let Some(name) = TokenName::new(&name) {
                 let min_valid = Duration::from_millis(min_valid);
                 wait(runner, Want::Token { name, min_valid, is_patient: false }, LONGEST_WAIT, answer);
             }
-            false
         }
         Request::Reload => {
             let (done, read) = oneshot::channel();
@@ -83,9 +77,9 @@ pub(super) fn take(
                 };
                 reply(answer, response);
             });
-            true
         }
     }
+    is_reload
 }
 
 /// Answers what is asked by somebody who may not, or of tokens that are not there. All else comes back, but for what nobody waits

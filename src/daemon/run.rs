@@ -2,6 +2,7 @@
 //! what the service manager is told.
 //! Does not: decide what any of it means for a token; the engine does.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::reading::ReadingThread;
 use super::reload::{Cause, Reload, Verdict, needs_restart, sizes};
 use super::requests;
 use super::runner::{Round, Runner};
-use super::start::start;
+use super::start::{StartError, start};
 use super::telling::Telling;
 use super::{Message, credentials, notes};
 use crate::core::diagnostic::Severity;
@@ -54,41 +55,32 @@ const STOP_ANSWERS: Duration = Duration::from_millis(300);
 const COMPARE: Duration = Duration::from_secs(58);
 
 /// Runs the daemon until it is told to stop; returns the exit code.
-pub(crate) fn run(config: std::path::PathBuf, env: Environment) -> ExitCode {
+pub(crate) fn run(config: PathBuf, env: Environment) -> ExitCode {
     let notifier = Notifier::from_env(|name| env.variable(name).map(ToOwned::to_owned)).unwrap_or_else(|error| {
         tracing::warn!("the service manager cannot be told anything: {error}");
         Notifier::silent()
     });
-    let runtime = match threads::runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return cannot_start(&error),
-    };
-    let code = runtime.block_on(begin(config, env, notifier));
-    // A write that hangs is not waited for.
-    runtime.shutdown_background();
-    code
+    let ended = threads::runtime().map_err(StartError::from).and_then(|runtime| {
+        let ended = runtime.block_on(begin(config, env, notifier));
+        // A write that hangs is not waited for.
+        runtime.shutdown_background();
+        ended
+    });
+    ended.unwrap_or_else(|error| {
+        tracing::error!("{error}");
+        ExitCode::FAILURE
+    })
 }
 
-fn cannot_start(error: &std::io::Error) -> ExitCode {
-    tracing::error!("cannot start: {error}");
-    ExitCode::FAILURE
-}
-
-async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notifier) -> ExitCode {
+async fn begin(config: PathBuf, env: Environment, mut notifier: Notifier) -> Result<ExitCode, StartError> {
     // A SIGHUP that comes while the config is read must not end the daemon; SIGTERM may, there is nothing to finish yet.
-    let signals = match Signals::new([SIGHUP, SIGUSR1]) {
-        Ok(signals) => signals,
-        Err(error) => return cannot_start(&error),
-    };
+    let signals = Signals::new([SIGHUP, SIGUSR1])?;
     inherited::give_defaults();
     tokio::spawn(orphans::reap());
     let listeners = Listeners::new(env.variable("LISTEN_FDNAMES").map(ToOwned::to_owned));
     let read_at = Mark::now();
     let env = Arc::new(env);
-    let thread = match ReadingThread::start() {
-        Ok(thread) => thread,
-        Err(error) => return cannot_start(&error),
-    };
+    let thread = ReadingThread::start()?;
     let loaded = thread.read(&config, &env);
     for (severity, line) in loaded.report.lines() {
         match severity {
@@ -104,11 +96,11 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
             // No mistake of the config: the service manager shall try again.
             notifier.status(&format!("the config cannot be read: {why}"));
             tracing::error!("not started, for the config cannot be read just now; the next start may do");
-            return ExitCode::FAILURE;
+            return Ok(ExitCode::FAILURE);
         }
         notifier.status(&format!("config refused: {why}"));
         tracing::error!("not started; `renewd check -c {}` shows each place", config.display());
-        return ExitCode::from(78);
+        return Ok(ExitCode::from(78));
     };
     let (messages, inbox) = unbounded_channel();
     let reload = Reload::new(config, env, thread, content, &messages);
@@ -118,21 +110,14 @@ async fn begin(config: std::path::PathBuf, env: Environment, mut notifier: Notif
         inherited::ends_by_itself();
         Ok((runner, Alarm::new()?))
     });
-    let (mut runner, alarm) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            notifier.status(&error.to_string());
-            tracing::error!("{error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let (mut runner, alarm) = started.inspect_err(|error| notifier.status(&error.to_string()))?;
     let kept = runner.state.kept(&wiring, clock::now());
     runner.push(Event::Plan(wiring));
     let mut watcher = Watcher::new();
     watcher.set(&files, &folders, read_at);
     let mut daemon = Daemon::new(runner, reload, watcher, notifier, inbox, listeners);
     daemon.kept = kept;
-    daemon.serve(signals, alarm).await
+    Ok(daemon.serve(signals, alarm).await)
 }
 
 struct Daemon {

@@ -21,12 +21,11 @@ impl Prompt {
 
     /// Until it is one.
     pub(super) fn kind(&self) -> Result<InitKind, Failure> {
-        let words = InitKind::words();
         loop {
-            let word = self.line(&format!("What is the token for ({})? ", words.join(", ")))?;
-            match <InitKind as clap::ValueEnum>::from_str(&word, true) {
-                Ok(kind) => return Ok(kind),
-                Err(_) => tell_line!("it is one of these words"),
+            let word = self.line(&format!("What is the token for ({})? ", InitKind::WORDS.join(", ")))?;
+            match InitKind::parse(&word.to_ascii_lowercase()) {
+                Some(kind) => return Ok(kind),
+                None => tell_line!("it is one of these words"),
             }
         }
     }

@@ -6,27 +6,31 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 
 use crate::core::config::keys::toml_text;
+use crate::core::words::words;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum InitKind {
-    /// A token signed with the key and secret of the Sunbird portal
-    Sunbird,
-    /// A token signed for Kong's jwt plugin
-    Kong,
-    /// Client credentials at an OAuth 2.0 server
-    Oauth2,
-    /// An installation access token of a GitHub App
-    GithubApp,
-    /// An access token of a Google service account
-    Google,
-    /// An access token of Microsoft Entra
-    Entra,
-    /// A provider token for Apple push notifications
-    Apns,
-    /// A token from the JSON answer of any address
-    Http,
-    /// A token that a program prints
-    Command,
+words! {
+    /// What a token is for.
+    #[derive(ValueEnum)]
+        pub(crate) enum InitKind {
+        /// A token signed with the key and secret of the Sunbird portal
+        Sunbird = "sunbird",
+        /// A token signed for Kong's jwt plugin
+        Kong = "kong",
+        /// Client credentials at an OAuth 2.0 server
+        Oauth2 = "oauth2",
+        /// An installation access token of a GitHub App
+        GithubApp = "github-app",
+        /// An access token of a Google service account
+        Google = "google",
+        /// An access token of Microsoft Entra
+        Entra = "entra",
+        /// A provider token for Apple push notifications
+        Apns = "apns",
+        /// A token from the JSON answer of any address
+        Http = "http",
+        /// A token that a program prints
+        Command = "command",
+    }
 }
 
 /// What a kind needs to be told.
@@ -103,24 +107,6 @@ const HTTP: &[Field] = &[needed("url", "The address that is asked")];
 const COMMAND: &[Field] = &[needed("program", "The program that prints the token")];
 
 impl InitKind {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Sunbird => "sunbird",
-            Self::Kong => "kong",
-            Self::Oauth2 => "oauth2",
-            Self::GithubApp => "github-app",
-            Self::Google => "google",
-            Self::Entra => "entra",
-            Self::Apns => "apns",
-            Self::Http => "http",
-            Self::Command => "command",
-        }
-    }
-
-    pub(super) fn words() -> Vec<&'static str> {
-        Self::value_variants().iter().map(|kind| kind.word()).collect()
-    }
-
     pub(super) fn usual_name(self) -> &'static str {
         match self {
             Self::Oauth2 => "api",

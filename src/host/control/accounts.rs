@@ -98,15 +98,10 @@ pub(crate) enum RequestCost {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(
-        "user {uid} has {PLACES} connections here already, and more are not given to one user: end some of them (each `wait` \
+        "user {uid} has {most} connections here already, and more are not given to one user: end some of them (each `wait` \
          that runs holds one), then try again"
     )]
-    Places { uid: u32 },
-    #[error(
-        "user {uid} has {OWNER_PLACES} connections here already, and more are not given to one user: end some of them (each \
-         `wait` that runs holds one), then try again"
-    )]
-    OwnerPlaces { uid: u32 },
+    Places { uid: u32, most: usize },
     #[error(
         "other users than root and the daemon's own have {OTHERS_PLACES} connections here already, and more are not given to \
          them: try again when some of them have ended, or ask as root"
@@ -172,11 +167,9 @@ impl Accounts {
         let is_owner = is_owner(uid);
         let mut book = self.book();
         let held = book.accounts.get(&uid).map_or(0, |account| account.places);
-        if is_owner && held >= OWNER_PLACES {
-            return Err(Refused::OwnerPlaces { uid });
-        }
-        if !is_owner && held >= PLACES {
-            return Err(Refused::Places { uid });
+        let most = if is_owner { OWNER_PLACES } else { PLACES };
+        if held >= most {
+            return Err(Refused::Places { uid, most });
         }
         if !is_owner && book.others_places >= OTHERS_PLACES {
             return Err(Refused::OthersPlaces);
@@ -206,22 +199,19 @@ impl HeldPlace {
     pub(crate) fn hold(self: &Arc<Self>, count: usize) -> Result<HeldBytes, Refused> {
         let most = self.accounts.most_bytes(self.is_owner);
         let mut book = self.accounts.book();
-        let others = book.others_bytes;
+        let book = &mut *book;
         let Some(account) = book.accounts.get_mut(&self.uid) else { return Err(Refused::Turn) };
         if account.bytes + count > most {
             return Err(Refused::Bytes { uid: self.uid, held: account.bytes, most });
         }
         if !self.is_owner {
             // All others together have twice what one of them may have.
-            if others + count > 2 * most {
-                return Err(Refused::OthersBytes { held: others, most: 2 * most });
+            if book.others_bytes + count > 2 * most {
+                return Err(Refused::OthersBytes { held: book.others_bytes, most: 2 * most });
             }
-            account.bytes += count;
             book.others_bytes += count;
-        } else {
-            account.bytes += count;
         }
-        drop(book);
+        account.bytes += count;
         Ok(HeldBytes { place: self.clone(), count })
     }
 
