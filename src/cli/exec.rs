@@ -13,6 +13,7 @@ use super::aside::tell_line;
 use super::ask::SocketArgs;
 use super::token::Usable;
 use super::{Ended, Exit, Failure, Surroundings, hang, input, token};
+use crate::core::settings::is_variable;
 use crate::host::account::{controller_of, user_name};
 use crate::host::inherited;
 use crate::host::load::{find_config, outline};
@@ -45,10 +46,7 @@ pub(crate) struct Args {
 }
 
 fn variable(text: &str) -> Result<String, String> {
-    let mut bytes = text.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    let good = first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if good { Ok(text.into()) } else { Err("letters, digits and _, no digit first".into()) }
+    if is_variable(text) { Ok(text.into()) } else { Err("letters, digits and _, no digit first".into()) }
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {

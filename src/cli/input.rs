@@ -180,10 +180,14 @@ pub(crate) fn print(text: &str, end: &str) -> Result<(), Failure> {
         .map_err(|e| Failure::failed(format!("stdout: {e}")))
 }
 
+pub(crate) fn no_random_numbers(error: getrandom::Error) -> Failure {
+    Failure::failed(format!("the system gives no random numbers: {error}"))
+}
+
 /// Sixteen bytes of the kernel's random numbers.
 pub(crate) fn draw_jti() -> Result<[u8; 16], Failure> {
     let mut jti = [0; 16];
-    getrandom::fill(&mut jti).map_err(|e| Failure::failed(format!("the kernel gives no random numbers: {e}")))?;
+    getrandom::fill(&mut jti).map_err(no_random_numbers)?;
     Ok(jti)
 }
 

@@ -2,9 +2,9 @@
 //! A member that stands twice is refused at any depth (RFC 7515 4, RFC 7517 4, RFC 8259 4).
 //! Does not: know what the members mean.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
@@ -39,8 +39,9 @@ pub(crate) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError>
 
 /// The same, with the text of each member's value as it was.
 pub(crate) fn parse_raw(text: &[u8]) -> Result<RawObject, JsonError> {
-    parse_object(text)?;
-    serde_json::from_slice::<RawJson>(text).map(|raw| raw.0).map_err(|e| place(&e))
+    let members = parse_object(text)?;
+    let mut raw: HashMap<String, Box<RawValue>> = serde_json::from_slice(text).map_err(|e| place(&e))?;
+    Ok(members.keys().filter_map(|name| raw.remove_entry(name)).collect())
 }
 
 /// What `serde_json` says may quote the text; its place does not.
@@ -115,30 +116,6 @@ impl<'de> Visitor<'de> for Strict {
             members.insert(name, map.next_value_seed(self)?);
         }
         Ok(Value::Object(members))
-    }
-}
-
-struct RawJson(RawObject);
-
-impl<'de> Deserialize<'de> for RawJson {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = RawJson;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawJson, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(RawJson(members))
-            }
-        }
-        from.deserialize_map(Members)
     }
 }
 

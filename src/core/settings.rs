@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use file::{FileSpec, Lack, Mode};
 pub use format::Format;
-pub(crate) use format::FormatKind;
+pub(crate) use format::{FormatKind, is_variable};
 pub use hook::{HookAction, HookPlan, HookSignal};
 pub use names::{Fingerprint, TargetPath, TokenName};
 pub use parts::{FirstRefresh, Identity, Pointers, SecretText};

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::seldom::Seldom;
-use super::socket::{Listening, SocketFile, is_owner};
+use super::socket::{self, Listening, SocketFile, SocketPurpose, is_owner};
 use crate::core::token::Token;
 
 /// A client must have taken the token by then.
@@ -57,7 +57,6 @@ impl Drop for CredentialServer {
 struct Door {
     room: Arc<Semaphore>,
     own_room: Arc<Semaphore>,
-    failures: Seldom,
     strangers: Seldom,
     crowded: Seldom,
     unnamed: Arc<Seldom>,
@@ -73,25 +72,16 @@ async fn accept(listener: UnixListener, requests: mpsc::Sender<CredentialRequest
     let door = Door {
         room: Arc::new(Semaphore::new(CONNECTIONS)),
         own_room: Arc::new(Semaphore::new(OWN_CONNECTIONS)),
-        failures: Seldom::default(),
         strangers: Seldom::default(),
         crowded: Seldom::default(),
         unnamed: Arc::default(),
         requests,
     };
+    let failures = Seldom::default();
     loop {
         // It fails only where the semaphore was closed, which nobody does.
         let Ok(place) = door.room.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => door.take(stream, place),
-            Err(error) => {
-                // Out of descriptors: those of others close by and by.
-                if let Some(often) = door.failures.happened() {
-                    tracing::warn!("credential socket: nobody can be let in{often}: {error}");
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        }
+        door.take(socket::accept(&listener, SocketPurpose::Credentials, &failures).await, place);
     }
 }
 
@@ -143,25 +133,13 @@ async fn answer_one(mut stream: UnixStream, requests: mpsc::Sender<CredentialReq
     if requests.send(CredentialRequest { unit, credential, answer }).await.is_err() {
         return;
     }
-    let (mut read, mut write) = stream.split();
     let token = tokio::select! {
         token = &mut token => token,
-        () = hung_up(&mut read) => return,
+        () = socket::hung_up(&stream) => return,
     };
     if let Ok(token) = token {
         // A client that does not read loses its answer.
-        let _ = timeout(ANSWER_TIME, write.write_all(token.value.expose().as_bytes())).await;
-    }
-}
-
-/// Returns when the client is gone. The service manager shuts its sending side at once, which says nothing.
-async fn hung_up(read: &mut tokio::net::unix::ReadHalf<'_>) {
-    let stream: &UnixStream = read.as_ref();
-    loop {
-        match stream.ready(tokio::io::Interest::WRITABLE).await {
-            Ok(ready) if !ready.is_write_closed() => tokio::time::sleep(Duration::from_secs(1)).await,
-            _ => return,
-        }
+        let _ = timeout(ANSWER_TIME, stream.write_all(token.value.expose().as_bytes())).await;
     }
 }
 

@@ -12,13 +12,19 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, chownat, openat, renameat, statat, unlinkat};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 
+use super::seldom::Seldom;
 use super::walk::{Folder, WalkError, open_own_folder};
 use crate::process::threads;
 
 /// Connections that wait to be taken, as std asks for.
 const BACKLOG: i32 = 128;
+/// Where nobody can be let in, it is tried again after this.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+/// Whether a client that sends no more is still there is looked at this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A socket of the daemon, in the words of the config.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -277,6 +283,30 @@ pub(crate) fn take_waiting(listener: UnixListener) -> impl Iterator<Item = UnixS
     let listener = listener.into_std().ok();
     std::iter::from_fn(move || listener.as_ref()?.accept().ok())
         .filter_map(|(stream, _)| stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)).ok())
+}
+
+/// The next who connects. Where that fails it is tried again: out of descriptors, those of others close by and by. `purpose` is
+/// in the log.
+pub(super) async fn accept(listener: &UnixListener, purpose: SocketPurpose, failures: &Seldom) -> UnixStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                if let Some(often) = failures.happened() {
+                    tracing::warn!("{}: nobody can be let in{often}: {error}", purpose.words());
+                }
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Returns when who connected is gone. That he shuts his sending side says nothing: the service manager does so at once, and others
+/// wait for an answer still.
+pub(super) async fn hung_up(stream: &UnixStream) {
+    while stream.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Whether the user at the other end (SO_PEERCRED, unix(7)) is root or the daemon's own.

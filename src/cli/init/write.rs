@@ -127,9 +127,8 @@ struct NewFile {
 impl NewFile {
     fn write(target: &Path, bytes: &[u8], access: Access) -> Result<Self, Failure> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let mut random = [0; 4];
-        random.copy_from_slice(input::draw_jti()?.get(..4).unwrap_or(&[0; 4]));
-        let path = target.with_file_name(format!(".{name}.init-{:08x}", u32::from_ne_bytes(random)));
+        let number = getrandom::u32().map_err(input::no_random_numbers)?;
+        let path = target.with_file_name(format!(".{name}.init-{number:08x}"));
         let failed = |error: io::Error| Failure::failed(format!("{}: {error}", path.display()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         let draft = Self { path: path.clone() };

@@ -17,7 +17,7 @@ use crate::core::crypto::without_newline;
 use crate::core::jose::Jws;
 use crate::core::redact::looks_opaque;
 use crate::core::secret::Secret;
-use crate::core::settings::Format;
+use crate::core::settings::{Format, is_variable};
 use crate::host::load;
 
 /// The token that an argument means. In this order: `-` is stdin; a token, an Authorization line, an assignment; what has
@@ -217,9 +217,6 @@ fn bearer(line: &str) -> Option<&str> {
 
 fn assignment(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.strip_prefix("export ").map_or(line, str::trim_start).split_once('=')?;
-    let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    let good = first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let unquoted = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-    good.then(|| (name, unquoted('"').or_else(|| unquoted('\'')).unwrap_or(value)))
+    is_variable(name).then(|| (name, unquoted('"').or_else(|| unquoted('\'')).unwrap_or(value)))
 }

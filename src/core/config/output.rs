@@ -6,7 +6,7 @@ use super::raw::RawOutput;
 use super::section::{Section, SectionReader};
 use super::stage::Written;
 use crate::core::diagnostic::{Located, quote};
-use crate::core::settings::{Format, FormatKind};
+use crate::core::settings::{Format, FormatKind, is_variable};
 
 /// The keys of an output, but for those of its file.
 pub(super) const KEYS: &[KeyEntry] = &entries! {
@@ -74,12 +74,9 @@ fn env(cx: &mut SectionReader<'_>, output: &Section<'_, '_>) -> Option<Format<Wr
     Some(Format::Env { variable: variable?, expires_variable })
 }
 
-/// A name that sh accepts (POSIX 2.10.2, NAME).
 fn name(cx: &mut SectionReader<'_>, output: &Section<'_, '_>, key: &str) -> Option<Located<String>> {
     let name = output.text(cx, key)?;
-    let mut bytes = name.value.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    if is_variable(&name.value) {
         return Some(name);
     }
     cx.error(

@@ -18,6 +18,13 @@ words! {
     }
 }
 
+/// A variable's name as sh takes it (POSIX 2.10.2, NAME).
+pub(crate) fn is_variable(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+}
+
 impl FormatKind {
     /// Whether a file of it may be that of several tokens, which have a line each.
     pub const fn is_shared(self) -> bool {

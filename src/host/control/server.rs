@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -16,14 +16,12 @@ use zeroize::Zeroizing;
 use super::accounts::{Accounts, HeldBytes, HeldPlace, LongTurn, Refused, RequestCost};
 use super::{Request, Response};
 use crate::host::seldom::Seldom;
-use crate::host::socket::{Listening, SocketFile, take_waiting};
+use crate::host::socket::{self, Listening, SocketFile, SocketPurpose, take_waiting};
 
 /// A client must have sent its request by then.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// ... and have taken its answer by then.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// Whether a client that sends no more is still there is looked at this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Room for so many bytes of a request at first; it is doubled when it is full.
 const PIECE: usize = 8 << 10;
 /// A longer request is read as JSON beside the loop.
@@ -109,7 +107,7 @@ pub(crate) fn serve(socket: Listening, accounts: Arc<Accounts>, calls: mpsc::Sen
 async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver<()>) {
     let failures = Seldom::default();
     loop {
-        let accepted = tokio::select! {
+        tokio::select! {
             biased;
             ended = &mut ended => {
                 if ended.is_ok() {
@@ -117,17 +115,7 @@ async fn accept(listener: UnixListener, desk: Desk, mut ended: oneshot::Receiver
                 }
                 return;
             }
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => desk.take(stream),
-            Err(error) => {
-                // Out of descriptors: those of others close by and by.
-                if let Some(often) = failures.happened() {
-                    tracing::warn!("control socket: nobody can be let in{often}: {error}");
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+            stream = socket::accept(&listener, SocketPurpose::Control, &failures) => desk.take(stream),
         }
     }
 }
@@ -178,9 +166,7 @@ fn stopping() -> ResponseLine {
 /// Returns when the client is gone: one that has only ended its own sending waits for its answer still.
 async fn hung_up(read: &mut (impl AsyncReadExt + Unpin), write: &OwnedWriteHalf) {
     while read.read(&mut [0; 512]).await.is_ok_and(|count| count > 0) {}
-    while write.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    socket::hung_up(write.as_ref()).await;
 }
 
 /// Why there is no request to answer.
