@@ -109,15 +109,21 @@ fn tokens_of(kept: &Kept) -> Vec<Arc<Token>> {
 fn the_bytes_of_this_version_stay_what_they_are() {
     let at = folder();
     let hook = FailedHook { failures: 3, message: "exit 1".into(), is_tried_again: true };
-    let streak = |hook, reason| FailureStreak {
+    let streak = |hook: Option<FailedHook>, reason| FailureStreak {
         since: Wall(-5),
         tries: 70_000,
-        is_told: hook == None,
+        is_told: hook.is_none(),
         reason,
         message: "it did not answer".into(),
         hook,
     };
-    let kept = |next, doubt, sent| KeptRefresh { name: name("r"), next, begun: sent == None, sent, doubt };
+    let kept = |next, doubt, sent: Option<FirstSending>| KeptRefresh {
+        name: name("r"),
+        next,
+        begun: sent.is_none(),
+        sent,
+        doubt,
+    };
     let sent = FirstSending { at: Wall(1_600_000_000_456), token: Fingerprint([9; 16]) };
     let lines = vec![
         KeptLine { token: name("a"), env: None },
