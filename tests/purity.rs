@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use support::files_below;
 
 /// What core names of the standard library.
-const STD: [&str; 17] = [
+const STD: [&str; 18] = [
     "borrow",
     "cell",
     "cmp",
@@ -19,6 +19,7 @@ const STD: [&str; 17] = [
     "ffi",
     "fmt",
     "iter",
+    "marker",
     "mem",
     "ops",
     "os::unix::ffi",
@@ -30,16 +31,18 @@ const STD: [&str; 17] = [
 ];
 
 /// The libraries that core names.
-const LIBRARIES: [&str; 14] = [
+const LIBRARIES: [&str; 16] = [
     "annotate_snippets",
     "data_encoding",
     "glob",
+    "hashbrown",
     "humantime",
     "jiff",
     "minijinja",
     "pem",
     "serde",
     "serde_json",
+    "smallvec",
     "strsim",
     "thiserror",
     "toml",

@@ -44,14 +44,20 @@ impl Due {
 /// A number in `0.0..1.0` hashed from who asks and why: 500 equal machines differ by their seed, one machine repeats itself.
 pub fn draw(seed: u64, name: &TokenName, generation: u64, attempt: u32) -> f64 {
     // FNV-1a over the name, then the finalizer of SplitMix64 over everything.
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in name.as_str().bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
+    let mut hash = fnv(name.as_str().as_bytes());
     for part in [seed, generation, u64::from(attempt)] {
         hash = mix(hash ^ mix(part.wrapping_add(0x9e37_79b9_7f4a_7c15)));
     }
     (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// For tables of names: the same bytes have the same hash in each run.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    mix(fnv(bytes))
 }
 
 fn mix(mut z: u64) -> u64 {

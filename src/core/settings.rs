@@ -19,6 +19,7 @@ pub use file::{FileSpec, Lack, Mode};
 pub use format::Format;
 pub(crate) use format::{FormatKind, is_variable};
 pub use hook::{HookAction, HookPlan, HookSignal};
+pub(crate) use names::ByName;
 pub use names::{Fingerprint, TargetPath, TokenName};
 pub use parts::{FirstRefresh, Identity, Pointers, SecretText};
 pub(crate) use parts::{millis, patterns};

@@ -9,10 +9,11 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::files::{Files, Unseen};
+use super::files::Files;
 use super::history::{History, HistoryLine};
 use super::index::Index;
 use super::vault::Vault;
+use super::written::Unseen;
 use crate::core::engine::{FailureStreak, LastHook, State, TokenStatus};
 use crate::core::jose::Jws;
 use crate::core::settings::{Plan, TargetPlan, TokenName};
@@ -213,7 +214,7 @@ fn at_rest(view: View<'_>, status: TokenStatus, now: Now) -> TokenStatus {
 
 /// In order of the config, each once.
 fn named<'a>(view: View<'a>, names: &[TokenName]) -> impl Iterator<Item = &'a TokenName> {
-    let mut places: Vec<usize> = names.iter().filter_map(|name| view.index.token_at(name)).collect();
+    let mut places: Vec<usize> = names.iter().filter_map(|name| view.index.token_at(view.plan, name)).collect();
     places.sort_unstable();
     places.dedup();
     places.into_iter().filter_map(|at| view.plan.tokens.get(at)).map(|token| &token.name)

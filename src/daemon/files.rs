@@ -14,53 +14,15 @@ use super::message::{LookId, Seen};
 use super::places::Places;
 use super::queues::{FolderQueues, FolderWork};
 use super::vault::Vault;
+use super::written::{Unseen, WrittenFile, former_line};
 use super::{Message, Messages};
-use crate::core::engine::{Event, FormerLine, Found, LineAt, OpId, RestoredTarget};
+use crate::core::engine::{Event, Found, LineAt, OpId, RestoredTarget};
 use crate::core::render::render;
 use crate::core::secret::Secret;
-use crate::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Plan, TargetPath, TargetPlan};
+use crate::core::settings::{FileSpec, Fingerprint, Plan, TargetPath, TargetPlan};
 use crate::core::time::Boot;
 use crate::host::deliver::{self, Disks, Done, Job, Landed, Stamp};
-use crate::host::store::{KeptLine, KeptTarget, Record};
-
-/// So many contents a file are remembered while its writes fail: the one that stands there, and the newest tries.
-const TRIED: usize = 8;
-
-/// What renewd wrote to a file, or was about to write.
-#[derive(Default)]
-struct WrittenFile {
-    /// The first is the content that landed last; writes that did not come back well may have landed still.
-    digests: Vec<Fingerprint>,
-    lines: Vec<Arc<LinePlan>>,
-    /// The same of an earlier run, until the file is written.
-    kept: Vec<KeptLine>,
-    /// How the file stood when it was written, or looked at last. `None`: `unseen` says why not.
-    stamp: Option<Stamp>,
-    unseen: Unseen,
-}
-
-/// Why it is not known how a file stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Unseen {
-    /// Nobody has looked in this run.
-    #[default]
-    NotYet,
-    /// There is no such file.
-    Gone,
-    /// The look failed.
-    Failed,
-}
-
-impl Unseen {
-    /// As `status --json` says it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::NotYet => "not_yet",
-            Self::Gone => "gone",
-            Self::Failed => "failed",
-        }
-    }
-}
+use crate::host::store::{KeptTarget, Record};
 
 /// How a file is written.
 pub(super) struct Write {
@@ -71,7 +33,8 @@ pub(super) struct Write {
 }
 
 pub(super) struct Files {
-    known: HashMap<TargetPath, WrittenFile>,
+    /// In boxes: a map has room for twice what it holds.
+    known: HashMap<TargetPath, Box<WrittenFile>>,
     /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
     linked: HashMap<TargetPath, PathBuf>,
     queues: FolderQueues,
@@ -111,10 +74,9 @@ impl Files {
     /// Takes over what the state tells of files.
     pub(super) fn restore(&mut self, kept: BTreeMap<TargetPath, KeptTarget>) -> Vec<RestoredTarget> {
         let restored = kept.into_values().map(|target| {
-            let path = target.path;
+            let path = target.path.clone();
             let lines = target.lines.iter().map(former_line).collect();
-            let known = WrittenFile { digests: target.digests, kept: target.lines, ..WrittenFile::default() };
-            self.known.insert(path.clone(), known);
+            self.known.insert(path.clone(), Box::new(WrittenFile::kept(target)));
             RestoredTarget { path, lines }
         });
         restored.collect()
@@ -165,29 +127,12 @@ impl Files {
         let Write { verify, waits_for } = how;
         let bytes = rendered(vault, lines)?;
         let digest = Fingerprint::of(bytes.expose());
-        let known = self.known.entry(path.clone()).or_default();
-        let is_known = known.digests.last() == Some(&digest);
-        if !is_known {
-            known.digests.push(digest);
-            if known.digests.len() > TRIED {
-                known.digests.remove(1);
-            }
-        }
-        let mut old = std::mem::take(&mut known.kept);
-        old.extend(known.lines.iter().map(|line| kept_line(line)));
-        known.lines = lines.iter().map(|at| at.line.clone()).collect();
-        let mut kept: Vec<KeptLine> = known.lines.iter().map(|line| kept_line(line)).collect();
-        let gone: Vec<KeptLine> = old.iter().filter(|line| !kept.contains(line)).cloned().collect();
-        kept.extend(gone);
-        let is_told = is_known && old == kept;
-        let record = (!is_told).then(|| {
-            let digests = known.digests.clone();
-            Record::Target(KeptTarget { path: path.clone(), digests, lines: kept })
-        });
+        let told = self.known.entry(path.clone()).or_default().begin(digest, lines);
+        let record = told.map(|(digests, lines)| Record::Target(KeptTarget { path: path.clone(), digests, lines }));
         let work = FolderWork::Write { op, job: Job { path: path.clone(), spec, bytes, verify } };
         match waits_for.filter(|_| record.is_some()) {
             Some(batch) => self.waiting.push_back((batch, path.clone(), work)),
-            None => self.queue(path, work, is_told && verify),
+            None => self.queue(path, work, record.is_none() && verify),
         }
         Ok(record)
     }
@@ -202,13 +147,12 @@ impl Files {
     /// The newest content stands in the file: the older ones do not any more.
     pub(super) fn landed(&mut self, path: &TargetPath) {
         if let Some(known) = self.known.get_mut(path) {
-            let older = known.digests.len().saturating_sub(1);
-            known.digests.drain(..older);
+            known.landed();
         }
     }
 
     pub(super) fn remove(&mut self, path: &TargetPath, op: OpId) {
-        let digests = self.known.get(path).map(|known| known.digests.clone()).unwrap_or_default();
+        let digests = self.known.get(path).map(|known| known.digests().to_vec()).unwrap_or_default();
         self.queue(path, FolderWork::Remove { op, path: path.clone(), digests }, false);
     }
 
@@ -247,7 +191,7 @@ impl Files {
     pub(super) fn queue_done(&mut self, folder: &Path, landed: Vec<(TargetPath, Stamp)>) {
         for (path, stamp) in landed {
             if let Some(known) = self.known.get_mut(&path) {
-                known.stamp = Some(stamp);
+                known.stamp = Ok(stamp);
             }
         }
         self.queues.done(folder);
@@ -255,32 +199,30 @@ impl Files {
 
     /// Does the chores, and looks at all files that stand as they were written; what has changed comes as a message.
     pub(super) fn look(&self, chores: Vec<Chore>) {
-        let all = self.known.iter().filter_map(|(path, known)| Some((path, known.stamp?)));
+        let all = self.known.iter().filter_map(|(path, known)| Some((path, known.stamp.ok()?)));
         self.looks.begin(by_folder(&self.linked, all), chores);
     }
 
     /// The same for somebody who waits for these files alone.
     pub(super) fn look_at<'a>(&mut self, paths: impl Iterator<Item = &'a TargetPath>) -> Option<LookId> {
-        let those = paths.filter_map(|path| Some((path, self.known.get(path)?.stamp?)));
+        let those = paths.filter_map(|path| Some((path, self.known.get(path)?.stamp.ok()?)));
         let folders = by_folder(&self.linked, those);
         self.looks.ask(folders)
     }
 
     /// A file was looked at, and stands so.
     pub(super) fn found(&mut self, path: &TargetPath, stamp: Stamp) {
-        self.known.entry(path.clone()).or_default().stamp = Some(stamp);
+        self.known.entry(path.clone()).or_default().stamp = Ok(stamp);
     }
 
     /// A look at a file found none, or failed.
     pub(super) fn not_found(&mut self, path: &TargetPath, unseen: Unseen) {
-        let known = self.known.entry(path.clone()).or_default();
-        (known.stamp, known.unseen) = (None, unseen);
+        self.known.entry(path.clone()).or_default().stamp = Err(unseen);
     }
 
     /// How a file stood when it was written, or looked at last.
     pub(super) fn stamp(&self, path: &TargetPath) -> Result<Stamp, Unseen> {
-        let known = self.known.get(path).ok_or(Unseen::NotYet)?;
-        known.stamp.ok_or(known.unseen)
+        self.known.get(path).ok_or(Unseen::NotYet)?.stamp
     }
 
     /// Since when its folder does not answer a look.
@@ -292,9 +234,8 @@ impl Files {
     pub(super) fn seen(&mut self, seen: Vec<Seen>) -> Vec<Event> {
         let mut events = Vec::new();
         for Seen { path, was, now } in seen {
-            let Some(known) = self.known.get_mut(&path).filter(|known| known.stamp == Some(was)) else { continue };
-            known.stamp = now.ok().flatten();
-            known.unseen = if now.is_ok() { Unseen::Gone } else { Unseen::Failed };
+            let Some(known) = self.known.get_mut(&path).filter(|known| known.stamp == Ok(was)) else { continue };
+            known.stamp = now.map_or(Err(Unseen::Failed), |now| now.ok_or(Unseen::Gone));
             let found = match now {
                 Ok(None) => Found::Gone,
                 Ok(Some(now)) => Found::Changed { at: Some(now.changed_at()) },
@@ -382,20 +323,4 @@ pub(super) fn rendered(vault: &Vault, lines: &[LineAt]) -> Result<Secret<Vec<u8>
         parts.push((&**stored, &at.line.format));
     }
     render(parts).map_err(|error| error.to_string().into())
-}
-
-fn kept_line(line: &LinePlan) -> KeptLine {
-    let env = match &line.format {
-        Format::Env { variable, expires_variable } => Some((variable.clone(), expires_variable.clone())),
-        Format::Token | Format::Json | Format::Header | Format::Template { .. } => None,
-    };
-    KeptLine { token: line.token.clone(), env }
-}
-
-fn former_line(kept: &KeptLine) -> FormerLine {
-    let plan = kept.env.clone().map(|(variable, expires_variable)| {
-        let format = Format::Env { variable, expires_variable };
-        Arc::new(LinePlan { token: kept.token.clone(), format })
-    });
-    FormerLine { token: kept.token.clone(), plan }
 }

@@ -1,38 +1,38 @@
 //! Owns: finding a token or a file of the running plan by its name, without a walk over all of them.
 //! Does not: change the plan.
 
-use std::collections::HashMap;
+use hashbrown::HashTable;
 
-use crate::core::settings::{Plan, TargetPath, TargetPlan, TokenName, TokenPlan};
+use crate::core::settings::{ByName, Plan, TargetPath, TargetPlan, TokenName, TokenPlan};
 
 #[derive(Default)]
 pub(super) struct Index {
-    tokens: HashMap<TokenName, u32>,
-    /// Numbers of the plan's files, in order of their paths.
-    by_path: Box<[u32]>,
+    /// Where they stand in the plan, by the hash of their names, which stand there too.
+    tokens: HashTable<u32>,
+    targets: HashTable<u32>,
 }
 
 impl Index {
     pub(super) fn of(plan: &Plan) -> Self {
-        let tokens = (0..).zip(&plan.tokens).map(|(at, token)| (token.name.clone(), at)).collect();
-        let mut by_path: Box<[u32]> = (0..).zip(&plan.targets).map(|(at, _)| at).collect();
-        by_path.sort_unstable_by_key(|at| path(plan, *at));
-        Self { tokens, by_path }
+        let tokens = table(plan.tokens.iter().map(|token| token.name.hashed()).collect());
+        let targets = table(plan.targets.iter().map(|target| target.path.hashed()).collect());
+        Self { tokens, targets }
     }
 
     /// Where a token stands in the plan.
-    pub(super) fn token_at(&self, name: &TokenName) -> Option<usize> {
-        self.tokens.get(name).map(|at| *at as usize)
+    pub(super) fn token_at(&self, plan: &Plan, name: &TokenName) -> Option<usize> {
+        let is_it = |at: &u32| plan.tokens.get(*at as usize).is_some_and(|token| token.name == *name);
+        self.tokens.find(name.hashed(), is_it).map(|at| *at as usize)
     }
 
     pub(super) fn token<'a>(&self, plan: &'a Plan, name: &TokenName) -> Option<&'a TokenPlan> {
-        plan.tokens.get(self.token_at(name)?)
+        plan.tokens.get(self.token_at(plan, name)?)
     }
 
     /// Where a file stands in the plan.
     pub(super) fn target_at(&self, plan: &Plan, wanted: &TargetPath) -> Option<usize> {
-        let at = self.by_path.binary_search_by_key(&Some(wanted), |at| path(plan, *at)).ok()?;
-        self.by_path.get(at).map(|at| *at as usize)
+        let is_it = |at: &u32| plan.targets.get(*at as usize).is_some_and(|target| target.path == *wanted);
+        self.targets.find(wanted.hashed(), is_it).map(|at| *at as usize)
     }
 
     pub(super) fn target<'a>(&self, plan: &'a Plan, wanted: &TargetPath) -> Option<&'a TargetPlan> {
@@ -45,6 +45,10 @@ impl Index {
     }
 }
 
-fn path(plan: &Plan, at: u32) -> Option<&TargetPath> {
-    plan.targets.get(at as usize).map(|target| &target.path)
+fn table(hashes: Vec<u64>) -> HashTable<u32> {
+    let mut table = HashTable::with_capacity(hashes.len());
+    for (at, hash) in (0..).zip(&hashes) {
+        table.insert_unique(*hash, at, |at: &u32| hashes[*at as usize]);
+    }
+    table
 }

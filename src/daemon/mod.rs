@@ -32,6 +32,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod vault;
+mod written;
 
 use message::{Message, Messages};
 pub(crate) use notes::span;

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::document::{Gathered, View};
-use super::files::{Unseen, rendered};
+use super::files::rendered;
 use super::history::History;
 use super::index::Index;
 use super::start::{Remembered, remember};
+use super::written::Unseen;
 use crate::core::engine::{Action, Event, RunMode, Wiring, step};
 use crate::core::settings::{FileSpec, Plan, TargetPath, TokenName};
 use crate::host::clock;

@@ -36,6 +36,9 @@ const SIGNATURES: usize = 64;
 /// have something to do.
 const INSTANT: usize = 512;
 
+/// Queues keep room for so many.
+const ROOM: usize = 64;
+
 /// What came of a request.
 pub(super) struct Reply {
     pub answer: Answer,
@@ -190,12 +193,23 @@ impl Runner {
             self.save();
             self.files.start();
             if self.queue.is_empty() {
+                self.give_room_back();
                 let now = clock::now();
                 round.is_over = self.state.is_finished(now);
                 let at_once = (!self.to_obtain.is_empty()).then_some(now.boot);
                 round.wake = [self.state.next_wake(now), self.saving.wakes_at(), at_once].into_iter().flatten().min();
                 return round;
             }
+        }
+    }
+
+    /// What a start or a reload took for a moment is not kept.
+    fn give_room_back(&mut self) {
+        if self.queue.capacity() > ROOM {
+            self.queue = VecDeque::new();
+        }
+        if self.to_obtain.is_empty() && self.to_obtain.capacity() > ROOM {
+            self.to_obtain = VecDeque::new();
         }
     }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Found, Note, Reason};
-use super::record::{Meddling, TargetRecord, Trouble};
+use super::record::Trouble;
 use super::slots::TargetId;
+use super::target_record::{Meddling, TargetRecord};
 use crate::core::time::{Boot, Now};
 
 /// So soon after renewd wrote a file, a change by somebody else is an answer to it.

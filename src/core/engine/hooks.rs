@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::State;
 use super::event::{Action, HookEnd, HookKind, Note, Reason};
-use super::record::{HeldToken, HookRun, TargetRecord, TokenRecord, Trouble, Untold};
+use super::record::{HeldToken, HookRun, TokenRecord, Trouble, Untold};
 use super::slots::TokenId;
+use super::target_record::TargetRecord;
 use crate::core::schedule;
 use crate::core::time::{Boot, Now, Wall};
 

@@ -7,15 +7,15 @@ use super::State;
 use super::event::{Action, FailedHook, FailureStreak, Reason};
 use super::record::{Streak, TokenRecord, Trouble};
 use super::slots::TokenId;
-use super::wiring::TokenWire;
-use crate::core::settings::TokenName;
+use super::wiring::KeptWire;
+use crate::core::settings::{Fingerprint, TokenName};
 use crate::core::time::{Boot, Now};
 
 impl State {
     /// Goes on with the streaks that an earlier run left. To be called before the first plan.
     pub fn restore_streaks(&mut self, streaks: impl IntoIterator<Item = (TokenName, FailureStreak)>, now: Now) {
         for (name, kept) in streaks {
-            let wire = || TokenRecord::new(Arc::new(TokenWire::unknown(name.clone())));
+            let wire = || TokenRecord::new(KeptWire::unknown(name.clone(), Fingerprint::default(), Arc::default()));
             let id = self.tokens.find_or_insert(&name, wire);
             let Some(token) = self.tokens.get_mut(id) else { continue };
             if let Some(hook) = &kept.hook {

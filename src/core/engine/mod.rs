@@ -19,6 +19,7 @@ mod slots;
 mod state;
 mod status;
 mod target;
+mod target_record;
 mod token;
 mod told;
 mod wanted;
@@ -109,13 +110,13 @@ impl State {
             match of {
                 TimerOf::Token(id) => {
                     if let Some(token) = self.tokens.get_mut(id) {
-                        token.boot_timer = None;
+                        token.boot_timer = None.into();
                     }
                     self.dirty_tokens.insert(id);
                 }
                 TimerOf::Target(id) => {
                     if let Some(target) = self.targets.get_mut(id) {
-                        target.boot_timer = None;
+                        target.boot_timer = None.into();
                     }
                     self.dirty_targets.insert(id);
                 }
@@ -124,7 +125,7 @@ impl State {
         while self.wall_timers.first().is_some_and(|(at, _)| *at <= now.wall) {
             let Some((_, id)) = self.wall_timers.pop_first() else { break };
             if let Some(token) = self.tokens.get_mut(id) {
-                token.wall_timer = None;
+                token.wall_timer = None.into();
             }
             self.dirty_tokens.insert(id);
         }

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Action, FormerLine, Note};
-use super::record::{Leaving, Line, TargetRecord, TokenRecord};
+use super::record::TokenRecord;
 use super::slots::{Slots, TargetId, TokenId};
 use super::state::{Readiness, Reread};
+use super::target_record::{FileLine, Leaving, TargetRecord};
 use super::wiring::{TokenWire, Wiring};
 use super::{GRACE, REREAD, State};
 use crate::core::settings::{LinePlan, TargetPath, TargetPlan, TokenName};
@@ -29,6 +30,7 @@ impl State {
             now.boot.plus(GRACE)
         };
         self.set_tokens(&wiring.tokens, first, !by_itself, until, now, out);
+        self.set_families(&wiring.tokens);
         self.set_targets(&wiring.targets, until, !by_itself, now);
         self.index();
         if self.readiness == Readiness::Unplanned {
@@ -70,9 +72,9 @@ impl State {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let named: BTreeSet<&TokenName> = wires.iter().map(|wire| &wire.name).collect();
-        for (_, name, token) in self.tokens.iter_mut() {
-            if !named.contains(name) && token.leaving.is_none() {
+        let named: BTreeSet<TokenId> = wires.iter().filter_map(|wire| self.tokens.find(&wire.name)).collect();
+        for (id, token) in self.tokens.iter_mut() {
+            if !named.contains(&id) && token.leaving.is_none() {
                 token.leaving = Some(until);
             }
         }
@@ -93,16 +95,14 @@ impl State {
     }
 
     fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) -> TokenId {
-        let id = self.tokens.find_or_insert(&wire.name, || TokenRecord::new(Arc::new(wire.clone())));
+        let id = self.tokens.find_or_insert(&wire.name, || TokenRecord::new(wire.into()));
         let held = self.tokens.get(id).and_then(|token| token.held.as_ref());
-        let due = held.map(|held| self.due(wire, &held.issued));
+        let due = held.map(|held| self.due(&wire.name, &wire.schedule, &held.issued));
         let Some(token) = self.tokens.get_mut(id) else { return id };
         token.leaving = None;
         let changed = token.wire.fingerprint != wire.fingerprint;
         let spends = token.wire.single_use;
-        if *token.wire != *wire {
-            token.wire = Arc::new(wire.clone());
-        }
+        token.wire = wire.into();
         if let (Some(held), Some(due)) = (token.held.as_mut(), due) {
             held.due = due;
             if first {
@@ -126,15 +126,16 @@ impl State {
     }
 
     fn set_targets(&mut self, plans: &[TargetPlan], until: Boot, hurry: bool, now: Now) {
-        let planned: BTreeMap<&TargetPath, &TargetPlan> = plans.iter().map(|plan| (&plan.path, plan)).collect();
+        let known = plans.iter().filter_map(|plan| Some((self.targets.find(&plan.path)?, plan)));
+        let planned: BTreeMap<TargetId, &TargetPlan> = known.collect();
         let tokens = &self.tokens;
-        let line = |plan: &Arc<LinePlan>| Line {
+        let line = |plan: &Arc<LinePlan>| FileLine {
             token: tokens.find(&plan.token).unwrap_or(TokenId::NONE),
             plan: plan.clone(),
         };
-        for (_, path, target) in self.targets.iter_mut() {
+        for (id, target) in self.targets.iter_mut() {
             let names_now = |token: &TokenName| {
-                planned.get(path).is_some_and(|plan| plan.lines.iter().any(|line| line.token == *token))
+                planned.get(&id).is_some_and(|plan| plan.lines.iter().any(|line| line.token == *token))
             };
             target.leaving.retain_mut(|leaving| {
                 leaving.until = leaving.until.min(until);
@@ -142,14 +143,14 @@ impl State {
             });
             let gone = target.lines.iter().enumerate().filter(|(_, line)| !names_now(&line.plan.token));
             let former = |line: &Arc<LinePlan>| FormerLine { token: line.token.clone(), plan: Some(line.clone()) };
-            let leaving = |at, line: &Line| Leaving { token: line.token, line: former(&line.plan), until, at };
+            let leaving = |at, line: &FileLine| Leaving { token: line.token, line: former(&line.plan), until, at };
             let gone: Vec<Leaving> = gone.map(|(at, line)| leaving(at, line)).collect();
             target.leaving.extend(gone);
             target.verify |= hurry;
             if let Some(trouble) = target.trouble.as_mut().filter(|_| hurry) {
                 trouble.hurry(now.boot);
             }
-            match planned.get(path) {
+            match planned.get(&id) {
                 Some(plan) => target.set(plan, plan.lines.iter().map(line).collect()),
                 None => target.lines.clear(),
             }
@@ -163,12 +164,11 @@ impl State {
         }
     }
 
-    /// Which files are a token's, and which tokens are a token's parents and children.
+    /// Which files are a token's.
     fn index(&mut self) {
         self.release();
-        let paths: Vec<TargetId> = self.targets.by_name().collect();
         self.tokens.values_mut().for_each(|token| token.targets.clear());
-        for id in paths {
+        for id in self.targets.by_name() {
             let Some(target) = self.targets.get_mut(id) else { continue };
             for leaving in &mut target.leaving {
                 leaving.token = self.tokens.find(&leaving.line.token).unwrap_or(TokenId::NONE);
@@ -177,25 +177,28 @@ impl State {
                 if let Some(token) = self.tokens.get_mut(token)
                     && token.targets.last() != Some(&id)
                 {
-                    // Most tokens have one: no room for more.
-                    token.targets.reserve_exact(1);
                     token.targets.push(id);
                 }
             }
         }
+    }
+
+    /// Which tokens are a token's parents, and its children.
+    fn set_families(&mut self, wires: &[TokenWire]) {
         self.children.clear();
-        let parents = |(id, token): (TokenId, &TokenRecord)| {
-            let parents: Vec<TokenId> = token.wire.parents.iter().map(|parent| self.token_id(parent)).collect();
-            (id, parents)
-        };
-        let all: Vec<(TokenId, Vec<TokenId>)> = self.tokens.iter().map(parents).collect();
-        for (id, parents) in all {
+        for wire in wires {
+            let parents: Box<[TokenId]> = wire.parents.iter().map(|parent| self.token_id(parent)).collect();
+            let id = self.token_id(&wire.name);
             for parent in &parents {
                 self.children.entry(*parent).or_default().push(id);
             }
             if let Some(token) = self.tokens.get_mut(id) {
                 token.parents = parents;
             }
+        }
+        // Those that leave have none any more: nothing is obtained for them.
+        for token in self.tokens.values_mut().filter(|token| token.leaving.is_some()) {
+            token.parents = Box::default();
         }
     }
 

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::doubt::{Certainty, Doubt};
-use super::event::{FailureStreak, FormerLine, Found, HookKind, Issued, LineAt, OpId, Reason};
+use super::event::{FailureStreak, HookKind, Issued, Reason};
 use super::slots::{TargetId, TokenId};
-use super::wiring::TokenWire;
+use super::wiring::KeptWire;
 use crate::core::schedule::Due;
-use crate::core::settings::{FileSpec, LinePlan, TargetPlan};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.
@@ -124,6 +125,35 @@ pub(super) struct HookRecord {
     pub untold: Option<Untold>,
 }
 
+/// What a moment is where there is none.
+pub(super) trait Never: Copy + PartialEq {
+    const NEVER: Self;
+}
+
+impl Never for Boot {
+    const NEVER: Self = Self(u64::MAX);
+}
+
+impl Never for Wall {
+    const NEVER: Self = Self(i64::MAX);
+}
+
+/// A moment, or none, in the room of a moment: the end of time stands for none. There is one of it a token, or more.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Moment<At>(At);
+
+impl<At: Never> Moment<At> {
+    pub(super) fn get(self) -> Option<At> {
+        (self.0 != At::NEVER).then_some(self.0)
+    }
+}
+
+impl<At: Never> From<Option<At>> for Moment<At> {
+    fn from(at: Option<At>) -> Self {
+        Self(at.unwrap_or(At::NEVER))
+    }
+}
+
 /// A token that was obtained and waits to be persisted.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Incoming {
@@ -135,7 +165,7 @@ pub(super) struct Incoming {
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct TokenRecord {
-    pub wire: Arc<TokenWire>,
+    pub wire: KeptWire,
     pub held: Option<HeldToken>,
     pub incoming: Option<Box<Incoming>>,
     /// The generation that is under way.
@@ -143,7 +173,7 @@ pub(super) struct TokenRecord {
     /// The generation of the newest try.
     pub last_generation: u64,
     /// When that try began, in this run.
-    pub asked_at: Option<Boot>,
+    pub asked_at: Moment<Boot>,
     /// Somebody wants a generation of at least this.
     pub wanted: u64,
     /// ... and does not wait for min_interval.
@@ -171,23 +201,23 @@ pub(super) struct TokenRecord {
     /// Its entry is gone; forgotten at this moment.
     pub leaving: Option<Boot>,
     /// In order of their paths.
-    pub targets: Vec<TargetId>,
+    pub targets: SmallVec<[TargetId; 4]>,
     /// In order of the config.
-    pub parents: Vec<TokenId>,
+    pub parents: Box<[TokenId]>,
     pub view: TokenView,
-    pub boot_timer: Option<Boot>,
-    pub wall_timer: Option<Wall>,
+    pub boot_timer: Moment<Boot>,
+    pub wall_timer: Moment<Wall>,
 }
 
 impl TokenRecord {
-    pub(super) fn new(wire: Arc<TokenWire>) -> Self {
+    pub(super) fn new(wire: KeptWire) -> Self {
         Self {
             wire,
             held: None,
             incoming: None,
             flight: None,
             last_generation: 0,
-            asked_at: None,
+            asked_at: None.into(),
             wanted: 0,
             forced: false,
             tried: false,
@@ -202,11 +232,11 @@ impl TokenRecord {
             hook_queued: false,
             hooks: None,
             leaving: None,
-            targets: Vec::new(),
-            parents: Vec::new(),
+            targets: SmallVec::new(),
+            parents: Box::default(),
             view: TokenView::default(),
-            boot_timer: None,
-            wall_timer: None,
+            boot_timer: None.into(),
+            wall_timer: None.into(),
         }
     }
 
@@ -281,163 +311,4 @@ pub(super) struct TokenView {
     pub ends: Option<Wall>,
     pub counted: bool,
     pub required: bool,
-}
-
-/// What a file holds.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Content {
-    pub lines: Vec<LineAt>,
-    pub spec: FileSpec,
-}
-
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Op {
-    Write { id: OpId, since: Boot, content: Content },
-    Remove { id: OpId, since: Boot },
-}
-
-impl Op {
-    pub(super) fn id(&self) -> OpId {
-        match self {
-            Self::Write { id, .. } | Self::Remove { id, .. } => *id,
-        }
-    }
-
-    pub(super) fn since(&self) -> Boot {
-        match self {
-            Self::Write { since, .. } | Self::Remove { since, .. } => *since,
-        }
-    }
-}
-
-/// A line whose entry is gone from the config.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Leaving {
-    pub token: TokenId,
-    pub line: FormerLine,
-    pub until: Boot,
-    /// Where it stood among the lines: there it stays until it goes.
-    pub at: usize,
-}
-
-/// Somebody else's hand in a file.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Meddling {
-    /// How it was found last, until it is written again.
-    pub found: Option<Found>,
-    /// What stood there before.
-    pub lost: Option<Content>,
-    /// How often it was written in answer, in a row: from when, and when last.
-    pub times: u32,
-    pub since: Boot,
-    pub wrote: Boot,
-    /// The file's trouble is the fight itself.
-    pub is_told: bool,
-}
-
-/// A line of the config.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Line {
-    pub token: TokenId,
-    pub plan: Arc<LinePlan>,
-}
-
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct TargetRecord {
-    pub lines: Vec<Line>,
-    pub spec: FileSpec,
-    pub lack: Option<Arc<str>>,
-    pub leaving: Vec<Leaving>,
-    /// What this run knows to be in the file.
-    pub written: Option<Content>,
-    /// An earlier run wrote it, or this one: it is ours to remove.
-    pub ours: bool,
-    /// A line of it is past its time: with no other to write, the file goes.
-    pub stale: bool,
-    /// The file must be looked at: somebody may have changed it.
-    pub verify: bool,
-    pub op: Option<Box<Op>>,
-    pub trouble: Option<Box<Trouble>>,
-    pub meddling: Option<Box<Meddling>>,
-    pub boot_timer: Option<Boot>,
-}
-
-impl TargetRecord {
-    pub(super) fn new() -> Self {
-        Self {
-            lines: Vec::new(),
-            spec: FileSpec::default(),
-            lack: None,
-            leaving: Vec::new(),
-            written: None,
-            ours: false,
-            stale: false,
-            verify: true,
-            op: None,
-            trouble: None,
-            meddling: None,
-            boot_timer: None,
-        }
-    }
-
-    pub(super) fn set(&mut self, plan: &TargetPlan, lines: Vec<Line>) {
-        self.lines = lines;
-        self.spec = plan.spec;
-        self.lack = plan.lack.as_ref().map(|lack| lack.message.clone());
-    }
-
-    /// When its write is tried again, where one failed.
-    pub(super) fn next_try(&self, now: Boot) -> Option<Boot> {
-        let trouble = self.trouble.as_ref()?;
-        match &self.op {
-            Some(_) => Some(now),
-            None => (!self.waits_for_calm()).then_some(trouble.retry_at),
-        }
-    }
-
-    /// Its trouble is a fight alone, and the file is as it shall be: whether the other one has given up is to be seen.
-    pub(super) fn waits_for_calm(&self) -> bool {
-        self.written.is_some() && !self.verify && self.meddling.as_ref().is_some_and(|meddling| meddling.is_told)
-    }
-
-    /// Those that have a line in it, or had one.
-    pub(super) fn tokens(&self) -> impl Iterator<Item = TokenId> {
-        let leaving = self.leaving.iter().map(|leaving| leaving.token);
-        self.lines.iter().map(|line| line.token).chain(leaving)
-    }
-
-    /// Tokens that it is known to hold, or is about to.
-    pub(super) fn spoken_of(&self) -> impl Iterator<Item = TokenId> {
-        let under_way = self.op.as_ref().and_then(|op| match &**op {
-            Op::Write { content, .. } => Some(content),
-            Op::Remove { .. } => None,
-        });
-        let lost = self.meddling.as_ref().and_then(|meddling| meddling.lost.as_ref());
-        let all = self.written.iter().chain(under_way).chain(lost);
-        all.flat_map(|content| &content.lines).map(|at| at.token)
-    }
-
-    pub(super) fn names(&self, token: TokenId) -> bool {
-        self.lines.iter().any(|line| line.token == token)
-    }
-
-    /// What the file is known to hold of a token.
-    pub(super) fn line_of(&self, token: TokenId) -> Option<&LineAt> {
-        self.written.as_ref()?.lines.iter().find(|at| at.token == token)
-    }
-
-    /// What somebody else took away of a token, and is not written again yet.
-    pub(super) fn lost_line_of(&self, token: TokenId) -> Option<&LineAt> {
-        self.meddling.as_ref()?.lost.as_ref()?.lines.iter().find(|at| at.token == token)
-    }
-
-    /// Whether the file is known to hold this generation of a token.
-    pub(super) fn holds(&self, token: TokenId, generation: u64) -> bool {
-        self.line_of(token).is_some_and(|at| at.generation == generation)
-    }
-
-    /// Whether a reader finds a valid one there.
-    pub(super) fn holds_valid(&self, token: TokenId, now: Wall) -> bool {
-        self.line_of(token).is_some_and(|at| at.expires_at.is_none_or(|end| end > now))
-    }
 }

@@ -9,6 +9,7 @@ use super::event::{Action, HookKind, LineAt, Note, Reason, Rotated};
 use super::record::{HeldToken, Streak, TokenRecord, TokenState, TokenView};
 use super::slots::{TargetId, TokenId};
 use super::state::{RunMode, TimerOf};
+use super::target_record::TargetRecord;
 use crate::core::schedule::Due;
 use crate::core::time::{Boot, Now, Wall};
 
@@ -59,7 +60,7 @@ impl State {
         &'a self,
         id: TokenId,
         token: &'a TokenRecord,
-    ) -> impl Iterator<Item = &'a super::record::TargetRecord> {
+    ) -> impl Iterator<Item = &'a TargetRecord> {
         let named = token.targets.iter().filter_map(|target| self.targets.get(*target));
         named.filter(move |target| target.names(id))
     }
@@ -217,7 +218,7 @@ impl State {
         let expires = held.and_then(HeldToken::ends);
         let on_disk = self.ends_on_disk(id, token).filter(|at| *at > now.wall).min();
         let wall = [due, expires, on_disk].into_iter().flatten().filter(|at| *at > now.wall).min();
-        let (old_boot, old_wall) = (token.boot_timer, token.wall_timer);
+        let (old_boot, old_wall) = (token.boot_timer.get(), token.wall_timer.get());
         if old_boot != boot {
             self.boot_timers.set(old_boot, boot, TimerOf::Token(id));
         }
@@ -225,17 +226,17 @@ impl State {
             self.wall_timers.set(old_wall, wall, id);
         }
         if let Some(token) = self.tokens.get_mut(id) {
-            (token.boot_timer, token.wall_timer) = (boot, wall);
+            (token.boot_timer, token.wall_timer) = (boot.into(), wall.into());
         }
     }
 
     fn time_target(&mut self, id: TargetId, now: Now) {
         let Some(target) = self.targets.get(id) else { return };
-        let (old, new) = (target.boot_timer, self.target_timer(target, now));
+        let (old, new) = (target.boot_timer.get(), self.target_timer(target, now));
         if old != new {
             self.boot_timers.set(old, new, TimerOf::Target(id));
             if let Some(target) = self.targets.get_mut(id) {
-                target.boot_timer = new;
+                target.boot_timer = new.into();
             }
         }
     }
@@ -255,8 +256,8 @@ impl State {
         }
         if let Some(token) = self.tokens.remove(id) {
             self.busy -= usize::from(token.flight.is_some());
-            self.boot_timers.set(token.boot_timer, None, TimerOf::Token(id));
-            self.wall_timers.set(token.wall_timer, None, id);
+            self.boot_timers.set(token.boot_timer.get(), None, TimerOf::Token(id));
+            self.wall_timers.set(token.wall_timer.get(), None, id);
             self.count(token.view, TokenView::default());
             if token.kept_streak.is_some() {
                 out.push(Action::KeepStreak { name: self.name(id), streak: None });

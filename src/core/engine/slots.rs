@@ -2,8 +2,12 @@
 //! its number for as long as it is kept here.
 //! Does not: know what a token or a file is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
+
+use hashbrown::HashTable;
+
+use crate::core::settings::ByName;
 
 /// A number of one kind.
 pub(super) trait SlotId: Copy + Ord {
@@ -52,9 +56,10 @@ struct Slot<N, T> {
 }
 
 /// Records by number, and the number of each name.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slots<I, N, T> {
-    by_name: BTreeMap<N, u32>,
+    /// The numbers by the hash of their names, which stand in `slots`. It is never gone through: its order is chance.
+    by_name: HashTable<u32>,
     slots: Vec<Slot<N, T>>,
     /// Forgotten, but their numbers may stand somewhere still.
     retired: BTreeSet<u32>,
@@ -62,10 +67,10 @@ pub(super) struct Slots<I, N, T> {
     kind: PhantomData<I>,
 }
 
-impl<I: SlotId, N: Ord + Clone, T> Slots<I, N, T> {
+impl<I: SlotId, N: ByName + Ord + Clone, T> Slots<I, N, T> {
     pub(super) fn new() -> Self {
         Self {
-            by_name: BTreeMap::new(),
+            by_name: HashTable::new(),
             slots: Vec::new(),
             retired: BTreeSet::new(),
             free: Vec::new(),
@@ -79,7 +84,7 @@ impl<I: SlotId, N: Ord + Clone, T> Slots<I, N, T> {
 
     /// Also of one that is forgotten, as long as its number is not free.
     pub(super) fn known(&self, name: &N) -> Option<I> {
-        self.by_name.get(name).map(|at| I::of(*at))
+        self.at(name).map(I::of)
     }
 
     pub(super) fn get(&self, id: I) -> Option<&T> {
@@ -102,13 +107,13 @@ impl<I: SlotId, N: Ord + Clone, T> Slots<I, N, T> {
     /// The number of a name; one that is new gets this record. One that comes back has its number again, so that what is under
     /// way for it still is.
     pub(super) fn find_or_insert(&mut self, name: &N, record: impl FnOnce() -> T) -> I {
-        if let Some(at) = self.by_name.get(name) {
-            let held = &mut self.slots[*at as usize].held;
+        if let Some(at) = self.at(name) {
+            let held = &mut self.slots[at as usize].held;
             if held.is_none() {
                 *held = Some(Box::new(record()));
-                self.retired.remove(at);
+                self.retired.remove(&at);
             }
-            return I::of(*at);
+            return I::of(at);
         }
         let slot = Slot { name: name.clone(), held: Some(Box::new(record())) };
         let at = match self.free.pop() {
@@ -122,13 +127,14 @@ impl<I: SlotId, N: Ord + Clone, T> Slots<I, N, T> {
                 u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        self.by_name.insert(name.clone(), at);
+        let slots = &self.slots;
+        self.by_name.insert_unique(name.hashed(), at, |at| slots[*at as usize].name.hashed());
         I::of(at)
     }
 
     pub(super) fn remove(&mut self, id: I) -> Option<Box<T>> {
         let record = self.slots.get_mut(id.at())?.held.take()?;
-        self.retired.extend(self.by_name.get(&self.slots[id.at()].name));
+        self.retired.extend(u32::try_from(id.at()));
         Some(record)
     }
 
@@ -137,15 +143,24 @@ impl<I: SlotId, N: Ord + Clone, T> Slots<I, N, T> {
         if !self.retired.is_empty() {
             let spoken_of = spoken_of();
             for at in self.retired.extract_if(.., |at| !spoken_of.contains(&I::of(*at))) {
-                self.by_name.remove(&self.slots[at as usize].name);
+                let hash = self.slots[at as usize].name.hashed();
+                if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == at) {
+                    entry.remove();
+                }
                 self.free.push(at);
             }
         }
     }
 
     /// In order of their names.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = I> {
-        self.by_name.values().map(|at| I::of(*at))
+    pub(super) fn by_name(&self) -> Vec<I> {
+        let mut all: Vec<I> = self.iter().map(|(id, _)| id).collect();
+        all.sort_unstable_by_key(|id| self.name(*id));
+        all
+    }
+
+    fn at(&self, name: &N) -> Option<u32> {
+        self.by_name.find(name.hashed(), |at| self.slots[*at as usize].name == *name).copied()
     }
 
     /// In order of their numbers.
@@ -153,9 +168,9 @@ impl<I: SlotId, N: Ord + Clone, T> Slots<I, N, T> {
         (0..).zip(&self.slots).filter_map(|(at, slot)| Some((I::of(at), slot.held.as_deref()?)))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (I, &N, &mut T)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (I, &mut T)> {
         let slots = (0..).zip(&mut self.slots);
-        slots.filter_map(|(at, Slot { name, held })| Some((I::of(at), &*name, held.as_deref_mut()?)))
+        slots.filter_map(|(at, slot)| Some((I::of(at), slot.held.as_deref_mut()?)))
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {

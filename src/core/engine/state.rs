@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::doubt::Doubt;
 use super::event::{HookKind, Issued, OpId, RequestId, Restored, RestoredTarget, Want};
-use super::record::{HeldToken, Leaving, TargetRecord, TokenRecord};
+use super::record::{HeldToken, TokenRecord};
 use super::slots::{Slots, TargetId, TokenId};
-use super::wiring::TokenWire;
+use super::target_record::{Leaving, TargetRecord};
+use super::wiring::KeptWire;
 use crate::core::schedule::{self, Due};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
@@ -80,7 +81,7 @@ pub(super) struct Reread {
 }
 
 /// The engine's whole memory. It is driven by [`step`](super::step) alone.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct State {
     pub(super) seed: u64,
     pub(super) mode: RunMode,
@@ -162,12 +163,8 @@ impl State {
 
     /// The settings of a restored token are not known before the first plan: it stands under ones that ask for nothing.
     fn restore(&mut self, restored: Restored, schedule: Arc<Schedule>, now: Now) {
-        let wire = TokenWire {
-            fingerprint: restored.issued.fingerprint,
-            schedule,
-            ..TokenWire::unknown(restored.name.clone())
-        };
-        let mut token = TokenRecord::new(Arc::new(wire));
+        let wire = KeptWire::unknown(restored.name.clone(), restored.issued.fingerprint, schedule);
+        let mut token = TokenRecord::new(wire);
         let generation = restored.issued.generation;
         token.last_generation = generation;
         self.last_generation = self.last_generation.max(generation);
@@ -182,8 +179,8 @@ impl State {
     }
 
     /// When this token falls due, jitter drawn for this generation.
-    pub(super) fn due(&self, wire: &TokenWire, issued: &Issued) -> Due {
-        schedule::due(&wire.schedule, issued.life, schedule::draw(self.seed, &wire.name, issued.generation, 0))
+    pub(super) fn due(&self, name: &TokenName, schedule: &Schedule, issued: &Issued) -> Due {
+        schedule::due(schedule, issued.life, schedule::draw(self.seed, name, issued.generation, 0))
     }
 
     pub(super) fn next_op(&mut self) -> OpId {

@@ -137,7 +137,7 @@ impl State {
                 .as_ref()
                 .and_then(|_| self.next_try(id, token, now))
                 .map(|at| now.wall_at(at.max(now.boot))),
-            last_try_at: token.asked_at.map(|at| now.wall_at(at)),
+            last_try_at: token.asked_at.get().map(|at| now.wall_at(at)),
             expired_since: (token.view.state == TokenState::Expired).then_some(token.view.ends).flatten(),
             last_hook: token.hooks.as_ref().and_then(|hooks| hooks.last.as_ref()).map(|last| LastHook {
                 hook: last.kind.as_str(),

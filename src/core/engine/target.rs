@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Found, LineAt, Note, OpId, Reason};
-use super::record::{Content, Op, TargetRecord, Trouble};
+use super::record::Trouble;
 use super::settle::Timers;
 use super::slots::{TargetId, TokenId};
 use super::state::TimerOf;
+use super::target_record::{Content, Lines, Op, TargetRecord};
 use crate::core::schedule;
 use crate::core::settings::{LinePlan, Retry, Schedule};
 use crate::core::time::{Boot, Now, Wall};
@@ -86,12 +87,12 @@ impl State {
 
     /// The lines of the tokens at hand, in order of the config, and those that are about to leave where they stood. A
     /// file of one token keeps the one that leaves only until the other is there.
-    fn shall_hold(&self, target: &TargetRecord) -> Vec<LineAt> {
+    fn shall_hold(&self, target: &TargetRecord) -> Lines {
         let at_hand = |token: TokenId, line: &Arc<LinePlan>| {
             let held = self.tokens.get(token)?.held.as_ref()?;
             Some(LineAt { token, line: line.clone(), generation: held.issued.generation, expires_at: held.ends() })
         };
-        let mut shall: Vec<LineAt> = target.lines.iter().filter_map(|line| at_hand(line.token, &line.plan)).collect();
+        let mut shall: Lines = target.lines.iter().filter_map(|line| at_hand(line.token, &line.plan)).collect();
         if target.lines.iter().all(|line| line.plan.format.kind().is_shared()) {
             for leaving in &target.leaving {
                 let line = leaving.line.plan.as_ref().filter(|line| line.format.kind().is_shared());
@@ -115,7 +116,7 @@ impl State {
             .all(|at| self.tokens.get(at.token).and_then(|t| t.held.as_ref()).is_none_or(|held| held.is_expired(now)))
     }
 
-    fn write(&mut self, id: TargetId, lines: Vec<LineAt>, now: Now, out: &mut Vec<Action>) {
+    fn write(&mut self, id: TargetId, lines: Lines, now: Now, out: &mut Vec<Action>) {
         let op = self.next_op();
         let Some(target) = self.targets.get_mut(id) else { return };
         let verify = std::mem::take(&mut target.verify);
@@ -124,7 +125,7 @@ impl State {
         target.op =
             Some(Box::new(Op::Write { id: op, since: now.boot, content: Content { lines: lines.clone(), spec } }));
         self.busy += 1;
-        out.push(Action::Deliver { path: self.path(id), op, spec, lines, verify });
+        out.push(Action::Deliver { path: self.path(id), op, spec, lines: lines.into_vec(), verify });
     }
 
     /// Nothing of the config stands in this file any more: what renewd wrote there goes.
@@ -150,7 +151,7 @@ impl State {
 
     fn drop_target(&mut self, id: TargetId) {
         if let Some(target) = self.targets.remove(id) {
-            self.boot_timers.set(target.boot_timer, None, TimerOf::Target(id));
+            self.boot_timers.set(target.boot_timer.get(), None, TimerOf::Target(id));
         }
     }
 

@@ -39,7 +39,7 @@ impl State {
         self.last_generation += 1;
         let generation = self.last_generation;
         token.last_generation = generation;
-        token.asked_at = Some(now.boot);
+        token.asked_at = Some(now.boot).into();
         token.tried = once;
         token.flight = Some(generation);
         self.busy += 1;
@@ -137,8 +137,9 @@ impl State {
             return;
         }
         let Some(token) = self.tokens.get(id) else { return };
-        let wire = token.wire.clone();
-        if token.leaving.is_some() && !wire.single_use {
+        let wire = &token.wire;
+        let single_use = wire.single_use;
+        if token.leaving.is_some() && !single_use {
             out.push(Action::Discard { name: self.name(id), generation });
             return;
         }
@@ -146,13 +147,13 @@ impl State {
         let is_same = token.held.as_ref().is_some_and(|old| old.issued.sha256 == issued.sha256);
         let held = HeldToken {
             issued,
-            due: self.due(&wire, &issued),
+            due: self.due(&wire.name, &wire.schedule, &issued),
             hold_until: now.boot.plus(wire.schedule.min_interval),
             is_same,
         };
-        out.push(persist(&wire.name, &held, wire.single_use));
+        out.push(persist(&wire.name, &held, single_use));
         let Some(token) = self.tokens.get_mut(id) else { return };
-        token.incoming = Some(Box::new(Incoming { held, single_use: wire.single_use, retry_at: None }));
+        token.incoming = Some(Box::new(Incoming { held, single_use, retry_at: None }));
         self.busy += 1;
     }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::State;
 use super::event::{Action, Answer, Reason, RequestId, Rotated, Want};
-use super::record::{HeldToken, TargetRecord, TokenRecord};
+use super::record::{HeldToken, TokenRecord};
 use super::slots::TokenId;
 use super::state::{Reread, Waiter, Wish};
+use super::target_record::TargetRecord;
 use crate::core::settings::TokenName;
 use crate::core::time::Now;
 

@@ -24,19 +24,47 @@ pub struct TokenWire {
     pub lack: Option<Arc<str>>,
 }
 
-impl TokenWire {
+/// The same as the engine keeps it: parents have numbers there.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct KeptWire {
+    pub name: TokenName,
+    pub fingerprint: Fingerprint,
+    pub schedule: Arc<Schedule>,
+    pub required: bool,
+    pub single_use: bool,
+    pub after_rotate: bool,
+    pub on_failure: Option<Duration>,
+    pub lack: Option<Arc<str>>,
+}
+
+impl KeptWire {
     /// Of a token whose settings are not known yet: it asks for nothing.
-    pub(super) fn unknown(name: TokenName) -> Self {
+    pub(super) fn unknown(name: TokenName, fingerprint: Fingerprint, schedule: Arc<Schedule>) -> Self {
         Self {
             name,
-            fingerprint: Fingerprint::default(),
-            schedule: Arc::default(),
+            fingerprint,
+            schedule,
             required: false,
-            parents: Vec::new(),
             single_use: false,
             after_rotate: false,
             on_failure: None,
             lack: None,
+        }
+    }
+}
+
+impl From<&TokenWire> for KeptWire {
+    fn from(wire: &TokenWire) -> Self {
+        let TokenWire { name, fingerprint, schedule, required, single_use, after_rotate, on_failure, lack, .. } = wire;
+        Self {
+            name: name.clone(),
+            fingerprint: *fingerprint,
+            schedule: schedule.clone(),
+            required: *required,
+            single_use: *single_use,
+            after_rotate: *after_rotate,
+            on_failure: *on_failure,
+            lack: lack.clone(),
         }
     }
 }

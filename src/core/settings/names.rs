@@ -4,10 +4,11 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::crypto;
+use crate::core::{crypto, schedule};
 
 /// A token's name: 1 to 64 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +49,28 @@ impl fmt::Display for TokenName {
 impl fmt::Debug for TokenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Something that is looked for by its name among many.
+pub(crate) trait ByName: PartialEq {
+    fn bytes(&self) -> &[u8];
+
+    /// The same in each run: what follows from it does too.
+    fn hashed(&self) -> u64 {
+        schedule::hash(self.bytes())
+    }
+}
+
+impl ByName for TokenName {
+    fn bytes(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+}
+
+impl ByName for TargetPath {
+    fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
