@@ -455,7 +455,7 @@ proptest! {
         let home = Home::new();
         home.file("config.toml", lines.join("\n"));
         let loaded = home.load();
-        prop_assert_eq!(loaded.plan.is_none(), loaded.report.count(renewd::core::diagnostic::Severity::TextError) > 0);
+        prop_assert_eq!(loaded.plan.is_none(), loaded.report.has_text_errors());
         let _ = (loaded.report.render(true), loaded.report.one_line());
     }
 }

@@ -31,7 +31,7 @@ impl fmt::Debug for Environment {
 
 /// Why a path of the config names nothing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum PathProblem {
+pub(crate) enum PathProblem {
     #[error("a path cannot be empty")]
     Empty,
     #[error("a path cannot hold a NUL byte")]
@@ -50,7 +50,7 @@ pub enum PathProblem {
 
 impl PathProblem {
     /// What to do about it.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         match self {
             Self::Empty | Self::Nul => "write the path of a file".into(),
             Self::Unset("CREDENTIALS_DIRECTORY") => "systemd sets it for a unit with LoadCredential=".into(),
@@ -97,10 +97,6 @@ impl Environment {
         self.variable(name).filter(|value| !value.is_empty())
     }
 
-    pub fn working_folder(&self) -> &Path {
-        &self.working_folder
-    }
-
     /// Whether systemd runs this process as part of a unit (systemd.exec(5), $INVOCATION_ID).
     pub fn in_unit(&self) -> bool {
         self.non_empty("INVOCATION_ID").is_some()
@@ -117,7 +113,7 @@ impl Environment {
     }
 
     /// The first folder of a variable such as $RUNTIME_DIRECTORY, which systemd makes a list with `:` between.
-    pub fn folder(&self, name: &'static str) -> Result<PathBuf, PathProblem> {
+    pub(crate) fn folder(&self, name: &'static str) -> Result<PathBuf, PathProblem> {
         use std::os::unix::ffi::OsStrExt;
         let value = self.non_empty(name).ok_or(PathProblem::Unset(name))?;
         let first = value.as_bytes().split(|b| *b == b':').next().unwrap_or(&[]);
@@ -131,7 +127,7 @@ impl Environment {
     }
 
     /// A path as the config writes it: `~`, `$RUNTIME_DIRECTORY/` and its like, absolute, or relative to `base`.
-    pub fn resolve(&self, text: &str, base: &Path) -> Result<PathBuf, PathProblem> {
+    pub(crate) fn resolve(&self, text: &str, base: &Path) -> Result<PathBuf, PathProblem> {
         if text.is_empty() {
             return Err(PathProblem::Empty);
         }

@@ -2,51 +2,23 @@
 //! A token is judged by its bytes: nothing is skipped, trimmed or guessed, and the algorithm is never taken on trust.
 //! Does not: decide what claims mean; `claims` does.
 
+mod error;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 
 use super::crypto::{Algorithm, KeyError, SigningKey, VerifyingKey};
-use super::json::{self, JsonError, RawObject};
+use super::json::{self, RawObject};
 use super::printable::shortened;
 use super::secret::Secret;
 
-/// Longer tokens are refused unread: no header of a request holds one.
-pub const MAX_TOKEN: usize = 64 * 1024;
-
-/// Why a text is no token, or none that can be trusted. Never quotes more of it than `alg` and `kid`, escaped and cut.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum JoseError {
-    #[error("there is no token: the input is empty")]
-    Empty,
-    #[error("it is {bytes} bytes long, and no token is longer than {MAX_TOKEN}")]
-    TooLong { bytes: usize },
-    #[error("it is not a JWT: it has {parts} parts, not three with dots between")]
-    Parts { parts: usize },
-    #[error("it is not a JWT: its {part} is not base64url without padding (RFC 7515 2)")]
-    Base64 { part: &'static str },
-    #[error("its {part} cannot be trusted: {error}")]
-    Json { part: &'static str, error: JsonError },
-    #[error("its header has no alg, or one that is not a string")]
-    NoAlgorithm,
-    #[error("it is not signed at all (alg none)")]
-    Unsigned,
-    #[error("its alg {0} is not supported")]
-    UnknownAlgorithm(String),
-    #[error("its alg is {found}, and {wanted} was asked for")]
-    OtherAlgorithm { found: Algorithm, wanted: Algorithm },
-    #[error("its header demands an extension (crit, RFC 7515 4.1.11) that is not supported")]
-    Critical,
-    #[error("its alg is {algorithm}, and the key is {key}: they do not go together")]
-    OtherKey { algorithm: Algorithm, key: String },
-    #[error("the signature does not hold: it was made with another key, or the token was changed")]
-    Signature,
-}
+pub(crate) use self::error::{JoseError, MAX_TOKEN};
 
 /// A token taken apart. Its signature was not looked at yet.
 #[derive(Debug)]
 pub struct Jws<'a> {
-    pub header: Map<String, Value>,
-    pub payload: Vec<u8>,
+    pub(crate) header: Map<String, Value>,
+    pub(crate) payload: Vec<u8>,
     header_text: &'a str,
     signing_input: &'a str,
     signature: &'a str,

@@ -8,7 +8,7 @@ pub(crate) mod claims;
 pub(crate) mod config;
 pub mod credential;
 pub mod crypto;
-pub mod diagnostic;
+pub(crate) mod diagnostic;
 pub mod engine;
 pub mod environment;
 pub(crate) mod facts;

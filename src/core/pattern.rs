@@ -21,16 +21,21 @@ enum PatternPiece {
 /// What a placeholder stands for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Placeholder {
+    /// `{{ secret }}`: of the token's own `secret`.
     Secret,
+    /// `{{ refresh_token }}`: the newest one.
     RefreshToken,
+    /// `{{ token.NAME }}`: the value of another token of the config.
     Token(TokenName),
 }
 
 /// Why a text is no pattern. Says nothing of the text around.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PatternError {
+    /// A placeholder that does not end.
     #[error("`{{{{` without `}}}}`")]
     Open,
+    /// One that stands for nothing, by what stands between its braces.
     #[error("`{{{{ {0} }}}}` is no placeholder")]
     Unknown(String),
 }

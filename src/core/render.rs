@@ -13,23 +13,15 @@ use serde_json::{Map, Value};
 use self::environment::environment;
 use super::jose::Jws;
 use super::secret::Secret;
-use super::settings::{Format, TokenName};
+use super::settings::Format;
 use super::time::Wall;
 use super::token::Token;
 pub(crate) use template::{Fault, Template};
 
 /// Why a token cannot be written in a format: an error of delivery. Never shows the token.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RenderError {
-    #[error(
-        "token {name} cannot be the value of {variable} in an env file: it holds {byte}, which systemd, docker and sh read differently; use format = \"token\" or \"json\""
-    )]
-    Env { name: TokenName, variable: String, byte: &'static str },
-    #[error("token {name} cannot stand in a header: it holds {byte}")]
-    Header { name: TokenName, byte: &'static str },
-    #[error("token {name}: template {file}{place}: {what}")]
-    Template { name: TokenName, file: String, place: String, what: String },
-}
+#[error("token {0}")]
+pub struct RenderError(String);
 
 /// Writes one file: its lines in order. More than one only where their format may be shared.
 pub fn render<'a>(lines: impl IntoIterator<Item = (&'a Token, &'a Format)>) -> Result<Secret<Vec<u8>>, RenderError> {
@@ -67,18 +59,15 @@ fn line(out: &mut Vec<u8>, token: &Token, format: &Format) -> Result<(), RenderE
         Format::Json => json(out, token),
         Format::Header => {
             if let Some(byte) = text.bytes().find(|b| !(0x20..0x7f).contains(b)) {
-                return Err(RenderError::Header { name: token.name.clone(), byte: class(byte) });
+                return Err(RenderError(format!("{} cannot stand in a header: it holds {}", token.name, class(byte))));
             }
             for part in ["Authorization: Bearer ", text, "\n"] {
                 out.extend_from_slice(part.as_bytes());
             }
         }
         Format::Template { file, text } => {
-            let made = template(token, text).map_err(|(place, what)| RenderError::Template {
-                name: token.name.clone(),
-                file: file.display().to_string(),
-                place,
-                what,
+            let made = template(token, text).map_err(|(place, what)| {
+                RenderError(format!("{}: template {}{place}: {what}", token.name, file.display()))
             })?;
             out.extend_from_slice(made.expose().as_bytes());
         }
@@ -90,7 +79,11 @@ fn line(out: &mut Vec<u8>, token: &Token, format: &Format) -> Result<(), RenderE
 fn env(out: &mut Vec<u8>, token: &Token, variable: &str, expires_variable: Option<&str>) -> Result<(), RenderError> {
     let text = token.value.expose();
     if let Some(byte) = unfit(text.as_bytes()) {
-        return Err(RenderError::Env { name: token.name.clone(), variable: variable.to_owned(), byte });
+        return Err(RenderError(format!(
+            "{} cannot be the value of {variable} in an env file: it holds {byte}, which systemd, docker and sh read differently; \
+             use format = \"token\" or \"json\"",
+            token.name
+        )));
     }
     for part in [variable, "=", text, "\n"] {
         out.extend_from_slice(part.as_bytes());

@@ -30,12 +30,14 @@ pub struct Life {
 /// When a token falls due on schedule.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Due {
+    /// By the wall clock, as its expiry is.
     At(Wall),
     /// It neither expires nor has a `rotate_every`.
     Never,
 }
 
 impl Due {
+    /// The moment itself is past too.
     pub fn is_past(self, now: Wall) -> bool {
         matches!(self, Self::At(at) if at <= now)
     }

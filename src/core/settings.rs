@@ -39,18 +39,23 @@ pub(crate) use super::config::source::{
 /// One token of the config.
 #[derive(Clone, Debug)]
 pub struct TokenPlan {
+    /// No other token of the config has it.
     pub name: TokenName,
+    /// How it is obtained, with every credential read.
     pub source: SourcePlan,
     /// Of the source's settings and its credential: a token made from another one is obtained again.
     pub fingerprint: Fingerprint,
     /// Tokens with the same one share it.
     pub schedule: Arc<Schedule>,
+    /// Whether READY=1 (sd_notify(3)) and the exit code of `status` depend on it.
     pub required: bool,
     /// Tokens of this config that must be at hand first (bearer, subject, placeholder).
     pub parents: Vec<TokenName>,
     /// The credential rotates with the token (RFC 9700 4.14): the state is fsynced before delivery.
     pub single_use: bool,
+    /// Run when a new token is on disk in all its files.
     pub after_rotate: Option<Arc<HookPlan>>,
+    /// Run once in a failure streak, and once when it is over.
     pub on_failure: Option<Arc<HookPlan>>,
     /// Units that may read it from the credential socket.
     pub units: Vec<glob::Pattern>,
@@ -68,7 +73,9 @@ impl TokenPlan {
 /// One line or file that a token gives to a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LinePlan {
+    /// Whose value stands there.
     pub token: TokenName,
+    /// An env file has a line of each token; all others are one token's.
     pub format: Format,
 }
 
@@ -79,6 +86,7 @@ pub struct TargetPlan {
     pub path: TargetPath,
     /// The path as the config gives it (made absolute): what people are shown.
     pub shown: TargetPath,
+    /// That of all its lines: two that differ are a mistake in the config.
     pub spec: FileSpec,
     /// In order of the config.
     pub lines: Vec<Arc<LinePlan>>,
@@ -93,10 +101,15 @@ pub struct DaemonPlan {
     pub control_socket: Option<PathBuf>,
     /// Its group number, where one is set and known.
     pub control_group: Option<u32>,
+    /// Absolute; created 0700 where it is missing.
     pub state_dir: PathBuf,
+    /// READY=1 is sent after this at the latest, whatever is missing.
     pub ready_timeout: Duration,
+    /// Where Prometheus asks; `None`: nobody listens.
     pub metrics_listen: Option<std::net::SocketAddr>,
+    /// Where units read by LoadCredential= (systemd.exec(5)); `None`: nobody listens.
     pub credential_socket: Option<PathBuf>,
+    /// A reader of it waits this long at most for a token that is valid.
     pub credential_timeout: Duration,
 }
 
@@ -105,6 +118,7 @@ pub struct DaemonPlan {
 pub struct Plan {
     /// The main file's absolute path, as it was given (links not resolved): state belongs to it.
     pub path: PathBuf,
+    /// Its paths count from the start: a reload does not move them.
     pub daemon: DaemonPlan,
     /// In order of the config.
     pub tokens: Vec<TokenPlan>,

@@ -16,7 +16,9 @@ pub struct Boot(pub u64);
 /// Both clocks, read together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Now {
+    /// What expiry goes by (RFC 7519 4.1.4); it may have been set since it was read last.
     pub wall: Wall,
+    /// What waits go by.
     pub boot: Boot,
 }
 
@@ -52,10 +54,12 @@ impl Wall {
         Self::from_secs(self.secs())
     }
 
+    /// Stops at the end of the clock.
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(signed(span)))
     }
 
+    /// Stops at the beginning of the clock.
     pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(signed(span)))
     }
@@ -75,6 +79,7 @@ impl Wall {
 }
 
 impl Boot {
+    /// Stops at the end of the clock.
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(millis(span)))
     }

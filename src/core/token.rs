@@ -9,8 +9,11 @@ use super::settings::{Fingerprint, TokenName};
 /// A token, how long it is good for, and where it came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Token {
+    /// By which the config, the state and the commands know it.
     pub name: TokenName,
+    /// The bytes that a reader sends.
     pub value: Secret<String>,
+    /// As the answer or the token tells it, bounded by `ttl`; of a JWT that is signed here, as its claims say.
     pub life: Life,
     /// Tells it from the others of its name; 0 where nobody counts them.
     pub generation: u64,

@@ -8,19 +8,21 @@ macro_rules! words {
         $(#[$about])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         $vis enum $name {
-            $($(#[$of])* $variant,)+
+            $(#[doc = concat!("`", $word, "`.")] $(#[$of])* $variant,)+
         }
 
         impl $name {
+            /// In the order in which they are listed to people.
             $vis const WORDS: &'static [&'static str] = &[$($word),+];
 
-            $vis fn parse(word: &str) -> Option<Self> {
+            pub(crate) fn parse(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$variant),)+
                     _ => None,
                 }
             }
 
+            /// As the config writes it.
             $vis const fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+

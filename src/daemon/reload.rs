@@ -179,7 +179,7 @@ impl Reload {
             leave_to_delivery(plan, running);
         }
         let report = report.without_lacks(&running.lacks);
-        let text_errors = report.count(Severity::TextError) > 0;
+        let text_errors = report.has_text_errors();
         let new_lack = plan.as_ref().is_some_and(|plan| !plan.lacks.is_subset(&running.lacks));
         let refused = match &plan {
             Some(_) if !new_lack => None,

@@ -121,7 +121,7 @@ impl Diagnostic {
     }
 
     /// The same, told as a warning only.
-    pub fn as_warning(mut self) -> Self {
+    pub fn into_warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }

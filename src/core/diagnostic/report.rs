@@ -162,6 +162,11 @@ impl Report {
         self.entries.iter().filter(|entry| entry.severity == severity).count()
     }
 
+    /// Whether the text itself is wrong, so that there is no plan.
+    pub fn has_text_errors(&self) -> bool {
+        self.count(Severity::TextError) > 0
+    }
+
     /// Whether there is anything worse than a warning.
     pub fn has_errors(&self) -> bool {
         self.entries.iter().any(|entry| entry.severity != Severity::Warning)

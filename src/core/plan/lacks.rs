@@ -53,7 +53,7 @@ impl Ledger {
     ) -> Lack {
         let diagnostic = Diagnostic::lack(&message).at(span).help(help);
         let diagnostic = if label.is_empty() { diagnostic } else { diagnostic.label(label) };
-        self.push(if severity == Severity::Warning { diagnostic.as_warning() } else { diagnostic });
+        self.push(if severity == Severity::Warning { diagnostic.into_warning() } else { diagnostic });
         let message: Arc<str> = message.into();
         self.lacks.insert(Arc::clone(&message));
         Lack { told: Arc::clone(&message), message }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::core::schedule::Life;
+use crate::core::settings::TokenName;
 
 // RFC 7515 A.1: a token whose claims a template may read.
 const JWT: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

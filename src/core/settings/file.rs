@@ -17,6 +17,7 @@ impl fmt::Debug for Mode {
 /// Mode and ownership a file has before its secret is in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FileSpec {
+    /// Set whatever the umask is.
     pub mode: Mode,
     /// `None`: as the process creates it (its own user).
     pub uid: Option<u32>,

@@ -35,23 +35,33 @@ impl FormatKind {
     }
 }
 
+/// `format = "..."`, with the keys that go with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Format<S: Stage = Ready> {
+    /// The value alone, without a newline.
     Token,
+    /// `NAME=value`, as systemd.exec(5) EnvironmentFile=, docker and sh read alike.
     Env {
+        /// The NAME.
         variable: S::At<String>,
+        /// Set to the expiry in Unix seconds; the line is left out for a token that never expires.
         expires_variable: Option<S::At<String>>,
     },
+    /// One object: name, token, issued_at and expires_at (RFC 3339).
     Json,
+    /// `Authorization: Bearer` and the value, for `curl -H @FILE` (RFC 6750 2.1).
     Header,
-    /// The template's own text, read once; `file` is for messages.
+    /// What minijinja makes of a text.
     Template {
+        /// For messages.
         file: S::At<PathBuf>,
+        /// What the file held when the config was read.
         text: S::Content,
     },
 }
 
 impl<S: Stage> Format<S> {
+    /// Without the keys that go with it.
     pub fn kind(&self) -> FormatKind {
         match self {
             Self::Token => FormatKind::Token,

@@ -11,8 +11,13 @@ use crate::core::words::words;
 pub enum HookAction {
     /// argv, run without a shell.
     Command(Vec<String>),
-    /// A signal for the process whose number stands in `pid_file`.
-    Signal { pid_file: PathBuf, signal: HookSignal },
+    /// A signal for the process whose number stands in a file.
+    Signal {
+        /// Absolute; read when the signal is sent.
+        pid_file: PathBuf,
+        /// Written with or without `SIG`.
+        signal: HookSignal,
+    },
 }
 
 words! {
@@ -31,7 +36,9 @@ words! {
 /// `[token.NAME.after_rotate]` and `[token.NAME.on_failure]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HookPlan {
+    /// A command or a signal, never both.
     pub action: HookAction,
+    /// A command that runs longer is killed with its process group.
     pub timeout: Duration,
     /// `on_failure` only: how long a streak lasts before it is told. Zero elsewhere.
     pub after: Duration,

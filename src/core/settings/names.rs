@@ -30,6 +30,7 @@ impl TokenName {
         if Self::new(asked).is_some() { asked } else { "(not a name, and not shown)" }
     }
 
+    /// As it stands in the config.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,6 +80,7 @@ impl ByName for TargetPath {
 pub struct Fingerprint(pub [u8; 16]);
 
 impl Fingerprint {
+    /// Of all the bytes, in this order.
     pub fn of(bytes: &[u8]) -> Self {
         let mut first = [0; 16];
         first.copy_from_slice(&crypto::sha256(bytes).as_ref()[..16]);

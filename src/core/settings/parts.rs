@@ -16,13 +16,16 @@ pub type SecretText = Arc<Secret<String>>;
 /// A client's certificate chain and its key, both PEM (RFC 8705).
 #[derive(Clone, Debug)]
 pub struct Identity {
+    /// The client's own first, each followed by who signed it (RFC 8446 4.4.2).
     pub certificates: Arc<[u8]>,
+    /// Of the first certificate.
     pub key: Arc<Secret<Vec<u8>>>,
 }
 
 /// The first refresh token, as the config gives it; later ones live in the state.
 #[derive(Clone, Debug)]
 pub struct FirstRefresh {
+    /// Sent until an answer brings another one.
     pub token: SecretText,
     /// Of its bytes: a stored successor counts only as long as it descends from this one.
     pub digest: Fingerprint,
@@ -31,9 +34,13 @@ pub struct FirstRefresh {
 /// Where the members of an answer stand (RFC 6901).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pointers {
+    /// A string, or the answer is of no use.
     pub token: String,
+    /// Seconds from when the request was sent.
     pub expires_in: Option<String>,
+    /// RFC 3339, or Unix seconds.
     pub expires_at: Option<String>,
+    /// What is sent next; the one at hand stays where nothing stands there.
     pub refresh_token: Option<String>,
 }
 

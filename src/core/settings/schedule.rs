@@ -26,18 +26,24 @@ pub enum RotateRule {
 /// `retry = { initial, max, rejected }`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Retry {
+    /// The first wait at most: each is drawn anew, and the most doubles with each failure.
     pub initial: Duration,
+    /// No wait is longer, but after a refusal.
     pub max: Duration,
+    /// The wait after the credential was refused: many tries may lock the client out.
     pub rejected: Duration,
 }
 
 /// All scheduling keys of one token.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Schedule {
+    /// The token's own, or whichever `[defaults]` has.
     pub rule: RotateRule,
     /// Fraction of the planned wait, 0 to 1 (1 excluded), by which a rotation may be earlier.
     pub jitter: f64,
+    /// On schedule a token is obtained once in this time at most.
     pub min_interval: Duration,
+    /// How long is waited after a try that failed.
     pub retry: Retry,
     /// How far `iat` is backdated: the slack for "issued in the future".
     pub skew: Duration,

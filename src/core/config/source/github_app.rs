@@ -19,23 +19,29 @@ use crate::core::plan::Making;
 use crate::core::redact;
 use crate::core::settings::{Reach, Ready, SourceSettings, Stage};
 
+/// An installation access token (docs.github.com, "Generating an installation access token").
 #[derive(Clone, Debug)]
 pub struct GithubAppSettings<S: Stage = Ready> {
     /// The app's id or its client id: the JWT's iss.
     pub app: S::Must<String>,
+    /// An RSA key: the JWT is RS256.
     pub key: S::Must<S::Key>,
+    /// One of three keys says it.
     pub installation: S::Must<Installation>,
+    /// `read`, `write` or `admin` by name. Empty: all that the installation may.
     pub permissions: BTreeMap<String, String>,
     /// Names without their owner. Empty: all of the installation.
     pub repositories: Vec<String>,
     /// Without a slash at its end.
     pub api_url: S::Must<String>,
+    /// Of the API, for the look-up and for the token.
     pub reach: Reach<S>,
 }
 
 /// Which installation of the app; all but `Id` are looked up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Installation {
+    /// Its number, as it stands in the address of its page.
     Id(String),
     /// Of a user or an organization.
     Owner(String),

@@ -18,22 +18,33 @@ use crate::core::plan::Making;
 use crate::core::redact;
 use crate::core::settings::{Pointers, Reach, Ready, SourceSettings, Stage, TokenName, patterns};
 
+/// A token that one HTTP request brings, as the config writes the request.
 #[derive(Clone, Debug)]
 pub struct HttpSettings<S: Stage = Ready> {
+    /// No placeholder stands in its host.
     pub url: S::Must<Pattern>,
+    /// In capitals (RFC 9110 9.1).
     pub method: String,
+    /// In order of the config.
     pub headers: Vec<(String, Pattern)>,
     /// Sent as `Authorization: Bearer` (RFC 6750 2.1).
     pub bearer: Option<TokenName>,
+    /// None with GET.
     pub body: S::Must<Body>,
+    /// What `{{ secret }}` stands for.
     pub secret: Option<S::Text>,
+    /// What `{{ refresh_token }}` stands for at first.
     pub refresh_token: Option<S::Refresh>,
+    /// In an answer of 2xx, which has to be JSON.
     pub response: S::Must<Pointers>,
+    /// Of `url`.
     pub reach: Reach<S>,
 }
 
+/// What is sent behind the header.
 #[derive(Clone)]
 pub enum Body {
+    /// No content, and no Content-Type.
     None,
     /// application/x-www-form-urlencoded, in order.
     Form(Vec<(String, Pattern)>),

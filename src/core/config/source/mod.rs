@@ -42,12 +42,13 @@ macro_rules! sources {
         /// How a token is obtained, by kind.
         #[derive(Clone, Debug)]
         pub enum SourcePlan<S: Stage = Ready> {
-            $($kind(Arc<$settings<S>>),)+
+            $(#[doc = concat!("`", $word, "`.")] $kind(Arc<$settings<S>>),)+
             /// The machine lacks what it needs (`TokenPlan::lack` says what): it is not asked.
             Lacking(SourceKind, S::Lacking),
         }
 
         impl<S: Stage> SourcePlan<S> {
+            /// Told of one that is lacking too.
             pub fn kind(&self) -> SourceKind {
                 match self {
                     $(Self::$kind(_) => SourceKind::$kind,)+

@@ -46,27 +46,37 @@ words! {
     }
 }
 
+/// An access token of an OAuth 2.0 server (RFC 6749 3.2).
 #[derive(Clone)]
 pub struct OAuth2Settings<S: Stage = Ready> {
+    /// Where tokens are asked for.
     pub endpoint: S::Must<TokenEndpoint>,
+    /// What is given for the token.
     pub grant: S::Must<Grant<S>>,
+    /// As the server knows the client (RFC 6749 2.2); needless with some grants of a client that is public.
     pub client_id: Option<String>,
     /// Also where the header names the client (RFC 6749 2.3.1).
     pub client_id_in_body: bool,
+    /// Chosen by the credentials that are there, where the config does not say.
     pub client_auth: S::Must<ClientAuth<S>>,
+    /// Words with a space between (RFC 6749 3.3).
     pub scope: Option<String>,
     /// Further form fields in order; a name may stand more than once (`resource`, RFC 8707 2).
     pub params: Vec<(String, String)>,
+    /// Of the token endpoint, and of the issuer that names it.
     pub reach: Reach<S>,
 }
 
+/// One of `token_url` and `issuer`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TokenEndpoint {
+    /// The endpoint itself.
     Url(String),
     /// Asked for its metadata (RFC 8414, OpenID Connect Discovery 1.0).
     Issuer(String),
 }
 
+/// `grant_type` of the request (RFC 6749 4.5), with what it takes.
 #[derive(Clone, Debug)]
 pub enum Grant<S: Stage = Ready> {
     /// RFC 6749 4.4.
@@ -76,9 +86,15 @@ pub enum Grant<S: Stage = Ready> {
     /// RFC 7523 2.1.
     JwtBearer(Arc<AssertionSettings<S>>),
     /// RFC 8693.
-    TokenExchange { subject: SubjectToken, subject_type: String },
+    TokenExchange {
+        /// The token that is exchanged.
+        subject: SubjectToken,
+        /// A URI of RFC 8693 3.
+        subject_type: String,
+    },
 }
 
+/// Where the `subject_token` (RFC 8693 2.1) is taken from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SubjectToken {
     /// Read each time it is needed.
@@ -90,11 +106,15 @@ pub enum SubjectToken {
 /// How the client authenticates (RFC 6749 2.3, OpenID Connect Core 9, RFC 8705).
 #[derive(Clone, Debug)]
 pub enum ClientAuth<S: Stage = Ready> {
+    /// A public client: its id alone is sent, where it has one.
     None,
+    /// The secret in the Authorization header.
     Basic(S::Must<S::Text>),
+    /// The secret in the body.
     Post(S::Must<S::Text>),
     /// An assertion signed with the client secret (client_secret_jwt) or a private key (private_key_jwt; RFC 7523 2.2).
     Jwt(Arc<AssertionSettings<S>>),
+    /// By the certificate of the connection; the id stands in the body.
     Tls(S::Identity),
 }
 
@@ -102,10 +122,15 @@ pub enum ClientAuth<S: Stage = Ready> {
 /// iss and sub the client's id, aud the token endpoint, a fresh jti, iat and exp.
 #[derive(Clone, Debug)]
 pub struct AssertionSettings<S: Stage = Ready> {
+    /// Of the signature; it goes with the key.
     pub algorithm: S::Must<Algorithm>,
+    /// The client's private key, or its secret.
     pub key: S::Must<S::Key>,
+    /// From iat to exp, in whole seconds.
     pub lifetime: Duration,
+    /// As the config has them: iat, exp, nbf and jti are never among them.
     pub claims: Map<String, Value>,
+    /// Members beside `alg`.
     pub header: Map<String, Value>,
 }
 
