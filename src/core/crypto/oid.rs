@@ -6,10 +6,10 @@ use super::algorithm::KeyKind;
 use super::error::KeyError;
 
 /// DER of an identifier, and what it says: a key that can be used, or the name of one that cannot.
-type Known = (&'static [u8], Result<KeyKind, &'static str>);
+type KnownOid = (&'static [u8], Result<KeyKind, &'static str>);
 
 /// Curves stand before the kind that they are of: both are in a key's head.
-const KNOWN: [Known; 13] = [
+const KNOWN: [KnownOid; 13] = [
     (b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", Ok(KeyKind::P256)),
     (b"\x06\x05\x2b\x81\x04\x00\x22", Ok(KeyKind::P384)),
     (b"\x06\x05\x2b\x81\x04\x00\x23", Err("an EC key on P-521")),
