@@ -7,6 +7,8 @@
 //! This library is no stable API: it is there for the binary, its tests and its benches, and may change with each commit. What is
 //! stable is the command line, the config, the files and the sockets, as the manual tells them.
 #![forbid(unsafe_code)]
+// What tests, benches and the binary name. Where no doc would say more than the name does, it need not be public.
+#![warn(missing_docs)]
 // They panic where nothing can be written; `cli::aside` has what does not.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
