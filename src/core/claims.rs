@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::jose::{JoseError, Jws};
@@ -27,12 +28,12 @@ pub(crate) struct Payload {
 pub(crate) fn header(settings: &JwtSettings) -> String {
     let mut object = Object::new();
     match settings.header.get("typ") {
-        Some(typ) => object.value("typ", typ),
-        None => object.text("typ", "JWT"),
+        Some(typ) => object.set("typ", typ),
+        None => object.set("typ", "JWT"),
     }
-    object.text("alg", settings.algorithm.word());
+    object.set("alg", settings.algorithm.word());
     if let (KeyClaim::Kid, Some(key)) = (settings.key_claim, &settings.key) {
-        object.text("kid", key);
+        object.set("kid", key);
     }
     object.members(settings.header.iter().filter(|(name, _)| *name != "typ"));
     BASE64URL_NOPAD.encode(&object.done())
@@ -47,19 +48,19 @@ pub(crate) fn payload(settings: &JwtSettings, now: Wall, jti: Jti) -> Payload {
     };
     let mut object = Object::new();
     if let (KeyClaim::Iss, Some(key)) = (settings.key_claim, &settings.key) {
-        object.text("iss", key);
+        object.set("iss", key);
     }
     if settings.iat {
-        object.number("iat", issued);
+        object.set("iat", issued);
     }
     if settings.nbf {
-        object.number("nbf", issued);
+        object.set("nbf", issued);
     }
     if let Some(at) = expires_at {
-        object.number("exp", at.secs());
+        object.set("exp", at.secs());
     }
     if settings.jti {
-        object.text("jti", &BASE64URL_NOPAD.encode(&jti));
+        object.set("jti", &BASE64URL_NOPAD.encode(&jti));
     }
     object.members(settings.claims.iter());
     Payload { json: object.done(), expires_at }
@@ -87,35 +88,27 @@ impl RefreshClaims {
             Lifetime::Never => None,
         };
         let jti = BASE64URL_NOPAD.encode(&self.jti);
+        let claims = old.raw_claims()?;
+        let has = |claim: &str| claims.iter().any(|(name, _)| name == claim);
         let mut object = Object::new();
-        let (mut iat, mut exp, mut has_jti) = (false, false, false);
-        for (name, value) in &old.raw_claims()? {
+        for (name, value) in &claims {
             match (name.as_str(), value.get()) {
-                ("iat", _) => {
-                    iat = true;
-                    object.number("iat", issued);
-                }
-                ("exp", _) => {
-                    exp = true;
-                    expires_at.iter().for_each(|at| object.number("exp", at.secs()));
-                }
-                ("jti", _) => {
-                    has_jti = true;
-                    object.text("jti", &jti);
-                }
+                ("iat", _) => object.set("iat", issued),
+                ("exp", _) => expires_at.iter().for_each(|at| object.set("exp", at.secs())),
+                ("jti", _) => object.set("jti", &jti),
                 (_, "null") => {}
-                ("nbf", _) => object.number("nbf", issued),
-                (name, raw) => object.raw(name, raw),
+                ("nbf", _) => object.set("nbf", issued),
+                (name, _) => object.set(name, value),
             }
         }
-        if !iat {
-            object.number("iat", issued);
+        if !has("iat") {
+            object.set("iat", issued);
         }
-        if let (false, Some(at)) = (exp, expires_at) {
-            object.number("exp", at.secs());
+        if let (false, Some(at)) = (has("exp"), expires_at) {
+            object.set("exp", at.secs());
         }
-        if !has_jti {
-            object.text("jti", &jti);
+        if !has("jti") {
+            object.set("jti", &jti);
         }
         Ok(Payload { json: object.done(), expires_at })
     }
@@ -140,42 +133,23 @@ impl Object {
         Self(text)
     }
 
-    fn name(&mut self, name: &str) {
+    /// Strings and values: writing them to memory cannot fail.
+    fn json(&mut self, value: impl Serialize) {
+        let written = serde_json::to_writer(&mut self.0, &value);
+        debug_assert!(written.is_ok());
+    }
+
+    fn set(&mut self, name: &str, value: impl Serialize) {
         if self.0.len() > 1 {
             self.0.push(b',');
         }
         self.json(name);
         self.0.push(b':');
-    }
-
-    /// Strings and values: writing them to memory cannot fail.
-    fn json(&mut self, value: impl serde::Serialize) {
-        let written = serde_json::to_writer(&mut self.0, &value);
-        debug_assert!(written.is_ok());
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
         self.json(value);
-    }
-
-    fn number(&mut self, name: &str, value: i64) {
-        self.name(name);
-        self.json(value);
-    }
-
-    fn value(&mut self, name: &str, value: &Value) {
-        self.name(name);
-        self.json(value);
-    }
-
-    fn raw(&mut self, name: &str, json: &str) {
-        self.name(name);
-        self.0.extend_from_slice(json.as_bytes());
     }
 
     fn members<'a>(&mut self, members: impl Iterator<Item = (&'a String, &'a Value)>) {
-        members.for_each(|(name, value)| self.value(name, value));
+        members.for_each(|(name, value)| self.set(name, value));
     }
 
     fn done(mut self) -> Vec<u8> {
