@@ -96,14 +96,23 @@ pub(super) fn is_visible(text: &str) -> bool {
 
 impl Section<'_, '_> {
     pub(super) fn text(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<String>> {
+        self.text_or(cx, name, "a string", |_| "put it in quotes".into())
+    }
+
+    /// The text under `name`, which messages call `wanted`; `help` is for what is no text.
+    fn text_or(
+        &self,
+        cx: &mut SectionReader<'_>,
+        name: &str,
+        wanted: &str,
+        help: impl FnOnce(&DeValue<'_>) -> String,
+    ) -> Option<Located<String>> {
         let value = self.asked(cx, name)?;
-        match value.get_ref() {
-            DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
-            _ => {
-                cx.wrong_type(name, "a string", value, "put it in quotes");
-                None
-            }
+        if let DeValue::String(text) = value.get_ref() {
+            return Some(cx.at(text.to_string(), value.span()));
         }
+        cx.wrong_type(name, wanted, value, help(value.get_ref()));
+        None
     }
 
     /// A text of visible ASCII characters and spaces, not empty (RFC 6749 A: VSCHAR).
@@ -172,7 +181,10 @@ impl Section<'_, '_> {
 
     /// A duration of the kind that the table of keys says.
     pub(super) fn duration(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Duration>> {
-        let text = self.duration_text(cx, name)?;
+        let text = self.text_or(cx, name, "a duration", |value| {
+            let meant = hint::seconds(value).unwrap_or_else(|| "90s".into());
+            format!("a string with a unit: {name} = \"{meant}\"")
+        })?;
         let span = match parse_duration(&text.value) {
             Ok(span) => text.map(|_| span),
             Err(help) => {
@@ -225,18 +237,6 @@ impl Section<'_, '_> {
         Some(text)
     }
 
-    fn duration_text(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<String>> {
-        let value = self.asked(cx, name)?;
-        match value.get_ref() {
-            DeValue::String(text) => Some(cx.at(text.to_string(), value.span())),
-            other => {
-                let meant = hint::seconds(other).unwrap_or_else(|| "90s".into());
-                cx.wrong_type(name, "a duration", value, format!("a string with a unit: {name} = \"{meant}\""));
-                None
-            }
-        }
-    }
-
     pub(super) fn lifetime_value(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Lifetime>> {
         if self.asked(cx, name)?.get_ref().as_str() == Some("never") {
             return Some(self.text(cx, name)?.map(|_| Lifetime::Never));
@@ -245,28 +245,21 @@ impl Section<'_, '_> {
     }
 
     pub(super) fn mode(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<Located<Mode>> {
-        let value = self.asked(cx, name)?;
-        let text = match value.get_ref() {
-            DeValue::String(text) => text,
-            other => {
-                let meant = match other {
-                    DeValue::Integer(number) => hint::mode_of(number),
-                    _ => None,
-                };
-                let meant = meant.unwrap_or_else(|| "0640".into());
-                cx.wrong_type(name, "a string", value, format!("always octal, and a string: {name} = \"{meant}\""));
-                return None;
-            }
-        };
+        let Located { value: text, span } = self.text_or(cx, name, "a string", |value| {
+            let meant = match value {
+                DeValue::Integer(number) => hint::mode_of(number),
+                _ => None,
+            };
+            format!("always octal, and a string: {name} = \"{}\"", meant.as_deref().unwrap_or("0640"))
+        })?;
         let octal = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
-        let bits = u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o7777);
-        let span = cx.span(value.span());
+        let bits = u32::from_str_radix(&text, 8).ok().filter(|bits| octal && *bits <= 0o7777);
         let Some(bits) = bits else {
-            let help = match hint::mode(text) {
+            let help = match hint::mode(&text) {
                 Some(meant) => format!("octal digits: {name} = \"{meant}\""),
                 None => "octal digits, at most \"7777\": \"0640\" lets its group read the file".into(),
             };
-            cx.error(span, format!("`{name}` cannot be {}", quote(text)), help);
+            cx.error(span, format!("`{name}` cannot be {}", quote(&text)), help);
             return None;
         };
         if Exposure::anybody_writes(bits) {
@@ -276,7 +269,7 @@ impl Section<'_, '_> {
                     .help("\"0640\" lets its group read it, \"0644\" everybody"),
             );
         }
-        Some(cx.at(Mode(bits), value.span()))
+        Some(Located { value: Mode(bits), span })
     }
 
     /// A fraction from 0 (allowed where its kind is `Fraction`) to below 1.

@@ -104,18 +104,14 @@ impl<'m, 'r> Making<'m, 'r> {
         form: CredentialForm,
         suits: impl Fn(&ReadyCredential) -> Result<(), CredentialProblem>,
     ) -> Option<Arc<SigningKey>> {
-        match self.credential(raw, form, suits)?.made {
-            MadeCredential::Key(key) => Some(key),
-            MadeCredential::Text(_) | MadeCredential::Bytes(_) => None,
-        }
+        let MadeCredential::Key(key) = self.credential(raw, form, suits)?.made else { return None };
+        Some(key)
     }
 
     fn text(&mut self, raw: &'r RawCredential) -> Option<(SecretText, Fingerprint)> {
         let ready = self.credential(raw, CredentialForm::Text, |_| Ok(()))?;
-        match ready.made {
-            MadeCredential::Text(text) => Some((text, ready.digest)),
-            MadeCredential::Key(_) | MadeCredential::Bytes(_) => None,
-        }
+        let MadeCredential::Text(text) = ready.made else { return None };
+        Some((text, ready.digest))
     }
 
     pub(crate) fn bytes(
@@ -128,10 +124,8 @@ impl<'m, 'r> Making<'m, 'r> {
             MadeCredential::Bytes(bytes) => suits(bytes.expose()),
             MadeCredential::Key(_) | MadeCredential::Text(_) => Ok(()),
         };
-        match self.credential(raw, form, suits)?.made {
-            MadeCredential::Bytes(bytes) => Some(bytes),
-            MadeCredential::Key(_) | MadeCredential::Text(_) => None,
-        }
+        let MadeCredential::Bytes(bytes) = self.credential(raw, form, suits)?.made else { return None };
+        Some(bytes)
     }
 
     /// The secret that placeholders stand for.

@@ -102,6 +102,15 @@ impl KeyEntry {
         }
     }
 
+    /// The keys of each table that may stand under it: one for each source, where tokens do.
+    fn below(&self) -> Vec<KeyEntries> {
+        match self.kind {
+            ValueKind::Table(inner) | ValueKind::Tables(inner) => vec![inner],
+            ValueKind::Tokens { sources, .. } => sources.iter().map(|source| source.keys).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) const fn later(mut self) -> Self {
         self.built = false;
         self
@@ -156,16 +165,9 @@ pub(crate) fn inner(keys: KeyEntries, name: &str) -> KeyEntries {
 }
 
 /// The first key of that name in any table.
-pub(crate) fn anywhere(root: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
-    fn search(keys: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
-        let below = |key: &'static KeyEntry| match key.kind {
-            ValueKind::Table(inner) | ValueKind::Tables(inner) => search(inner, name),
-            ValueKind::Tokens { sources, .. } => sources.iter().find_map(|source| search(source.keys, name)),
-            _ => None,
-        };
-        find(keys, name).or_else(|| keys.iter().copied().flatten().find_map(below))
-    }
-    search(root, name)
+pub(crate) fn anywhere(keys: KeyEntries, name: &str) -> Option<&'static KeyEntry> {
+    let mut below = keys.iter().copied().flatten().flat_map(KeyEntry::below);
+    find(keys, name).or_else(|| below.find_map(|inner| anywhere(inner, name)))
 }
 
 /// A text as TOML writes it.
@@ -210,14 +212,8 @@ fn collect_homes(keys: KeyEntries, header: &str, name: &str, homes: &mut Vec<Str
         if key.name == name && !header.is_empty() {
             homes.push(format!("[{header}]"));
         }
-        match key.kind {
-            ValueKind::Table(inner) | ValueKind::Tables(inner) => collect_homes(inner, &path, name, homes),
-            ValueKind::Tokens { sources, .. } => {
-                let path = format!("{path}.NAME");
-                sources.iter().for_each(|source| collect_homes(source.keys, &path, name, homes));
-            }
-            _ => {}
-        }
+        let path = if matches!(key.kind, ValueKind::Tokens { .. }) { format!("{path}.NAME") } else { path };
+        key.below().into_iter().for_each(|inner| collect_homes(inner, &path, name, homes));
     }
 }
 
@@ -226,19 +222,10 @@ mod tests {
     use super::*;
     use crate::core::config::ROOT;
 
-    /// The tables that stand in one.
-    fn below(kind: ValueKind) -> Vec<KeyEntries> {
-        match kind {
-            ValueKind::Table(inner) | ValueKind::Tables(inner) => vec![inner],
-            ValueKind::Tokens { sources, .. } => sources.iter().map(|source| source.keys).collect(),
-            _ => Vec::new(),
-        }
-    }
-
     fn every(keys: KeyEntries, see: &mut dyn FnMut(&KeyEntry)) {
         for key in keys.iter().copied().flatten() {
             see(key);
-            below(key.kind).into_iter().for_each(|inner| every(inner, see));
+            key.below().into_iter().for_each(|inner| every(inner, see));
         }
     }
 
@@ -265,7 +252,7 @@ mod tests {
             assert_eq!(names.len(), all);
         }
         check(ROOT);
-        every(ROOT, &mut |key| below(key.kind).into_iter().for_each(check));
+        every(ROOT, &mut |key| key.below().into_iter().for_each(check));
     }
 
     #[test]
