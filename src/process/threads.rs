@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -48,15 +48,23 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .thread_keep_alive(Duration::MAX)
         .thread_name("renewd-worker")
         .build()?;
-    let gate = Arc::new(Gate::default());
+    // Each is held until all are there: or one of them would do the tasks of all.
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let (here, arrived) = sync_channel(KEPT);
     let started = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         for _ in 0..KEPT {
-            let gate = gate.clone();
-            runtime.spawn_blocking(move || gate.pass());
+            let (gate, here) = (gate.clone(), here.clone());
+            runtime.spawn_blocking(move || {
+                // Nobody counts it any more where one of the others did not come.
+                let _ = here.send(());
+                drop(gate.lock());
+            });
         }
     }));
-    let all = gate.open_for(KEPT);
-    if started.is_ok() && all {
+    let all = started.is_ok() && (0..KEPT).all(|_| arrived.recv_timeout(START).is_ok());
+    drop(closed);
+    if all {
         return Ok(runtime);
     }
     runtime.shutdown_background();
@@ -126,30 +134,4 @@ fn room_at(place: PathBuf) -> Arc<Semaphore> {
     let room = Arc::new(Semaphore::new(AT_ONE_PLACE));
     rooms.insert(place, Arc::downgrade(&room));
     room
-}
-
-/// Holds each thread until all are there: or one of them would do the tasks of all.
-#[derive(Default)]
-struct Gate {
-    inside: Mutex<(usize, bool)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        inside.0 += 1;
-        self.changed.notify_all();
-        drop(self.changed.wait_while(inside, |inside| !inside.1));
-    }
-
-    /// Lets all go on once `wanted` are there; whether they came.
-    fn open_for(&self, wanted: usize) -> bool {
-        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(inside, START, |inside| inside.0 < wanted);
-        let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        inside.1 = true;
-        self.changed.notify_all();
-        inside.0 >= wanted
-    }
 }
