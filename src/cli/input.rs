@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::core::config::parse_duration;
+pub(crate) use crate::core::config::parse_duration as duration;
 use crate::core::crypto::{Algorithm, Exposure, KeyError, SecretEncoding, SigningKey, without_newline};
 use crate::core::jose::seal;
 use crate::core::redact::looks_opaque;
@@ -209,9 +209,4 @@ pub(crate) fn lifetime(text: &str) -> Result<Lifetime, String> {
         return Err("it is a number of whole seconds, one at least, or \"never\"".into());
     }
     Ok(Lifetime::For(span))
-}
-
-/// A duration, by the rule of the config.
-pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
-    parse_duration(text)
 }

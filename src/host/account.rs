@@ -13,15 +13,11 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use uzers::os::unix::UserExt;
 
-/// What of root's environment goes along to where its command is carried out as another user: how things are shown and
-/// found.
-const HANDED_ON: [&str; 24] = [
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "LC_MESSAGES",
-    "TZ",
+use crate::process::HARMLESS;
+
+/// What of root's environment goes along to where its command is carried out as another user, beside what is harmless to anybody:
+/// how things are shown and found.
+const HANDED_ON: [&str; 10] = [
     "TERM",
     "COLUMNS",
     "NO_COLOR",
@@ -29,14 +25,6 @@ const HANDED_ON: [&str; 24] = [
     "CLICOLOR_FORCE",
     "RENEWD_LOG",
     "RENEWD_ALLOW_NEW_PRIVILEGES",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "RUST_BACKTRACE",
@@ -171,7 +159,10 @@ impl Account {
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command.arg0("renewd").args(words).env_clear();
         // What stands in root's environment is root's: tokens and passwords often do.
-        let harmless = HANDED_ON.iter().filter_map(|name| Some((*name, handed_on(name, std::env::var_os(name)?))));
+        let harmless = HARMLESS
+            .iter()
+            .chain(&HANDED_ON)
+            .filter_map(|name| Some((*name, handed_on(name, std::env::var_os(name)?))));
         command.envs(harmless);
         command.envs(self.home.iter().map(|home| ("HOME", home)));
         command.envs(["USER", "LOGNAME"].iter().filter_map(|name| Some((name, self.name.as_ref()?))));

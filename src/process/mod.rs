@@ -22,6 +22,25 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::group::{GRACE, Group};
 use self::orphans::Own;
 
+/// Variables that every program may have, whoever it runs as: where things are found, how words are written, and the way to the
+/// network, which is the one that renewd takes too.
+pub(crate) const HARMLESS: [&str; 14] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "TZ",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
 /// What a process that has exited left in its pipes is read for this long at most.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 

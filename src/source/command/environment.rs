@@ -6,37 +6,19 @@ use std::ffi::OsString;
 
 use crate::core::pattern::Placeholder;
 use crate::core::settings::CommandSettings;
+use crate::process::HARMLESS;
 use crate::source::Given;
 
-/// Passed on where they are set. The proxies are the way to the network that renewd takes too.
-const INHERITED: [&str; 19] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "LC_MESSAGES",
-    "TZ",
-    "TMPDIR",
-    "XDG_RUNTIME_DIR",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-];
+/// Passed on where they are set, beside what is harmless to anybody.
+const OF_THE_USER: [&str; 5] = ["HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR"];
 
 /// Where programs are looked for if nobody says.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The variables that every command gets, of those that `variable` tells.
 pub(super) fn inherited(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
-    let mut found: Vec<_> = INHERITED.iter().filter_map(|name| Some((*name, variable(name)?))).collect();
+    let mut found: Vec<_> =
+        OF_THE_USER.iter().chain(&HARMLESS).filter_map(|name| Some((*name, variable(name)?))).collect();
     if !found.iter().any(|(name, _)| *name == "PATH") {
         found.push(("PATH", PATH.into()));
     }
