@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 pub(crate) use crate::core::config::parse_duration as duration;
 use crate::core::crypto::{Algorithm, Exposure, KeyError, SecretEncoding, SigningKey, without_newline};
-use crate::core::jose::seal;
 use crate::core::redact::looks_opaque;
 use crate::core::secret::Secret;
 use crate::core::settings::Lifetime;
@@ -164,12 +163,6 @@ fn read(from: &mut dyn Read) -> io::Result<Secret<Vec<u8>>> {
         return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
     }
     Ok(bytes.into())
-}
-
-/// The token and a newline on stdout.
-pub(crate) fn print_token(key: &SigningKey, algorithm: Algorithm, header: &str, payload: &[u8]) -> Result<(), Failure> {
-    let token = seal(key, algorithm, header, payload).map_err(|e| Failure::failed(e.to_string()))?;
-    print(token.expose(), "\n")
 }
 
 pub(crate) fn print(text: &str, end: &str) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::core::claims::RefreshClaims;
-use crate::core::jose::Jws;
+use crate::core::jose::{Jws, seal};
 use crate::core::settings::{KeyClaim, Lifetime};
 use crate::host::clock;
 
@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args) -> Ended {
     let rule =
         RefreshClaims { now: clock::now().wall, skew: args.skew, lifetime: args.lifetime, jti: input::draw_jti()? };
     let payload = rule.apply(&old).map_err(|e| refused(&e))?;
-    input::print_token(&key, algorithm, old.header_text(), &payload.json)?;
+    let token = seal(&key, algorithm, old.header_text(), &payload.json).map_err(|e| Failure::failed(e.to_string()))?;
+    input::print(token.expose(), "\n")?;
     Ok(ExitCode::SUCCESS)
 }
 

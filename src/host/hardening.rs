@@ -2,7 +2,6 @@
 //! Does not: sandbox. That is the unit's: its settings hold for hooks too, and are seen by who reads it.
 
 use std::ffi::OsStr;
-use std::io;
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
@@ -14,7 +13,11 @@ pub(crate) const ALLOW_NEW_PRIVILEGES: &str = "RENEWD_ALLOW_NEW_PRIVILEGES";
 ///
 /// To be called while there is one thread: others, and what they run, inherit it from the one that starts them.
 pub(crate) fn harden(allowed: Option<&OsStr>) {
-    if let Err(error) = deny_core_dumps() {
+    // No core dump, no debugger and no reading of this process's memory by others of its user (PR_SET_DUMPABLE, prctl(2)).
+    //
+    // What it costs: files in `/proc/self` belong to root then. Without privileges the process still opens what is behind its
+    // own `/proc/self/fd`, but no longer `/proc/self/environ`; programs that it runs are dumpable again.
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!("other processes of this user may read this one's memory: {error}");
     }
     match allowed.map(OsStr::as_encoded_bytes) {
@@ -22,7 +25,10 @@ pub(crate) fn harden(allowed: Option<&OsStr>) {
         None | Some(b"" | b"0") => {}
         Some(_) => tracing::warn!("{ALLOW_NEW_PRIVILEGES} is neither 1 nor 0: taken for 0, hooks cannot use sudo"),
     }
-    if let Err(error) = give_up_new_privileges() {
+    // Neither this process nor what it runs gains a privilege by executing a program (PR_SET_NO_NEW_PRIVS), for ever.
+    //
+    // What it costs: sudo and other setuid programs fail in a hook, and file capabilities count for nothing there.
+    if let Err(error) = rustix::thread::set_no_new_privs(true) {
         tracing::warn!("hooks may gain privileges by setuid programs: {error}");
     }
 }
@@ -34,23 +40,6 @@ pub(crate) fn outlive_file_limits() {
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, nobody) {
         tracing::warn!("a limit of the size of files would end this process: {error}");
     }
-}
-
-/// No core dump, no debugger and no reading of this process's memory by others of its user (PR_SET_DUMPABLE, prctl(2)).
-///
-/// What it costs: files in `/proc/self` belong to root then. Without privileges the process still opens what is behind its
-/// own `/proc/self/fd`, but no longer `/proc/self/environ`; programs that it runs are dumpable again.
-fn deny_core_dumps() -> io::Result<()> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    Ok(())
-}
-
-/// Neither this process nor what it runs gains a privilege by executing a program (PR_SET_NO_NEW_PRIVS), for ever.
-///
-/// What it costs: sudo and other setuid programs fail in a hook, and file capabilities count for nothing there.
-fn give_up_new_privileges() -> io::Result<()> {
-    rustix::thread::set_no_new_privs(true)?;
-    Ok(())
 }
 
 #[cfg(test)]

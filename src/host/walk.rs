@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
     fn step(&mut self, step: &WalkStep) -> Result<(), WalkError> {
         let (name, path) = match step {
             WalkStep::Root => (OsStr::new("/"), PathBuf::from("/")),
-            WalkStep::Up => (OsStr::new(".."), parent_of(&self.resolved)),
+            WalkStep::Up => (OsStr::new(".."), self.resolved.parent().unwrap_or(&self.resolved).to_path_buf()),
             WalkStep::Down(name) => (name.as_os_str(), self.resolved.join(name)),
         };
         let (fd, stat) =
@@ -194,10 +194,6 @@ impl<'a> Walk<'a> {
             .map_err(|errno| told(self.folder, &self.resolved, "enter and read", errno))?;
         Ok(Folder { fd, resolved: self.resolved, stat: self.stat })
     }
-}
-
-fn parent_of(path: &Path) -> PathBuf {
-    path.parent().unwrap_or(path).to_path_buf()
 }
 
 /// O_DIRECTORY has an automount point mounted; a link or a file is then opened without it.

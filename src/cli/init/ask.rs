@@ -56,11 +56,6 @@ impl Prompt {
         Ok(line.trim().to_owned())
     }
 
-    /// A line that the terminal does not show.
-    pub(super) fn hidden_line(&self, question: &str) -> Result<Secret<Vec<u8>>, Failure> {
-        self.hidden(question, Vec::new(), |line, _| !line.is_empty())
-    }
-
     /// Lines that the terminal does not show, behind those that were `begun`, until they are `whole`.
     pub(super) fn hidden(
         &self,

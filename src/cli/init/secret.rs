@@ -20,7 +20,9 @@ pub(super) fn read(
     let wanted = kind.secret();
     let bytes = match (file, asker, wanted) {
         (Some(file), _, _) => input::read_key(file, "secret", true)?,
-        (None, Some(asker), Wanted::Text(question)) => asker.hidden_line(&format!("{question} (it is not shown): "))?,
+        (None, Some(asker), Wanted::Text(question)) => {
+            asker.hidden(&format!("{question} (it is not shown): "), Vec::new(), |line, _| !line.is_empty())?
+        }
         (None, Some(asker), Wanted::File(what)) => key_file(asker, what)?,
         (None, Some(asker), Wanted::Optional(question)) => {
             asker.hidden(&format!("{question}, not shown: "), Vec::new(), |_, _| true)?

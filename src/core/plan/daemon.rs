@@ -87,7 +87,7 @@ fn control_socket(
     if let Some(socket) = &daemon.control_socket {
         return socket_of("control socket", socket, facts, ledger);
     }
-    let socket = default_control_socket(env).filter(|socket| !too_long(socket));
+    let socket = default_control_sockets(env).next().filter(|socket| !too_long(socket));
     if socket.is_none() && purpose == Purpose::Daemon {
         ledger.push(
             Diagnostic::warning(
@@ -142,12 +142,8 @@ fn too_long(socket: &Path) -> bool {
     socket.as_os_str().len() > LONGEST_SOCKET
 }
 
-/// $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/renewd/control.sock.
-fn default_control_socket(env: &Environment) -> Option<PathBuf> {
-    default_control_sockets(env).next()
-}
-
-/// Where a daemon may listen whose config does not say it, in order.
+/// Where a daemon may listen whose config does not say it, in order: $RUNTIME_DIRECTORY/control.sock, else
+/// $XDG_RUNTIME_DIR/renewd/control.sock.
 pub(crate) fn default_control_sockets(env: &Environment) -> impl Iterator<Item = PathBuf> {
     let runtime = env.folder("RUNTIME_DIRECTORY").ok().map(|folder| folder.join("control.sock"));
     let session = env.absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("renewd/control.sock"));
