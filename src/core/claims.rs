@@ -60,7 +60,7 @@ pub(crate) fn payload(settings: &JwtSettings, now: Wall, jti: Jti) -> Payload {
         object.set("exp", at.secs());
     }
     if settings.jti {
-        object.set("jti", &BASE64URL_NOPAD.encode(&jti));
+        object.set("jti", BASE64URL_NOPAD.encode(&jti));
     }
     object.members(settings.claims.iter());
     Payload { json: object.done(), expires_at }
