@@ -13,6 +13,7 @@ pub(crate) mod diagnostic;
 pub mod engine;
 pub mod environment;
 pub(crate) mod facts;
+mod hash;
 pub mod jose;
 pub(crate) mod json;
 pub mod pattern;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::hash::{fnv, mix};
 use super::settings::{Retry, RotateRule, Schedule, TokenName};
 use super::time::Wall;
 
@@ -51,21 +52,6 @@ pub fn draw(seed: u64, name: &TokenName, generation: u64, attempt: u32) -> f64 {
         hash = mix(hash ^ mix(part.wrapping_add(0x9e37_79b9_7f4a_7c15)));
     }
     (hash >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// For tables of names: the same bytes have the same hash in each run.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    mix(fnv(bytes))
-}
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// The planned rotation before jitter. A rule that is not shorter than the lifetime gives way to 0.67 of it.

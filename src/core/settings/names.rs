@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::{crypto, schedule};
+use crate::core::{crypto, hash};
 
 /// A token's name: 1 to 64 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ pub(crate) trait ByName: PartialEq {
 
     /// The same in each run: what follows from it does too.
     fn hashed(&self) -> u64 {
-        schedule::hash(self.bytes())
+        hash::hash(self.bytes())
     }
 }
 
