@@ -78,7 +78,8 @@ fn token(text: &str, generation: u64) -> Arc<Token> {
         },
         value: Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{text}.{generation}")),
         refresh_token: generation.is_multiple_of(3).then(|| {
-            refresh(&format!("refresh-{text}"), generation.is_multiple_of(4).then_some(Wall(1_600_086_400_000)))
+            let expires_at = generation.is_multiple_of(4).then_some(Wall(1_600_086_400_000));
+            Box::new(refresh(&format!("refresh-{text}"), expires_at))
         }),
         scope: generation.is_multiple_of(5).then(|| "read write".into()),
     })
@@ -515,7 +516,7 @@ fn a_log_that_lost_its_name_is_written_anew() {
 
 /// A token with this refresh token, that descends from another one.
 fn rotating(text: &str, generation: u64) -> Record {
-    let refresh_token = Some(refresh(&format!("refresh-{text}-{generation}"), None));
+    let refresh_token = Some(Box::new(refresh(&format!("refresh-{text}-{generation}"), None)));
     Record::Token(Arc::new(Token { refresh_token, ..Token::clone(&token(text, generation)) }))
 }
 
@@ -557,7 +558,7 @@ fn no_damaged_byte_has_a_spent_refresh_token_sent() {
             for start in 1..=2 {
                 let kept = look(at.path());
                 let refresh = kept.refreshes.get(&name("portal"));
-                let of_token = kept.tokens.get(&name("portal")).and_then(|token| token.refresh_token.as_ref());
+                let of_token = kept.tokens.get(&name("portal")).and_then(|token| token.refresh_token.as_deref());
                 let next = refresh.and_then(|refresh| refresh.next.as_ref()).or(of_token);
                 whole += usize::from(of_token.is_some());
                 let next = next.map(|next| Fingerprint::of(next.token.expose().as_bytes()));
@@ -687,7 +688,7 @@ fn of_version_1(kept: &Kept) {
             obtained_at: Wall(1_600_000_000_456),
         },
         value: Secret::new("access-a".into()),
-        refresh_token: Some(refresh("refresh-a", None)),
+        refresh_token: Some(Box::new(refresh("refresh-a", None))),
         scope: None,
     };
     let b =
@@ -715,7 +716,7 @@ fn a_log_of_the_version_before_is_read_and_written_anew_before_anything_is_appen
     // The program of the version before refuses it by its header, and does not take what is new for damage.
     let fresh = fs::read(log_of(at.path())).unwrap();
     assert_eq!((version_of(&old), version_of(&fresh)), (1, 3));
-    let ends = refresh("refresh-a2", Some(Wall(1_600_086_400_000)));
+    let ends = Box::new(refresh("refresh-a2", Some(Wall(1_600_086_400_000))));
     let new = Token { refresh_token: Some(ends), scope: Some("read".into()), ..Token::clone(&token("a", 8)) };
     let new = Arc::new(new);
     store.append(&[Record::Token(new.clone())], true).unwrap();
@@ -915,10 +916,9 @@ fn some_token() -> impl Strategy<Value = Token> {
             fingerprint: Fingerprint(from),
             life: Life { issued_at: Wall(issued), expires_at: expires.map(Wall), obtained_at: Wall(obtained) },
             value: Secret::new(secret),
-            refresh_token: refresh.map(|(token, end)| RefreshToken {
-                token: Secret::new(token),
-                first: Fingerprint(from),
-                expires_at: end.map(Wall),
+            refresh_token: refresh.map(|(token, end)| {
+                let (token, first, expires_at) = (Secret::new(token), Fingerprint(from), end.map(Wall));
+                Box::new(RefreshToken { token, first, expires_at })
             }),
             scope,
         })

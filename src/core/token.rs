@@ -20,7 +20,7 @@ pub struct Token {
     /// Of the credential and settings it was made from.
     pub fingerprint: Fingerprint,
     /// What the next one is obtained with: the new one, or the old one where it stays good.
-    pub refresh_token: Option<RefreshToken>,
+    pub refresh_token: Option<Box<RefreshToken>>,
     /// What the answer says it is good for (RFC 6749 5.1); `None`: it does not say, and it is as asked.
     pub scope: Option<String>,
 }

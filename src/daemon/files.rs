@@ -13,6 +13,7 @@ use super::looks::{Chore, FolderLook, Looks};
 use super::message::{LookId, Seen};
 use super::places::Places;
 use super::queues::{FolderQueues, FolderWork};
+use super::table::NameTable;
 use super::vault::Vault;
 use super::written::{Unseen, WrittenFile, former_line};
 use super::{Message, Messages};
@@ -33,8 +34,7 @@ pub(super) struct Write {
 }
 
 pub(super) struct Files {
-    /// In boxes: a map has room for twice what it holds.
-    known: HashMap<TargetPath, Box<WrittenFile>>,
+    known: NameTable<WrittenFile>,
     /// The folder as the config gives it, where a link stands in it: each delivery judges the links anew.
     linked: HashMap<TargetPath, PathBuf>,
     queues: FolderQueues,
@@ -51,7 +51,7 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn new(messages: &Messages) -> Self {
         Self {
-            known: HashMap::new(),
+            known: NameTable::default(),
             linked: HashMap::new(),
             queues: FolderQueues::default(),
             unswept: HashMap::new(),
@@ -76,7 +76,7 @@ impl Files {
         let restored = kept.into_values().map(|target| {
             let path = target.path.clone();
             let lines = target.lines.iter().map(former_line).collect();
-            self.known.insert(path.clone(), Box::new(WrittenFile::kept(target)));
+            self.known.insert(WrittenFile::kept(target));
             RestoredTarget { path, lines }
         });
         restored.collect()
@@ -85,7 +85,7 @@ impl Files {
     /// Removes what a crash left beside the files that are or were this config's, in each folder before anything is written
     /// there: a folder that hangs holds up its own files. One that lacks something now may hang: it waits for its first write.
     pub(super) fn sweep(&mut self, plan: &Plan) {
-        let known: Vec<TargetPath> = self.known.keys().cloned().collect();
+        let known: Vec<TargetPath> = self.known.iter().map(|known| known.path.clone()).collect();
         let mut folders: BTreeMap<PathBuf, (&Path, BTreeSet<OsString>)> = BTreeMap::new();
         for path in plan.targets.iter().map(|target| &target.path).chain(&known) {
             if let Some(name) = path.file_name() {
@@ -127,7 +127,7 @@ impl Files {
         let Write { verify, waits_for } = how;
         let bytes = rendered(vault, lines)?;
         let digest = Fingerprint::of(bytes.expose());
-        let told = self.known.entry(path.clone()).or_default().begin(digest, lines);
+        let told = self.of(path).begin(digest, lines);
         let record = told.map(|(digests, lines)| Record::Target(KeptTarget { path: path.clone(), digests, lines }));
         let work = FolderWork::Write { op, job: Job { path: path.clone(), spec, bytes, verify } };
         match waits_for.filter(|_| record.is_some()) {
@@ -199,7 +199,7 @@ impl Files {
 
     /// Does the chores, and looks at all files that stand as they were written; what has changed comes as a message.
     pub(super) fn look(&self, chores: Vec<Chore>) {
-        let all = self.known.iter().filter_map(|(path, known)| Some((path, known.stamp.ok()?)));
+        let all = self.known.iter().filter_map(|known| Some((&known.path, known.stamp.ok()?)));
         self.looks.begin(by_folder(&self.linked, all), chores);
     }
 
@@ -210,14 +210,18 @@ impl Files {
         self.looks.ask(folders)
     }
 
+    fn of(&mut self, path: &TargetPath) -> &mut WrittenFile {
+        self.known.get_or_insert(path, || WrittenFile::new(path.clone()))
+    }
+
     /// A file was looked at, and stands so.
     pub(super) fn found(&mut self, path: &TargetPath, stamp: Stamp) {
-        self.known.entry(path.clone()).or_default().stamp = Ok(stamp);
+        self.of(path).stamp = Ok(stamp);
     }
 
     /// A look at a file found none, or failed.
     pub(super) fn not_found(&mut self, path: &TargetPath, unseen: Unseen) {
-        self.known.entry(path.clone()).or_default().stamp = Err(unseen);
+        self.of(path).stamp = Err(unseen);
     }
 
     /// How a file stood when it was written, or looked at last.

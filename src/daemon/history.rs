@@ -1,10 +1,12 @@
 //! Owns: what happened last to each token, as `status` tells it: the ten newest, a failure that repeats counted once.
 //! Does not: decide what is worth telling; the engine's notes and hooks are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::notes::{restored_words, until};
+use super::table::{HasName, NameTable};
 use crate::core::engine::{Found, HookKind, Note, Reason, Rotated};
 use crate::core::settings::{TargetPath, TokenName};
 use crate::core::time::Wall;
@@ -20,20 +22,38 @@ enum What {
     Failed(Reason, Arc<str>),
     Undelivered(Arc<str>),
     Unkept(Arc<str>),
-    Restored(TargetPath, Found),
+    Restored(Box<(TargetPath, Found)>),
     Recovered,
     Expired,
     HookDone(HookKind),
     HookFailed(Arc<str>),
 }
 
-#[derive(Clone)]
+/// Something that came once, or several times in a row.
 struct HistoryEntry {
     /// The newest time, by the wall clock of then.
     at: Wall,
+    what: What,
+    repeated: Option<Box<Repeated>>,
+}
+
+struct Repeated {
     first: Wall,
     times: u32,
-    what: What,
+}
+
+/// What happened to a token. Most have one thing to tell of, which needs no memory of its own.
+struct TokenHistory {
+    name: TokenName,
+    entries: SmallVec<[HistoryEntry; 1]>,
+}
+
+impl HasName for TokenHistory {
+    type Name = TokenName;
+
+    fn name(&self) -> &TokenName {
+        &self.name
+    }
 }
 
 /// One line of `events`.
@@ -45,7 +65,7 @@ pub(super) struct HistoryLine {
 
 #[derive(Default)]
 pub(super) struct History {
-    of: HashMap<TokenName, Vec<HistoryEntry>>,
+    of: NameTable<TokenHistory>,
 }
 
 impl History {
@@ -68,7 +88,9 @@ impl History {
             Note::DeliverFailed { message, .. } => {
                 return self.of_file(tokens, &What::Undelivered(message.clone()), now);
             }
-            Note::Restored { path, found } => return self.of_file(tokens, &What::Restored(path.clone(), *found), now),
+            Note::Restored { path, found } => {
+                return self.of_file(tokens, &What::Restored(Box::new((path.clone(), *found))), now);
+            }
             Note::RemovalFailed { .. } => return,
         };
         self.push(name, what, now);
@@ -79,21 +101,20 @@ impl History {
     }
 
     fn push(&mut self, name: &TokenName, what: What, now: Wall) {
-        if !self.of.contains_key(name) {
-            self.of.insert(name.clone(), Vec::new());
-        }
-        let Some(entries) = self.of.get_mut(name) else { return };
+        let new = || TokenHistory { name: name.clone(), entries: SmallVec::new() };
+        let entries = &mut self.of.get_or_insert(name, new).entries;
         // What is tried each second must not push out all that came before.
         if let Some(last) = entries.last_mut().filter(|last| last.what == what && what.may_repeat()) {
-            (last.at, last.times) = (now, last.times.saturating_add(1));
+            let first = last.at;
+            let repeated = last.repeated.get_or_insert_with(|| Box::new(Repeated { first, times: 1 }));
+            repeated.times = repeated.times.saturating_add(1);
+            last.at = now;
             return;
         }
         if entries.len() == KEPT {
             entries.remove(0);
         }
-        // Most tokens have few: no room for more.
-        entries.reserve_exact(1);
-        entries.push(HistoryEntry { at: now, first: now, times: 1, what });
+        entries.push(HistoryEntry { at: now, what, repeated: None });
     }
 
     /// The token is gone.
@@ -105,12 +126,12 @@ impl History {
     pub(super) fn of(&self, name: &TokenName, shown: impl Fn(&TargetPath) -> String) -> Vec<HistoryLine> {
         let told = |entry: &HistoryEntry| {
             let mut what = entry.what.words(&shown);
-            if entry.times > 1 {
-                what += &format!(" ({} times since {})", entry.times, entry.first.rfc3339());
+            if let Some(Repeated { first, times }) = entry.repeated.as_deref() {
+                what += &format!(" ({times} times since {})", first.rfc3339());
             }
             HistoryLine { at: entry.at, what, ok: entry.what.is_ok() }
         };
-        self.of.get(name).into_iter().flatten().map(told).collect()
+        self.of.get(name).into_iter().flat_map(|of| &of.entries).map(told).collect()
     }
 }
 
@@ -123,7 +144,7 @@ impl What {
     fn is_ok(&self) -> bool {
         matches!(
             self,
-            Self::Renewed(_) | Self::Same(_) | Self::Kept(_) | Self::Restored(..) | Self::Recovered | Self::HookDone(_)
+            Self::Renewed(_) | Self::Same(_) | Self::Kept(_) | Self::Restored(_) | Self::Recovered | Self::HookDone(_)
         )
     }
 
@@ -135,7 +156,7 @@ impl What {
             Self::Failed(reason, message) => format!("not renewed ({}): {message}", reason.as_str()),
             Self::Undelivered(message) => format!("not delivered: {message}"),
             Self::Unkept(message) => format!("not in the state: {message}"),
-            Self::Restored(path, found) => restored_words(&shown(path), *found),
+            Self::Restored(restored) => restored_words(&shown(&restored.0), restored.1),
             Self::Recovered => "recovered".into(),
             Self::Expired => "expired, and no new one was at hand".into(),
             Self::HookDone(kind) => format!("{} ran", kind.as_str()),

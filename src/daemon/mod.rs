@@ -28,6 +28,7 @@ mod saving;
 mod signing;
 mod spending;
 mod start;
+mod table;
 mod telling;
 #[cfg(test)]
 mod tests;

@@ -35,10 +35,9 @@ fn name(text: &str) -> TokenName {
 
 fn token(text: &str, generation: u64, refresh: Option<&str>) -> Arc<Token> {
     let life = Life { issued_at: Wall(0), expires_at: None, obtained_at: Wall(0) };
-    let refresh_token = refresh.map(|refresh| RefreshToken {
-        token: Secret::new(refresh.into()),
-        first: Fingerprint::default(),
-        expires_at: None,
+    let refresh_token = refresh.map(|refresh| {
+        let (token, first) = (Secret::new(refresh.into()), Fingerprint::default());
+        Box::new(RefreshToken { token, first, expires_at: None })
     });
     let value = Secret::new(format!("{text}-{generation}"));
     Arc::new(Token { generation, refresh_token, ..Token::new(name(text), value, life) })

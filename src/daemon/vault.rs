@@ -5,16 +5,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
+
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Doubt;
-use crate::core::settings::{Fingerprint, TokenName};
+use crate::core::settings::{ByName, Fingerprint, TokenName};
 use crate::core::time::Wall;
 use crate::core::token::Token;
 use crate::host::store::{FirstSending, KeptRefresh, Record};
 
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
-    tokens: BTreeMap<(TokenName, u64), Arc<Token>>,
+    /// By their names, which stand in them: one of each generation.
+    tokens: HashTable<Arc<Token>>,
     /// Where the newest token does not tell what is used next, or it is being spent: as the state has it.
     refreshes: BTreeMap<TokenName, KeptRefresh>,
 }
@@ -27,11 +30,12 @@ impl Vault {
     }
 
     pub(super) fn restore(&mut self, token: Arc<Token>) {
-        self.tokens.insert((token.name.clone(), token.generation), token);
+        self.discard(&token.name, token.generation);
+        self.tokens.insert_unique(token.name.hashed(), token, |token| token.name.hashed());
     }
 
     pub(super) fn get(&self, name: &TokenName, generation: u64) -> Option<&Arc<Token>> {
-        self.tokens.get(&(name.clone(), generation))
+        self.tokens.find(name.hashed(), |token| is_it(token, name, generation))
     }
 
     pub(super) fn restore_refresh(&mut self, kept: KeptRefresh) {
@@ -117,10 +121,13 @@ impl Vault {
         }
     }
 
+    fn all(&self, name: &TokenName) -> impl Iterator<Item = &Arc<Token>> {
+        self.tokens.iter_hash(name.hashed()).filter(|token| token.name == *name)
+    }
+
     /// The newest token of this name.
     pub(super) fn newest(&self, name: &TokenName) -> Option<&Arc<Token>> {
-        let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
-        all.last().map(|(_, stored)| stored)
+        self.all(name).max_by_key(|stored| stored.generation)
     }
 
     /// What it is obtained with next: what an answer brought that was of no use, or what the newest token that has one left.
@@ -128,8 +135,8 @@ impl Vault {
         if let Some(next) = self.refreshes.get(name).and_then(|kept| kept.next.as_ref()) {
             return Some(next);
         }
-        let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
-        all.rev().find_map(|(_, stored)| stored.refresh_token.as_ref())
+        let all = self.all(name).filter(|stored| stored.refresh_token.is_some());
+        all.max_by_key(|stored| stored.generation)?.refresh_token.as_deref()
     }
 
     /// The end of what it is obtained with next, where the issuer told it: then a person has to log in again.
@@ -138,21 +145,25 @@ impl Vault {
     }
 
     pub(super) fn discard(&mut self, name: &TokenName, generation: u64) {
-        self.tokens.remove(&(name.clone(), generation));
+        if let Ok(entry) = self.tokens.find_entry(name.hashed(), |token| is_it(token, name, generation)) {
+            entry.remove();
+        }
     }
 
     /// Lets go of all its tokens. What it is obtained with next stays: the one in the config is spent, should the entry
     /// come back.
     pub(super) fn forget(&mut self, name: &TokenName) -> Option<KeptRefresh> {
         let next = self.refresh_token(name).cloned();
-        let all = self.tokens.range((name.clone(), 0)..=(name.clone(), u64::MAX));
-        let all: Vec<(TokenName, u64)> = all.map(|(key, _)| key.clone()).collect();
-        for key in all {
-            self.tokens.remove(&key);
+        while let Ok(entry) = self.tokens.find_entry(name.hashed(), |token| token.name == *name) {
+            entry.remove();
         }
         self.refreshes.remove(name);
         let left = KeptRefresh { name: name.clone(), next: Some(next?), begun: false, sent: None, doubt: None };
         self.refreshes.insert(name.clone(), left.clone());
         Some(left)
     }
+}
+
+fn is_it(token: &Token, name: &TokenName, generation: u64) -> bool {
+    token.generation == generation && token.name == *name
 }

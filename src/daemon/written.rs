@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::table::HasName;
 use crate::core::engine::{FormerLine, LineAt};
-use crate::core::settings::{Fingerprint, Format, LinePlan};
+use crate::core::settings::{Fingerprint, Format, LinePlan, TargetPath};
 use crate::host::deliver::Stamp;
 use crate::host::store::{KeptLine, KeptTarget};
 
@@ -15,10 +16,9 @@ use crate::host::store::{KeptLine, KeptTarget};
 const TRIED: usize = 8;
 
 /// Why it is not known how a file stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Unseen {
     /// Nobody has looked in this run.
-    #[default]
     NotYet,
     /// There is no such file.
     Gone,
@@ -39,6 +39,7 @@ impl Unseen {
 
 /// What renewd wrote to a file, or was about to write. There is one a token: each has room for what most files have, and no more.
 pub(super) struct WrittenFile {
+    pub path: TargetPath,
     /// The first is the content that landed last; writes that did not come back well may have landed still.
     digests: SmallVec<[Fingerprint; 1]>,
     lines: SmallVec<[Arc<LinePlan>; 2]>,
@@ -48,18 +49,24 @@ pub(super) struct WrittenFile {
     pub stamp: Result<Stamp, Unseen>,
 }
 
-impl Default for WrittenFile {
-    fn default() -> Self {
-        let (digests, lines) = (SmallVec::new(), SmallVec::new());
-        Self { digests, lines, kept: Box::default(), stamp: Err(Unseen::default()) }
+impl HasName for WrittenFile {
+    type Name = TargetPath;
+
+    fn name(&self) -> &TargetPath {
+        &self.path
     }
 }
 
 impl WrittenFile {
+    pub(super) fn new(path: TargetPath) -> Self {
+        let (digests, lines) = (SmallVec::new(), SmallVec::new());
+        Self { path, digests, lines, kept: Box::default(), stamp: Err(Unseen::NotYet) }
+    }
+
     /// What the state tells of it.
     pub(super) fn kept(target: KeptTarget) -> Self {
         let (digests, kept) = (target.digests.into(), target.lines.into());
-        Self { digests, kept, ..Self::default() }
+        Self { digests, kept, ..Self::new(target.path) }
     }
 
     /// It is going to hold this; the answer is what the state is to say first, where it does not say so already. Then

@@ -208,6 +208,7 @@ impl TokenResponse {
         let (told, now) = (KnownExpiry { expires_in: self.expires_in, expires_at: self.expires_at, ttl }, given.now());
         let expires_at = expiry::of(self.token.expose(), told, sent, now)?;
         let life = Life { issued_at: sent, expires_at: Some(expires_at), obtained_at: now };
+        let refresh_token = refresh_token.map(Box::new);
         Ok(Token { refresh_token, scope: self.scope, ..Token::new(given.name.clone(), self.token, life) })
     }
 }

@@ -84,7 +84,7 @@ pub(crate) struct Try {
     pub shared: Arc<Shared>,
     pub precedence: Precedence,
     pub parents: Vec<(TokenName, Secret<String>)>,
-    pub refresh_token: Option<RefreshToken>,
+    pub refresh_token: Option<Box<RefreshToken>>,
     pub first_sent: Option<Wall>,
     /// How often it was told that an answer was lost.
     pub lost: Arc<AtomicUsize>,
@@ -114,7 +114,7 @@ impl Try {
         getrandom::fill(&mut nonce).expect("random numbers");
         let given = Given {
             parents: self.parents.clone(),
-            refresh_token: self.refresh_token.clone(),
+            refresh_token: self.refresh_token.as_deref().cloned(),
             first_sent: self.first_sent,
             answer_lost: {
                 let lost = self.lost.clone();

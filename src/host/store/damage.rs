@@ -41,7 +41,7 @@ pub(super) fn damaged_at(bytes: &[u8], at: usize, end: usize) -> Option<Damaged>
     }
     let name = matches!(kind, TOKEN | TOKEN_GONE | REFRESH | REFRESH_GONE).then(|| TokenName::take(&mut rest))??;
     let refresh = match Record::decode(body) {
-        Some(Record::Token(kept)) => kept.refresh_token.clone(),
+        Some(Record::Token(kept)) => kept.refresh_token.as_deref().cloned(),
         Some(Record::Refresh(kept)) => kept.next,
         _ => None,
     };

@@ -35,7 +35,7 @@ impl Doubts {
             Record::Token(kept) => {
                 let known = self.known.entry(kept.name.clone()).or_default();
                 if kept.refresh_token.is_some() {
-                    known.newest.clone_from(&kept.refresh_token);
+                    known.newest = kept.refresh_token.as_deref().cloned();
                     known.spent = None;
                     self.lost.remove(&kept.name);
                 }

@@ -162,6 +162,16 @@ impl<T: RecordValue> RecordValue for Option<T> {
     }
 }
 
+impl<T: RecordValue> RecordValue for Box<T> {
+    fn put(&self, out: &mut dyn ByteSink) {
+        (**self).put(out);
+    }
+
+    fn take(from: &mut RecordReader<'_>) -> Option<Self> {
+        T::take(from).map(Box::new)
+    }
+}
+
 impl<T: RecordValue> RecordValue for Vec<T> {
     fn put(&self, out: &mut dyn ByteSink) {
         put_count(out, self.len());

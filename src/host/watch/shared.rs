@@ -15,13 +15,13 @@ pub(super) struct SharedWatch {
     pub(super) wake: Notify,
     pub(super) troubles: Mutex<Vec<String>>,
     /// How all stands; none while something is amiss.
-    pub(super) known: Mutex<Option<Arc<Known>>>,
+    pub(super) known: Mutex<Option<Arc<KnownErrands>>>,
 }
 
 /// How all stood at the last look.
-pub(super) struct Known(pub(super) Vec<(Arc<Errand>, Arc<Ways>)>);
+pub(super) struct KnownErrands(pub(super) Vec<(Arc<Errand>, Arc<Ways>)>);
 
-impl Known {
+impl KnownErrands {
     /// Whether all stands so still. Walks to all of it, and hangs where a file system does.
     pub(super) fn stands(&self) -> bool {
         self.0.iter().all(|(errand, ways)| walk(errand, &|| ()).ways == **ways)
@@ -39,7 +39,7 @@ impl SharedWatch {
         self.wake.notify_one();
     }
 
-    pub(super) fn know(&self, known: Option<Known>) {
+    pub(super) fn know(&self, known: Option<KnownErrands>) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known.map(Arc::new);
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::hand::{Applied, Change, Events, Hand, WatchedPlace, unwatched};
 use super::pending::Routes;
 use super::route::{Errand, Interest, Mark, NameKind, Ways, is_worth};
-use super::shared::{Known, SharedWatch};
+use super::shared::{KnownErrands, SharedWatch};
 use super::survey::{Survey, WalkKey};
 
 /// Rounds of walking and watching until nothing new is found, in a tree that changes meanwhile.
@@ -169,7 +169,7 @@ impl Task {
         let known = |(key, errand): (&WalkKey, &Arc<Errand>)| Some((errand.clone(), self.ways.get(key)?.clone()));
         let known: Option<Vec<_>> = self.errands.iter().map(known).collect();
         if let Some(shared) = self.shared.upgrade() {
-            shared.know(known.filter(|_| is_well).map(Known));
+            shared.know(known.filter(|_| is_well).map(KnownErrands));
         }
     }
 
