@@ -91,6 +91,6 @@ fn lacks(plan: &Plan, names: &BTreeSet<TokenName>) -> bool {
         return !plan.lacks.is_empty();
     }
     let token = plan.tokens.iter().any(|token| names.contains(&token.name) && token.lack.is_some());
-    let of_names = |target: &&crate::core::settings::TargetPlan| target.lines.iter().any(|l| names.contains(&l.token));
-    token || plan.targets.iter().filter(of_names).any(|target| target.lack.is_some())
+    let mut lacking = plan.targets.iter().filter(|target| target.lack.is_some());
+    token || lacking.any(|target| target.lines.iter().any(|line| names.contains(&line.token)))
 }

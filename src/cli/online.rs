@@ -27,7 +27,7 @@ pub(super) fn check(plan: &Plan, around: &Surroundings, out: &mut dyn Write) -> 
     drop(progress);
     // A name that is still looked up is not waited for.
     runtime.shutdown_background();
-    let is_told = |token: &&TokenPlan| !around.is_quiet() || tried.get(&token.name).is_none_or(Result::is_err);
+    let is_told = |token: &&Arc<TokenPlan>| !around.is_quiet() || tried.get(&token.name).is_none_or(Result::is_err);
     for token in plan.tokens.iter().filter(is_told) {
         let said = tried.get(&token.name).map_or_else(|| "was not tried".into(), said);
         writeln!(out, "{}: {}", token.name, printable(&said))?;
@@ -57,10 +57,10 @@ async fn all(plan: &Plan, progress: &Progress) -> Tried {
     let shared = Arc::new(Shared::new(|| clock::now().wall));
     let mut tried = Tried::new();
     loop {
-        let ready = |token: &&TokenPlan| {
+        let ready = |token: &&Arc<TokenPlan>| {
             !tried.contains_key(&token.name) && token.parents.iter().all(|parent| tried.contains_key(parent))
         };
-        let round: Vec<&TokenPlan> = plan.tokens.iter().filter(ready).collect();
+        let round: Vec<&Arc<TokenPlan>> = plan.tokens.iter().filter(ready).collect();
         if round.is_empty() {
             return tried;
         }

@@ -2,12 +2,13 @@
 //! Does not: judge the config; `check` does.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use crate::core::settings::{Plan, TokenPlan};
 
 /// One line a token, or why there is none. True where there is one.
 pub(super) fn list(plan: &Plan, unit: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<bool> {
-    let readable: Vec<&TokenPlan> = plan.tokens.iter().filter(|token| token.serves(unit)).collect();
+    let readable: Vec<&Arc<TokenPlan>> = plan.tokens.iter().filter(|token| token.serves(unit)).collect();
     if readable.is_empty() {
         writeln!(err, "{unit} may read no token: name it in `units` of a [token.NAME]")?;
         return Ok(false);

@@ -120,10 +120,10 @@ pub struct Plan {
     pub path: PathBuf,
     /// Its paths count from the start: a reload does not move them.
     pub daemon: DaemonPlan,
-    /// In order of the config.
-    pub tokens: Vec<TokenPlan>,
-    /// In order of first mention.
-    pub targets: Vec<TargetPlan>,
+    /// In order of the config. A reading shares those that have not changed with the plan before.
+    pub tokens: Vec<Arc<TokenPlan>>,
+    /// In order of first mention; shared likewise.
+    pub targets: Vec<Arc<TargetPlan>>,
     /// All that the machine lacks, also what stands at a token or target above.
     pub lacks: BTreeSet<Arc<str>>,
     /// Files whose change means a reload: config, includes, secrets, keys, templates. Absolute, links not resolved.

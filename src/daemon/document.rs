@@ -238,7 +238,7 @@ fn maybe_jwt(view: View<'_>, name: &TokenName, generation: u64) -> Option<Arc<To
 fn outputs(view: View<'_>, statuses: &[TokenStatus], is_all: bool, now: Now) -> HashMap<TokenName, Vec<Output>> {
     let mut outputs: HashMap<TokenName, Vec<Output>> =
         statuses.iter().map(|status| (status.name.clone(), Vec::new())).collect();
-    let mut add = |target: &TargetPlan| {
+    let mut add = |target: &Arc<TargetPlan>| {
         let problem = problem(view, target, now);
         let stamp = view.files.stamp(&target.path);
         for line in &target.lines {

@@ -67,7 +67,7 @@ impl Files {
     pub(super) fn set_plan(&mut self, plan: &Arc<Plan>) {
         self.places.set_plan(plan);
         let linked = plan.targets.iter().filter(|target| target.path != target.shown);
-        let folder = |target: &TargetPlan| Some((target.path.clone(), target.shown.parent()?.to_path_buf()));
+        let folder = |target: &Arc<TargetPlan>| Some((target.path.clone(), target.shown.parent()?.to_path_buf()));
         self.linked = linked.filter_map(folder).collect();
     }
 

@@ -26,7 +26,7 @@ impl Index {
     }
 
     pub(super) fn token<'a>(&self, plan: &'a Plan, name: &TokenName) -> Option<&'a TokenPlan> {
-        plan.tokens.get(self.token_at(plan, name)?)
+        plan.tokens.get(self.token_at(plan, name)?).map(|token| &**token)
     }
 
     /// Where a file stands in the plan.
@@ -36,7 +36,7 @@ impl Index {
     }
 
     pub(super) fn target<'a>(&self, plan: &'a Plan, wanted: &TargetPath) -> Option<&'a TargetPlan> {
-        plan.targets.get(self.target_at(plan, wanted)?)
+        plan.targets.get(self.target_at(plan, wanted)?).map(|target| &**target)
     }
 
     /// A path as the config gives it.

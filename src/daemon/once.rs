@@ -227,7 +227,7 @@ impl Patience {
 
 /// The longest timeout of all that may be under way.
 fn longest(plan: &Plan) -> Duration {
-    let of_token = |token: &TokenPlan| {
+    let of_token = |token: &Arc<TokenPlan>| {
         let hooks = token.after_rotate.iter().chain(&token.on_failure).map(|hook| hook.timeout);
         hooks.chain([token.source.longest_try()]).max()
     };

@@ -13,7 +13,7 @@ use super::{Message, Messages};
 use crate::core::diagnostic::Severity;
 use crate::core::engine::Wiring;
 use crate::core::environment::Environment;
-use crate::core::settings::{Fingerprint, Plan, TargetPlan};
+use crate::core::settings::{Fingerprint, Plan};
 use crate::core::time::Now;
 use crate::host::clock;
 use crate::host::load::{Loaded, load};
@@ -254,13 +254,13 @@ pub(super) fn sizes(plan: &Plan) -> String {
 /// A folder that vanished while the daemon runs is for the delivery to tell: it must not keep a lack elsewhere from
 /// being mended.
 fn leave_to_delivery(plan: &mut Plan, running: &Plan) {
-    let mut lacking: Vec<&mut TargetPlan> = plan.targets.iter_mut().filter(|target| target.lack.is_some()).collect();
+    let mut lacking: Vec<_> = plan.targets.iter_mut().filter(|target| target.lack.is_some()).collect();
     if lacking.is_empty() {
         return;
     }
     let well: HashSet<_> = running.targets.iter().filter(|old| old.lack.is_none()).map(|old| &old.path).collect();
     lacking.retain(|target| well.contains(&target.path));
-    let left: Vec<_> = lacking.into_iter().filter_map(|target| target.lack.take()).collect();
+    let left: Vec<_> = lacking.into_iter().filter_map(|target| Arc::make_mut(target).lack.take()).collect();
     let still: HashSet<&Arc<str>> =
         plan.targets.iter().filter_map(|target| target.lack.as_ref()).map(|lack| &lack.told).collect();
     for lack in left.iter().filter(|lack| !still.contains(&lack.told)) {

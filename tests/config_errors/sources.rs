@@ -2,7 +2,7 @@
 //! and command.
 //! Does not: ask any endpoint.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use renewd::core::settings::{
     ClientAuth, Grant, Installation, SourcePlan, SubjectToken, TokenEndpoint, TokenName, TokenPlan,
@@ -66,7 +66,7 @@ fn told(config: String) -> String {
 }
 
 /// The plan of a config that is right.
-pub(super) fn planned(config: String) -> Vec<TokenPlan> {
+pub(super) fn planned(config: String) -> Vec<Arc<TokenPlan>> {
     let home = home();
     home.file("config.toml", config);
     let loaded = home.load();
@@ -365,7 +365,7 @@ fn a_source_that_lacks_something_is_not_asked() {
         oauth2(&["client_secret"], gone) + &command(&["command"], "command = [\"no-such-program\"]\n") + &http(&[], ""),
     );
     let plan = home.load().plan.unwrap();
-    let lacking = |token: &TokenPlan| (matches!(token.source, SourcePlan::Lacking(..)), token.lack.is_some());
+    let lacking = |token: &Arc<TokenPlan>| (matches!(token.source, SourcePlan::Lacking(..)), token.lack.is_some());
     assert_eq!(plan.tokens.iter().map(lacking).collect::<Vec<_>>(), [(true, true), (true, true), (false, false)]);
     assert_eq!(plan.tokens[0].source.kind().word(), "oauth2");
     assert_eq!(plan.lacks.len(), 3);

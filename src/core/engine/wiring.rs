@@ -95,7 +95,7 @@ impl Wiring {
         });
         Self {
             tokens: tokens.collect(),
-            targets: plan.targets.clone(),
+            targets: plan.targets.iter().map(|target| TargetPlan::clone(target)).collect(),
             ready_timeout: plan.daemon.ready_timeout,
             lacks: !plan.lacks.is_empty(),
         }

@@ -14,7 +14,12 @@ use crate::core::facts::{Facts, FileId, FolderProblem, Standing};
 use crate::core::render::{Fault, Template};
 use crate::core::settings::{Format, JwtSettings, Lack, LinePlan, SourcePlan, TargetPath, TargetPlan, TokenPlan};
 
-pub(super) fn plan_all(raw: &RawConfig, tokens: &[TokenPlan], facts: &Facts, ledger: &mut Ledger) -> Vec<TargetPlan> {
+pub(super) fn plan_all(
+    raw: &RawConfig,
+    tokens: &[Arc<TokenPlan>],
+    facts: &Facts,
+    ledger: &mut Ledger,
+) -> Vec<Arc<TargetPlan>> {
     let mut targets = Targets {
         facts,
         inputs: inputs(facts),
@@ -26,16 +31,15 @@ pub(super) fn plan_all(raw: &RawConfig, tokens: &[TokenPlan], facts: &Facts, led
     // In the same order; those with a mistake in their text have no plan.
     let mut plans = tokens.iter().peekable();
     for token in &raw.tokens {
-        let plan = plans.next_if(|plan| plan.name == token.name.value);
+        let plan = plans.next_if(|plan| plan.name == token.name.value).map(|plan| &**plan);
         for output in &token.outputs {
             let spec = Spec::of([&output.file, &token.file, &raw.defaults.file], facts);
             targets.add((token, plan), output, spec, ledger);
         }
     }
     targets.folders.iter().for_each(|(folder, closed)| closed.tell(folder, ledger));
-    let mut plans: Vec<TargetPlan> = targets.made.into_iter().map(|target| target.plan).collect();
-    // Collected in place: it has the room of what else a target was made of.
-    plans.shrink_to_fit();
+    let mut plans = Vec::with_capacity(targets.made.len());
+    plans.extend(targets.made.into_iter().map(|target| Arc::new(target.plan)));
     plans
 }
 

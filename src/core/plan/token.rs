@@ -11,7 +11,7 @@ use crate::core::environment::Environment;
 use crate::core::facts::Facts;
 use crate::core::settings::{HookPlan, Schedule, TokenName, TokenPlan};
 
-pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<TokenPlan> {
+pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<Arc<TokenPlan>> {
     let mut keyring = Keyring::new(facts, env);
     let mut hooks = HookSettings { facts, last: [None, None] };
     let mut schedule = Arc::default();
@@ -25,7 +25,7 @@ pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger
         let Some(made) = made else {
             continue;
         };
-        tokens.push(TokenPlan {
+        tokens.push(Arc::new(TokenPlan {
             name: token.name.value.copied(),
             fingerprint: made.fingerprint,
             source: made.source,
@@ -37,7 +37,7 @@ pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger
             on_failure,
             units: token.units.clone(),
             lack: made.lack,
-        });
+        }));
     }
     tokens
 }
