@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
 use crate::core::environment::Environment;
-use crate::host::load::{Loaded, load};
+use crate::core::plan::FormerPlan;
+use crate::host::load::{Loaded, load, load_again};
 use crate::process::threads;
 
-pub(super) type ReadingJob = Box<dyn FnOnce() + Send>;
+/// What it is given to do, with what the reading before has left.
+pub(super) type ReadingJob = Box<dyn FnOnce(&mut Option<Arc<FormerPlan>>) + Send>;
 
 /// The thread that reads. It ends when nobody can give it anything to do any more.
 pub(super) struct ReadingThread(Sender<ReadingJob>);
@@ -23,9 +25,12 @@ impl ReadingThread {
     pub(super) fn start() -> io::Result<Self> {
         let (jobs, to_do): (_, Receiver<ReadingJob>) = channel();
         let work = move || {
+            let mut former = None;
             for job in to_do {
                 // A fault of ours in one reading must not take the thread from the next.
-                let _ = catch_unwind(AssertUnwindSafe(job));
+                if catch_unwind(AssertUnwindSafe(|| job(&mut former))).is_err() {
+                    former = None;
+                }
             }
         };
         std::thread::Builder::new().name("renewd-config".into()).spawn(work).map_err(threads::explained)?;
@@ -43,7 +48,7 @@ impl ReadingThread {
         let (done, answer) = sync_channel(1);
         let (path, theirs) = (config.to_path_buf(), Arc::clone(env));
         // Who asked waits for it; where it broke off, nobody is told here.
-        let job = move || drop(done.send(load(&path, &theirs)));
+        let job = move |former: &mut _| drop(done.send(load_again(&path, &theirs, former)));
         self.give(Box::new(job));
         answer.recv().unwrap_or_else(|_| load(config, env))
     }

@@ -16,7 +16,7 @@ use crate::core::environment::Environment;
 use crate::core::settings::{Fingerprint, Plan};
 use crate::core::time::Now;
 use crate::host::clock;
-use crate::host::load::{Loaded, load};
+use crate::host::load::{Loaded, load_again};
 use crate::host::watch::Mark;
 
 /// A reading that takes longer hangs: the next one does not wait for it.
@@ -150,9 +150,9 @@ impl Reload {
         let (config, env, messages) = (self.config.clone(), self.env.clone(), self.messages.clone());
         let is_free = Arc::strong_count(&self.readings) == 1;
         let reading = self.readings.clone();
-        let read = move || {
+        let read = move |former: &mut _| {
             let read_at = Mark::now();
-            let loaded = Box::new(load(&config, &env));
+            let loaded = Box::new(load_again(&config, &env, former));
             // Before it is told: the next reading finds the thread free.
             drop(reading);
             // The daemon is gone: nobody waits for the answer.
@@ -161,7 +161,7 @@ impl Reload {
         if is_free {
             self.thread.give(Box::new(read));
         } else {
-            tokio::task::spawn_blocking(read);
+            tokio::task::spawn_blocking(|| read(&mut None));
         }
         true
     }

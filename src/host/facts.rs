@@ -72,6 +72,21 @@ pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
     Facts { is_passing: is_passing.get(), names_hang: names_hang.get(), ..facts }
 }
 
+/// Files that were read before, as they are now. One that cannot be read for a reason that passes is another one for now.
+pub(super) fn files<'p>(paths: impl Iterator<Item = &'p Path>) -> HashMap<PathBuf, FileFact> {
+    let is_passing = Cell::new(false);
+    let files = paths.map(|path| (path.to_path_buf(), file_fact(path, &is_passing))).collect();
+    patience::rest();
+    files
+}
+
+/// What stands at each of these paths.
+pub(super) fn standings<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<Standing> {
+    let standings = paths.map(standing).collect();
+    patience::rest();
+    standings
+}
+
 fn answers<T>(names: &HashSet<&str>, ask: impl Fn(&str) -> T) -> HashMap<String, T> {
     names.iter().map(|name| (name.to_string(), ask(name))).collect()
 }

@@ -40,6 +40,7 @@ use toml::de::{DeTable, DeValue};
 use self::section::{Section, SectionReader};
 use super::diagnostic::{Diagnostic, Located, quote};
 use super::environment::Environment;
+pub(crate) use pieces::{Piece, pieces};
 pub(crate) use raw::*;
 pub(crate) use stage::*;
 pub(crate) use table::ROOT;
@@ -55,6 +56,7 @@ pub(crate) enum Role {
 }
 
 /// What one file says.
+#[derive(Default)]
 pub(crate) struct FileRead {
     pub raw: RawConfig,
     pub diagnostics: Vec<Diagnostic>,
@@ -62,13 +64,40 @@ pub(crate) struct FileRead {
     pub hidden: Vec<Range<usize>>,
     /// It is not TOML.
     pub broken: bool,
+    /// How many tokens each of its pieces has; `None` of one that was left out. Empty where the pieces do not stand alone.
+    pub in_pieces: Vec<Option<usize>>,
 }
 
 /// Reads one file's text. `base` is the folder its relative paths start from; `file` its number in places.
 pub(crate) fn read(text: &str, file: u32, base: &Path, role: Role, env: &Environment) -> FileRead {
-    let in_pieces =
-        pieces::cut(text).and_then(|cut| read_pieces(text, &cut, SectionReader::new(file, ROOT, base, env), role));
-    in_pieces.unwrap_or_else(|| read_whole(text, SectionReader::new(file, ROOT, base, env), role))
+    read_but(text, &pieces(text, base), &|_| false, file, base, role, env)
+}
+
+/// The same without the pieces that are known already, by their numbers: what is told is told of the others alone. Where one of
+/// those cannot stand alone, the file is `broken`, and nothing is told.
+pub(crate) fn read_but(
+    text: &str,
+    pieces: &[Piece],
+    is_known: &dyn Fn(usize) -> bool,
+    file: u32,
+    base: &Path,
+    role: Role,
+    env: &Environment,
+) -> FileRead {
+    let is_any_known = (0..pieces.len()).any(is_known);
+    let reader = || SectionReader::new(file, ROOT, base, env);
+    match pieces {
+        [_] if is_any_known => FileRead { in_pieces: vec![None], ..FileRead::default() },
+        [_] => {
+            let read = read_whole(text, reader(), role);
+            FileRead { in_pieces: vec![Some(read.raw.tokens.len())], ..read }
+        }
+        _ => match read_pieces(text, pieces, is_known, reader(), role) {
+            Some(read) => read,
+            None if is_any_known => FileRead { broken: true, ..FileRead::default() },
+            None => read_whole(text, reader(), role),
+        },
+    }
 }
 
 fn read_whole(text: &str, mut reader: SectionReader<'_>, role: Role) -> FileRead {
@@ -77,7 +106,7 @@ fn read_whole(text: &str, mut reader: SectionReader<'_>, role: Role) -> FileRead
         Ok(table) => table.into_inner(),
         Err(first) => {
             let diagnostics = syntax::diagnostics(text, reader.file, &first);
-            return FileRead { raw, diagnostics, hidden: Vec::new(), broken: true };
+            return FileRead { raw, diagnostics, broken: true, ..FileRead::default() };
         }
     };
     if table.is_empty() {
@@ -89,37 +118,52 @@ fn read_whole(text: &str, mut reader: SectionReader<'_>, role: Role) -> FileRead
         );
     }
     read_root(&mut reader, &table, role, &mut raw);
-    FileRead { raw, diagnostics: reader.diagnostics, hidden: reader.hidden, broken: false }
+    FileRead { raw, diagnostics: reader.diagnostics, hidden: reader.hidden, ..FileRead::default() }
 }
 
 /// The same piece by piece. `None` where a piece cannot stand alone: it does not parse, or has a token of another one.
-fn read_pieces(text: &str, cut: &[Range<usize>], mut reader: SectionReader<'_>, role: Role) -> Option<FileRead> {
+fn read_pieces(
+    text: &str,
+    pieces: &[Piece],
+    is_known: &dyn Fn(usize) -> bool,
+    mut reader: SectionReader<'_>,
+    role: Role,
+) -> Option<FileRead> {
     let mut raw = RawConfig::default();
     let mut names = HashSet::new();
-    for piece in cut {
-        let table = DeTable::parse(text.get(piece.clone())?).ok()?.into_inner();
-        reader.piece = piece.start;
+    let mut in_pieces = Vec::with_capacity(pieces.len());
+    let to_read: usize = (0..).zip(pieces).filter(|(at, _)| !is_known(*at)).map(|(_, piece)| piece.range.len()).sum();
+    for (number, Piece { range, .. }) in pieces.iter().enumerate() {
+        if is_known(number) {
+            in_pieces.push(None);
+            continue;
+        }
+        let before = raw.tokens.len();
+        let table = DeTable::parse(text.get(range.clone())?).ok()?.into_inner();
+        reader.piece = range.start;
         let tokens = table.get("token").map(|tokens| tokens.get_ref());
-        if piece.start == 0 {
+        if number == 0 {
             if tokens.is_some() {
                 return None;
             }
             read_root(&mut reader, &table, role, &mut raw);
-            continue;
+        } else {
+            let DeValue::Table(tokens) = tokens? else { return None };
+            if !tokens.keys().all(|name| names.insert(name.get_ref().to_string())) {
+                return None;
+            }
+            if raw.tokens.is_empty() {
+                // They are about as long in each piece: the list is not copied as it grows.
+                raw.tokens.reserve_exact(tokens.len() * (to_read + to_read / 8) / range.len() + 1);
+            }
+            let header = reader.span(0..0);
+            let root = Section::open(&mut reader, &table, header, ROOT);
+            raw.tokens.extend(token::read_all(&mut reader, &root));
         }
-        let DeValue::Table(tokens) = tokens? else { return None };
-        if !tokens.keys().all(|name| names.insert(name.get_ref().to_string())) {
-            return None;
-        }
-        if raw.tokens.is_empty() {
-            // Each piece has about as many: the list is not copied as it grows.
-            raw.tokens.reserve_exact((tokens.len() + 1) * cut.len());
-        }
-        let header = reader.span(0..0);
-        let root = Section::open(&mut reader, &table, header, ROOT);
-        raw.tokens.extend(token::read_all(&mut reader, &root));
+        in_pieces.push(Some(raw.tokens.len() - before));
     }
-    Some(FileRead { raw, diagnostics: reader.diagnostics, hidden: reader.hidden, broken: false })
+    let SectionReader { diagnostics, hidden, .. } = reader;
+    Some(FileRead { raw, diagnostics, hidden, broken: false, in_pieces })
 }
 
 fn read_root(cx: &mut SectionReader<'_>, table: &DeTable<'_>, role: Role, raw: &mut RawConfig) {
@@ -237,7 +281,9 @@ mod tests {
     fn both(text: &str) -> (Option<String>, String) {
         let env = Environment::new([], "/".into(), None);
         let reader = || SectionReader::new(0, ROOT, Path::new("/etc"), &env);
-        let in_pieces = read_pieces(text, &pieces::cut(text).unwrap(), reader(), Role::Main);
+        let cut = pieces(text, Path::new("/etc"));
+        assert!(cut.len() > 1);
+        let in_pieces = read_pieces(text, &cut, &|_| false, reader(), Role::Main);
         (in_pieces.map(|read| told(&read)), told(&read_whole(text, reader(), Role::Main)))
     }
 

@@ -9,16 +9,19 @@ use crate::core::crypto::Exposure;
 use crate::core::diagnostic::Diagnostic;
 use crate::core::facts::Facts;
 
-pub(super) fn judge(raw: &RawConfig, facts: &Facts, ledger: &mut Ledger) {
-    let with_secrets: HashSet<u32> = raw
-        .tokens
+/// The numbers of the config files in which a secret stands that not anybody is meant to read.
+pub(super) fn with_secrets(raw: &RawConfig) -> HashSet<u32> {
+    raw.tokens
         .iter()
         .flat_map(|token| &token.credentials)
         .filter(|credential| !credential.allow_readable)
         .filter_map(|credential| credential.from.as_ref())
         .filter(|from| matches!(from.value, CredentialFrom::Value(_)))
         .map(|from| from.span.file)
-        .collect();
+        .collect()
+}
+
+pub(super) fn judge(with_secrets: &HashSet<u32>, facts: &Facts, ledger: &mut Ledger) {
     for (number, file) in (0u32..).zip(&facts.config_files) {
         let shown = &file.shown;
         for found in Exposure::of(file.mode, with_secrets.contains(&number)) {

@@ -2,12 +2,14 @@
 //! names looked up, keys made ready. Every mistake is told, each with its place.
 //! Does not: read anything, or decide how a lack is treated.
 
+mod again;
 mod chain;
 mod credential;
 mod daemon;
 mod families;
 mod files;
 mod fingerprint;
+mod former;
 mod lacks;
 mod making;
 mod schedule;
@@ -26,8 +28,10 @@ use super::facts::Facts;
 use super::settings::Plan;
 use lacks::Ledger;
 
+pub(crate) use again::Again;
 pub(in crate::core) use credential::{CredentialForm, CredentialProblem};
 pub(crate) use daemon::{Purpose, default_control_sockets, default_state_dir};
+pub(crate) use former::{FormerPlan, Matching, PieceRead, PieceTokens, PiecesRead};
 pub(in crate::core) use making::Making;
 
 /// A plan, or the mistakes that stand in its way; warnings and lacks beside a plan too.
@@ -48,7 +52,7 @@ pub(crate) fn plan(
     purpose: Purpose,
 ) -> Planned {
     let mut ledger = Ledger::new(found);
-    files::judge(raw, facts, &mut ledger);
+    files::judge(&files::with_secrets(raw), facts, &mut ledger);
     let daemon = daemon::plan(path, raw, facts, env, purpose, &mut ledger);
     chain::check(&raw.tokens, &mut ledger);
     families::check(raw, &mut ledger);

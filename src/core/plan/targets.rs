@@ -44,10 +44,15 @@ pub(super) fn plan_all(
 }
 
 /// Files that are read: an output must not replace one.
-fn inputs(facts: &Facts) -> HashMap<FileId, &Path> {
+pub(super) fn inputs(facts: &Facts) -> HashMap<FileId, &Path> {
     let read = facts.files.iter().filter_map(|(path, file)| Some((file.id?, path.as_path())));
     let config = facts.config_files.iter().map(|file| (file.id, file.path.as_path()));
-    read.chain(config).collect()
+    let mut inputs = HashMap::new();
+    for (id, path) in read.chain(config) {
+        // Of several names of one file the first by the alphabet: what is told stays the same over readings.
+        inputs.entry(id).and_modify(|known: &mut &Path| *known = path.min(known)).or_insert(path);
+    }
+    inputs
 }
 
 /// A token, with its plan where it has one.
