@@ -86,7 +86,8 @@ fn what_is_printed_becomes_the_token() {
 fn what_is_no_token_is_told_and_not_shown() {
     let sandbox = Sandbox::new();
     let ttl = "ttl = \"1h\"";
-    let pointers = "ttl = \"1h\"\nresponse = { token = \"/t\", expires_in = \"/e\" }";
+    let untimed = "response = { token = \"/t\", expires_in = \"/e\" }";
+    let pointers = &format!("{ttl}\n{untimed}");
     let certificate = r#"echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"clientCertificateData":"hunter2"}}'"#;
     for (script, lines, wanted) in [
         ("echo hunter2", "", "the answer tells no expiry: set ttl"),
@@ -97,8 +98,8 @@ fn what_is_no_token_is_told_and_not_shown() {
         (r#"echo '{"token":"hunter2"}'"#, ttl, "say by response"),
         ("echo hunter2", pointers, "it is not JSON (line 1, column 1)"),
         (r#"echo '{"t":{"hunter2":1}}'"#, pointers, "an object at \"/t\", not a string"),
-        (r#"echo '{"t":"a","e":"hunter2"}'"#, pointers, "neither a number of seconds nor a string of digits"),
-        (r#"echo '{"t":"a","e":-1}'"#, pointers, "it is negative"),
+        (r#"echo '{"t":"a","e":"hunter2"}'"#, untimed, "neither a number of seconds nor a time"),
+        (r#"echo '{"t":"a","e":-1}'"#, untimed, "it is negative"),
         (certificate, "", "a client certificate and no token"),
         (&format!("echo {}", jwt("{\"exp\":1000000000}")), "", "one of the two clocks is wrong"),
     ] {

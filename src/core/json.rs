@@ -1,13 +1,17 @@
-//! Owns: strict reading of JSON from outside (JOSE headers, claims, JWKs, the answers of endpoints).
-//! A member that stands twice is refused at any depth (RFC 7515 4, RFC 7517 4, RFC 8259 4).
+//! Owns: reading of JSON from outside. Where a signature depends on it (JOSE headers, claims, JWKs), a member that stands twice is
+//! refused at any depth (RFC 7515 4, RFC 7517 4, RFC 8259 4); in the answers of endpoints it is told.
 //! Does not: know what the members mean.
 
-use std::collections::HashMap;
+mod repair;
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
+use zeroize::Zeroize;
 
 /// Why a text is no JSON object that can be relied upon.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -25,8 +29,46 @@ pub(crate) type RawObject = Vec<(String, Box<RawValue>)>;
 
 /// Reads one value of whatever kind, strictly.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, JsonError> {
+    read(text, Reading { twice: None })
+}
+
+fn read(text: &[u8], how: Reading<'_>) -> Result<Value, JsonError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|e| place(&e))
+    how.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|e| place(&e))
+}
+
+/// What others wrote, who are not always strict.
+#[derive(Debug)]
+pub(crate) struct LenientJson {
+    pub value: Value,
+    /// The names of members that stand twice in one object with different values: of those the last one is in `value`, as
+    /// common readers have it.
+    pub ambiguous: BTreeSet<String>,
+}
+
+/// Reads one value as well as it can be read: bytes that are no UTF-8, half surrogates, and control characters inside a text
+/// cost that text alone.
+///
+/// # Errors
+/// It is no JSON: the place is that of the first mistake.
+pub(crate) fn parse_lenient(text: &[u8]) -> Result<LenientJson, JsonError> {
+    let strict = match parse(text) {
+        Ok(value) => return Ok(LenientJson { value, ambiguous: BTreeSet::new() }),
+        Err(error) => error,
+    };
+    let ambiguous = RefCell::default();
+    let value = read(&repair::repaired(text), Reading { twice: Some(&ambiguous) }).map_err(|_| strict)?;
+    Ok(LenientJson { value, ambiguous: ambiguous.into_inner() })
+}
+
+/// Overwrites every text of a value.
+pub(crate) fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
 }
 
 /// Reads one object, strictly.
@@ -54,9 +96,12 @@ fn place(error: &serde_json::Error) -> JsonError {
 }
 
 #[derive(Clone, Copy)]
-struct Strict;
+struct Reading<'a> {
+    /// Where members that stand twice are told; without it they are refused.
+    twice: Option<&'a RefCell<BTreeSet<String>>>,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
@@ -64,7 +109,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Reading<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,10 +155,17 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            if members.contains_key(&name) {
-                return Err(de::Error::custom("twice"));
+            let Some(first) = members.get_mut(&name) else {
+                members.insert(name, map.next_value_seed(self)?);
+                continue;
+            };
+            let Some(twice) = self.twice else { return Err(de::Error::custom("twice")) };
+            let mut last = map.next_value_seed(self)?;
+            if *first != last {
+                std::mem::swap(first, &mut last);
+                twice.borrow_mut().insert(name);
             }
-            members.insert(name, map.next_value_seed(self)?);
+            wipe(&mut last);
         }
         Ok(Value::Object(members))
     }
@@ -146,6 +198,22 @@ mod tests {
         for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":1}"#, r#"{"a":[{"b":{"c":1,"c":2}}]}"#] {
             assert!(matches!(parse_object(text.as_bytes()), Err(JsonError::Duplicate { .. })), "{text}");
             assert!(parse_raw(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_read_as_well_as_can_be() {
+        let read = |text: &[u8]| parse_lenient(text).map(|read| (read.value.to_string(), read.ambiguous.len()));
+        let good = |text: &str, twice: usize| Ok((text.to_owned(), twice));
+        assert_eq!(read(br#"{"a":1,"a":1,"b":"x"}"#), good(r#"{"a":1,"b":"x"}"#, 0));
+        assert_eq!(read(br#"{"a":"x","b":[{"c":1,"c":2}],"a":"y"}"#), good(r#"{"a":"y","b":[{"c":2}]}"#, 2));
+        assert_eq!(read(b"{\"a\":\"gr\xfcn\"}"), good("{\"a\":\"gr\u{fffd}n\"}", 0));
+        assert_eq!(read(b"{\"a\":\"x\ny\x01\"}"), good(r#"{"a":"x\ny\u0001"}"#, 0));
+        let half = format!(r#"{{"a":"{0}d83d","b":"{0}d83d{0}de00","c":"{0}de00"}}"#, r"\u");
+        assert_eq!(read(half.as_bytes()), good("{\"a\":\"\u{fffd}\",\"b\":\"\u{1f600}\",\"c\":\"\u{fffd}\"}", 0));
+        assert_eq!(read(b"{\"a\":\n1} x"), Err(JsonError::Syntax { line: 2, column: 4 }));
+        for none in [&b""[..], b"{\"a\":\"\xff", b"{\"a\":\"\\", b"{\"a\":\"\\u12", b"{\"a\":\"\\ud83d\\u"] {
+            assert!(read(none).is_err());
         }
     }
 

@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::answer::{AnswerError, Document, TokenResponse};
+use super::answer::TokenResponse;
+use super::document::{AnswerError, Document};
 use super::net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use super::net::{self, HttpRequest, HttpResponse, Method, NetError, Url};
 use super::{Given, Source, SourceError};

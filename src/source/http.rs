@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::answer::{TokenResponse, wipe};
+use super::answer::TokenResponse;
 use super::form::{Form, percent};
 use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::net::{self, Host, HttpRequest, HttpResponse, Method, NetError, Url};
@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::{Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
+use crate::core::json;
 use crate::core::pattern::{Missing, Pattern, Placeholder};
 use crate::core::secret::Secret;
 use crate::core::settings::{Body, HttpSettings, TokenName};
@@ -81,7 +82,7 @@ fn read(
         }
     };
     let from = exchanged.counts_from;
-    let ends = answered.refresh_expires_in.map(|span| from.plus(span));
+    let ends = answered.refresh_end.and_then(|told| told.at(from));
     let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
     let read = answered.token(given, settings.reach.ttl, from, next);
     read.map_err(|problem| exchanged.unreliable(&problem))
@@ -204,7 +205,7 @@ impl<'a> Filling<'a> {
         let mut json = json.clone();
         let filled = self.fill_strings(&mut json);
         let body = Zeroizing::new(json.to_string().into_bytes());
-        wipe(&mut json);
+        json::wipe(&mut json);
         filled.map(|()| body)
     }
 

@@ -3,17 +3,20 @@
 
 pub(crate) mod answer;
 pub(crate) mod command;
+pub(crate) mod document;
 mod error;
 pub(crate) mod expiry;
 mod form;
 mod github_app;
 mod http;
 pub(crate) mod jwt;
+mod moment;
 pub(crate) mod net;
 mod oauth2;
 pub(crate) mod probe;
 mod refresh;
 mod refusal;
+mod remarks;
 
 use std::sync::Arc;
 
@@ -21,6 +24,7 @@ use futures_util::future::BoxFuture;
 
 use self::net::{Host, HttpRequest, HttpResponse, NetError, Network, Requester, Way};
 use self::oauth2::issuers::Issuers;
+use self::remarks::Remarks;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::{Precedence, Reason};
 use crate::core::secret::Secret;
@@ -36,6 +40,7 @@ pub struct Shared {
     /// The way to endpoints.
     pub network: Network,
     issuers: Issuers,
+    remarks: Remarks,
     /// The wall clock, for sources that wait before they ask.
     now: fn() -> Wall,
 }
@@ -43,7 +48,7 @@ pub struct Shared {
 impl Shared {
     /// No host was asked yet, and no issuer's metadata is known.
     pub fn new(now: fn() -> Wall) -> Self {
-        Self { network: Network::new(now), issuers: Issuers::default(), now }
+        Self { network: Network::new(now), issuers: Issuers::default(), remarks: Remarks::default(), now }
     }
 }
 
@@ -87,6 +92,13 @@ impl Given {
 
     fn now(&self) -> Wall {
         (self.shared.now)()
+    }
+
+    /// Says once what is odd in an answer and does no harm.
+    fn remark(&self, remark: &str) {
+        if self.shared.remarks.is_new(&self.name, remark) {
+            tracing::warn!(token = %self.name, "token {}: the answer {remark}", self.name);
+        }
     }
 
     /// Asks an endpoint once: see [`Network::send`].

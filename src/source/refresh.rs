@@ -3,7 +3,7 @@
 //! Does not: keep one, or know how an endpoint is asked.
 
 use super::Given;
-use super::answer::Document;
+use super::document::Document;
 use super::error::SourceError;
 use super::expiry::ExpiryError;
 use super::net::{Fate, HttpResponse, NetError};

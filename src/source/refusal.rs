@@ -4,7 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use super::answer::Document;
+use super::document::Document;
 use super::error::SourceError;
 use super::form;
 use super::net::HttpResponse;

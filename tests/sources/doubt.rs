@@ -32,7 +32,7 @@ impl Idp {
         let server = Server::start(move |_| match moody.load(Ordering::SeqCst) {
             SILENT => Act::Hang,
             REFUSING => answer(400, "application/json", r#"{"error":"invalid_grant"}"#),
-            USELESS => json(r#"{"access_token":"a","refresh_token":"of-the-useless"}"#),
+            USELESS => json(r#"{"access_token":"","refresh_token":"of-the-useless"}"#),
             WRONG_CLIENT => answer(401, "application/json", r#"{"error":"invalid_client"}"#),
             _ => {
                 let n = made.fetch_add(1, Ordering::SeqCst);

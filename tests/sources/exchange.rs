@@ -267,7 +267,7 @@ fn a_refresh_that_failed_says_what_may_have_become_of_the_token_in_place() {
         (|| answer(500, JSON, r#"{"error":"invalid_grant"}"#), Reason::Unreachable, Some(Doubt::Lost), "500"),
         (|| answer(504, "text/html", ""), Reason::Unreachable, Some(Doubt::Lost), "504"),
         (|| answer(302, "text/html", ""), Reason::InvalidAnswer, Some(Doubt::Unread), "302"),
-        (|| json(r#"{"access_token":"abc"}"#), Reason::InvalidAnswer, Some(Doubt::Unread), "ttl"),
+        (|| json(r#"{"access_token":""}"#), Reason::InvalidAnswer, Some(Doubt::Unread), "it is empty"),
         (|| answer(200, "text/html", "<html>"), Reason::InvalidAnswer, Some(Doubt::Unread), "HTML"),
     ];
     for (act, reason, doubt, words) in cases {

@@ -10,6 +10,7 @@ mod foreign_words;
 mod limits;
 mod made_anew;
 mod night;
+mod odd_answers;
 mod peers;
 mod placeholders;
 mod proxy;

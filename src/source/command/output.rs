@@ -3,17 +3,17 @@
 
 use crate::core::crypto::without_newline;
 use crate::core::engine::Reason;
-use crate::core::secret::Secret;
 use crate::core::settings::Pointers;
 use crate::source::SourceError;
-use crate::source::answer::{AnswerError, Document, TokenError, TokenResponse, check_token};
+use crate::source::answer::TokenResponse;
+use crate::source::document::{AnswerError, Document, TokenError, TrimmedToken, without_mark};
 
 /// `apiVersion` of an ExecCredential, before its version.
 const KUBERNETES: &str = "client.authentication.k8s.io/";
 
 /// Why an output is of no use. Never quotes it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum OutputError {
+pub(crate) enum OutputError {
     #[error("it printed nothing")]
     Empty,
     #[error("what it printed is no token: {0}")]
@@ -36,27 +36,19 @@ impl From<OutputError> for SourceError {
 
 /// Reads an output.
 pub(super) fn read(printed: &[u8], response: Option<&Pointers>) -> Result<TokenResponse, OutputError> {
-    if printed.trim_ascii().is_empty() {
+    if without_mark(printed).trim_ascii().is_empty() {
         return Err(OutputError::Empty);
     }
     if let Some(pointers) = response {
         return Ok(TokenResponse::read(printed, pointers)?);
     }
     // No token begins like an object (RFC 6750 2.1).
-    if printed.trim_ascii_start().starts_with(b"{") {
+    if without_mark(printed).trim_ascii_start().starts_with(b"{") {
         return exec_credential(&Document::parse(printed)?);
     }
-    let token = without_newline(printed);
-    check_token(token).map_err(OutputError::Token)?;
-    let token = String::from_utf8_lossy(token).into_owned();
-    Ok(TokenResponse {
-        token: Secret::new(token),
-        expires_in: None,
-        expires_at: None,
-        refresh_token: None,
-        refresh_expires_in: None,
-        scope: None,
-    })
+    // The newline that programs end their output with is nothing odd.
+    let token = str::from_utf8(without_newline(printed)).map_err(|_| OutputError::Token(TokenError::Byte))?;
+    Ok(TokenResponse::bare(TrimmedToken::of(token).map_err(OutputError::Token)?))
 }
 
 /// <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>
@@ -83,20 +75,25 @@ fn exec_credential(document: &Document) -> Result<TokenResponse, OutputError> {
 mod tests {
     use super::*;
     use crate::core::time::Wall;
+    use crate::source::expiry::ToldEnd;
 
     fn token(printed: &str) -> Result<String, OutputError> {
         read(printed.as_bytes(), None).map(|answered| answered.token.expose().clone())
     }
 
     #[test]
-    fn a_bare_token_loses_one_newline_and_nothing_else() {
+    fn a_bare_token_loses_what_stands_around_it() {
+        let remarks = |printed: &str| read(printed.as_bytes(), None).unwrap().remarks.len();
         for printed in ["abc", "abc\n", "abc\r\n"] {
-            assert_eq!(token(printed), Ok("abc".into()), "{printed:?}");
+            assert_eq!((token(printed), remarks(printed)), (Ok("abc".into()), 0), "{printed:?}");
         }
-        for printed in ["abc\n\n", " abc", "abc ", "abc def", "warning: old\nabc\n", "abc\r"] {
+        for printed in ["abc\n\n", " abc", "abc ", "abc\r", "\u{feff}abc\n", "Bearer abc\n", "bearer:  abc"] {
+            assert_eq!((token(printed), remarks(printed)), (Ok("abc".into()), 1), "{printed:?}");
+        }
+        for printed in ["abc def", "warning: old\nabc\n", "Bearer abc def", "Basic abc"] {
             assert_eq!(token(printed), Err(OutputError::Token(TokenError::Space)), "{printed:?}");
         }
-        for printed in ["", "\n", " \r\n\n"] {
+        for printed in ["", "\n", " \r\n\n", "\u{feff}\n"] {
             assert_eq!(token(printed), Err(OutputError::Empty), "{printed:?}");
         }
         assert_eq!(read(b"\xff\xfe", None), Err(OutputError::Token(TokenError::Byte)));
@@ -114,8 +111,8 @@ mod tests {
         let printed = br#"{"accessToken":"abc","expires_on":1600000000}"#;
         let answered = read(printed, Some(&pointers)).unwrap();
         assert_eq!(
-            (answered.token.expose().as_str(), answered.expires_at),
-            ("abc", Some(Wall::from_secs(1_600_000_000)))
+            (answered.token.expose().as_str(), answered.expiry.expires_at),
+            ("abc", Some(ToldEnd::At(Wall::from_secs(1_600_000_000))))
         );
         assert_eq!(read(printed, None), Err(OutputError::Unmapped));
         assert_eq!(token(r#"{"apiVersion":"v1","kind":"List"}"#), Err(OutputError::Unmapped));
@@ -136,9 +133,9 @@ mod tests {
             let printed = credential(version, r#"{"token":"abc","expirationTimestamp":"2020-09-13T12:26:40Z"}"#);
             let answered = read(printed.as_bytes(), None).unwrap();
             assert_eq!(answered.token.expose(), "abc");
-            assert_eq!(answered.expires_at, Some(Wall::from_secs(1_600_000_000)));
+            assert_eq!(answered.expiry.expires_at, Some(ToldEnd::At(Wall::from_secs(1_600_000_000))));
             let untold = credential(version, r#"{"token":"abc","expirationTimestamp":null}"#);
-            assert_eq!(read(untold.as_bytes(), None).unwrap().expires_at, None);
+            assert_eq!(read(untold.as_bytes(), None).unwrap().expiry.expires_at, None);
         }
         let both = credential("v1", r#"{"token":"abc","clientCertificateData":"PEM","clientKeyData":"PEM"}"#);
         assert_eq!(token(&both), Ok("abc".into()));

@@ -9,7 +9,7 @@ use crate::core::engine::Reason;
 use crate::core::redact::peer_words;
 use crate::core::time::Wall;
 use crate::source::SourceError;
-use crate::source::answer::Document;
+use crate::source::document::Document;
 use crate::source::net::HttpResponse;
 
 /// Where GitHub names no time (its secondary limits), it asks for a minute.

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use super::issuers::{CacheKey, Endpoints, Metadata};
 use crate::core::engine::Reason;
 use crate::source::Given;
-use crate::source::answer::Document;
+use crate::source::document::Document;
 use crate::source::error::SourceError;
 use crate::source::net::header::{ACCEPT, HeaderValue};
 use crate::source::net::{Fate, Host, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};

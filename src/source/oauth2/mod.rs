@@ -184,7 +184,7 @@ impl Exchange<'_> {
             }
         };
         let (mut answered, from) = (answered, exchanged.counts_from);
-        let ends = answered.refresh_expires_in.map(|span| from.plus(span));
+        let ends = answered.refresh_end.and_then(|told| told.at(from));
         let used = self.refresh_token.clone();
         let next = used.map(|used| refresh::next(used, answered.refresh_token.take(), ends));
         let read = answered.token(self.given, self.settings.reach.ttl, from, next);

@@ -16,7 +16,7 @@ use crate::core::secret::Secret;
 use crate::core::settings::{SubjectToken, TokenName};
 use crate::process::threads;
 use crate::source::SourceError;
-use crate::source::answer::check_token;
+use crate::source::document::check_token;
 
 pub(super) async fn read(
     subject: &SubjectToken,
