@@ -95,6 +95,10 @@ impl Document {
         self.value.pointer(pointer).filter(|value| !value.is_null())
     }
 
+    pub(crate) fn whole(&self) -> &Value {
+        &self.value
+    }
+
     /// The text at a pointer, where there is one.
     pub(crate) fn text(&self, pointer: &str) -> Result<Option<&str>, AnswerError> {
         match self.at(pointer) {

@@ -74,7 +74,7 @@ fn read(
             let refusal = match read {
                 Err(problem) if answer.status.is_success() => match Refusal::of_success(answer, &filling.secrets()) {
                     Some(refusal) => refusal,
-                    None => return Err(answer.unread(&problem)),
+                    None => return Err(Refusal::beside(&problem, answer, &filling.secrets())),
                 },
                 _ => Refusal::of(answer, &filling.secrets()),
             };

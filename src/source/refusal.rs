@@ -4,15 +4,17 @@
 
 use zeroize::Zeroizing;
 
-use super::document::Document;
+use super::document::{AnswerError, Document};
 use super::error::SourceError;
 use super::form;
 use super::net::HttpResponse;
+use super::net::header::WWW_AUTHENTICATE;
+use super::words;
 use crate::core::engine::{Doubt, Reason};
 use crate::core::redact::{peer_words, printable_without};
 
-/// Where endpoints put their words.
-const WORDS: [&str; 4] = ["/error_description", "/error/message", "/message", "/detail"];
+/// Where a code of RFC 6749 5.2 stands: as there, or as Fitbit has it.
+const CODES: [&str; 2] = ["/error", "/errors/0/errorType"];
 
 /// Statuses by which a server says no to what it was sent, and not to where or how it was asked.
 const NO: [u16; 5] = [400, 401, 403, 409, 422];
@@ -29,16 +31,21 @@ impl Refusal {
     pub(super) fn of(answer: &HttpResponse, sent: &[&str]) -> Self {
         let document = Document::parse(&answer.body).ok();
         let text = |at: &str| document.as_ref().and_then(|document| document.text(at).ok().flatten());
-        // As it is, and as it stands in a form, or in an address or Basic.
-        let forms =
-            |secret: &&str| [Zeroizing::new((*secret).to_owned()), form::encoded(secret), form::percent(secret)];
-        let sent: Vec<_> = sent.iter().flat_map(forms).collect();
-        let clean = |text: &str| peer_words(&printable_without(text, &sent));
-        let code = text("/error").map(clean).filter(|code| !code.is_empty());
-        let words = WORDS.iter().find_map(|at| text(at)).map(clean).filter(|words| !words.is_empty());
-        let said = match (&code, words) {
+        let mask = Mask::of(sent);
+        let code = CODES.iter().find_map(|at| text(at)).and_then(|code| mask.clean(code));
+        let words = match &document {
+            Some(document) => words::of_json(document.whole()),
+            None => words::of_text(&answer.body).or_else(|| challenge(answer)),
+        };
+        let words = words.and_then(|words| mask.clean(&words)).filter(|words| Some(words) != code.as_ref());
+        let shown = document.as_ref().and_then(|document| words::code_of_json(document.whole()));
+        let shown = code
+            .clone()
+            .or_else(|| shown.and_then(|code| mask.clean(&code)))
+            .filter(|code| Some(code) != words.as_ref());
+        let said = match (shown, words) {
             (Some(code), Some(words)) => format!("{code}: {words}"),
-            (Some(code), None) => code.clone(),
+            (Some(code), None) => code,
             (None, Some(words)) => words,
             (None, None) if document.is_none() && !answer.media_type().is_empty() => {
                 format!("with {} that tells no more", answer.media_type())
@@ -55,6 +62,21 @@ impl Refusal {
         document.at("/error")?;
         drop(document);
         Some(Self::of(answer, sent))
+    }
+
+    /// A success without what was asked for: what is wrong with it, and what it says itself.
+    pub(super) fn beside(problem: &AnswerError, answer: &HttpResponse, sent: &[&str]) -> SourceError {
+        let error = answer.unread(problem);
+        let words = match Document::parse(&answer.body) {
+            Ok(document) => words::of_json(document.whole()),
+            // A text may be the token itself.
+            Err(AnswerError::Html) => words::of_text(&answer.body),
+            Err(_) => None,
+        };
+        match words.and_then(|words| Mask::of(sent).clean(&words)) {
+            Some(words) => SourceError { message: format!("{}; it says: {words}", error.message), ..error },
+            None => error,
+        }
     }
 
     /// The same of an answer to a refresh token: what is refused without a code (glewlwyd), or by `invalid_request`
@@ -86,6 +108,28 @@ impl Refusal {
     pub(super) fn is(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
+}
+
+/// The secrets that must not come back.
+struct Mask(Vec<Zeroizing<String>>);
+
+impl Mask {
+    /// Each as it is, and as it stands in a form, or in an address or Basic.
+    fn of(sent: &[&str]) -> Self {
+        let forms =
+            |secret: &&str| [Zeroizing::new((*secret).to_owned()), form::encoded(secret), form::percent(secret)];
+        Self(sent.iter().flat_map(forms).collect())
+    }
+
+    fn clean(&self, text: &str) -> Option<String> {
+        Some(peer_words(&printable_without(text, &self.0))).filter(|words| !words.is_empty())
+    }
+}
+
+/// What stands in WWW-Authenticate (RFC 6750 3): for some servers the only place.
+fn challenge(answer: &HttpResponse) -> Option<String> {
+    let value = answer.headers.get(WWW_AUTHENTICATE)?.to_str().ok()?;
+    value.contains("error").then(|| value.to_owned())
 }
 
 fn reason(answer: &HttpResponse, code: Option<&str>) -> Reason {

@@ -6,6 +6,7 @@ use renewd::core::engine::Reason;
 use renewd::core::settings::{OAuth2Settings, Reach};
 
 use crate::setting::{Try, now, oauth2, reach, refused};
+use crate::wire::packed;
 use support::http::{Act, Server, answer, json};
 
 type Answering = fn() -> Act;
@@ -29,7 +30,7 @@ fn an_answer_becomes_a_token_with_an_expiry_from_when_it_was_asked_for() {
     assert_eq!(seen.header("user-agent"), Some(concat!("renewd/", env!("CARGO_PKG_VERSION"))));
     assert_eq!(seen.header("accept"), Some("application/json"));
     assert_eq!(seen.header("content-type"), Some("application/x-www-form-urlencoded"));
-    assert_eq!(seen.header("accept-encoding"), None);
+    assert_eq!(seen.header("accept-encoding"), Some("identity"));
     assert_eq!(seen.header("referer"), None);
 }
 
@@ -106,9 +107,15 @@ fn an_answer_ends_at_a_mebibyte_whatever_it_says_of_its_length() {
 }
 
 #[test]
-fn a_compressed_answer_is_not_unpacked() {
+fn a_compressed_answer_that_cannot_be_unpacked_is_told() {
     let error = error_of(|| json("x").header("Content-Encoding", "gzip"));
-    assert!(error.message.contains("gzip"), "{error}");
+    assert!(error.message.contains("cannot be unpacked"), "{error}");
+    let error = error_of(|| json("x").header("Content-Encoding", "br"));
+    assert!(error.message.contains("compressed (br)"), "{error}");
+    // A mebibyte of nothing, and one byte more.
+    let large = || answer(200, "application/json", packed("gzip", &vec![b' '; 1024 * 1024 + 1]));
+    let server = Server::start(move |_| large().header("Content-Encoding", "gzip"));
+    assert!(refused(oauth2(&server.url("/"))).message.contains("1 MiB"));
 }
 
 #[test]

@@ -15,3 +15,4 @@ mod peers;
 mod placeholders;
 mod proxy;
 mod setting;
+mod wire;

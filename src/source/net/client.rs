@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::host::Host;
 use super::names::NameLookUp;
+use super::trust::Trust;
 use crate::core::crypto;
 use crate::core::engine::Reason;
 use crate::core::settings::{Fingerprint, Identity, Reach};
@@ -22,6 +23,8 @@ use crate::source::error::SourceError;
 
 /// How renewd calls itself.
 const USER_AGENT: &str = concat!("renewd/", env!("CARGO_PKG_VERSION"));
+/// So many header fields an answer may have.
+const MOST_FIELDS: usize = 1000;
 /// Where the system's roots are, most often. They are read within that time, or their file system hangs.
 const ROOTS: &str = "/etc/ssl/certs";
 const BUILDING: Duration = Duration::from_secs(10);
@@ -113,7 +116,14 @@ fn build(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> R
         .retry(reqwest::retry::never())
         .referer(false)
         .pool_max_idle_per_host(0)
-        .dns_resolver(NameLookUp)
+        // What is odd and readable is read, as curl does: lines that were folded (RFC 9112 5.2), a cookie with a control byte in it.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .http1_max_headers(MOST_FIELDS)
+        // Some servers compare them letter by letter.
+        .http1_title_case_headers()
+        .dns_resolver(NameLookUp::within(kind.connecting))
         .connect_timeout(kind.connecting);
     if kind.direct {
         builder = builder.no_proxy();
@@ -122,12 +132,17 @@ fn build(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> R
 }
 
 fn tls(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<ClientConfig, SourceError> {
-    let roots = if kind.trustless { RootCertStore::empty() } else { roots(ca)? };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|_| broken())?
-        .with_root_certificates(roots);
+        .map_err(|_| broken())?;
+    let config = if kind.trustless {
+        config.with_root_certificates(RootCertStore::empty())
+    } else {
+        let named = ca.map(|ca| certificates("ca_file", ca)).transpose()?.unwrap_or_default();
+        let trust = Trust::new(roots(&named)?, named, provider).map_err(|_| broken())?;
+        config.dangerous().with_custom_certificate_verifier(Arc::new(trust))
+    };
     let mut config = match identity {
         None => config.with_no_client_auth(),
         Some(identity) => {
@@ -143,11 +158,11 @@ fn tls(kind: &ClientKind, ca: Option<&[u8]>, identity: Option<&Identity>) -> Res
 }
 
 /// The system's roots, and those of `ca_file` beside them.
-fn roots(ca: Option<&[u8]>) -> Result<RootCertStore, SourceError> {
+fn roots(named: &[CertificateDer<'static>]) -> Result<RootCertStore, SourceError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for certificate in ca.map(|ca| certificates("ca_file", ca)).transpose()?.unwrap_or_default() {
-        roots.add(certificate).map_err(|_| lack("ca_file holds a certificate that cannot be read"))?;
+    for certificate in named {
+        roots.add(certificate.clone()).map_err(|_| lack("ca_file holds a certificate that cannot be read"))?;
     }
     if roots.is_empty() {
         return Err(lack("this machine trusts no certificate at all: install ca-certificates, or set ca_file"));

@@ -37,8 +37,8 @@ pub(super) fn of(host: &Host, error: reqwest::Error) -> Failed {
     let message = if connecting {
         let through = proxy(host).map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
         let why = match error.is_timeout() {
-            true => no_connection_in_time(host),
-            false => causes.connecting(host),
+            true if !causes.name => no_connection_in_time(host),
+            _ => causes.connecting(host),
         };
         format!("cannot be reached{through}: {why}")
     } else {
@@ -110,6 +110,10 @@ impl Causes {
         if let Some(tls) = &self.tls {
             return certificate(tls);
         }
+        if self.name && self.kind == Some(io::ErrorKind::TimedOut) {
+            return "its name was not looked up in time: the name service does not answer (see /etc/resolv.conf)"
+                .into();
+        }
         if self.name {
             return format!(
                 "its name is not found ({})",
@@ -177,15 +181,27 @@ fn certificate(error: &rustls::Error) -> String {
     };
     let what = match wrong {
         Wrong::UnknownIssuer => "is signed by nobody that this machine trusts: name the CA's certificate in ca_file",
-        Wrong::Expired | Wrong::ExpiredContext { .. } => "has expired",
+        Wrong::Expired | Wrong::ExpiredContext { .. } => {
+            "has expired: the server needs a new one, or the clock here is wrong"
+        }
         Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => "is not valid yet: is the clock right?",
-        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => "is for another name",
+        Wrong::NotValidForName => "is for another name: use one that stands in it as the host",
+        Wrong::NotValidForNameContext { presented, .. } => return for_others(presented),
+        Wrong::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+            "is self-signed, and not one that is trusted: name this very certificate in ca_file"
+        }
         Wrong::Revoked => "is revoked",
         Wrong::BadSignature => "has a signature that does not hold",
         Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => "is not one of a server",
         other => return cut(&format!("its certificate is refused: {other}"), 200),
     };
     format!("its certificate {what}")
+}
+
+fn for_others(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
+    let shown = cut(&shown.join(", "), 200);
+    format!("its certificate is for another name ({shown}): use one that stands in it as the host")
 }
 
 fn alerted(alert: rustls::AlertDescription) -> String {

@@ -2,11 +2,13 @@
 //! Nothing is kept open when it is done: a token is obtained once in an hour, and a daemon at rest holds no connection.
 //! Does not: know what is asked, read an answer's body, or try again.
 
+mod body;
 mod client;
 mod fault;
 mod host;
 mod names;
 mod retry_after;
+mod trust;
 mod turns;
 
 use std::fmt;
@@ -14,11 +16,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+};
 use zeroize::Zeroizing;
 
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 
+use self::body::{LARGEST_ANSWER, PackedBody};
 use self::client::Clients;
 pub(crate) use self::client::Way;
 use self::fault::Failed;
@@ -30,9 +35,6 @@ use crate::core::engine::Reason;
 use crate::core::printable::cut;
 use crate::core::secret::{Secret, make_room};
 use crate::core::time::Wall;
-
-/// An answer ends here; no token is as long.
-const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// What all network sources share: it holds no connection, and clients only as long as one is in use.
 pub struct Network {
@@ -182,34 +184,50 @@ struct Parts {
 async fn ask(client: &reqwest::Client, request: HttpRequest, host: &Host) -> Result<Parts, Failed> {
     let HttpRequest { method, url, headers, body, .. } = request;
     let bare = method == Method::HEAD;
-    let mut builder = client.request(method, url).headers(headers);
-    if let Some(body) = body {
-        builder = builder.body(Bytes::from_owner(body));
-    }
+    let mut builder = client.request(method.clone(), url).header(ACCEPT_ENCODING, "identity").headers(headers);
+    builder = match body {
+        Some(body) => builder.body(Bytes::from_owner(body)),
+        // RFC 9110 8.6: some servers answer 411 without it.
+        None if matches!(method, Method::POST | Method::PUT | Method::PATCH) => builder.header(CONTENT_LENGTH, 0),
+        None => builder,
+    };
     let mut answer = builder.send().await.map_err(|error| fault::of(host, error))?;
     let status = answer.status();
     if bare || status.is_redirection() {
         return Ok(Parts { status, headers: std::mem::take(answer.headers_mut()), body: Zeroizing::default() });
     }
-    if let Some(encoding) = answer.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-        let shown = encoding.to_str().unwrap_or("unknown");
-        return Err(unreadable(
-            host,
-            &format!("the answer is compressed ({}), which was not asked for", cut(shown, 40)),
-        ));
-    }
     if answer.content_length().is_some_and(|length| length > LARGEST_ANSWER as u64) {
         return Err(too_large(host));
     }
     let mut body: Zeroizing<Vec<u8>> = Zeroizing::default();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| fault::of(host, error))? {
+    loop {
+        let chunk = match answer.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(_) if body::is_whole(&body) => break,
+            Err(error) => return Err(fault::of(host, error)),
+        };
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(too_large(host));
         }
         make_room(&mut body, chunk.len());
         body.extend_from_slice(&chunk);
     }
-    Ok(Parts { status, headers: std::mem::take(answer.headers_mut()), body })
+    let headers = std::mem::take(answer.headers_mut());
+    let body = unpacked(host, &headers, body)?;
+    Ok(Parts { status, headers, body })
+}
+
+fn unpacked(host: &Host, headers: &HeaderMap, body: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let encoding = headers.get(CONTENT_ENCODING).map_or(Ok(""), |encoding| encoding.to_str()).unwrap_or("unknown");
+    body::unpacked(body, encoding).map_err(|why| match why {
+        PackedBody::TooLarge => too_large(host),
+        PackedBody::Unknown => {
+            let shown = cut(encoding, 40);
+            unreadable(host, &format!("the answer is compressed ({shown}), although identity was asked for"))
+        }
+        PackedBody::Damaged => unreadable(host, "the answer is compressed, and cannot be unpacked"),
+    })
 }
 
 fn too_large(host: &Host) -> Failed {

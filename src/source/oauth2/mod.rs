@@ -179,8 +179,10 @@ impl Exchange<'_> {
         let answered = match answered {
             Ok(answered) => answered,
             Err(problem) => {
-                let refusal = Refusal::of_success(answer, &self.sent(basic.as_ref()));
-                return Err(refusal.map_or_else(|| answer.unread(&problem), |refusal| self.refused(answer, refusal)));
+                let sent = self.sent(basic.as_ref());
+                let refusal = Refusal::of_success(answer, &sent);
+                let unread = || Refusal::beside(&problem, answer, &sent);
+                return Err(refusal.map_or_else(unread, |refusal| self.refused(answer, refusal)));
             }
         };
         let (mut answered, from) = (answered, exchanged.counts_from);
