@@ -22,11 +22,11 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_sec
 impl State {
     /// A look found the file otherwise than it was left. What is under way there overtakes it.
     pub(super) fn found(&mut self, id: TargetId, found: Found, now: Now, out: &mut Vec<Action>) {
-        let is_settled = |target: &&mut TargetRecord| target.op.is_none() && target.written.is_some();
+        let is_settled = |target: &&mut TargetRecord| target.rare.op.is_none() && target.written.is_some();
         let Some(target) = self.targets.get_mut(id).filter(is_settled).filter(|_| !self.stopping) else { return };
         let lost = target.written.take();
         target.verify = true;
-        let meddling = target.meddling.get_or_insert_default();
+        let meddling = target.rare.meddling.get_or_insert_default();
         meddling.lost = lost;
         let times = meddling.found(found, now.boot);
         meddling.is_told = times >= ROUNDS && found != Found::Unseen;
@@ -57,7 +57,7 @@ impl State {
         self.count_tries(id, now);
         out.push(Action::Note(Note::DeliverFailed { path: self.path(id), message, failures: times, retry_in }));
         if let Some(target) = self.targets.get_mut(id) {
-            target.trouble = Some(Box::new(trouble));
+            target.rare.trouble = Some(Box::new(trouble));
         }
     }
 }
@@ -65,17 +65,18 @@ impl State {
 impl TargetRecord {
     /// A write has landed; `is_new`: the file was not exactly so already. Tells how it was found before, where that is news.
     pub(super) fn mended(&mut self, is_new: bool, now: Boot) -> Option<Found> {
-        let meddling = self.meddling.as_mut().filter(|meddling| meddling.found.is_some());
+        let rare = self.rare.any()?;
+        let meddling = rare.meddling.as_mut().filter(|meddling| meddling.found.is_some());
         let found = meddling.and_then(|meddling| meddling.mended(is_new, now));
-        let fight = self.meddling.as_ref().filter(|meddling| meddling.is_told);
-        match (self.trouble.as_mut(), fight) {
+        let fight = rare.meddling.as_ref().filter(|meddling| meddling.is_told);
+        match (rare.trouble.as_mut(), fight) {
             // Whether the other one has given up is not known yet.
             (Some(trouble), Some(fight)) => {
                 trouble.retry_at = fight.wrote.plus(FIGHT);
                 None
             }
             _ => {
-                self.trouble = None;
+                rare.trouble = None;
                 found
             }
         }
@@ -83,14 +84,14 @@ impl TargetRecord {
 
     /// The file is as it shall be: a fight is over once nobody has touched it for a while. True where that is now.
     pub(super) fn is_calm(&mut self, now: Boot) -> bool {
-        let Some(meddling) = &self.meddling else { return false };
+        let Some(meddling) = &self.rare.meddling else { return false };
         let (until, is_told) = (meddling.wrote.plus(FIGHT), meddling.is_told);
         if until > now {
-            self.trouble.iter_mut().filter(|_| is_told).for_each(|trouble| trouble.retry_at = until);
+            self.rare.trouble.iter_mut().filter(|_| is_told).for_each(|trouble| trouble.retry_at = until);
             return false;
         }
-        self.meddling = None;
-        is_told && self.trouble.take().is_some()
+        self.rare.meddling = None;
+        is_told && self.rare.trouble.take().is_some()
     }
 }
 

@@ -34,7 +34,7 @@ impl State {
             let expires_at = self.tokens.get(id).and_then(|token| self.told_end(id, token));
             let Some(token) = self.tokens.get_mut(id) else { continue };
             token.hook_queued &= kind != HookKind::AfterRotate;
-            let hooks = token.hooks.get_or_insert_default();
+            let hooks = token.rare.hooks.get_or_insert_default();
             hooks.last = Some(HookRun { kind, started: now.boot, ended: None, error: None });
             // This run is the next try.
             if kind == HookKind::AfterRotate {
@@ -70,7 +70,8 @@ impl State {
             HookEnd::Failed(message) | HookEnd::NoPidFile(message) => (Some(message), false),
             HookEnd::NotStarted(message) => (Some(message), !self.is_once()),
             HookEnd::Dropped => {
-                let hooks = self.tokens.get_mut(id).and_then(|token| token.hooks.as_mut());
+                let hooks =
+                    self.tokens.get_mut(id).and_then(|token| token.rare.any().and_then(|rare| rare.hooks.as_mut()));
                 hooks.into_iter().for_each(|hooks| hooks.last = None);
                 return;
             }
@@ -79,7 +80,11 @@ impl State {
         let retry_at = if is_tried_again { self.retry_hook(id, failures, now) } else { Boot(u64::MAX) };
         self.changed = true;
         self.touch(id);
-        let Some(hooks) = self.tokens.get_mut(id).and_then(|token| token.hooks.as_mut()) else { return };
+        let Some(hooks) =
+            self.tokens.get_mut(id).and_then(|token| token.rare.any().and_then(|rare| rare.hooks.as_mut()))
+        else {
+            return;
+        };
         if let Some(last) = hooks.last.as_mut() {
             (last.ended, last.error) = (Some(now.boot), message.clone());
         }
@@ -109,7 +114,7 @@ impl State {
 
     /// How often that hook has failed in a row.
     fn hook_failures(&self, id: TokenId, kind: HookKind) -> u32 {
-        let hooks = self.tokens.get(id).and_then(|token| token.hooks.as_ref());
+        let hooks = self.tokens.get(id).and_then(|token| token.rare.hooks.as_ref());
         let failures = hooks.and_then(|hooks| match kind {
             HookKind::AfterRotate => hooks.trouble.as_ref().map(|trouble| trouble.failures),
             HookKind::Failing(_) | HookKind::Recovered => hooks.untold.as_ref().map(|untold| untold.failures),
@@ -127,7 +132,7 @@ impl State {
     pub(super) fn settle_hooks(&mut self, id: TokenId, now: Now) {
         let Some(token) = self.tokens.get_mut(id) else { return };
         let (has_after_rotate, has_on_failure) = (token.wire.after_rotate, token.wire.on_failure.is_some());
-        let Some(hooks) = token.hooks.as_mut() else { return };
+        let Some(hooks) = token.rare.any().and_then(|rare| rare.hooks.as_mut()) else { return };
         if !has_after_rotate {
             // What is not in the config any more troubles nobody.
             hooks.trouble = None;

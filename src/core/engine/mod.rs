@@ -13,6 +13,7 @@ mod hooks;
 mod kept;
 mod plan;
 mod precedence;
+mod rare;
 mod record;
 mod settle;
 mod slots;

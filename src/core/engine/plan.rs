@@ -103,6 +103,9 @@ impl State {
         let changed = token.wire.fingerprint != wire.fingerprint;
         let spends = token.wire.single_use;
         token.wire = wire.into();
+        if token.rare.lack != wire.lack {
+            token.rare.lack.clone_from(&wire.lack);
+        }
         if let (Some(held), Some(due)) = (token.held.as_mut(), due) {
             held.due = due;
             if first {
@@ -117,9 +120,11 @@ impl State {
             self.busy -= 1;
         }
         if changed {
-            token.trouble = None;
+            if let Some(rare) = token.rare.any() {
+                rare.trouble = None;
+            }
             token.blamed = false;
-        } else if let Some(trouble) = token.trouble.as_mut().filter(|_| hurry) {
+        } else if let Some(trouble) = token.rare.any().and_then(|rare| rare.trouble.as_mut()).filter(|_| hurry) {
             trouble.hurry(now.boot);
         }
         id
@@ -137,17 +142,21 @@ impl State {
             let names_now = |token: &TokenName| {
                 planned.get(&id).is_some_and(|plan| plan.lines.iter().any(|line| line.token == *token))
             };
-            target.leaving.retain_mut(|leaving| {
-                leaving.until = leaving.until.min(until);
-                !names_now(&leaving.line.token)
-            });
+            if let Some(rare) = target.rare.any() {
+                rare.leaving.retain_mut(|leaving| {
+                    leaving.until = leaving.until.min(until);
+                    !names_now(&leaving.line.token)
+                });
+            }
             let gone = target.lines.iter().enumerate().filter(|(_, line)| !names_now(&line.plan.token));
             let former = |line: &Arc<LinePlan>| FormerLine { token: line.token.clone(), plan: Some(line.clone()) };
             let leaving = |at, line: &FileLine| Leaving { token: line.token, line: former(&line.plan), until, at };
             let gone: Vec<Leaving> = gone.map(|(at, line)| leaving(at, line)).collect();
-            target.leaving.extend(gone);
+            if !gone.is_empty() {
+                target.rare.leaving.extend(gone);
+            }
             target.verify |= hurry;
-            if let Some(trouble) = target.trouble.as_mut().filter(|_| hurry) {
+            if let Some(trouble) = target.rare.any().and_then(|rare| rare.trouble.as_mut()).filter(|_| hurry) {
                 trouble.hurry(now.boot);
             }
             match planned.get(&id) {
@@ -170,7 +179,7 @@ impl State {
         self.tokens.values_mut().for_each(|token| token.targets.clear());
         for id in self.targets.by_name() {
             let Some(target) = self.targets.get_mut(id) else { continue };
-            for leaving in &mut target.leaving {
+            for leaving in target.rare.any().into_iter().flat_map(|rare| &mut rare.leaving) {
                 leaving.token = self.tokens.find(&leaving.line.token).unwrap_or(TokenId::NONE);
             }
             for token in target.tokens() {
@@ -187,18 +196,22 @@ impl State {
     fn set_families(&mut self, wires: &[TokenWire]) {
         self.children.clear();
         for wire in wires {
-            let parents: Box<[TokenId]> = wire.parents.iter().map(|parent| self.token_id(parent)).collect();
+            let parents: Vec<TokenId> = wire.parents.iter().map(|parent| self.token_id(parent)).collect();
             let id = self.token_id(&wire.name);
             for parent in &parents {
                 self.children.entry(*parent).or_default().push(id);
             }
-            if let Some(token) = self.tokens.get_mut(id) {
-                token.parents = parents;
+            if let Some(token) = self.tokens.get_mut(id)
+                && token.rare.parents != parents
+            {
+                token.rare.parents = parents;
             }
         }
         // Those that leave have none any more: nothing is obtained for them.
         for token in self.tokens.values_mut().filter(|token| token.leaving.is_some()) {
-            token.parents = Box::default();
+            if let Some(rare) = token.rare.any() {
+                rare.parents = Vec::new();
+            }
         }
     }
 

@@ -38,8 +38,8 @@ impl State {
 }
 
 fn of(token: &TokenRecord) -> Precedence {
-    let now = token.trouble.as_ref().map(|trouble| (trouble.reason, trouble.failures));
-    let earlier = || token.streak.as_ref()?.last.as_ref().map(|(reason, _)| (*reason, 1));
+    let now = token.rare.trouble.as_ref().map(|trouble| (trouble.reason, trouble.failures));
+    let earlier = || token.rare.streak.as_ref()?.last.as_ref().map(|(reason, _)| (*reason, 1));
     // A parent's failure and the machine's are none of the host's.
     let of_host = |(reason, _): &(Reason, u32)| !matches!(reason, Reason::Machine | Reason::Delivery | Reason::Hook);
     if let Some((reason, failures)) = now.or_else(earlier).filter(of_host) {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::doubt::{Certainty, Doubt};
 use super::event::{FailureStreak, HookKind, Issued, Reason};
+use super::rare::{Rare, Unset};
 use super::slots::{TargetId, TokenId};
 use super::wiring::KeptWire;
 use crate::core::schedule::Due;
@@ -139,8 +140,14 @@ impl Never for Wall {
 }
 
 /// A moment, or none, in the room of a moment: the end of time stands for none. There is one of it a token, or more.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Moment<At>(At);
+
+impl<At: Never> Default for Moment<At> {
+    fn default() -> Self {
+        Self(At::NEVER)
+    }
+}
 
 impl<At: Never> Moment<At> {
     pub(super) fn get(self) -> Option<At> {
@@ -163,11 +170,38 @@ pub(super) struct Incoming {
     pub retry_at: Option<Boot>,
 }
 
+/// What most tokens have nothing of, most of the time.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct TokenRarities {
+    /// Why this machine cannot obtain it now.
+    pub lack: Option<Arc<str>>,
+    /// In order of the config.
+    pub parents: Vec<TokenId>,
+    pub incoming: Option<Box<Incoming>>,
+    pub trouble: Option<Box<Trouble>>,
+    pub streak: Option<Box<Streak>>,
+    /// What the state has of it.
+    pub kept_streak: Option<Box<FailureStreak>>,
+    /// `None`: none has run.
+    pub hooks: Option<Box<HookRecord>>,
+}
+
+impl Unset for TokenRarities {
+    const UNSET: &'static Self = &Self {
+        lack: None,
+        parents: Vec::new(),
+        incoming: None,
+        trouble: None,
+        streak: None,
+        kept_streak: None,
+        hooks: None,
+    };
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct TokenRecord {
     pub wire: KeptWire,
     pub held: Option<HeldToken>,
-    pub incoming: Option<Box<Incoming>>,
     /// The generation that is under way.
     pub flight: Option<u64>,
     /// The generation of the newest try.
@@ -184,27 +218,20 @@ pub(super) struct TokenRecord {
     pub asked: bool,
     /// A parent of it was obtained again because it was refused; a second refusal is its own failure.
     pub blamed: bool,
-    pub trouble: Option<Box<Trouble>>,
     /// Why the issuer may have ended the token at hand; until another one takes its place.
     pub doubt: Option<Doubt>,
-    pub streak: Option<Box<Streak>>,
-    /// What the state has of it.
-    pub kept_streak: Option<Box<FailureStreak>>,
     /// Obtained in this run and not yet on disk everywhere: that it is renewed is told then.
     pub is_landing: bool,
     /// No hook was told of these bytes yet.
     pub owes_hook: bool,
     /// `after_rotate` stands in the queue already.
     pub hook_queued: bool,
-    /// `None`: none has run.
-    pub hooks: Option<Box<HookRecord>>,
     /// Its entry is gone; forgotten at this moment.
     pub leaving: Option<Boot>,
     /// In order of their paths.
     pub targets: SmallVec<[TargetId; 4]>,
-    /// In order of the config.
-    pub parents: Box<[TokenId]>,
     pub view: TokenView,
+    pub rare: Rare<TokenRarities>,
     pub boot_timer: Moment<Boot>,
     pub wall_timer: Moment<Wall>,
 }
@@ -214,7 +241,6 @@ impl TokenRecord {
         Self {
             wire,
             held: None,
-            incoming: None,
             flight: None,
             last_generation: 0,
             asked_at: None.into(),
@@ -223,18 +249,14 @@ impl TokenRecord {
             tried: false,
             asked: false,
             blamed: false,
-            trouble: None,
             doubt: None,
-            streak: None,
-            kept_streak: None,
             is_landing: false,
             owes_hook: false,
             hook_queued: false,
-            hooks: None,
             leaving: None,
             targets: SmallVec::new(),
-            parents: Box::default(),
             view: TokenView::default(),
+            rare: Rare::unset(),
             boot_timer: None.into(),
             wall_timer: None.into(),
         }
@@ -246,7 +268,7 @@ impl TokenRecord {
 
     /// When one of its hooks that could not be started is tried again.
     pub(super) fn next_hook(&self) -> Option<Boot> {
-        let hooks = self.hooks.as_ref()?;
+        let hooks = self.rare.hooks.as_ref()?;
         let trouble = hooks.trouble.as_ref().map(|trouble| trouble.retry_at);
         let untold = hooks.untold.as_ref().map(|untold| untold.retry_at);
         trouble.into_iter().chain(untold).filter(|at| *at < Boot(u64::MAX)).min()
@@ -308,7 +330,7 @@ pub(super) struct TokenView {
     /// All its outputs hold the newest one.
     pub delivered: bool,
     /// When the first of them ends that readers find; `None`: none ever does.
-    pub ends: Option<Wall>,
+    pub ends: Moment<Wall>,
     pub counted: bool,
     pub required: bool,
 }

@@ -20,6 +20,9 @@ impl State {
             if let Some(id) = self.dirty_targets.pop_first() {
                 self.settle_target(id, now, out);
                 self.time_target(id, now);
+                if let Some(target) = self.targets.get_mut(id) {
+                    target.rare.tidy();
+                }
             } else if let Some(id) = self.dirty_tokens.pop_first() {
                 self.settle_obtaining(id, now, out);
                 self.settle_hooks(id, now);
@@ -27,6 +30,9 @@ impl State {
                 self.serve(id, now, out);
                 self.time_token(id, now);
                 self.let_go(id, now, out);
+                if let Some(token) = self.tokens.get_mut(id) {
+                    token.rare.tidy();
+                }
             } else {
                 return;
             }
@@ -35,22 +41,22 @@ impl State {
 
     /// What troubles a token: its own failure, a lack, one of its files, or its hook.
     pub(super) fn failing(&self, id: TokenId, token: &TokenRecord) -> Option<(Reason, Arc<str>, u32)> {
-        if let Some(trouble) = &token.trouble {
+        if let Some(trouble) = &token.rare.trouble {
             return Some((trouble.reason, trouble.message.clone(), trouble.failures));
         }
-        if let Some(lack) = &token.wire.lack {
+        if let Some(lack) = &token.rare.lack {
             return Some((Reason::Machine, lack.clone(), 1));
         }
         let mut lacking = None;
         for target in self.targets_of(id, token) {
-            if let Some(trouble) = &target.trouble {
+            if let Some(trouble) = &target.rare.trouble {
                 return Some((trouble.reason, trouble.message.clone(), trouble.failures));
             }
-            lacking = lacking.or_else(|| target.lack.clone());
+            lacking = lacking.or_else(|| target.rare.lack.clone());
         }
-        let hook = || token.hooks.as_ref()?.trouble.as_ref();
+        let hook = || token.rare.hooks.as_ref()?.trouble.as_ref();
         let of_hook = || hook().map(|trouble| (trouble.reason, trouble.message.clone(), trouble.failures));
-        let earlier = || token.streak.as_ref()?.last.clone();
+        let earlier = || token.rare.streak.as_ref()?.last.clone();
         let of_earlier = || earlier().map(|(reason, message)| (reason, message, 1));
         lacking.map(|lack| (Reason::Machine, lack, 1)).or_else(of_hook).or_else(of_earlier)
     }
@@ -96,7 +102,7 @@ impl State {
             on_disk: is_valid && on_disk,
             is_lost,
             delivered: is_valid && delivered,
-            ends: held_ends.into_iter().chain(self.ends_on_disk(id, token)).min(),
+            ends: held_ends.into_iter().chain(self.ends_on_disk(id, token)).min().into(),
             counted: token.leaving.is_none(),
             required: token.wire.required,
         }
@@ -153,7 +159,7 @@ impl State {
         let Some(token) = self.tokens.get_mut(id) else { return };
         let is_new = std::mem::take(&mut token.owes_hook);
         // One that failed has not gone well for these bytes yet.
-        let has_failed = token.hooks.as_ref().is_some_and(|hooks| hooks.trouble.is_some());
+        let has_failed = token.rare.hooks.as_ref().is_some_and(|hooks| hooks.trouble.is_some());
         let Some(held) = &token.held else { return };
         let next = match held.due {
             Due::At(at) => Some(at.max(now.wall.plus(held.hold_until.since(now.boot)))),
@@ -170,7 +176,7 @@ impl State {
     fn streak(&mut self, id: TokenId, reason: Reason, now: Now) {
         let Some(token) = self.tokens.get_mut(id) else { return };
         let on_failure = token.wire.on_failure;
-        let streak = token.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
+        let streak = token.rare.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
         let Some(after) = on_failure else { return };
         if !streak.told && (reason == Reason::Rejected || streak.lasts(after) <= now.boot) {
             streak.told = true;
@@ -181,13 +187,13 @@ impl State {
     /// A try under way, or a file still to be written, may fail as the one before: only when all is well a streak is over.
     pub(super) fn is_settled(&self, id: TokenId, now: Now) -> bool {
         let Some(token) = self.tokens.get(id) else { return true };
-        let is_idle = token.flight.is_none() && token.incoming.is_none();
+        let is_idle = token.flight.is_none() && token.rare.incoming.is_none();
         token.leaving.is_some() || (is_idle && token.view.delivered && !self.is_needed(token, now))
     }
 
     fn end_streak(&mut self, id: TokenId, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(id) else { return };
-        let Some(streak) = token.streak.take() else { return };
+        let Some(streak) = token.rare.any().and_then(|rare| rare.streak.take()) else { return };
         out.push(Action::Note(Note::Recovered { name: token.wire.name.clone() }));
         if streak.told && token.wire.on_failure.is_some() {
             self.queue_hook(id, HookKind::Recovered);
@@ -197,7 +203,7 @@ impl State {
     /// One more failed try, of whatever kind.
     pub(super) fn count_try(&mut self, id: TokenId, now: Now) {
         if let Some(token) = self.tokens.get_mut(id) {
-            let streak = token.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
+            let streak = token.rare.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
             streak.tries = streak.tries.saturating_add(1);
             streak.last = None;
         }
@@ -205,7 +211,7 @@ impl State {
 
     fn time_token(&mut self, id: TokenId, now: Now) {
         let Some(token) = self.tokens.get(id) else { return };
-        let streak_told = token.streak.as_ref().filter(|streak| !streak.told);
+        let streak_told = token.rare.streak.as_ref().filter(|streak| !streak.told);
         let streak = streak_told.and_then(|streak| Some(streak.lasts(token.wire.on_failure?)));
         let leaving = token.leaving.filter(|until| *until < Boot(u64::MAX));
         let boot = [self.obtain_timer(id, token, now), streak, leaving, token.next_hook()].into_iter().flatten();
@@ -244,12 +250,14 @@ impl State {
     /// Forgets a token whose entry has been gone for long enough, once no file is about to lose it any more.
     fn let_go(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get(id) else { return };
-        let spending = token.incoming.is_some() || (token.flight.is_some() && token.wire.single_use);
+        let spending = token.rare.incoming.is_some() || (token.flight.is_some() && token.wire.single_use);
         if token.leaving.is_none_or(|until| until > now.boot) || spending {
             return;
         }
         let in_use = |target: &TargetId| {
-            self.targets.get(*target).is_some_and(|target| target.leaving.iter().any(|leaving| leaving.token == id))
+            self.targets
+                .get(*target)
+                .is_some_and(|target| target.rare.leaving.iter().any(|leaving| leaving.token == id))
         };
         if token.targets.iter().any(in_use) || matches!(self.mode, RunMode::Once { removes: false, .. }) {
             return;
@@ -259,7 +267,7 @@ impl State {
             self.boot_timers.set(token.boot_timer.get(), None, TimerOf::Token(id));
             self.wall_timers.set(token.wall_timer.get(), None, id);
             self.count(token.view, TokenView::default());
-            if token.kept_streak.is_some() {
+            if token.rare.kept_streak.is_some() {
                 out.push(Action::KeepStreak { name: self.name(id), streak: None });
             }
             out.push(Action::Forget { name: self.name(id) });

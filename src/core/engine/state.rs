@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::doubt::Doubt;
 use super::event::{HookKind, Issued, OpId, RequestId, Restored, RestoredTarget, Want};
+use super::rare::Rare;
 use super::record::{HeldToken, TokenRecord};
 use super::slots::{Slots, TargetId, TokenId};
-use super::target_record::{Leaving, TargetRecord};
+use super::target_record::{Leaving, TargetRarities, TargetRecord};
 use super::wiring::KeptWire;
 use crate::core::schedule::{self, Due};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
@@ -155,7 +156,8 @@ impl State {
             let until = Boot(u64::MAX);
             let leaving = leaving.map(|(at, line)| Leaving { token: state.token_id(&line.token), line, until, at });
             let leaving = leaving.collect();
-            let target = || TargetRecord { leaving, ours: true, ..TargetRecord::new() };
+            let rare = Rare::set(TargetRarities { leaving, ..TargetRarities::default() });
+            let target = || TargetRecord { rare, ours: true, ..TargetRecord::new() };
             state.targets.find_or_insert(&restored.path, target);
         }
         state

@@ -111,7 +111,7 @@ impl State {
         let token = self.tokens.get(id).filter(|token| token.leaving.is_none())?;
         let held = token.held.as_ref();
         let failing = self.failing(id, token);
-        let streak = failing.as_ref().and(token.streak.as_ref());
+        let streak = failing.as_ref().and(token.rare.streak.as_ref());
         Some(TokenStatus {
             name: token.wire.name.clone(),
             state: token.view.state,
@@ -125,7 +125,7 @@ impl State {
             failures: failing.as_ref().map_or(0, |(_, _, failures)| *failures),
             reason: failing.as_ref().map(|(reason, _, _)| *reason),
             generation: held.map(|held| held.issued.generation),
-            failing_since: streak.map(|streak| match &token.kept_streak {
+            failing_since: streak.map(|streak| match &token.rare.kept_streak {
                 // In the words of the run that it began in.
                 Some(kept) if !streak.before.is_zero() => kept.since,
                 _ => streak.began(now),
@@ -138,8 +138,8 @@ impl State {
                 .and_then(|_| self.next_try(id, token, now))
                 .map(|at| now.wall_at(at.max(now.boot))),
             last_try_at: token.asked_at.get().map(|at| now.wall_at(at)),
-            expired_since: (token.view.state == TokenState::Expired).then_some(token.view.ends).flatten(),
-            last_hook: token.hooks.as_ref().and_then(|hooks| hooks.last.as_ref()).map(|last| LastHook {
+            expired_since: (token.view.state == TokenState::Expired).then(|| token.view.ends.get()).flatten(),
+            last_hook: token.rare.hooks.as_ref().and_then(|hooks| hooks.last.as_ref()).map(|last| LastHook {
                 hook: last.kind.as_str(),
                 started_at: now.wall_at(last.started),
                 ended_at: last.ended.map(|at| now.wall_at(at)),
@@ -153,13 +153,15 @@ impl State {
     /// When anything that ails the token is tried next by itself: its obtaining or a parent's, a write, a hook, or what the
     /// machine lacks.
     fn next_try(&self, id: TokenId, token: &TokenRecord, now: Now) -> Option<Boot> {
-        let under_way = token.flight.is_some() || token.incoming.as_ref().is_some_and(|one| one.retry_at.is_none());
+        let under_way =
+            token.flight.is_some() || token.rare.incoming.as_ref().is_some_and(|one| one.retry_at.is_none());
         let obtaining = if under_way { Some(now.boot) } else { self.obtain_timer(id, token, now) };
-        let missing = token.parents.iter().filter_map(|parent| Some((*parent, self.tokens.get(*parent)?)));
+        let missing = token.rare.parents.iter().filter_map(|parent| Some((*parent, self.tokens.get(*parent)?)));
         let missing = missing.filter(|(_, parent)| self.is_needed(token, now) && !parent.is_at_hand(now.wall));
         let parents = missing.filter_map(|(id, parent)| self.next_try(id, parent, now)).min();
         let writes = self.targets_of(id, token).filter_map(|target| target.next_try(now.boot)).min();
-        let is_lacking = token.wire.lack.is_some() || self.targets_of(id, token).any(|target| target.lack.is_some());
+        let is_lacking =
+            token.rare.lack.is_some() || self.targets_of(id, token).any(|target| target.rare.lack.is_some());
         let reading = self.reread.as_ref().filter(|_| is_lacking);
         let reading = reading.map(|reread| if reread.under_way { now.boot } else { reread.at });
         [obtaining, parents, writes, token.next_hook(), reading]
@@ -172,7 +174,7 @@ impl State {
     /// What is wrong with a file.
     pub fn file_trouble(&self, path: &TargetPath) -> Option<Arc<str>> {
         let target = self.targets.named(path)?;
-        target.trouble.as_ref().map(|trouble| trouble.message.clone()).or_else(|| target.lack.clone())
+        target.rare.trouble.as_ref().map(|trouble| trouble.message.clone()).or_else(|| target.rare.lack.clone())
     }
 
     /// All rows in order of the config.
@@ -204,7 +206,7 @@ impl State {
     pub fn progress(&self) -> (usize, usize) {
         let meant = self.tokens.iter().filter(|(_, token)| token.leaving.is_none() && self.is_selected(token));
         meant.fold((0, 0), |(done, all), (id, token)| {
-            let is_under_way = token.flight.is_some() || token.incoming.is_some();
+            let is_under_way = token.flight.is_some() || token.rare.incoming.is_some();
             let is_done = !is_under_way && (token.view.delivered || self.failing(id, token).is_some());
             (done + usize::from(is_done), all + 1)
         })
@@ -218,7 +220,7 @@ impl State {
     /// Tokens that an exchange of a single-use credential is under way for, or whose successor is not kept yet.
     pub fn spending(&self) -> impl Iterator<Item = &TokenName> {
         let spends = |token: &TokenRecord| {
-            let incoming = token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
+            let incoming = token.rare.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
             incoming || (token.wire.single_use && token.flight.is_some())
         };
         self.tokens.iter().filter(move |(_, token)| spends(token)).map(|(_, token)| &token.wire.name)
@@ -226,12 +228,12 @@ impl State {
 
     /// Tokens whose spent credential has a successor that is not kept yet.
     pub fn unkept(&self) -> impl Iterator<Item = &TokenName> {
-        let is_unkept = |token: &TokenRecord| token.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
+        let is_unkept = |token: &TokenRecord| token.rare.incoming.as_ref().is_some_and(|incoming| incoming.single_use);
         self.tokens.iter().filter(move |(_, token)| is_unkept(token)).map(|(_, token)| &token.wire.name)
     }
 
     /// Paths with an operation under way, for the log at shutdown.
     pub fn paths_under_way(&self) -> impl Iterator<Item = &TargetPath> + Clone {
-        self.targets.iter().filter(|(_, target)| target.op.is_some()).map(|(id, _)| self.targets.name(id))
+        self.targets.iter().filter(|(_, target)| target.rare.op.is_some()).map(|(id, _)| self.targets.name(id))
     }
 }

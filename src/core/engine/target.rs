@@ -23,30 +23,31 @@ impl State {
     /// Starts what brings the file to what it shall hold, unless something is under way there.
     pub(super) fn settle_target(&mut self, id: TargetId, now: Now, out: &mut Vec<Action>) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        let gone: Vec<TokenId> =
-            target.leaving.extract_if(.., |leaving| leaving.until <= now.boot).map(|leaving| leaving.token).collect();
+        let rare = target.rare.any();
+        let leaving = rare.map(|rare| rare.leaving.extract_if(.., |leaving| leaving.until <= now.boot));
+        let gone: Vec<TokenId> = leaving.into_iter().flatten().map(|leaving| leaving.token).collect();
         target.stale |= !gone.is_empty();
         self.dirty_tokens.extend(gone);
         let Some(target) = self.targets.get(id) else { return };
-        if let Some(op) = &target.op {
-            if op.since().plus(SLOW) <= now.boot && target.trouble.is_none() {
+        if let Some(op) = &target.rare.op {
+            if op.since().plus(SLOW) <= now.boot && target.rare.trouble.is_none() {
                 self.tell_slow(id, now);
             }
             return;
         }
         // In a fight that may be over, another content is no answer to the other one.
         let waits =
-            target.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now.boot) && !target.waits_for_calm();
+            target.rare.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now.boot) && !target.waits_for_calm();
         if waits || !self.planned || (self.stopping && !self.awaits_spent(target)) {
             return;
         }
         let Some(target) = self.targets.get(id) else { return };
-        if target.lines.is_empty() && target.leaving.is_empty() {
+        if target.lines.is_empty() && target.rare.leaving.is_empty() {
             self.take_away(id, now, out);
             return;
         }
         // With nothing of the config in it, the file is left as it is until it goes.
-        if target.lines.is_empty() || target.lack.is_some() || !self.is_about(target) {
+        if target.lines.is_empty() || target.rare.lack.is_some() || !self.is_about(target) {
             return;
         }
         let shall = self.shall_hold(target);
@@ -59,7 +60,7 @@ impl State {
         let same = target.written.as_ref().is_some_and(|c| c.spec == target.spec && c.lines == shall);
         if same && !target.verify {
             if let Some(target) = self.targets.get_mut(id)
-                && target.meddling.is_some()
+                && target.rare.meddling.is_some()
                 && target.is_calm(now.boot)
             {
                 self.touch_tokens_of(id);
@@ -94,7 +95,7 @@ impl State {
         };
         let mut shall: Lines = target.lines.iter().filter_map(|line| at_hand(line.token, &line.plan)).collect();
         if target.lines.iter().all(|line| line.plan.format.kind().is_shared()) {
-            for leaving in &target.leaving {
+            for leaving in &target.rare.leaving {
                 let line = leaving.line.plan.as_ref().filter(|line| line.format.kind().is_shared());
                 if let Some(at) = line.and_then(|line| at_hand(leaving.token, line)) {
                     shall.insert(leaving.at.min(shall.len()), at);
@@ -103,7 +104,12 @@ impl State {
         }
         if shall.is_empty() && self.removes() {
             shall.extend(
-                target.leaving.iter().rev().find_map(|leaving| at_hand(leaving.token, leaving.line.plan.as_ref()?)),
+                target
+                    .rare
+                    .leaving
+                    .iter()
+                    .rev()
+                    .find_map(|leaving| at_hand(leaving.token, leaving.line.plan.as_ref()?)),
             );
         }
         shall
@@ -122,7 +128,7 @@ impl State {
         let verify = std::mem::take(&mut target.verify);
         let spec = target.spec;
         target.ours = true;
-        target.op =
+        target.rare.op =
             Some(Box::new(Op::Write { id: op, since: now.boot, content: Content { lines: lines.clone(), spec } }));
         self.busy += 1;
         out.push(Action::Deliver { path: self.path(id), op, spec, lines: lines.into_vec(), verify });
@@ -143,7 +149,7 @@ impl State {
         }
         let op = self.next_op();
         if let Some(target) = self.targets.get_mut(id) {
-            target.op = Some(Box::new(Op::Remove { id: op, since: now.boot }));
+            target.rare.op = Some(Box::new(Op::Remove { id: op, since: now.boot }));
             self.busy += 1;
             out.push(Action::Remove { path: self.path(id), op });
         }
@@ -158,7 +164,7 @@ impl State {
     /// Ends the operation of this number; `None` where another one is under way.
     fn end_op(&mut self, id: TargetId, op: OpId) -> Option<Op> {
         let target = self.targets.get_mut(id)?;
-        let ended = target.op.take_if(|under_way| under_way.id() == op)?;
+        let ended = target.rare.any()?.op.take_if(|under_way| under_way.id() == op)?;
         self.busy -= 1;
         self.touch_target(id);
         self.touch_tokens_of(id);
@@ -168,7 +174,7 @@ impl State {
     pub(super) fn touch_tokens_of(&mut self, id: TargetId) {
         let Some(target) = self.targets.get(id) else { return };
         self.dirty_tokens.extend(target.lines.iter().map(|line| line.token));
-        self.dirty_tokens.extend(target.leaving.iter().map(|leaving| leaving.token));
+        self.dirty_tokens.extend(target.rare.leaving.iter().map(|leaving| leaving.token));
     }
 
     pub(super) fn count_tries(&mut self, id: TargetId, now: Now) {
@@ -181,8 +187,9 @@ impl State {
         let Some(Op::Write { content, .. }) = self.end_op(id, op) else { return };
         if let Some(target) = self.targets.get_mut(id) {
             // A line may have lapsed while the write was under way.
-            let lapsed =
-                |at: &LineAt| !target.names(at.token) && target.leaving.iter().all(|leaving| leaving.token != at.token);
+            let lapsed = |at: &LineAt| {
+                !target.names(at.token) && target.rare.leaving.iter().all(|leaving| leaving.token != at.token)
+            };
             target.stale = content.lines.iter().any(lapsed);
             // A look that the engine asked for itself, at a reload, may find it first.
             let was_touched = is_new && target.written.as_ref() == Some(&content);
@@ -215,8 +222,10 @@ impl State {
         self.failed_once = true;
         self.count_tries(id, now);
         let Some(target) = self.targets.get_mut(id) else { return };
-        target.trouble = Some(Box::new(trouble));
-        target.meddling.iter_mut().for_each(|meddling| meddling.is_told = false);
+        target.rare.trouble = Some(Box::new(trouble));
+        if let Some(meddling) = target.rare.any().and_then(|rare| rare.meddling.as_mut()) {
+            meddling.is_told = false;
+        }
         // Its last step may have failed after the rename.
         target.verify = true;
     }
@@ -236,7 +245,7 @@ impl State {
             let trouble = self.target_trouble(id, &message, now);
             self.failed_once = true;
             if let Some(target) = self.targets.get_mut(id) {
-                target.trouble = Some(Box::new(trouble));
+                target.rare.trouble = Some(Box::new(trouble));
                 out.push(Action::Note(Note::RemovalFailed { path: self.path(id), message }));
             }
             return;
@@ -245,7 +254,9 @@ impl State {
         target.written = None;
         target.ours = false;
         target.stale = false;
-        target.trouble = None;
+        if let Some(rare) = target.rare.any() {
+            rare.trouble = None;
+        }
         target.verify = true;
     }
 
@@ -258,7 +269,7 @@ impl State {
         .into();
         let trouble = self.target_trouble(id, &message, now);
         if let Some(target) = self.targets.get_mut(id) {
-            target.trouble = Some(Box::new(trouble));
+            target.rare.trouble = Some(Box::new(trouble));
         }
         self.touch_tokens_of(id);
     }
@@ -266,7 +277,7 @@ impl State {
     /// The next trouble of a target: retried as its first token's failures are, more often when a token there runs out.
     fn target_trouble(&self, id: TargetId, message: &Arc<str>, now: Now) -> Trouble {
         let target = self.targets.get(id);
-        let failures = target.and_then(|t| t.trouble.as_ref()).map_or(0, |t| t.failures).saturating_add(1);
+        let failures = target.and_then(|t| t.rare.trouble.as_ref()).map_or(0, |t| t.failures).saturating_add(1);
         let tokens = || target.into_iter().flat_map(|t| &t.lines).filter_map(|line| self.tokens.get(line.token));
         let retry: Retry = tokens().next().map_or(Schedule::default().retry, |t| t.wire.schedule.retry);
         let left = tokens().filter_map(|t| t.held.as_ref()?.left(now.wall)).min();
@@ -281,9 +292,9 @@ impl State {
 
     /// When the target must be looked at again by itself.
     pub(super) fn target_timer(&self, target: &TargetRecord, now: Now) -> Option<Boot> {
-        let slow = target.op.as_ref().filter(|_| target.trouble.is_none()).map(|op| op.since().plus(SLOW));
-        let retry = target.trouble.as_ref().filter(|_| target.op.is_none()).map(|trouble| trouble.retry_at);
-        let leaves = target.leaving.iter().map(|leaving| leaving.until).min();
+        let slow = target.rare.op.as_ref().filter(|_| target.rare.trouble.is_none()).map(|op| op.since().plus(SLOW));
+        let retry = target.rare.trouble.as_ref().filter(|_| target.rare.op.is_none()).map(|trouble| trouble.retry_at);
+        let leaves = target.rare.leaving.iter().map(|leaving| leaving.until).min();
         let all = [slow, retry, leaves].into_iter().flatten();
         all.filter(|at| *at > now.boot && *at < Boot(u64::MAX)).min()
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::event::{FormerLine, Found, LineAt, OpId};
+use super::rare::{Rare, Unset};
 use super::record::{Moment, Trouble};
 use super::slots::TokenId;
 use crate::core::settings::{FileSpec, LinePlan, TargetPlan};
@@ -73,12 +74,24 @@ pub(super) struct FileLine {
     pub plan: Arc<LinePlan>,
 }
 
+/// What most files have nothing of, most of the time.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct TargetRarities {
+    pub lack: Option<Arc<str>>,
+    pub leaving: Vec<Leaving>,
+    pub op: Option<Box<Op>>,
+    pub trouble: Option<Box<Trouble>>,
+    pub meddling: Option<Box<Meddling>>,
+}
+
+impl Unset for TargetRarities {
+    const UNSET: &'static Self = &Self { lack: None, leaving: Vec::new(), op: None, trouble: None, meddling: None };
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct TargetRecord {
     pub lines: SmallVec<[FileLine; 1]>,
     pub spec: FileSpec,
-    pub lack: Option<Arc<str>>,
-    pub leaving: Vec<Leaving>,
     /// What this run knows to be in the file.
     pub written: Option<Content>,
     /// An earlier run wrote it, or this one: it is ours to remove.
@@ -87,9 +100,7 @@ pub(super) struct TargetRecord {
     pub stale: bool,
     /// The file must be looked at: somebody may have changed it.
     pub verify: bool,
-    pub op: Option<Box<Op>>,
-    pub trouble: Option<Box<Trouble>>,
-    pub meddling: Option<Box<Meddling>>,
+    pub rare: Rare<TargetRarities>,
     pub boot_timer: Moment<Boot>,
 }
 
@@ -98,15 +109,11 @@ impl TargetRecord {
         Self {
             lines: SmallVec::new(),
             spec: FileSpec::default(),
-            lack: None,
-            leaving: Vec::new(),
             written: None,
             ours: false,
             stale: false,
             verify: true,
-            op: None,
-            trouble: None,
-            meddling: None,
+            rare: Rare::unset(),
             boot_timer: None.into(),
         }
     }
@@ -114,13 +121,16 @@ impl TargetRecord {
     pub(super) fn set(&mut self, plan: &TargetPlan, lines: SmallVec<[FileLine; 1]>) {
         self.lines = lines;
         self.spec = plan.spec;
-        self.lack = plan.lack.as_ref().map(|lack| lack.message.clone());
+        let lack = plan.lack.as_ref().map(|lack| lack.message.clone());
+        if self.rare.lack != lack {
+            self.rare.lack = lack;
+        }
     }
 
     /// When its write is tried again, where one failed.
     pub(super) fn next_try(&self, now: Boot) -> Option<Boot> {
-        let trouble = self.trouble.as_ref()?;
-        match &self.op {
+        let trouble = self.rare.trouble.as_ref()?;
+        match &self.rare.op {
             Some(_) => Some(now),
             None => (!self.waits_for_calm()).then_some(trouble.retry_at),
         }
@@ -128,22 +138,22 @@ impl TargetRecord {
 
     /// Its trouble is a fight alone, and the file is as it shall be: whether the other one has given up is to be seen.
     pub(super) fn waits_for_calm(&self) -> bool {
-        self.written.is_some() && !self.verify && self.meddling.as_ref().is_some_and(|meddling| meddling.is_told)
+        self.written.is_some() && !self.verify && self.rare.meddling.as_ref().is_some_and(|meddling| meddling.is_told)
     }
 
     /// Those that have a line in it, or had one.
     pub(super) fn tokens(&self) -> impl Iterator<Item = TokenId> {
-        let leaving = self.leaving.iter().map(|leaving| leaving.token);
+        let leaving = self.rare.leaving.iter().map(|leaving| leaving.token);
         self.lines.iter().map(|line| line.token).chain(leaving)
     }
 
     /// Tokens that it is known to hold, or is about to.
     pub(super) fn spoken_of(&self) -> impl Iterator<Item = TokenId> {
-        let under_way = self.op.as_ref().and_then(|op| match &**op {
+        let under_way = self.rare.op.as_ref().and_then(|op| match &**op {
             Op::Write { content, .. } => Some(content),
             Op::Remove { .. } => None,
         });
-        let lost = self.meddling.as_ref().and_then(|meddling| meddling.lost.as_ref());
+        let lost = self.rare.meddling.as_ref().and_then(|meddling| meddling.lost.as_ref());
         let all = self.written.iter().chain(under_way).chain(lost);
         all.flat_map(|content| &content.lines).map(|at| at.token)
     }
@@ -159,7 +169,7 @@ impl TargetRecord {
 
     /// What somebody else took away of a token, and is not written again yet.
     pub(super) fn lost_line_of(&self, token: TokenId) -> Option<&LineAt> {
-        self.meddling.as_ref()?.lost.as_ref()?.lines.iter().find(|at| at.token == token)
+        self.rare.meddling.as_ref()?.lost.as_ref()?.lines.iter().find(|at| at.token == token)
     }
 
     /// Whether the file is known to hold this generation of a token.

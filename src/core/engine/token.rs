@@ -32,7 +32,7 @@ impl State {
         if !self.may_obtain(id, token) || self.blocked_until(token, now) > now.boot {
             return;
         }
-        let (fingerprint, parents) = (token.wire.fingerprint, token.parents.clone());
+        let (fingerprint, parents) = (token.wire.fingerprint, token.rare.parents.clone());
         let Some(parents) = self.parents_at_hand(&parents, now) else { return };
         let once = self.is_once();
         let Some(token) = self.tokens.get_mut(id) else { return };
@@ -48,13 +48,13 @@ impl State {
 
     /// A failure counts only as long as a new token is needed (a clock set back may end that).
     fn forget_idle_trouble(&mut self, id: TokenId, now: Now) {
-        let Some(token) = self.tokens.get(id).filter(|token| token.trouble.is_some()) else { return };
-        let idle = token.flight.is_none() && token.incoming.is_none() && !self.is_once();
+        let Some(token) = self.tokens.get(id).filter(|token| token.rare.trouble.is_some()) else { return };
+        let idle = token.flight.is_none() && token.rare.incoming.is_none() && !self.is_once();
         if idle
             && self.need(token, now) == Need::No
-            && let Some(token) = self.tokens.get_mut(id)
+            && let Some(rare) = self.tokens.get_mut(id).and_then(|token| token.rare.any())
         {
-            token.trouble = None;
+            rare.trouble = None;
         }
     }
 
@@ -63,9 +63,9 @@ impl State {
         !self.stopping
             && self.planned
             && token.flight.is_none()
-            && token.incoming.is_none()
+            && token.rare.incoming.is_none()
             && token.leaving.is_none()
-            && token.wire.lack.is_none()
+            && token.rare.lack.is_none()
             && !token.tried
             && self.is_selected(token)
             && self.outputs_allow(id, token)
@@ -74,7 +74,7 @@ impl State {
     /// A token is obtained unless all its outputs lack something (it has none: unless nothing).
     pub(super) fn outputs_allow(&self, id: TokenId, token: &TokenRecord) -> bool {
         let mut named = self.targets_of(id, token).peekable();
-        named.peek().is_none() || named.any(|target| target.lack.is_none())
+        named.peek().is_none() || named.any(|target| target.rare.lack.is_none())
     }
 
     fn need(&self, token: &TokenRecord, now: Now) -> Need {
@@ -105,7 +105,7 @@ impl State {
             (Need::Due, Some(held)) => held.hold_until,
             _ => Boot(0),
         };
-        token.trouble.as_ref().map_or(hold, |trouble| hold.max(trouble.retry_at))
+        token.rare.trouble.as_ref().map_or(hold, |trouble| hold.max(trouble.retry_at))
     }
 
     /// The parents' generations, or `None` where one is not usable yet: then it is asked for.
@@ -153,7 +153,7 @@ impl State {
         };
         out.push(persist(&wire.name, &held, single_use));
         let Some(token) = self.tokens.get_mut(id) else { return };
-        token.incoming = Some(Box::new(Incoming { held, single_use, retry_at: None }));
+        token.rare.incoming = Some(Box::new(Incoming { held, single_use, retry_at: None }));
         self.busy += 1;
     }
 
@@ -170,9 +170,8 @@ impl State {
 
     pub(super) fn persisted(&mut self, id: TokenId, generation: u64, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(id) else { return };
-        let Some(incoming) = token.incoming.take_if(|incoming| incoming.held.issued.generation == generation) else {
-            return;
-        };
+        let is_it = |incoming: &mut Box<Incoming>| incoming.held.issued.generation == generation;
+        let Some(incoming) = token.rare.any().and_then(|rare| rare.incoming.take_if(is_it)) else { return };
         self.busy -= 1;
         self.adopt(id, incoming.held, out);
     }
@@ -186,7 +185,11 @@ impl State {
         out: &mut Vec<Action>,
     ) {
         let Some(token) = self.tokens.get_mut(id) else { return };
-        let Some(incoming) = token.incoming.as_mut().filter(|incoming| incoming.held.issued.generation == generation)
+        let Some(incoming) = token
+            .rare
+            .any()
+            .and_then(|rare| rare.incoming.as_mut())
+            .filter(|incoming| incoming.held.issued.generation == generation)
         else {
             return;
         };
@@ -200,10 +203,10 @@ impl State {
         // One that runs once does not try anything again but this: what is lost here is lost for good.
         let retry_at = if self.is_once() { now.boot.plus(Duration::from_secs(1)) } else { trouble.retry_at };
         let Some(token) = self.tokens.get_mut(id) else { return };
-        if let Some(incoming) = token.incoming.as_mut() {
+        if let Some(incoming) = token.rare.any().and_then(|rare| rare.incoming.as_mut()) {
             incoming.retry_at = Some(retry_at);
         }
-        token.trouble = Some(Box::new(trouble));
+        token.rare.trouble = Some(Box::new(trouble));
         self.count_try(id, now);
         self.touch(id);
     }
@@ -211,7 +214,7 @@ impl State {
     /// A spent credential's successor must reach the disk: the same bytes are tried until they do.
     fn retry_persisting(&mut self, id: TokenId, now: Now, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(id) else { return };
-        let Some(incoming) = token.incoming.as_mut() else { return };
+        let Some(incoming) = token.rare.any().and_then(|rare| rare.incoming.as_mut()) else { return };
         if incoming.retry_at.is_some_and(|at| at <= now.boot) {
             incoming.retry_at = None;
             let persist = persist(&token.wire.name, &incoming.held, incoming.single_use);
@@ -222,8 +225,10 @@ impl State {
     /// The new token takes the old one's place.
     fn adopt(&mut self, id: TokenId, held: HeldToken, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(id) else { return };
-        token.trouble = None;
-        if let Some(streak) = token.streak.as_mut() {
+        if let Some(rare) = token.rare.any() {
+            rare.trouble = None;
+        }
+        if let Some(streak) = token.rare.any().and_then(|rare| rare.streak.as_mut()) {
             streak.last.take_if(|(reason, _)| *reason != Reason::Delivery);
         }
         token.doubt = None;
@@ -239,7 +244,11 @@ impl State {
             out.push(Action::Discard { name, generation });
         }
         for target in &token.targets {
-            if let Some(trouble) = self.targets.get_mut(*target).and_then(|target| target.trouble.as_mut()) {
+            if let Some(trouble) = self
+                .targets
+                .get_mut(*target)
+                .and_then(|target| target.rare.any().and_then(|rare| rare.trouble.as_mut()))
+            {
                 // It is another content: tried at once.
                 trouble.retry_at = trouble.not_before;
             }
@@ -247,7 +256,9 @@ impl State {
         self.dirty_targets.extend(&token.targets);
         self.touch(id);
         for child in self.children.get(&id).cloned().unwrap_or_default() {
-            if let Some(trouble) = self.tokens.get_mut(child).and_then(|child| child.trouble.as_mut()) {
+            if let Some(trouble) =
+                self.tokens.get_mut(child).and_then(|child| child.rare.any().and_then(|rare| rare.trouble.as_mut()))
+            {
                 // It may have failed for want of this parent.
                 trouble.retry_at = trouble.not_before;
             }
@@ -271,7 +282,9 @@ impl State {
             self.settle_exchange(id, doubt, out);
             if let (Some(Doubt::Stale), Some(token)) = (doubt, self.tokens.get_mut(id)) {
                 // An answer came: the next try is the first of a new row.
-                token.trouble = None;
+                if let Some(rare) = token.rare.any() {
+                    rare.trouble = None;
+                }
             }
             self.fail(id, reason, message, retry_after, now, out);
         }
@@ -307,7 +320,7 @@ impl State {
             token.forced = true;
             token.asked = true;
             token.tried = false;
-            if let Some(trouble) = token.trouble.as_mut() {
+            if let Some(trouble) = token.rare.any().and_then(|rare| rare.trouble.as_mut()) {
                 trouble.hurry(now.boot);
             }
         }
@@ -335,7 +348,7 @@ impl State {
             retry_in: trouble.retry_at.since(now.boot),
             standing: token.standing(now.wall),
         }));
-        token.trouble = Some(Box::new(trouble));
+        token.rare.trouble = Some(Box::new(trouble));
         token.asked = false;
         self.count_try(id, now);
         self.failed_once = true;
@@ -353,7 +366,7 @@ impl State {
 
     fn is_waiting_for_parent(&self, child: TokenId, now: Now) -> bool {
         let Some(token) = self.tokens.get(child) else { return false };
-        let lacks_one = token.parents.iter().any(|p| self.tokens.get(*p).is_none_or(|p| !p.is_at_hand(now.wall)));
+        let lacks_one = token.rare.parents.iter().any(|p| self.tokens.get(*p).is_none_or(|p| !p.is_at_hand(now.wall)));
         lacks_one && self.may_obtain(child, token) && self.blocked_until(token, now) <= now.boot
     }
 
@@ -370,7 +383,7 @@ impl State {
             let (at, message) = (now.boot, message.clone());
             return Trouble { at, failures: 1, reason, message, retry_at: at, not_before: Boot(0) };
         };
-        let failures = token.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
+        let failures = token.rare.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
         let retry = &token.wire.schedule.retry;
         let left = token.held.as_ref().and_then(|held| held.left(now.wall));
         let drawn = schedule::draw(self.seed, &token.wire.name, token.last_generation, failures);
@@ -390,7 +403,7 @@ impl State {
 
     /// What a token's timers stand for: the next try on the boot-time clock, due and expiry on the wall clock.
     pub(super) fn obtain_timer(&self, id: TokenId, token: &TokenRecord, now: Now) -> Option<Boot> {
-        if let Some(incoming) = &token.incoming {
+        if let Some(incoming) = &token.rare.incoming {
             return incoming.retry_at;
         }
         let at = self.may_obtain(id, token).then(|| self.blocked_until(token, now))?;

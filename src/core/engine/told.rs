@@ -30,7 +30,7 @@ impl State {
 
     /// The same of a token that it must be made from, and that is not at hand.
     fn hopeless_parent(&self, token: &TokenRecord, want: &Want, now: Now) -> Option<Arc<str>> {
-        let parents = token.parents.iter().filter_map(|parent| Some((*parent, self.tokens.get(*parent)?)));
+        let parents = token.rare.parents.iter().filter_map(|parent| Some((*parent, self.tokens.get(*parent)?)));
         let mut missing = parents.filter(|(_, parent)| !parent.is_at_hand(now.wall));
         missing.find_map(|(id, parent)| {
             let why = self.hopeless(id, parent, want, now)?;
@@ -40,13 +40,14 @@ impl State {
 
     /// What the machine lacks, where that keeps the token from being obtained at all.
     fn unobtainable(&self, id: TokenId, token: &TokenRecord) -> Option<Arc<str>> {
-        let of_outputs = || self.targets_of(id, token).find_map(|target| target.lack.clone());
-        token.wire.lack.clone().or_else(|| if self.outputs_allow(id, token) { None } else { of_outputs() })
+        let of_outputs = || self.targets_of(id, token).find_map(|target| target.rare.lack.clone());
+        token.rare.lack.clone().or_else(|| if self.outputs_allow(id, token) { None } else { of_outputs() })
     }
 
     /// A server asked to be left alone (RFC 9110 10.2.3) for longer than the asker is patient.
     fn told_to_wait(&self, token: &TokenRecord, now: Now) -> Option<Arc<str>> {
-        let trouble = token.trouble.as_ref().filter(|trouble| trouble.not_before > now.boot.plus(MIN_INTERVAL_WAIT))?;
+        let trouble =
+            token.rare.trouble.as_ref().filter(|trouble| trouble.not_before > now.boot.plus(MIN_INTERVAL_WAIT))?;
         let (said, until) = (now.wall_at(trouble.at).rfc3339(), now.wall_at(trouble.not_before).rfc3339());
         let (name, message) = (&token.wire.name, &trouble.message);
         let words = format!(
@@ -58,9 +59,9 @@ impl State {
 
     /// A credential that was refused is not sent again for each who asks.
     fn refused_words(&self, token: &TokenRecord, now: Now) -> Option<Arc<str>> {
-        let is_refused = |reason| reason == Reason::Rejected && token.flight.is_none() && token.incoming.is_none();
+        let is_refused = |reason| reason == Reason::Rejected && token.flight.is_none() && token.rare.incoming.is_none();
         let trouble =
-            token.trouble.as_ref().filter(|trouble| is_refused(trouble.reason) && trouble.retry_at > now.boot)?;
+            token.rare.trouble.as_ref().filter(|trouble| is_refused(trouble.reason) && trouble.retry_at > now.boot)?;
         let (at, next) = (now.wall_at(trouble.at).rfc3339(), now.wall_at(trouble.retry_at).rfc3339());
         let (name, message) = (&token.wire.name, &trouble.message);
         let words = format!(
@@ -74,7 +75,7 @@ impl State {
     pub(super) fn still_failing(&self, id: TokenId, now: Now) -> Option<Arc<str>> {
         let token = self.tokens.get(id)?;
         let Some((_, message, _)) = self.failing(id, token) else { return min_interval_note(token, now) };
-        let Some(streak) = &token.streak else { return Some(message) };
+        let Some(streak) = &token.rare.streak else { return Some(message) };
         Some(format!("failing since {}: {message}", streak.began(now).rfc3339()).into())
     }
 }

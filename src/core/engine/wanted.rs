@@ -82,12 +82,12 @@ impl State {
     }
 
     fn lacks(&self, id: TokenId, token: &TokenRecord) -> bool {
-        token.wire.lack.is_some() || self.targets_of(id, token).any(|target| target.lack.is_some())
+        token.rare.lack.is_some() || self.targets_of(id, token).any(|target| target.rare.lack.is_some())
     }
 
     fn lacks_with_parents(&self, id: TokenId) -> bool {
         let Some(token) = self.tokens.get(id) else { return false };
-        self.lacks(id, token) || token.parents.iter().any(|parent| self.lacks_with_parents(*parent))
+        self.lacks(id, token) || token.rare.parents.iter().any(|parent| self.lacks_with_parents(*parent))
     }
 
     /// Has the config read; false where a reading is under way already.
@@ -151,13 +151,13 @@ impl State {
     /// The next try is now, of the parents too that it waits for.
     fn hurry(&mut self, id: TokenId, force: bool, now: Now) {
         let Some(token) = self.tokens.get_mut(id) else { return };
-        match token.trouble.as_mut() {
+        match token.rare.any().and_then(|rare| rare.trouble.as_mut()) {
             Some(trouble) if force => trouble.force(now.boot),
             Some(trouble) => trouble.hurry(now.boot),
             None => {}
         }
         self.dirty_tokens.insert(id);
-        for parent in token.parents.clone() {
+        for parent in token.rare.parents.clone() {
             if self.tokens.get(parent).is_some_and(|parent| !parent.is_at_hand(now.wall)) {
                 self.hurry(parent, force, now);
             }
@@ -168,7 +168,9 @@ impl State {
     fn hurry_files(&mut self, id: TokenId, now: Now) {
         let Some(token) = self.tokens.get(id) else { return };
         for target in token.targets.clone() {
-            if let Some(trouble) = self.targets.get_mut(target).and_then(|target| target.trouble.as_mut()) {
+            if let Some(trouble) =
+                self.targets.get_mut(target).and_then(|target| target.rare.any().and_then(|rare| rare.trouble.as_mut()))
+            {
                 trouble.hurry(now.boot);
                 self.dirty_targets.insert(target);
             }
@@ -230,11 +232,11 @@ impl State {
 
     /// Why one of its files does not hold it, once nothing is under way in the others.
     fn undelivered(&self, id: TokenId, token: &TokenRecord) -> Option<Arc<str>> {
-        if self.targets_of(id, token).any(|target| target.op.is_some()) {
+        if self.targets_of(id, token).any(|target| target.rare.op.is_some()) {
             return None;
         }
-        let why = |target: &TargetRecord| target.trouble.as_ref().map(|trouble| trouble.message.clone());
-        self.targets_of(id, token).find_map(|target| why(target).or_else(|| target.lack.clone()))
+        let why = |target: &TargetRecord| target.rare.trouble.as_ref().map(|trouble| trouble.message.clone());
+        self.targets_of(id, token).find_map(|target| why(target).or_else(|| target.rare.lack.clone()))
     }
 
     fn answer(&mut self, now: Now, out: &mut Vec<Action>) {
@@ -363,7 +365,7 @@ fn is_served(want: &Want, token: &TokenRecord, generation: u64, now: Now) -> boo
         Want::Rotate { .. } => token.generation() >= generation && token.view.delivered,
         Want::Token { .. } => token.generation() >= generation,
         Want::Valid { min_valid, .. } => {
-            let left = token.view.ends.map(|end| end.since(now.wall));
+            let left = token.view.ends.get().map(|end| end.since(now.wall));
             token.view.on_disk && left.is_none_or(|left| left >= *min_valid)
         }
     }
@@ -372,7 +374,7 @@ fn is_served(want: &Want, token: &TokenRecord, generation: u64, now: Now) -> boo
 /// Whether the token at hand will do.
 fn is_enough(token: &TokenRecord, min_valid: Duration, now: Now) -> bool {
     // Of a credential that cannot be read nobody knows whether it is another one.
-    let usable = token.is_usable(now.wall) || token.wire.lack.is_some();
+    let usable = token.is_usable(now.wall) || token.rare.lack.is_some();
     let enough = |held: &HeldToken| !held.is_expired(now.wall) && held.has_left(now.wall, min_valid);
     usable && token.held.as_ref().is_some_and(enough)
 }

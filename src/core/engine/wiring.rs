@@ -34,28 +34,18 @@ pub(super) struct KeptWire {
     pub single_use: bool,
     pub after_rotate: bool,
     pub on_failure: Option<Duration>,
-    pub lack: Option<Arc<str>>,
 }
 
 impl KeptWire {
     /// Of a token whose settings are not known yet: it asks for nothing.
     pub(super) fn unknown(name: TokenName, fingerprint: Fingerprint, schedule: Arc<Schedule>) -> Self {
-        Self {
-            name,
-            fingerprint,
-            schedule,
-            required: false,
-            single_use: false,
-            after_rotate: false,
-            on_failure: None,
-            lack: None,
-        }
+        Self { name, fingerprint, schedule, required: false, single_use: false, after_rotate: false, on_failure: None }
     }
 }
 
 impl From<&TokenWire> for KeptWire {
     fn from(wire: &TokenWire) -> Self {
-        let TokenWire { name, fingerprint, schedule, required, single_use, after_rotate, on_failure, lack, .. } = wire;
+        let TokenWire { name, fingerprint, schedule, required, single_use, after_rotate, on_failure, .. } = wire;
         Self {
             name: name.clone(),
             fingerprint: *fingerprint,
@@ -64,7 +54,6 @@ impl From<&TokenWire> for KeptWire {
             single_use: *single_use,
             after_rotate: *after_rotate,
             on_failure: *on_failure,
-            lack: lack.clone(),
         }
     }
 }
