@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::aside::tell_line;
 use super::hang::Look;
 use super::{Exit, Failure, Surroundings, offline, say};
-use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response, call_with_peer};
+use crate::host::control::{ClientError, NO_PERMISSION, Peer, Request, Response, call};
 use crate::host::keeper::{self, Meeting};
 use crate::host::load;
 
@@ -91,8 +91,7 @@ impl SocketPlaces {
     pub(super) fn ask(&self, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
         let mut first = None;
         for place in &self.meetings {
-            let answer =
-                stranger(place, self.config.as_deref()).and_then(|()| call_with_peer(&place.socket, request, patience));
+            let answer = stranger(place, self.config.as_deref()).and_then(|()| call(&place.socket, request, patience));
             match answer {
                 Err(error @ (ClientError::NotThere { .. } | ClientError::Stranger { .. })) => {
                     // A daemon that keeps something else tells more than a place where there is none.

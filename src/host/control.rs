@@ -20,7 +20,7 @@ use crate::core::time::Wall;
 use crate::core::token::Token;
 
 pub(crate) use accounts::Accounts;
-pub(crate) use client::{ClientError, Peer, call, call_with_peer};
+pub(crate) use client::{ClientError, Peer, call};
 pub(crate) use server::{Call, Connections, ControlServer, ResponseLine, Share, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).

@@ -52,7 +52,7 @@ pub(crate) fn deliver_unless<R: Fn(&OsStr) -> Option<PathBuf> + Sync>(
         }
     };
     let rival = rivals(&open);
-    let writer = FolderWriter::new(&open, rival);
+    let writer = FolderWriter::new(&open, &rival);
     let mut answers = match disks.strategy(&open, jobs) {
         Strategy::Each => batch::each(&writer, &jobs.iter().collect::<Vec<_>>()),
         Strategy::Late => batch::late(&writer, jobs, disks),
@@ -85,7 +85,7 @@ pub(crate) enum FileStanding {
 pub(crate) fn standing(folder: &Path, job: &Job) -> Result<FileStanding, DeliverError> {
     let open = open_folder(folder).map_err(|cause| DeliverError::folder(&job.path, cause))?;
     let name = job.path.file_name().ok_or_else(|| DeliverError::NoName(job.path.to_path_buf()))?;
-    let writer = FolderWriter::new(&open, |_: &OsStr| None);
+    let writer = FolderWriter::new(&open, &|_| None);
     Ok(match writer.in_place(job, name)? {
         None => FileStanding::Gone,
         Some(stat) if writer.is_exactly(job, name, &stat) => FileStanding::Exactly(Stamp::of(&stat)),

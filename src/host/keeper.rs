@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{self, Account};
-use super::control::{ClientError, DaemonInfo, Peer, Request, call, call_with_peer};
+use super::control::{ClientError, DaemonInfo, Peer, Request, call};
 pub(crate) use super::unit::is_same;
 use super::unit::{self, Service};
 use super::{facts, load};
@@ -253,7 +253,7 @@ fn places(config: &Path, env: &Environment, service: Option<&Service>) -> Vec<Me
 
 /// A daemon of this config, and the user who listens there.
 fn met(place: &Meeting, config: &Path) -> Option<(DaemonInfo, Peer)> {
-    let (answer, peer) = call_with_peer(&place.socket, &Request::About, INTRODUCTION).ok()?;
+    let (answer, peer) = call(&place.socket, &Request::About, INTRODUCTION).ok()?;
     let about = answer.about.filter(|about| is_same(&about.config, config))?;
     Some((about, peer))
 }
@@ -263,5 +263,5 @@ fn met(place: &Meeting, config: &Path) -> Option<(DaemonInfo, Peer)> {
 /// # Errors
 /// Nobody does, or the caller may not ask.
 pub(crate) fn introduce(socket: &Path) -> Result<Option<DaemonInfo>, ClientError> {
-    Ok(call(socket, &Request::About, INTRODUCTION)?.about)
+    Ok(call(socket, &Request::About, INTRODUCTION)?.0.about)
 }

@@ -45,14 +45,6 @@ pub(crate) enum ClientError {
     Broken { path: PathBuf, what: String },
 }
 
-/// Asks the daemon at `path` and waits for its answer, for `patience` at most.
-///
-/// # Errors
-/// See [`ClientError`].
-pub(crate) fn call(path: &Path, request: &Request, patience: Duration) -> Result<Response, ClientError> {
-    call_with_peer(path, request, patience).map(|(response, _)| response)
-}
-
 /// Who listens at a socket, as the kernel saw it when it was made to listen (SO_PEERCRED, unix(7)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Peer {
@@ -61,15 +53,11 @@ pub(crate) struct Peer {
     pub is_handed: bool,
 }
 
-/// The same, and who listens there.
+/// Asks the daemon at `path` and waits for its answer, for `patience` at most; tells who listens there.
 ///
 /// # Errors
 /// See [`ClientError`].
-pub(crate) fn call_with_peer(
-    path: &Path,
-    request: &Request,
-    patience: Duration,
-) -> Result<(Response, Peer), ClientError> {
+pub(crate) fn call(path: &Path, request: &Request, patience: Duration) -> Result<(Response, Peer), ClientError> {
     let began = Instant::now();
     let silent = || ClientError::Silent { path: path.to_path_buf(), after: began.elapsed() };
     let mut stream = connect(path, TAKEN.min(patience)).map_err(|cause| {

@@ -46,13 +46,16 @@ pub struct Landed {
     pub stamp: Stamp,
 }
 
-/// Writes files into one folder, as one user. `rival` tells of another output that is the file of a name.
-pub(super) struct FolderWriter<'a, R> {
+/// Tells of another output that is the file of a name.
+pub(super) type Rival<'a> = dyn Fn(&OsStr) -> Option<PathBuf> + Sync + 'a;
+
+/// Writes files into one folder, as one user.
+pub(super) struct FolderWriter<'a> {
     pub(super) folder: &'a Folder,
     /// Owner and group of a file that is just created there.
     uid: u32,
     gid: u32,
-    rival: R,
+    rival: &'a Rival<'a>,
 }
 
 /// A job that is begun: nothing of it is seen yet, and what is written is not durable.
@@ -62,8 +65,8 @@ pub(super) enum Begun<'a> {
     Written(Temp<'a>, Stat),
 }
 
-impl<'a, R: Fn(&OsStr) -> Option<PathBuf>> FolderWriter<'a, R> {
-    pub(super) fn new(folder: &'a Folder, rival: R) -> Self {
+impl<'a> FolderWriter<'a> {
+    pub(super) fn new(folder: &'a Folder, rival: &'a Rival<'a>) -> Self {
         let setgid = Mode::from_raw_mode(folder.stat.st_mode).contains(Mode::SGID);
         Self {
             folder,
