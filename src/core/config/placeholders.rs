@@ -9,18 +9,23 @@ use toml::de::DeValue;
 use super::claims::json;
 use super::section::{Section, SectionReader, in_order};
 use crate::core::config::keys::most_like;
-use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
+use crate::core::diagnostic::{Located, Span, quote};
 use crate::core::pattern::{Pattern, PatternError, Placeholder};
 use crate::core::redact;
 use crate::core::settings::TokenName;
 
+/// What a placeholder other than a token's name may stand for.
+struct GivenPlaceholder {
+    word: &'static str,
+    /// `None`: the source has no such key. `Some(None)`: it is not given.
+    span: Option<Option<Span>>,
+    is_used: bool,
+}
+
 /// What placeholders of one token may stand for, and which were met.
 pub(super) struct Placeholders {
-    /// `None`: the source has no such key. `Some(None)`: it is not given.
-    secret: Option<Option<Span>>,
-    refresh_token: Option<Option<Span>>,
-    secret_is_used: bool,
-    refresh_is_used: bool,
+    secret: GivenPlaceholder,
+    refresh_token: GivenPlaceholder,
     /// A text was wrong: what no placeholder uses may be used there.
     flawed: bool,
     pub tokens: Vec<Located<TokenName>>,
@@ -28,15 +33,9 @@ pub(super) struct Placeholders {
 
 impl Placeholders {
     pub(super) fn of(cx: &SectionReader<'_>, token: &Section<'_, '_>) -> Self {
-        let given = |name| token.knows(name).then(|| token.key_span(cx, name));
-        Self {
-            secret: given("secret"),
-            refresh_token: given("refresh_token"),
-            secret_is_used: false,
-            refresh_is_used: false,
-            flawed: false,
-            tokens: Vec::new(),
-        }
+        let given =
+            |word| GivenPlaceholder { word, span: token.knows(word).then(|| token.key_span(cx, word)), is_used: false };
+        Self { secret: given("secret"), refresh_token: given("refresh_token"), flawed: false, tokens: Vec::new() }
     }
 
     /// Takes a text apart; `name` is how its key is called in messages.
@@ -72,21 +71,17 @@ impl Placeholders {
     }
 
     fn meet(&mut self, cx: &mut SectionReader<'_>, name: &str, placeholder: &Placeholder, span: Span) {
-        let (word, given) = match placeholder {
-            Placeholder::Secret => {
-                self.secret_is_used = true;
-                ("secret", self.secret)
-            }
-            Placeholder::RefreshToken => {
-                self.refresh_is_used = true;
-                ("refresh_token", self.refresh_token)
-            }
+        let given = match placeholder {
+            Placeholder::Secret => &mut self.secret,
+            Placeholder::RefreshToken => &mut self.refresh_token,
             Placeholder::Token(parent) => {
                 self.tokens.push(Located { value: parent.clone(), span });
                 return;
             }
         };
-        match given {
+        given.is_used = true;
+        let word = given.word;
+        match given.span {
             Some(Some(_)) => {}
             Some(None) => cx.error(
                 span,
@@ -99,25 +94,18 @@ impl Placeholders {
 
     /// What may stand in a placeholder.
     fn known(&self) -> String {
-        let words = [("{{ secret }}", self.secret.is_some()), ("{{ refresh_token }}", self.refresh_token.is_some())];
-        let known = words.iter().filter(|(_, there)| *there).map(|(word, _)| *word);
-        let words: Vec<_> = known.chain(["{{ token.NAME }}"]).collect();
+        let known = [&self.secret, &self.refresh_token].into_iter().filter(|given| given.span.is_some());
+        let words: Vec<_> =
+            known.map(|given| format!("{{{{ {} }}}}", given.word)).chain(["{{ token.NAME }}".into()]).collect();
         format!("known here: {}", words.join(", "))
     }
 
     /// Tells what is given and used nowhere, and hands over the tokens that were named.
     pub(super) fn finish(self, cx: &mut SectionReader<'_>, spans: &str) {
-        let unused = [
-            ("secret", self.secret.flatten().filter(|_| !self.secret_is_used)),
-            ("refresh_token", self.refresh_token.flatten().filter(|_| !self.refresh_is_used)),
-        ];
-        for (word, span) in unused {
-            if let Some(span) = span.filter(|_| !self.flawed) {
-                cx.diagnostics.push(
-                    Diagnostic::error(format!("`{word}` is used nowhere"))
-                        .at(span)
-                        .help(format!("write {{{{ {word} }}}} where it belongs, in {spans}, or remove it")),
-                );
+        for GivenPlaceholder { word, span, is_used } in [self.secret, self.refresh_token] {
+            if let Some(span) = span.flatten().filter(|_| !is_used && !self.flawed) {
+                let help = format!("write {{{{ {word} }}}} where it belongs, in {spans}, or remove it");
+                cx.error(span, format!("`{word}` is used nowhere"), help);
             }
         }
         cx.parents.extend(self.tokens);
