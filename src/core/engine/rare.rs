@@ -46,3 +46,29 @@ impl<T: Unset> DerefMut for Rare<T> {
         self.0.get_or_insert_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{TokenRarities, TokenRecord};
+    use super::super::target_record::TargetRecord;
+    use super::*;
+
+    #[test]
+    fn what_is_unset_again_takes_no_room() {
+        let mut rare: Rare<TokenRarities> = Rare::unset();
+        assert!(rare.lack.is_none() && rare.any().is_none());
+        rare.lack = Some("no secret".into());
+        rare.tidy();
+        assert!(rare.lack.is_some());
+        rare.lack = None;
+        rare.tidy();
+        assert!(rare.any().is_none());
+    }
+
+    /// There is one of each a token: see docs/performance.md before these grow.
+    #[test]
+    fn a_token_at_rest_and_its_file_are_small() {
+        assert!(size_of::<TokenRecord>() <= 296, "{}", size_of::<TokenRecord>());
+        assert!(size_of::<TargetRecord>() <= 136, "{}", size_of::<TargetRecord>());
+    }
+}

@@ -181,3 +181,33 @@ impl<I: SlotId, N: ByName + Ord + Clone, T> Slots<I, N, T> {
         self.slots.iter_mut().filter_map(|slot| slot.held.as_deref_mut())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::settings::TokenName;
+
+    fn name(text: &str) -> TokenName {
+        TokenName::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_name_that_comes_back_has_its_number_and_another_gets_it_only_when_nothing_speaks_of_it() {
+        let mut slots: Slots<TokenId, TokenName, u8> = Slots::new();
+        let (a, b) = (slots.find_or_insert(&name("a"), || 1), slots.find_or_insert(&name("b"), || 2));
+        assert_eq!((slots.find(&name("a")), slots.find(&name("b")), slots.find(&name("c"))), (Some(a), Some(b), None));
+        assert_eq!(slots.find_or_insert(&name("a"), || 9), a);
+        assert_eq!(slots.remove(a).as_deref(), Some(&1));
+        assert_eq!((slots.find(&name("a")), slots.known(&name("a")), slots.get(a)), (None, Some(a), None));
+        assert_eq!((slots.find_or_insert(&name("a"), || 3), slots.get(a)), (a, Some(&3)));
+        slots.remove(a);
+        slots.release(|| BTreeSet::from([a]));
+        assert_ne!(slots.find_or_insert(&name("c"), || 4), a, "it is spoken of");
+        slots.release(BTreeSet::new);
+        assert_eq!(slots.known(&name("a")), None);
+        assert_eq!(slots.find_or_insert(&name("d"), || 5), a);
+        let named: Vec<&TokenName> = slots.by_name().into_iter().map(|id| slots.name(id)).collect();
+        assert_eq!(named, [&name("b"), &name("c"), &name("d")]);
+        assert_eq!(slots.get(TokenId::NONE), None);
+    }
+}
