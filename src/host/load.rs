@@ -3,47 +3,17 @@
 
 mod reading;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::reading::ConfigReading;
 pub(super) use self::reading::LARGEST_CONFIG;
+pub use self::reading::Loaded;
 use super::{facts, include, patience};
 use crate::core::config::{RawToken, Role, Written};
-use crate::core::diagnostic::Report;
 use crate::core::environment::Environment;
 use crate::core::plan::{self, FormerPlan, Purpose};
-use crate::core::settings::{Fingerprint, Format, Plan, TokenName};
-
-/// A config that was read.
-#[derive(Debug)]
-pub struct Loaded {
-    /// `None`: there is a mistake in the text, or the file cannot be read.
-    pub plan: Option<Plan>,
-    /// Everything that was found, warnings too.
-    pub report: Report,
-    /// Something could not be looked at for a reason that passes (no memory, no descriptors, a disk or server that fails): what
-    /// is told may be over at the next try, and is no mistake of the config.
-    pub is_passing: bool,
-    /// Of the bytes of all files that were read: the same bytes, the same fingerprint.
-    pub content: Fingerprint,
-    /// What to watch where there is no plan to say it.
-    watched_files: BTreeSet<PathBuf>,
-    watched_folders: BTreeSet<PathBuf>,
-}
-
-impl Loaded {
-    /// Files whose change may change the config, or mend it: those of the plan, and without one as many as are known.
-    pub fn watched_files(&self) -> &BTreeSet<PathBuf> {
-        self.plan.as_ref().map_or(&self.watched_files, |plan| &plan.watched_files)
-    }
-
-    /// Folders in which an include may match.
-    pub fn watched_folders(&self) -> &BTreeSet<PathBuf> {
-        self.plan.as_ref().map_or(&self.watched_folders, |plan| &plan.watched_folders)
-    }
-}
+use crate::core::settings::{Format, TokenName};
 
 /// No config was named, and none stands in the usual places.
 #[derive(Debug, thiserror::Error)]

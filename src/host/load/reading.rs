@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::Loaded;
 use crate::core::config::{self, FileRead, Piece, RawConfig, Role, Wants};
 use crate::core::diagnostic::{Diagnostic, Report, SourceText, Span};
 use crate::core::environment::Environment;
@@ -19,6 +18,35 @@ use crate::host::{include, patience};
 
 /// A config file is at most this large: 100,000 tokens fit.
 pub(in crate::host) const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
+
+/// A config that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// `None`: there is a mistake in the text, or the file cannot be read.
+    pub plan: Option<Plan>,
+    /// Everything that was found, warnings too.
+    pub report: Report,
+    /// Something could not be looked at for a reason that passes (no memory, no descriptors, a disk or server that fails): what
+    /// is told may be over at the next try, and is no mistake of the config.
+    pub is_passing: bool,
+    /// Of the bytes of all files that were read: the same bytes, the same fingerprint.
+    pub content: Fingerprint,
+    /// What to watch where there is no plan to say it.
+    watched_files: BTreeSet<PathBuf>,
+    watched_folders: BTreeSet<PathBuf>,
+}
+
+impl Loaded {
+    /// Files whose change may change the config, or mend it: those of the plan, and without one as many as are known.
+    pub fn watched_files(&self) -> &BTreeSet<PathBuf> {
+        self.plan.as_ref().map_or(&self.watched_files, |plan| &plan.watched_files)
+    }
+
+    /// Folders in which an include may match.
+    pub fn watched_folders(&self) -> &BTreeSet<PathBuf> {
+        self.plan.as_ref().map_or(&self.watched_folders, |plan| &plan.watched_folders)
+    }
+}
 
 /// What was read so far.
 #[derive(Default)]
