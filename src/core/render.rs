@@ -97,10 +97,12 @@ fn env(out: &mut Vec<u8>, token: &Token, variable: &str, expires_variable: Optio
 /// What in a value some reader of env files would not take as it is.
 fn unfit(value: &[u8]) -> Option<&'static str> {
     let mut before = b':';
-    for &byte in value {
+    for (at, &byte) in value.iter().enumerate() {
         let fits = match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => true,
-            b'.' | b'_' | b'+' | b'/' | b'=' | b',' | b':' | b'@' | b'%' | b'^' | b'-' => true,
+            b'.' | b'_' | b'+' | b'/' | b'=' | b',' | b':' | b'@' | b'%' | b'^' | b'-' | b'!' => true,
+            // Behind a character of its word it begins no comment.
+            b'#' => at > 0,
             b'~' => before != b':',
             _ => false,
         };
@@ -122,7 +124,7 @@ fn class(byte: u8) -> &'static str {
         b'\\' => "a backslash",
         b'$' => "a dollar sign",
         b'~' => "a ~ in the first place or after a colon",
-        b'#' => "a #",
+        b'#' => "a # in the first place",
         _ => "a character that means something to a shell",
     }
 }

@@ -133,6 +133,7 @@ fn of_oauth2(all: &mut Vec<Change>) {
             "algorithm = \"RS256\", header = { kid = \"b\" }",
         ),
         ("assertion.lifetime", "algorithm = \"RS256\"", "algorithm = \"RS256\", lifetime = \"1m\""),
+        ("assertion.skew", "algorithm = \"RS256\"", "algorithm = \"RS256\", skew = \"1s\""),
     ] {
         let table = |members: &str| format!("assertion = {{ private_key.file = \"rsa.pem\", {members} }}");
         let (one, other) = (table(one), table(other));

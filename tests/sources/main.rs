@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod as_written;
 mod binary;
 mod cached;
 mod doubt;

@@ -73,6 +73,7 @@ pub(crate) fn assertion(algorithm: Algorithm, key: SigningKey) -> Arc<AssertionS
         algorithm,
         key: Arc::new(key),
         lifetime: Duration::from_secs(300),
+        skew: Duration::ZERO,
         claims: serde_json::Map::new(),
         header: serde_json::Map::new(),
     })

@@ -28,6 +28,8 @@ pub(super) const KEYS: KeyEntries = &[&entries! {
     header: Free = r#"{ kid = "k1" }"#;
     /// From issue to expiry, in whole seconds.
     lifetime: Seconds = r#""5m""#, default(r#""5m""#);
+    /// Backdates iat (and not exp), for a server whose clock is behind this one and that allows nothing for it.
+    skew: Duration = r#""30s""#, default(r#""0s""#);
 }];
 
 /// `assertion`, which belongs to the grant or to the client; told where it is missing, or nobody's.
@@ -91,6 +93,7 @@ pub(super) fn members(
         claims: claims::of_assertion(cx, section),
         header: claims::header(cx, section).0,
         lifetime: section.duration_or_default(cx, "lifetime"),
+        skew: section.duration_or_default(cx, "skew"),
     };
     (assertion, algorithm)
 }
@@ -108,6 +111,7 @@ pub(super) fn of_client_secret(
         algorithm: Some(algorithm),
         key: secret.map(|from| RawKey::Secret { from, allow_weak }),
         lifetime: own.map_or_else(default_lifetime, |own| own.lifetime),
+        skew: own.map_or(Duration::ZERO, |own| own.skew),
         claims: own.map(|own| own.claims.clone()).unwrap_or_default(),
         header: own.map(|own| own.header.clone()).unwrap_or_default(),
     }

@@ -59,6 +59,7 @@ pub(super) fn auth(
     Some(match auth {
         AuthKind::None => ClientAuth::None,
         AuthKind::Basic => ClientAuth::Basic(given.client_secret.clone()),
+        AuthKind::BasicRaw => ClientAuth::BasicRaw(given.client_secret.clone()),
         AuthKind::Post => ClientAuth::Post(given.client_secret.clone()),
         AuthKind::SecretJwt => ClientAuth::Jwt(Arc::new(assertion::of_client_secret(
             assertion.filter(|_| !is_grants),

@@ -2,6 +2,7 @@
 //! Does not: read the files that they name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Map;
 
@@ -111,6 +112,7 @@ fn google(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClie
         algorithm: Some(Algorithm::RS256),
         key: given.service_account.clone().map(RawKey::ServiceAccount),
         lifetime: own.as_ref().map_or_else(assertion::default_lifetime, |own| own.lifetime),
+        skew: own.as_ref().map(|own| own.skew).unwrap_or_default(),
         claims,
         header: own.map(|own| own.header).unwrap_or_default(),
     };
@@ -188,6 +190,7 @@ fn entra_client(
                 algorithm: Some(Algorithm::PS256),
                 key: Some(RawKey::Certified(given.client.clone())),
                 lifetime: assertion::default_lifetime(),
+                skew: Duration::ZERO,
                 claims: Map::new(),
                 header: Map::new(),
             };

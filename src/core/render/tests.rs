@@ -64,14 +64,23 @@ fn a_shared_env_file_holds_its_lines_in_order() {
 
 #[test]
 fn every_byte_of_an_env_value_is_judged() {
-    let fine = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+/=,:@%^-";
+    let fine = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+/=,:@%^-!";
     assert!(one(fine, None, &env_format(false)).is_ok());
     for byte in 0..=0x7f_u8 {
         let value = format!("a{}b", char::from(byte));
-        let expected = fine.as_bytes().contains(&byte) || byte == b'~';
+        let expected = fine.as_bytes().contains(&byte) || matches!(byte, b'~' | b'#');
         assert_eq!(one(&value, None, &env_format(false)).is_ok(), expected, "{byte:#x}");
     }
-    for (value, expected) in [("~a", false), ("a~", true), ("a:~b", false), ("a~~", true), ("\u{e9}", false)] {
+    for (value, expected) in [
+        ("~a", false),
+        ("a~", true),
+        ("#a", false),
+        ("a#", true),
+        ("a:#b!", true),
+        ("a:~b", false),
+        ("a~~", true),
+        ("\u{e9}", false),
+    ] {
         assert_eq!(one(value, None, &env_format(false)).is_ok(), expected, "{value}");
     }
     let error = one("abc def", None, &env_format(false)).unwrap_err().to_string();

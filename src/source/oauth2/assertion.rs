@@ -42,7 +42,7 @@ fn claims(settings: &AssertionSettings, occasion: &Occasion<'_>) -> Map<String, 
         claims.insert("sub".into(), client.into());
     }
     claims.insert("aud".into(), occasion.audience.into());
-    claims.insert("iat".into(), occasion.now.secs().into());
+    claims.insert("iat".into(), occasion.now.minus(settings.skew).secs().into());
     claims.insert("exp".into(), occasion.now.plus(settings.lifetime).secs().into());
     claims.insert("jti".into(), BASE64URL_NOPAD.encode(&occasion.jti).into());
     claims.extend(settings.claims.clone());
@@ -66,6 +66,7 @@ mod tests {
             algorithm: Algorithm::HS256,
             key: Arc::new(SigningKey::from_secret(b"07c6e2t1rb92987fnrd705jkk8582p9e")),
             lifetime: Duration::from_secs(300),
+            skew: Duration::from_secs(2),
             claims: object(claims),
             header: object(header),
         };
@@ -82,7 +83,7 @@ mod tests {
         let (header, claims) = made(json!({"sub": "user", "x": 1}), json!({"kid": "k", "typ": "at+jwt"}));
         assert_eq!(Value::Object(header), json!({"typ": "at+jwt", "alg": "HS256", "kid": "k"}));
         let jti = claims["jti"].as_str().unwrap().to_owned();
-        let wanted = json!({"iss":"jobs","sub":"user","aud":"https://a/","iat":5,"exp":305,"jti":jti,"x":1});
+        let wanted = json!({"iss":"jobs","sub":"user","aud":"https://a/","iat":3,"exp":305,"jti":jti,"x":1});
         assert_eq!(Value::Object(claims), wanted);
         assert_eq!(jti.len(), 22);
     }

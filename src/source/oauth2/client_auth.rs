@@ -22,15 +22,14 @@ pub(super) fn add(
     form: &mut Form,
     headers: &mut HeaderMap,
 ) -> Result<(), SourceError> {
-    if let ClientAuth::Basic(secret) = &settings.client_auth {
-        let id = settings.client_id.as_deref().unwrap_or_default();
-        let value = secret_value(basic(id, secret)).ok_or_else(|| {
+    let pair = encoded(settings);
+    if let Some(pair) = &pair {
+        let value = secret_value(Secret::new(["Basic ", pair.expose()].concat())).ok_or_else(|| {
             SourceError::new(Reason::Machine, "the client's id and secret cannot be sent: please report this")
         })?;
         headers.insert(AUTHORIZATION, value);
     }
-    let in_header = matches!(settings.client_auth, ClientAuth::Basic(_));
-    if let Some(client) = settings.client_id.as_ref().filter(|_| !in_header || settings.client_id_in_body) {
+    if let Some(client) = settings.client_id.as_ref().filter(|_| pair.is_none() || settings.client_id_in_body) {
         form.add("client_id", client);
     }
     match &settings.client_auth {
@@ -39,7 +38,7 @@ pub(super) fn add(
             form.add("client_assertion_type", ASSERTION_TYPE);
             form.add("client_assertion", assertion::make(settings, occasion)?.expose());
         }
-        ClientAuth::None | ClientAuth::Basic(_) | ClientAuth::Tls(_) => {}
+        ClientAuth::None | ClientAuth::Basic(_) | ClientAuth::BasicRaw(_) | ClientAuth::Tls(_) => {}
     }
     Ok(())
 }
@@ -47,20 +46,25 @@ pub(super) fn add(
 /// RFC 6749 2.3.1: each is form-urlencoded before they are joined, for a colon in the id would end it. A space becomes %20 and
 /// no plus: that is undone alike by servers that decode forms and by those that know percent-encoding alone (Authlib). What no
 /// encoding needs to touch (`-`, `.`, `_`, `~`) is left as it is, for servers that decode nothing (glewlwyd).
-fn basic(id: &str, secret: &Secret<String>) -> Secret<String> {
-    Secret::new(["Basic ", encoded_pair(id, secret).expose()].concat())
+fn encoded_pair(id: &str, secret: &Secret<String>) -> Secret<String> {
+    let (id, secret) = (percent(id), percent(secret.expose()));
+    pair(id.as_str(), secret.as_str())
+}
+
+/// RFC 7617 2.
+fn pair(id: &str, secret: &str) -> Secret<String> {
+    let pair = Zeroizing::new([id, ":", secret].concat());
+    Secret::new(BASE64.encode(pair.as_bytes()))
 }
 
 /// What stands for id and secret in the header, if they are sent there: an endpoint may say it again.
 pub(super) fn encoded(settings: &OAuth2Settings) -> Option<Secret<String>> {
-    let ClientAuth::Basic(secret) = &settings.client_auth else { return None };
-    Some(encoded_pair(settings.client_id.as_deref().unwrap_or_default(), secret))
-}
-
-fn encoded_pair(id: &str, secret: &Secret<String>) -> Secret<String> {
-    let (id, secret) = (percent(id), percent(secret.expose()));
-    let pair = Zeroizing::new([id.as_str(), ":", secret.as_str()].concat());
-    Secret::new(BASE64.encode(pair.as_bytes()))
+    let id = settings.client_id.as_deref().unwrap_or_default();
+    match &settings.client_auth {
+        ClientAuth::Basic(secret) => Some(encoded_pair(id, secret)),
+        ClientAuth::BasicRaw(secret) => Some(pair(id, secret.expose())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -69,11 +73,11 @@ mod tests {
 
     #[test]
     fn id_and_secret_are_encoded_before_they_are_joined() {
-        let value = basic("a:b", &Secret::new("p @+ü".into()));
-        let text = value.expose().strip_prefix("Basic ").unwrap();
+        let value = encoded_pair("a:b", &Secret::new("p @+ü".into()));
+        let text = value.expose();
         assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), b"a%3Ab:p%20%40%2B%C3%BC");
-        let value = basic("jobs-1.a_b~c", &Secret::new("s-1.a_b~c".into()));
-        let text = value.expose().strip_prefix("Basic ").unwrap();
+        let value = encoded_pair("jobs-1.a_b~c", &Secret::new("s-1.a_b~c".into()));
+        let text = value.expose();
         assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), b"jobs-1.a_b~c:s-1.a_b~c");
     }
 }

@@ -35,7 +35,7 @@ impl Source for OAuth2Settings {
 
     fn reach<'a>(&'a self, given: &'a Given) -> BoxFuture<'a, Result<Host, SourceError>> {
         Box::pin(async {
-            let url = self.token_url(given).await?;
+            let url = net::url(&self.token_url(given).await?)?;
             Ok(given.shared.network.reach(&given.asker(), url, self.way()).await?)
         })
     }
@@ -60,16 +60,16 @@ impl OAuth2Settings {
         missing
     }
 
-    /// Where tokens are asked for.
-    pub(super) async fn token_url(&self, given: &Given) -> Result<Url, SourceError> {
+    /// Where tokens are asked for, as it is written.
+    pub(super) async fn token_url(&self, given: &Given) -> Result<String, SourceError> {
         match &self.endpoint {
-            TokenEndpoint::Url(url) => net::url(url),
+            TokenEndpoint::Url(url) => Ok(url.clone()),
             TokenEndpoint::Issuer(issuer) => {
                 let endpoints = discovery::endpoints(given, issuer, self.way()).await?;
-                match self.client_auth {
-                    ClientAuth::Tls(_) => net::url(&endpoints.token_mtls),
-                    _ => net::url(&endpoints.token),
-                }
+                Ok(match self.client_auth {
+                    ClientAuth::Tls(_) => endpoints.token_mtls.clone(),
+                    _ => endpoints.token.clone(),
+                })
             }
         }
     }
@@ -86,6 +86,8 @@ impl OAuth2Settings {
 struct Exchange<'a> {
     settings: &'a OAuth2Settings,
     given: &'a Given,
+    /// What assertions are for, compared letter by letter (RFC 7519 4.1.3): a parser leaves a default port out, and adds a slash.
+    written: String,
     url: Url,
     refresh_token: Option<RefreshToken>,
     subject: Option<Secret<String>>,
@@ -103,8 +105,9 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Token, So
         }
         _ => None,
     };
-    let url = settings.token_url(&given).await?;
-    let exchange = Exchange { settings, given: &given, url, refresh_token, subject };
+    let written = settings.token_url(&given).await?;
+    let url = net::url(&written)?;
+    let exchange = Exchange { settings, given: &given, written, url, refresh_token, subject };
     let spends = exchange.refresh_token.is_some();
     let exchanged = match refresh::exchange(&given, spends, |again| exchange.send(again)).await {
         Ok(exchanged) => exchanged,
@@ -158,7 +161,7 @@ impl Exchange<'_> {
     fn occasion(&self, which: [u8; 2]) -> Occasion<'_> {
         Occasion {
             client_id: self.settings.client_id.as_deref(),
-            audience: self.url.as_str(),
+            audience: &self.written,
             now: self.given.now(),
             jti: assertion::jti(self.given.nonce, which),
         }
@@ -196,7 +199,9 @@ impl Exchange<'_> {
     /// The secrets that must not come back in a message. Assertions are known by their shape.
     fn sent<'s>(&'s self, basic: Option<&'s Secret<String>>) -> Vec<&'s str> {
         let client_secret = match &self.settings.client_auth {
-            ClientAuth::Basic(secret) | ClientAuth::Post(secret) => Some(secret.expose().as_str()),
+            ClientAuth::Basic(secret) | ClientAuth::BasicRaw(secret) | ClientAuth::Post(secret) => {
+                Some(secret.expose().as_str())
+            }
             _ => None,
         };
         let refresh_token = self.refresh_token.as_ref().map(|used| used.token.expose().as_str());

@@ -57,9 +57,8 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
 };
 
 /// Form fields that have keys of their own, or none for the user.
-const OWN_FIELDS: [(&str, &str); 11] = [
+const OWN_FIELDS: [(&str, &str); 10] = [
     ("grant_type", "`grant` decides it"),
-    ("client_id", "use the key `client_id`"),
     ("client_secret", "use the key `client_secret`: it takes a file, and is never shown"),
     ("client_assertion", "use the key `assertion`"),
     ("client_assertion_type", "`client_auth` decides it"),
@@ -88,7 +87,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         scope: scope(cx, token),
         allow_weak_secret: token.bool_or_default(cx, "allow_weak_secret"),
     };
-    let params = params(cx, token);
+    let mut params = params(cx, token);
     let decided = match preset {
         Some(preset) => preset::read(cx, token, preset, &given),
         // A preset that is not known may have decided anything.
@@ -100,7 +99,17 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         None => plain(cx, token, &given),
     };
     let Decided { endpoint, grant, client_auth, scope } = decided;
-    let client_id_in_body = in_body(cx, token, client_auth.as_ref());
+    // Written as a field, it is the same.
+    let is_basic = matches!(client_auth, None | Some(ClientAuth::Basic(_) | ClientAuth::BasicRaw(_)));
+    let field = params.iter().position(|(name, _)| name == "client_id").map(|at| params.remove(at));
+    let has_field = field.is_some_and(|(_, value)| {
+        let is_same = is_basic && client_id.as_ref() == Some(&value);
+        if !is_same {
+            refuse_field(cx, token, "client_id", "use the key `client_id`, and client_id_in_body beside Basic");
+        }
+        is_same
+    });
+    let client_id_in_body = in_body(cx, token, client_auth.as_ref()) || has_field;
     let reach = given.reach;
     OAuth2Settings { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach }
 }
@@ -117,7 +126,7 @@ fn plain(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClien
         belongs(cx, token, "subject_token", "grant", &grant, &[GrantKind::TokenExchange], GrantKind::word);
     }
     if let Some(auth) = auth {
-        let secret = [AuthKind::Basic, AuthKind::Post, AuthKind::SecretJwt];
+        let secret = [AuthKind::Basic, AuthKind::BasicRaw, AuthKind::Post, AuthKind::SecretJwt];
         belongs(cx, token, "client_secret", "client_auth", &auth, &secret, AuthKind::word);
         belongs(cx, token, "client_cert", "client_auth", &auth, &[AuthKind::Tls], AuthKind::word);
         belongs(cx, token, "client_key", "client_auth", &auth, &[AuthKind::Tls], AuthKind::word);
@@ -139,7 +148,7 @@ fn in_body(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, auth: Option<&Cl
     let on = token.bool_or_default(cx, "client_id_in_body");
     let span = token.key_span(cx, "client_id_in_body");
     if let (Some(span), Some(auth)) = (span.filter(|_| on), auth)
-        && !matches!(auth, ClientAuth::Basic(_))
+        && !matches!(auth, ClientAuth::Basic(_) | ClientAuth::BasicRaw(_))
     {
         let help = "remove it: it belongs to client_auth = \"client_secret_basic\"";
         cx.error(span, "`client_id_in_body` without client_auth \"client_secret_basic\"", help);
@@ -229,6 +238,11 @@ fn auth(
     let mut given = by.into_iter().filter(|(key, _)| *key != "assertion" || !is_grants);
     let found = given.find_map(|(key, value)| Some(Located { value, span: token.key_span(cx, key)? }));
     Some(found.unwrap_or(Located { value: AuthKind::None, span: token.header }))
+}
+
+fn refuse_field(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &str, help: &str) {
+    let span = token.key_span(cx, "params").unwrap_or(token.header);
+    cx.error(span, format!("`params.{name}` is a field of renewd's own"), help);
 }
 
 fn params(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {

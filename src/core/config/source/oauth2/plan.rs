@@ -54,6 +54,7 @@ fn client_auth<'r>(
     Some(match raw {
         ClientAuth::None => ClientAuth::None,
         ClientAuth::Basic(secret) => ClientAuth::Basic(making.secret(secret.as_ref())?),
+        ClientAuth::BasicRaw(secret) => ClientAuth::BasicRaw(making.secret(secret.as_ref())?),
         ClientAuth::Post(secret) => ClientAuth::Post(making.secret(secret.as_ref())?),
         // One key serves both assertions where there are two.
         ClientAuth::Jwt(raw) => ClientAuth::Jwt(Arc::new(match of_grant {

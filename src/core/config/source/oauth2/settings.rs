@@ -30,6 +30,7 @@ words! {
     /// The word of `client_auth = "..."`.
     pub(crate) enum AuthKind {
         Basic = "client_secret_basic",
+        BasicRaw = "client_secret_basic_raw",
         Post = "client_secret_post",
         SecretJwt = "client_secret_jwt",
         KeyJwt = "private_key_jwt",
@@ -110,6 +111,8 @@ pub enum ClientAuth<S: Stage = Ready> {
     None,
     /// The secret in the Authorization header.
     Basic(S::Must<S::Text>),
+    /// The same without the encoding of RFC 6749 2.3.1, for servers that do not undo it.
+    BasicRaw(S::Must<S::Text>),
     /// The secret in the body.
     Post(S::Must<S::Text>),
     /// An assertion signed with the client secret (client_secret_jwt) or a private key (private_key_jwt; RFC 7523 2.2).
@@ -128,6 +131,8 @@ pub struct AssertionSettings<S: Stage = Ready> {
     pub key: S::Must<S::Key>,
     /// From iat to exp, in whole seconds.
     pub lifetime: Duration,
+    /// How far iat is backdated, in whole seconds.
+    pub skew: Duration,
     /// As the config has them: iat, exp, nbf and jti are never among them.
     pub claims: Map<String, Value>,
     /// Members beside `alg`.
@@ -160,6 +165,7 @@ impl AssertionSettings<Written> {
             algorithm: self.algorithm?,
             key,
             lifetime: self.lifetime,
+            skew: self.skew,
             claims: self.claims.clone(),
             header: self.header.clone(),
         })
@@ -181,6 +187,7 @@ impl OAuth2Settings {
         let (auth, of_client) = match client_auth {
             ClientAuth::None => (AuthKind::None, None),
             ClientAuth::Basic(_) => (AuthKind::Basic, None),
+            ClientAuth::BasicRaw(_) => (AuthKind::BasicRaw, None),
             ClientAuth::Post(_) => (AuthKind::Post, None),
             ClientAuth::Jwt(settings) => (
                 if settings.algorithm.is_symmetric() { AuthKind::SecretJwt } else { AuthKind::KeyJwt },
@@ -224,9 +231,12 @@ impl SubjectToken {
 
 impl AssertionSettings {
     fn canonical(&self) -> Value {
-        let Self { algorithm, key: _, lifetime, claims, header } = self;
+        let Self { algorithm, key: _, lifetime, skew, claims, header } = self;
         let lifetime = (*lifetime != UNTOLD).then_some(lifetime.as_secs());
-        json!([algorithm.word(), claims, header, lifetime])
+        match skew.as_secs() {
+            0 => json!([algorithm.word(), claims, header, lifetime]),
+            skew => json!([algorithm.word(), claims, header, lifetime, skew]),
+        }
     }
 }
 
