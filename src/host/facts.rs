@@ -26,14 +26,13 @@ const LARGEST_INPUT: u64 = 1024 * 1024;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Asks the machine.
-pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
+pub(super) fn gather(wants: Wants<'_>, own: Account, env: &Environment) -> Facts {
     let (is_passing, names_hang) = (Cell::new(false), Cell::new(false));
     let names_answer = || {
         let answer = patience::touch_names().is_ok();
         names_hang.set(names_hang.get() | !answer);
         answer
     };
-    let own = if names_answer() { Account::own() } else { Account::own_by_number() };
     let facts = Facts {
         myself: Some(Myself { name: own.shown(), uid: own.uid, groups: own.groups, may_chown: own.may_chown }),
         users: answers(&wants.users, |name| {
@@ -70,6 +69,14 @@ pub(super) fn gather(wants: Wants<'_>, env: &Environment) -> Facts {
     }
     patience::rest();
     Facts { is_passing: is_passing.get(), names_hang: names_hang.get(), ..facts }
+}
+
+/// Whom this process runs as. Asked before anything large is read: what the name services keep for good stands behind nothing then
+/// that goes again, for malloc gives back what is free at the end of its memory alone.
+pub(super) fn own_account() -> Account {
+    let own = if patience::touch_names().is_ok() { Account::own() } else { Account::own_by_number() };
+    patience::rest();
+    own
 }
 
 /// Files that were read before, as they are now. One that cannot be read for a reason that passes is another one for now.

@@ -138,7 +138,7 @@ pub(crate) fn outline(path: &Path, env: &Environment) -> Result<Outlines, String
         None => return Err("is not TOML: `renewd check` shows where".into()),
     }
     reading.includes(&main, env);
-    let outline = |token: RawToken| Outline {
+    let outline = |token: Box<RawToken>| Outline {
         name: token.name.value,
         outputs: token.outputs.into_iter().map(|output| (output.path.value, output.format)).collect(),
     };

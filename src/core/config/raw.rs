@@ -20,7 +20,9 @@ pub(crate) struct RawConfig {
     pub include: Vec<Located<PathBuf>>,
     pub daemon: RawDaemon,
     pub defaults: RawDefaults,
-    pub tokens: Vec<RawToken>,
+    /// Each in memory of its own: of what is freed in one large piece glibc's malloc learns to keep twice as much ever after.
+    #[expect(clippy::vec_box, reason = "the memory that is freed is what it is for")]
+    pub tokens: Vec<Box<RawToken>>,
 }
 
 #[derive(Default)]

@@ -14,7 +14,8 @@ use crate::core::diagnostic::{Diagnostic, Located, Span, quote};
 use crate::core::settings::{SourceKind, TokenName};
 
 /// All `[token.NAME]`, in order of the file.
-pub(super) fn read_all(cx: &mut SectionReader<'_>, root: &Section<'_, '_>) -> Vec<RawToken> {
+#[expect(clippy::vec_box, reason = "as `RawConfig` has them")]
+pub(super) fn read_all(cx: &mut SectionReader<'_>, root: &Section<'_, '_>) -> Vec<Box<RawToken>> {
     let (known_keys, mut tokens) = (cx.root, Vec::new());
     if list_of_tokens(cx, root) {
         return tokens;
@@ -62,7 +63,7 @@ pub(super) fn read_all(cx: &mut SectionReader<'_>, root: &Section<'_, '_>) -> Ve
         let section = open(cx, table, header, kind);
         if let Some(mut token) = read(cx, &section, kind, known.map(|value| Located { value, span })) {
             token.flawed = cx.diagnostics.len() > before;
-            tokens.push(token);
+            tokens.push(Box::new(token));
         }
     }
     tokens

@@ -83,7 +83,7 @@ impl Again<'_> {
         };
         fresh.len() == self.raw.tokens.len()
             && parts.taken_tokens().all(stays)
-            && self.raw.tokens.iter().all(has_its_parents)
+            && self.raw.tokens.iter().all(|token| has_its_parents(token))
             && !self.raw.tokens.iter().any(|token| self.is_of_a_family(token, parts, env))
     }
 

@@ -10,7 +10,7 @@ use crate::core::config::keys::most_like;
 use crate::core::diagnostic::{Diagnostic, quote};
 use crate::core::settings::TokenName;
 
-pub(super) fn check(tokens: &[RawToken], ledger: &mut Ledger) {
+pub(super) fn check(tokens: &[Box<RawToken>], ledger: &mut Ledger) {
     let mut by_name: HashMap<&TokenName, usize> = HashMap::with_capacity(tokens.len());
     for (index, token) in tokens.iter().enumerate() {
         let first = *by_name.entry(&token.name.value).or_insert(index);
@@ -27,7 +27,7 @@ pub(super) fn check(tokens: &[RawToken], ledger: &mut Ledger) {
     circles(tokens, &by_name, ledger);
 }
 
-fn unknown_parents(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, ledger: &mut Ledger) {
+fn unknown_parents(tokens: &[Box<RawToken>], by_name: &HashMap<&TokenName, usize>, ledger: &mut Ledger) {
     for parent in tokens.iter().flat_map(|token| &token.parents) {
         if by_name.contains_key(&parent.value) {
             continue;
@@ -42,7 +42,7 @@ fn unknown_parents(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, le
 }
 
 /// Each circle is told once, at the parent that closes it. Iterative: a chain may be as long as the config.
-fn circles(tokens: &[RawToken], by_name: &HashMap<&TokenName, usize>, ledger: &mut Ledger) {
+fn circles(tokens: &[Box<RawToken>], by_name: &HashMap<&TokenName, usize>, ledger: &mut Ledger) {
     let mut done = vec![false; tokens.len()];
     for start in 0..tokens.len() {
         let mut path: Vec<(usize, usize)> = vec![(start, 0)];

@@ -104,7 +104,7 @@ impl FormerPlan {
     pub(crate) fn of(
         plan: &Plan,
         read: &PiecesRead,
-        fresh: &[RawToken],
+        fresh: &[Box<RawToken>],
         former: Option<&Self>,
         facts: &Facts,
         env: &Environment,
@@ -283,7 +283,7 @@ impl FileNumbers {
         number
     }
 
-    fn needs(&mut self, tokens: &[RawToken], env: &Environment) -> PieceNeeds {
+    fn needs(&mut self, tokens: &[Box<RawToken>], env: &Environment) -> PieceNeeds {
         let (mut files, mut variables, mut has_secret) = (Vec::new(), Vec::new(), false);
         for token in tokens {
             for credential in &token.credentials {

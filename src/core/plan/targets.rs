@@ -86,7 +86,9 @@ struct Targets<'r> {
     inputs: HashMap<FileId, &'r Path>,
     templates: HashMap<&'r Path, Result<Template, Fault>>,
     by_name: HashMap<FileName<'r>, usize>,
-    made: Vec<PlannedTarget<'r>>,
+    /// Each in memory of its own, as the tokens are that were read.
+    #[expect(clippy::vec_box, reason = "the memory that is freed is what it is for")]
+    made: Vec<Box<PlannedTarget<'r>>>,
     folders: BTreeMap<&'r Path, Closed<'r>>,
 }
 
@@ -127,12 +129,12 @@ impl<'r> Targets<'r> {
         }
         let lack = self.look(output, &spec, ledger).or(lack);
         let shown = if *path == *output.path.value { path.clone() } else { output.path.value.clone().into() };
-        let mut target = PlannedTarget {
+        let mut target = Box::new(PlannedTarget {
             plan: TargetPlan { path, shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
             first: output,
             spec,
             variables: HashMap::new(),
-        };
+        });
         target.add_variables(output, ledger);
         self.by_name.insert(name, self.made.len());
         self.made.push(target);

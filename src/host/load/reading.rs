@@ -13,6 +13,7 @@ use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts, FileFact, Standing};
 use crate::core::plan::{self, Again, FormerPlan, Matching, PieceRead, PieceTokens, PiecesRead, Purpose};
 use crate::core::settings::{Fingerprint, Plan};
+use crate::host::account::Account;
 use crate::host::facts::{self, Unread};
 use crate::host::{include, patience};
 
@@ -52,7 +53,6 @@ impl Loaded {
 #[derive(Default)]
 pub(super) struct ConfigReading {
     pub(super) raw: RawConfig,
-    texts: Vec<ConfigText>,
     pub(super) config_files: Vec<ConfigFile>,
     diagnostics: Vec<Diagnostic>,
     main_broken: bool,
@@ -64,6 +64,8 @@ pub(super) struct ConfigReading {
     /// Some file's pieces do not stand alone.
     is_whole: bool,
     again: Option<ReadAgain>,
+    /// Freed last: a large piece of memory that is freed has glibc's malloc keep twice as much of what is freed after it.
+    texts: Vec<ConfigText>,
 }
 
 /// What a reading knows already.
@@ -96,6 +98,7 @@ struct ConfigText {
 impl ConfigReading {
     /// Reads a config and all it names. `main` is its absolute path. With `former`, what is known already is left out.
     pub(super) fn of(path: &Path, main: &Path, env: &Environment, former: Option<Arc<FormerPlan>>) -> Self {
+        let own = facts::own_account();
         let mut reading = Self { again: former.map(ReadAgain::of), ..Self::default() };
         let shown = path.display().to_string();
         match reading.file(main, shown, Role::Main, env) {
@@ -108,7 +111,7 @@ impl ConfigReading {
             ),
         }
         reading.includes(main, env);
-        reading.gather(main, env);
+        reading.gather(main, own, env);
         reading
     }
 
@@ -215,7 +218,7 @@ impl ConfigReading {
     }
 
     /// Looks at what the config names.
-    fn gather(&mut self, main: &Path, env: &Environment) {
+    fn gather(&mut self, main: &Path, own: Account, env: &Environment) {
         let config_files = std::mem::take(&mut self.config_files);
         self.is_readable = !self.main_broken && !config_files.is_empty();
         let mut wants = if self.is_readable && self.goes_on() {
@@ -230,7 +233,7 @@ impl ConfigReading {
             again.former.ask(&mut wants);
             wants.files.retain(|file| !again.files.contains_key(file));
         }
-        let facts = facts::gather(wants, env);
+        let facts = facts::gather(wants, own, env);
         self.facts = Facts { config_files, ..facts };
         if self.goes_on()
             && let Some(again) = &mut self.again
