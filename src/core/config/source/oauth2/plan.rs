@@ -31,16 +31,8 @@ pub(in crate::core::config) fn plan<'r>(
             Grant::TokenExchange { subject: subject.clone(), subject_type: subject_type.clone() }
         }
     };
-    Some(OAuth2Settings {
-        endpoint: endpoint.flatten().or_else(|| raw.endpoint.clone())?,
-        grant,
-        client_id: raw.client_id.clone(),
-        client_id_in_body: raw.client_id_in_body,
-        client_auth: auth?,
-        scope: raw.scope.clone(),
-        params: raw.params.clone(),
-        reach,
-    })
+    let endpoint = endpoint.flatten().or_else(|| raw.endpoint.clone())?;
+    Some(raw.ready(endpoint, grant, auth?, reach))
 }
 
 /// An assertion, and the endpoint where its key's file names one.

@@ -158,6 +158,28 @@ impl<S: Stage> SourceSettings<S> for OAuth2Settings<S> {
     }
 }
 
+impl OAuth2Settings<Written> {
+    /// Ready for use, with what its credentials were read for.
+    pub(super) fn ready(
+        &self,
+        endpoint: TokenEndpoint,
+        grant: Grant,
+        client_auth: ClientAuth,
+        reach: Reach,
+    ) -> OAuth2Settings {
+        OAuth2Settings {
+            endpoint,
+            grant,
+            client_id: self.client_id.clone(),
+            client_id_in_body: self.client_id_in_body,
+            client_auth,
+            scope: self.scope.clone(),
+            params: self.params.clone(),
+            reach,
+        }
+    }
+}
+
 impl AssertionSettings<Written> {
     /// Ready for use, with its key.
     pub(super) fn ready(&self, key: Arc<SigningKey>) -> Option<AssertionSettings> {
