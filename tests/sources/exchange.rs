@@ -426,7 +426,12 @@ fn discovered(issuer: &str) -> OAuth2Settings {
 
 #[test]
 fn an_issuer_is_asked_once_where_its_endpoint_is() {
-    for place in ["/.well-known/oauth-authorization-server/t", "/t/.well-known/openid-configuration"] {
+    for place in [
+        "/.well-known/oauth-authorization-server/t",
+        "/t/.well-known/openid-configuration",
+        "/t/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration/t",
+    ] {
         let server = issuer(None, move |path, own| match path {
             "/token" => Some(json(GOOD)),
             path if path == place => Some(json(format!(r#"{{"issuer":"{own}/t","token_endpoint":"{own}/token"}}"#))),
@@ -517,7 +522,7 @@ fn each_place_of_the_metadata_is_told_with_what_it_said() {
     }
     // A place that is out of order keeps nobody from the other.
     let server = issuer(None, move |path, own| match path {
-        FIRST => Some(no(500)),
+        FIRST => Some(no(503).header("Retry-After", "9")),
         SECOND => Some(json(format!(r#"{{"issuer":"{own}","token_endpoint":"{own}/token"}}"#))),
         "/token" => Some(json(GOOD)),
         _ => None,

@@ -38,15 +38,15 @@ pub(super) async fn endpoints(given: &Given, issuer: &str, way: Way<'_>) -> Meta
     told
 }
 
-/// The two places where metadata stands, the second only where the first gives none. Where nobody answers at all, or who
-/// answers asks to be left alone, the other is not tried: it stands on the same host.
+/// The places where metadata may stand, each where those before gave none, whatever they said: another program may answer
+/// there. Where nobody answers at all, or who answers is asked too often, the others are not tried: they stand on the same host.
 async fn ask(network: &Network, asker: &Requester, issuer: &str, way: Way<'_>) -> Result<Endpoints, SourceError> {
     let mut missed: Vec<NoMetadata> = Vec::new();
     for place in places(&url(issuer)?) {
         match ask_at(network, asker, issuer, &place, way).await {
             Ok(endpoints) => return Ok(endpoints),
             Err(one) => {
-                let is_last = one.telling == Detail::Nothing || one.error.retry_after.is_some();
+                let is_last = one.telling == Detail::Nothing;
                 missed.push(one);
                 if is_last {
                     break;
@@ -82,7 +82,7 @@ enum Detail {
     Absent,
     /// Another status. None is about our credential, for none was sent.
     Refused,
-    /// There is no answer.
+    /// There is no answer, or it asks to be left alone for a while: the host itself is meant.
     Nothing,
     /// It is out of order, and may be well again.
     Broken,
@@ -109,6 +109,7 @@ async fn ask_at(
         Ok(answer) => {
             let error = Refusal::of(&answer, &[]).error;
             match error.reason {
+                _ if answer.status.as_u16() == 429 && error.retry_after.is_some() => (Detail::Nothing, error),
                 Reason::Unreachable => (Detail::Broken, error),
                 _ if answer.status.as_u16() == 404 => (Detail::Absent, error),
                 _ => (Detail::Refused, error),
@@ -142,8 +143,9 @@ fn read(issuer: &str, answer: &HttpResponse) -> Result<Endpoints, SourceError> {
     Ok(Endpoints { token: token.to_owned(), token_mtls: token_mtls.to_owned() })
 }
 
-/// RFC 8414 3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery 4.1 behind it.
-fn places(issuer: &Url) -> [Url; 2] {
+/// RFC 8414 3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery 4.1 behind it; some servers have the one's
+/// name at the other's place.
+fn places(issuer: &Url) -> Vec<Url> {
     let path = issuer.path().trim_end_matches('/');
     let at = |path: &str| {
         let mut place = issuer.clone();
@@ -151,10 +153,15 @@ fn places(issuer: &Url) -> [Url; 2] {
         place.set_query(None);
         place
     };
-    [
+    let mut places = vec![
         at(&format!("/.well-known/oauth-authorization-server{path}")),
         at(&format!("{path}/.well-known/openid-configuration")),
-    ]
+    ];
+    if !path.is_empty() {
+        places.push(at(&format!("{path}/.well-known/oauth-authorization-server")));
+        places.push(at(&format!("/.well-known/openid-configuration{path}")));
+    }
+    places
 }
 
 #[cfg(test)]
@@ -162,11 +169,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_stands_where_the_two_standards_say() {
-        let of = |issuer: &str| places(&Url::parse(issuer).unwrap()).map(|place| place.to_string());
+    fn metadata_stands_where_the_standards_say_and_where_servers_have_it() {
+        let of =
+            |issuer: &str| places(&Url::parse(issuer).unwrap()).iter().map(ToString::to_string).collect::<Vec<_>>();
         let wanted = [
             "https://idp.example/.well-known/oauth-authorization-server/tenant",
             "https://idp.example/tenant/.well-known/openid-configuration",
+            "https://idp.example/tenant/.well-known/oauth-authorization-server",
+            "https://idp.example/.well-known/openid-configuration/tenant",
         ];
         assert_eq!(of("https://idp.example/tenant"), wanted);
         assert_eq!(of("https://idp.example/tenant/"), wanted);

@@ -151,9 +151,9 @@ impl<S: Stage> SourceSettings<S> for OAuth2Settings<S> {
         self.reach.ttl.as_ref()
     }
 
-    /// An issuer is asked before at two places.
+    /// An issuer is asked before at four places at most.
     fn longest_exchange(&self) -> Duration {
-        let tries = if matches!(S::known(&self.endpoint), Some(TokenEndpoint::Issuer(_))) { 4 } else { 2 };
+        let tries = if matches!(S::known(&self.endpoint), Some(TokenEndpoint::Issuer(_))) { 6 } else { 2 };
         self.reach.timeout.saturating_mul(tries)
     }
 }
