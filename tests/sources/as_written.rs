@@ -75,3 +75,19 @@ fn id_and_secret_are_sent_without_encoding_where_it_is_asked_for() {
         assert_eq!(data_encoding::BASE64.decode(value.as_bytes()).expect("base64"), wanted.as_bytes());
     }
 }
+
+/// A key that came through a variable or a JSON file stands in one line.
+#[test]
+fn a_private_key_in_one_line_is_read() {
+    let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    for written in [key.to_owned(), key.replace('\n', "\\n"), data_encoding::BASE64.encode(key.as_bytes())] {
+        let sandbox = Sandbox::new();
+        sandbox.put("k.pem", &written);
+        sandbox.config(
+            "[token.api]\nsource = \"jwt\"\nalgorithm = \"EdDSA\"\nkey = \"k\"\nprivate_key.file = \"k.pem\"\n\
+             output = [{ format = \"token\", path = \"out/api\" }]\n",
+        );
+        sandbox.ours(&["once"]).expect(0);
+        assert!(sandbox.read("api").starts_with("eyJ"), "{written}");
+    }
+}

@@ -2,6 +2,7 @@
 //! Does not: read JWKs, decrypt, or look into a certificate.
 
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use super::algorithm::KeyKind;
@@ -79,6 +80,9 @@ fn is_certificate(tag: &str) -> bool {
 
 /// The one block of a file. `openssl ecparam -genkey` puts the curve's parameters before the key: they say nothing new.
 fn the_block(text: &[u8]) -> Result<Block, KeyError> {
+    if let Some(lines) = in_lines(text) {
+        return the_block(&lines);
+    }
     let begun = text.windows(BEGIN.len()).filter(|w| *w == BEGIN).count();
     if begun == 0 {
         return Err(match text {
@@ -105,11 +109,48 @@ fn the_block(text: &[u8]) -> Result<Block, KeyError> {
     }
 }
 
+/// PEM that went through a variable or a JSON file, where it stands in one line: with its line ends written out, or once more in
+/// base64. `None` of any other.
+fn in_lines(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let has = |text: &[u8], part: &[u8]| text.windows(part.len()).any(|w| w == part);
+    if has(text, BEGIN) {
+        if !has(text, b"\\n") {
+            return None;
+        }
+        let text = Zeroizing::new(std::str::from_utf8(text).ok()?.trim().trim_matches('"').replace("\\r", ""));
+        return Some(Zeroizing::new(text.replace("\\n", "\n").into_bytes()));
+    }
+    let decoded = Zeroizing::new(BASE64.decode(text.trim_ascii()).ok()?);
+    has(&decoded, BEGIN).then_some(decoded)
+}
+
 /// SEC1 may leave its curve out. A number for P-384 is too large for P-256, so the smaller one is tried first.
 fn sec1(der: &[u8]) -> Result<SigningKey, KeyError> {
     let on = |kind| SigningKey::ec(kind, |curve| EcdsaKeyPair::from_private_key_der(curve, der));
     match oid::curve_of(der)? {
         Some(kind) => on(kind),
         None => on(KeyKind::P256).or_else(|_| on(KeyKind::P384)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8410 10.3.
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+
+    #[test]
+    fn a_key_in_one_line_is_read() {
+        let escaped = KEY.replace('\n', "\\n");
+        let windows = KEY.replace('\n', "\\r\\n");
+        for text in
+            [KEY.to_owned(), escaped.clone(), format!("\"{escaped}\"\n"), windows, BASE64.encode(KEY.as_bytes()) + "\n"]
+        {
+            assert!(private(text.as_bytes()).is_ok(), "{text}");
+        }
+        for none in ["\\n", "AAAA", "-----BEGIN \\n"] {
+            assert!(private(none.as_bytes()).is_err(), "{none}");
+        }
     }
 }
