@@ -33,7 +33,8 @@ fn unknown_parents(tokens: &[Box<RawToken>], by_name: &HashMap<&TokenName, usize
             continue;
         }
         let name = parent.value.as_str();
-        let help = match most_like(name, by_name.keys().map(|known| known.as_str())) {
+        // In the order of the config, so that of two that are as near the same one is always named.
+        let help = match most_like(name, tokens.iter().map(|known| known.name.value.as_str())) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "name a token of this config".into(),
         };
