@@ -121,14 +121,12 @@ fn the_successor_is_kept_from_an_answer_that_is_of_no_use() {
     for kind in KINDS {
         let bodies: &[&str] = match kind {
             Kind::OAuth2 => &[
-                r#"{"access_token":"a","token_type":"Bearer","refresh_token":"{next}"}"#,
                 r#"{"access_token":"a b","expires_in":9,"refresh_token":"{next}"}"#,
                 r#"{"access_token":"a","token_type":"mac","expires_in":9,"refresh_token":"{next}"}"#,
                 r#"{"expires_in":9,"refresh_token":"{next}"}"#,
             ],
             Kind::Http => &[
-                r#"{"result":{"access_token":"a","refresh_token":"{next}"}}"#,
-                r#"{"result":{"access_token":"a","expires_in":-1,"refresh_token":"{next}"}}"#,
+                r#"{"result":{"access_token":"a b","expires_in":9,"refresh_token":"{next}"}}"#,
                 r#"{"result":{"token":"a","expires_in":9,"refresh_token":"{next}"}}"#,
             ],
         };
@@ -146,6 +144,33 @@ fn the_successor_is_kept_from_an_answer_that_is_of_no_use() {
             daemon.stop();
             portal.sandbox.ours(&["once", "--ahead", "2h"]).expect(1);
             let daemon = portal.sandbox.start();
+            portal.assert_alive(&daemon);
+            daemon.stop();
+        }
+    }
+}
+
+/// A refresh token is spent on an answer that does not tell when its token ends: withholding it would spend another one at each try.
+#[test]
+fn a_token_whose_end_is_not_told_is_delivered_and_spends_no_other() {
+    for kind in KINDS {
+        let bodies: &[&str] = match kind {
+            Kind::OAuth2 => &[r#"{"access_token":"a","token_type":"Bearer","refresh_token":"{next}"}"#],
+            Kind::Http => &[
+                r#"{"result":{"access_token":"a","refresh_token":"{next}"}}"#,
+                r#"{"result":{"access_token":"a","expires_in":-1,"refresh_token":"{next}"}}"#,
+            ],
+        };
+        for body in bodies {
+            println!("{kind:?}: {body}");
+            let portal = Portal::new(kind, Grace::None);
+            let daemon = portal.sandbox.start();
+            portal.idp.say_next(200, body);
+            assert!(portal.sandbox.rotate(&[FAMILY]));
+            assert_eq!(portal.delivered().as_deref(), Some("a"));
+            assert_eq!(portal.idp.seen(), ["portal.0", "portal.1"]);
+            let told = "the token is delivered all the same, and taken to be good for an hour; set ttl";
+            assert!(daemon.log().contains(told), "{}", daemon.log());
             portal.assert_alive(&daemon);
             daemon.stop();
         }
