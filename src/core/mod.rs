@@ -9,7 +9,6 @@ pub(crate) mod config;
 pub mod credential;
 pub mod crypto;
 pub(crate) mod diagnostic;
-#[allow(missing_docs, reason = "its events and actions are being written anew")]
 pub mod engine;
 pub mod environment;
 pub(crate) mod facts;

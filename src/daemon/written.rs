@@ -102,10 +102,7 @@ impl WrittenFile {
 }
 
 fn kept_line(line: &LinePlan) -> KeptLine {
-    let env = match &line.format {
-        Format::Env { variable, expires_variable } => Some((variable.clone(), expires_variable.clone())),
-        Format::Token | Format::Json | Format::Header | Format::Template { .. } => None,
-    };
+    let env = line.format.env_names().map(|(variable, expires)| (variable.clone(), expires.cloned()));
     KeptLine { token: line.token.clone(), env }
 }
 

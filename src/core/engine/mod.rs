@@ -29,13 +29,14 @@ mod wiring;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use doubt::{Certainty, Doubt};
+pub(crate) use doubt::Certainty;
+pub use doubt::Doubt;
 pub use event::*;
 pub use precedence::{LastTry, Precedence};
 pub use record::TokenState;
 pub use slots::{TargetId, TokenId};
 pub use state::{RunMode, State};
-pub use status::{Counts, LastHook, TokenStatus};
+pub(crate) use status::{Counts, LastHook, TokenStatus};
 pub use wiring::{TokenWire, Wiring};
 
 use super::time::{Boot, Now};

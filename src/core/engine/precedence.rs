@@ -9,6 +9,7 @@ use crate::core::settings::TokenName;
 /// How the last try of a token went, from the best to the worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum LastTry {
+    /// It ended well.
     Good,
     /// There was none, or it was with other settings.
     None,
@@ -21,6 +22,7 @@ pub enum LastTry {
 /// The least goes first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Precedence {
+    /// How the last try ended.
     pub last: LastTry,
     /// Failures in a row: one that fails for long waits behind one that has just begun to.
     pub failures: u32,
@@ -32,6 +34,7 @@ impl Precedence {
 }
 
 impl State {
+    /// What the token's next request goes before, and what before it.
     pub fn precedence(&self, name: &TokenName) -> Precedence {
         self.tokens.named(name).map_or(Precedence::NEW, of)
     }

@@ -301,14 +301,19 @@ impl TokenRecord {
 /// `state` of `status --json`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum TokenState {
+    /// It is good, and on disk.
     Valid,
+    /// It is good, and the last try for the next one failed.
     Retrying,
+    /// It is over.
     Expired,
+    /// There is none yet.
     #[default]
     Pending,
 }
 
 impl TokenState {
+    /// The word of `status --json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "valid",

@@ -90,6 +90,7 @@ impl State {
         self.refused.as_ref()
     }
 
+    /// How many tokens are in which state.
     pub fn counts(&self) -> Counts {
         let [valid, retrying, expired, pending] = self.counts;
         Counts { valid, retrying, expired, pending }

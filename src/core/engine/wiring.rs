@@ -9,14 +9,19 @@ use crate::core::settings::{Fingerprint, Plan, Schedule, TargetPlan, TokenName};
 /// What the engine knows of a token's settings: times, names and fingerprints, no credential.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TokenWire {
+    /// Its name in the config.
     pub name: TokenName,
+    /// Of all settings that a token is obtained with.
     pub fingerprint: Fingerprint,
+    /// When it is due.
     pub schedule: Arc<Schedule>,
+    /// READY=1 waits for it (sd_notify(3)).
     pub required: bool,
     /// Tokens that must be at hand first.
     pub parents: Vec<TokenName>,
     /// The credential is spent by its use (RFC 9700 4.14): one flight at a time, persisted before it is delivered.
     pub single_use: bool,
+    /// It has such a hook.
     pub after_rotate: bool,
     /// `on_failure`, with the length of a streak before it is told.
     pub on_failure: Option<Duration>,
@@ -61,8 +66,11 @@ impl From<&TokenWire> for KeptWire {
 /// A plan as the engine sees it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Wiring {
+    /// In the order of the config.
     pub tokens: Vec<TokenWire>,
+    /// Its files.
     pub targets: Vec<TargetPlan>,
+    /// READY=1 waits so long for the required tokens.
     pub ready_timeout: Duration,
     /// Something is lacking, here or elsewhere in the plan: it is read again by and by.
     pub lacks: bool,

@@ -60,6 +60,9 @@ pub enum Format<S: Stage = Ready> {
     },
 }
 
+/// A variable, and the one of its expiry.
+type EnvNames<'a, S> = (&'a <S as Stage>::At<String>, Option<&'a <S as Stage>::At<String>>);
+
 impl<S: Stage> Format<S> {
     /// Without the keys that go with it.
     pub fn kind(&self) -> FormatKind {
@@ -72,20 +75,21 @@ impl<S: Stage> Format<S> {
         }
     }
 
-    pub(crate) fn variable(&self) -> Option<&S::At<String>> {
+    /// What names a token's line in an env file.
+    pub(crate) fn env_names(&self) -> Option<EnvNames<'_, S>> {
         match self {
-            Self::Env { variable, .. } => Some(variable),
+            Self::Env { variable, expires_variable } => Some((variable, expires_variable.as_ref())),
             Self::Token | Self::Json | Self::Header | Self::Template { .. } => None,
         }
     }
 
+    pub(crate) fn variable(&self) -> Option<&S::At<String>> {
+        self.env_names().map(|(variable, _)| variable)
+    }
+
     /// The variables that it sets.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &S::At<String>> {
-        let expires = match self {
-            Self::Env { expires_variable, .. } => expires_variable.as_ref(),
-            Self::Token | Self::Json | Self::Header | Self::Template { .. } => None,
-        };
-        self.variable().into_iter().chain(expires)
+        self.env_names().into_iter().flat_map(|(variable, expires)| [Some(variable), expires]).flatten()
     }
 
     pub(crate) fn template(&self) -> Option<&S::At<PathBuf>> {
