@@ -10,7 +10,8 @@
 # httpx-auth 0.23.1 (PyPI), simple-oauth2 5.1.0, @badgateway/oauth2-client 3.3.1 (npm):
 #   - no new refresh token: requests-oauth2client, httpx-auth and simple-oauth2 forget the old one. The first refresh is
 #     well, and the second is not: one raises, one sends the user's password again, one asks without a refresh token.
-#   - `expires_in` 0: to all but simple-oauth2 the token has no end, and is never refreshed. httpx-auth wants a JWT then.
+#   - `expires_in` 0: to four the token has no end, and is never refreshed. httpx-auth wants a JWT then and raises; simple-oauth2
+#     refreshes before each use.
 #   - a token of 60 s: Authlib refreshes before each request (its margin is 60 s for any lifetime); the others do not.
 #   - `expires_at` an hour ahead and `expires_in` 2: Authlib, requests-oauthlib and simple-oauth2 believe the hour.
 #

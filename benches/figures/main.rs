@@ -1,10 +1,11 @@
 //! The figures that DESIGN.md asks for, measured on the binary beside the least that must be done (docs/performance.md).
-//! Arguments: which of `once`, `start`, `reload`, `generate` (default: all). The short form of each takes seconds;
+//! Arguments: which of `once`, `start`, `reload`, `generate` (default: all), and `plot`. The short form of each takes seconds;
 //! RENEWD_LONG=1 takes minutes. RENEWD_BIN names another binary to measure.
 
 mod floor;
 mod generate;
 mod once;
+mod plot;
 mod reload;
 mod start;
 mod tokens;
@@ -20,5 +21,9 @@ fn main() {
         if asked.is_empty() || asked.iter().any(|one| one == name) {
             figures();
         }
+    }
+    // It writes a file of the repository.
+    if asked.iter().any(|one| one == "plot") {
+        plot::figures();
     }
 }
