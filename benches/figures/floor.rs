@@ -18,7 +18,23 @@ use rustix::fs::{CWD, Mode, OFlags, fsync, openat, renameat, syncfs};
 
 use support::SECRET;
 
-use crate::tokens::Signed;
+/// How the tokens of a config are signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signed {
+    Hs256,
+    Rs256,
+    Es256,
+}
+
+impl Signed {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
+}
 
 /// An RSA key of 2048 bits, PEM (PKCS#8), made once a run.
 pub(crate) fn rsa_key() -> &'static str {

@@ -7,8 +7,8 @@ use std::path::Path;
 use support::bench::{Took, in_memory, millis, on_disk, run, table};
 use support::long;
 
-use crate::floor::{bare_loop, floor};
-use crate::tokens::{Signed, Tokens};
+use crate::floor::{Signed, bare_loop, floor};
+use crate::tokens::Tokens;
 
 pub(crate) fn figures() {
     let numbers: &[(usize, f64)] =

@@ -10,8 +10,8 @@ use plotters::prelude::*;
 use support::bench::{millis, on_disk, run, table, timed};
 use support::long;
 
-use crate::floor::{bare_loop, floor};
-use crate::tokens::{Signed, Tokens};
+use crate::floor::{Signed, bare_loop, floor};
+use crate::tokens::Tokens;
 
 /// A token a turn, each made durable and renamed, as in a cron job.
 const SHELL: &str = r#"

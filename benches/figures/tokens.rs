@@ -10,25 +10,7 @@ use std::process::Command;
 use support::SECRET;
 use support::bench::{renewd, settle};
 
-use crate::floor;
-
-/// How the tokens of a config are signed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signed {
-    Hs256,
-    Rs256,
-    Es256,
-}
-
-impl Signed {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-        }
-    }
-}
+use crate::floor::{self, Signed};
 
 /// A config of many tokens, each with one file.
 pub(crate) struct Tokens<'a> {
