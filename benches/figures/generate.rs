@@ -9,13 +9,17 @@ use std::time::Duration;
 use support::bench::{in_memory, millis, quantile, renewd, table, timed};
 use support::{SECRET, long};
 
-const SCRIPT: &str = r#"
+/// `token SECRET_FILE ISS` prints one.
+pub(crate) const TOKEN_IN_SHELL: &str = r#"
 b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
-now=$(date +%s)
-header=$(printf '{"typ":"JWT","alg":"HS256"}' | b64)
-claims=$(printf '{"iss":"key","iat":%s,"exp":%s}' "$now" "$((now + 3600))" | b64)
-signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -hmac "$(cat "$1")" -binary | b64)
-printf '%s.%s.%s\n' "$header" "$claims" "$signature"
+token() {
+  local now header claims signature
+  now=$(date +%s)
+  header=$(printf '{"typ":"JWT","alg":"HS256"}' | b64)
+  claims=$(printf '{"iss":"%s","iat":%s,"exp":%s}' "$2" "$now" "$((now + 3600))" | b64)
+  signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -hmac "$(cat "$1")" -binary | b64)
+  printf '%s.%s.%s' "$header" "$claims" "$signature"
+}
 "#;
 const PYTHON: &str = "import sys, time, jwt, uuid
 now = int(time.time())
@@ -37,11 +41,11 @@ pub(crate) fn figures() {
     table::line("renewd generate", millis(ours), 2.0, "ms");
     let others = [
         ("process start alone (true)", command("true", &[])),
-        ("bash and openssl", command("bash", &["-c".into(), SCRIPT.into(), "bash".into(), secret.clone().into()])),
-        ("PyJWT", {
-            let python = std::env::var_os("RENEWD_PYTHON").unwrap_or_else(|| "python3".into());
-            command(python, &["-c".into(), PYTHON.into(), secret.clone().into()])
+        ("bash and openssl", {
+            let script = format!("{TOKEN_IN_SHELL}token \"$1\" key");
+            command("bash", &["-c".into(), script.into(), "bash".into(), secret.clone().into()])
         }),
+        ("PyJWT", command(python(), &["-c".into(), PYTHON.into(), secret.clone().into()])),
         ("node jsonwebtoken", {
             let mut node = command("node", &["-e".into(), NODE.into(), secret.clone().into()]);
             node.env("NODE_PATH", std::env::var_os("RENEWD_NODE_PATH").unwrap_or_default());
@@ -68,13 +72,18 @@ fn generate(secret: &Path) -> Command {
     command
 }
 
-fn command(program: impl Into<OsString>, args: &[OsString]) -> Command {
+/// One that has PyJWT, where there is any.
+pub(crate) fn python() -> OsString {
+    std::env::var_os("RENEWD_PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+pub(crate) fn command(program: impl Into<OsString>, args: &[OsString]) -> Command {
     let mut command = Command::new(program.into());
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn works(command: &mut Command) -> bool {
+pub(crate) fn works(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 

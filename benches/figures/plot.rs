@@ -3,7 +3,7 @@
 //! RENEWD_PYTHON names a Python that has PyJWT.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use plotters::prelude::*;
 
@@ -11,17 +11,13 @@ use support::bench::{millis, on_disk, run, table, timed};
 use support::long;
 
 use crate::floor::{Signed, bare_loop, floor};
+use crate::generate::{TOKEN_IN_SHELL, command, python, works};
 use crate::tokens::Tokens;
 
 /// A token a turn, each made durable and renamed, as in a cron job.
 const SHELL: &str = r#"
-b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 for i in $(seq 0 $(($2 - 1))); do
-  now=$(date +%s)
-  header=$(printf '{"typ":"JWT","alg":"HS256"}' | b64)
-  claims=$(printf '{"iss":"key%s","iat":%s,"exp":%s}' "$i" "$now" "$((now + 3600))" | b64)
-  signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -hmac "$(cat "$1/secret")" -binary | b64)
-  printf '%s.%s.%s' "$header" "$claims" "$signature" > "$1/out/.t$i"
+  token "$1/secret" "key$i" > "$1/out/.t$i"
   sync "$1/out/.t$i"
   mv "$1/out/.t$i" "$1/out/t$i.token"
 done
@@ -57,9 +53,11 @@ fn lines() -> Vec<Line> {
     let line = |label, colour, most, cost| Line { label, colour, most, cost, points: Vec::new() };
     vec![
         line("bash and openssl", RGBColor(178, 34, 34), if long() { 1_000 } else { 100 }, |tokens| {
-            other(Command::new("bash").args(["-c", SHELL, "bash"]), tokens)
+            other(command("bash", &["-c".into(), format!("{TOKEN_IN_SHELL}{SHELL}").into(), "bash".into()]), tokens)
         }),
-        line(PYJWT, RGBColor(199, 125, 18), 10_000, |tokens| other(python().args(["-c", PYTHON]), tokens)),
+        line(PYJWT, RGBColor(199, 125, 18), 10_000, |tokens| {
+            other(command(python(), &["-c".into(), PYTHON.into()]), tokens)
+        }),
         line("the floor, one file after another", RGBColor(120, 120, 120), 10_000, |tokens| {
             millis(bare_loop(&tokens.out(), tokens.number, Signed::Hs256))
         }),
@@ -70,18 +68,13 @@ fn lines() -> Vec<Line> {
     ]
 }
 
-fn python() -> Command {
-    Command::new(std::env::var_os("RENEWD_PYTHON").unwrap_or_else(|| "python3".into()))
-}
-
-fn other(command: &mut Command, tokens: &Tokens<'_>) -> f64 {
-    let number = tokens.number.to_string();
-    millis(timed(command.arg(tokens.folder).arg(number).stdin(Stdio::null()).stdout(Stdio::null())))
+fn other(mut command: Command, tokens: &Tokens<'_>) -> f64 {
+    millis(timed(command.arg(tokens.folder).arg(tokens.number.to_string())))
 }
 
 pub(crate) fn figures() {
     let mut lines = lines();
-    if !python().args(["-c", "import jwt"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+    if !works(&mut command(python(), &["-c".into(), "import jwt".into()])) {
         println!("PyJWT is not installed: its line is left out");
         lines.retain(|line| line.label != PYJWT);
     }

@@ -11,7 +11,7 @@ use crate::core::words::words;
 words! {
     /// What a token is for.
     #[derive(ValueEnum)]
-        pub(crate) enum InitKind {
+    pub(crate) enum InitKind {
         /// A token signed with the key and secret of the Sunbird portal
         Sunbird = "sunbird",
         /// A token signed for Kong's jwt plugin
