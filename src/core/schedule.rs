@@ -110,6 +110,33 @@ pub fn backoff(retry: &Retry, attempt: u32, life_left: Option<Duration>, drawn: 
     bounded.max(floor)
 }
 
+/// Once a token that was refused a successor has run out, it is asked for as often as this ...
+const AFTER_THE_END: Duration = Duration::from_secs(60);
+/// ... for as long as this: a server that was out of step has found it again by then, or never will.
+const AFTER_THE_END_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// How long to wait after a refusal at `now`. A token that has less left than `rejected` does not run out untried: a third of
+/// what was left at `first`, two thirds of it, and just before `end`; then each minute for a quarter of an hour.
+///
+/// `first` is when less than `rejected` was left for the first time in this row of refusals. `end` is `None` where there is no
+/// token, or one that never ends.
+pub fn after_refusal(rejected: Duration, first: Wall, end: Option<Wall>, now: Wall) -> Duration {
+    let Some(end) = end else { return rejected };
+    if end <= now {
+        let is_over = now.since(end) >= AFTER_THE_END_FOR;
+        return if is_over { rejected } else { rejected.min(AFTER_THE_END) };
+    }
+    if end.since(now) > rejected {
+        return rejected;
+    }
+    let span = end.since(first);
+    let near = (span / 10).clamp(Duration::from_millis(500), Duration::from_secs(10));
+    let moments = [first.plus(span / 3), first.plus(span.mul_f64(2.0 / 3.0)), end.minus(near)];
+    // One that is as good as here is not waited for, and after the last one the next is behind the end.
+    let next = moments.into_iter().find(|at| at.since(now) >= CLOSEST).unwrap_or(end.plus(CLOSEST));
+    next.since(now).min(rejected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +191,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_token_does_not_run_out_untried() {
+        let (rejected, end) = (secs(900), Wall::from_secs(1000));
+        let tries = |first: Wall, rejected: Duration, until: i64| {
+            let (mut now, mut tries) = (first, Vec::new());
+            while now < Wall::from_secs(until) {
+                now = now.plus(after_refusal(rejected, first, Some(end), now));
+                tries.push(now.0);
+            }
+            tries
+        };
+        let at = tries(Wall::from_secs(700), rejected, 1100);
+        assert_eq!(at, [800_000, 900_000, 990_000, 1_001_000, 1_061_000, 1_121_000]);
+        assert_eq!(tries(Wall::from_secs(996), rejected, 999), [997_333, 998_666, 1_001_000]);
+        assert_eq!(tries(Wall::from_secs(700), secs(20), 760), [720_000, 740_000, 760_000]);
+        let wait =
+            |now: i64, end: Option<Wall>| after_refusal(rejected, Wall::from_secs(now), end, Wall::from_secs(now));
+        assert_eq!(wait(0, Some(end)), rejected, "more is left than the wait");
+        assert_eq!((wait(1899, Some(end)), wait(1900, Some(end))), (secs(60), rejected));
+        assert_eq!(wait(0, None), rejected);
+    }
+
+    #[test]
     fn machines_and_attempts_differ_and_repeat() {
         let name = TokenName::new("a").unwrap();
         assert_eq!(draw(1, &name, 2, 3).to_bits(), draw(1, &name, 2, 3).to_bits());
@@ -189,6 +238,13 @@ mod tests {
             let retry = Schedule::default().retry;
             let wait = backoff(&retry, attempt, left.map(secs), drawn);
             prop_assert!(wait >= secs(1) && wait <= retry.max);
+        }
+
+        #[test]
+        fn a_refusal_is_never_hot_and_never_past_its_wait(first in 0_i64..2_000_000, later in 0_i64..2_000_000, end in 0_i64..4_000_000) {
+            let now = Wall(first + later);
+            let wait = after_refusal(secs(900), Wall(first), Some(Wall(end)), now);
+            prop_assert!(wait >= CLOSEST && wait <= secs(900), "{wait:?}");
         }
 
         #[test]

@@ -27,6 +27,30 @@ pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }
 
+/// A duration for people: its two largest units.
+pub(crate) fn in_words(span: Duration) -> String {
+    let whole = if span >= Duration::from_secs(10) { Duration::from_secs(span.as_secs()) } else { span };
+    let text = humantime::format_duration(Duration::from_millis(whole.as_millis() as u64)).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Seconds by which this machine's clock is ahead of a server's; below zero: behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClockOffset(pub i64);
+
+impl ClockOffset {
+    /// A smaller one is of no matter: verifiers forgive it, or backdate what they issue.
+    const TOLD_FROM: u64 = 60;
+
+    /// `this machine's clock is 1h behind that server's`; `None` where it is of no matter.
+    pub fn told(self) -> Option<String> {
+        let side = if self.0 > 0 { "ahead of" } else { "behind" };
+        let span = in_words(Duration::from_secs(self.0.unsigned_abs()));
+        (self.0.unsigned_abs() > Self::TOLD_FROM)
+            .then(|| format!("this machine's clock is {span} {side} that server's"))
+    }
+}
+
 impl Now {
     /// When the wall clock of now says that a moment of the boot-time clock is, or was.
     pub fn wall_at(self, boot: Boot) -> Wall {
@@ -110,6 +134,14 @@ mod tests {
     fn seconds_round_down_before_the_epoch_too() {
         assert_eq!(Wall(-1).secs(), -1);
         assert_eq!(Wall(1999).whole(), Wall(1000));
+    }
+
+    #[test]
+    fn only_an_offset_that_matters_is_told() {
+        assert_eq!(ClockOffset(60).told(), None);
+        assert_eq!(ClockOffset(-3600).told().unwrap(), "this machine's clock is 1h behind that server's");
+        assert_eq!(ClockOffset(90).told().unwrap(), "this machine's clock is 1m 30s ahead of that server's");
+        assert!(ClockOffset(i64::MIN).told().is_some());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::written::Unseen;
 use crate::core::engine::{FailureStreak, LastHook, State, TokenStatus};
 use crate::core::jose::Jws;
 use crate::core::settings::{Plan, TargetPlan, TokenName};
-use crate::core::time::{Now, Wall};
+use crate::core::time::{ClockOffset, Now, Wall};
 use crate::core::token::Token;
 use crate::host::control::{Response, ResponseLine};
 use crate::host::deliver::Stamp;
@@ -77,6 +77,7 @@ struct Row {
     /// Of one that may be a JWT.
     token: Option<Arc<Token>>,
     login_expires_at: Option<Wall>,
+    clock_offset: Option<ClockOffset>,
     scope: Option<String>,
     events: Vec<HistoryLine>,
     waiting: Option<WaitingToken>,
@@ -120,6 +121,7 @@ impl Gathered {
             outputs: outputs.remove(&status.name).unwrap_or_default(),
             token: status.generation.and_then(|generation| maybe_jwt(view, &status.name, generation)),
             login_expires_at: view.vault.login_expires_at(&status.name),
+            clock_offset: view.network.and_then(|network| network.clock_offset(&status.name)),
             scope: view.vault.newest(&status.name).and_then(|stored| stored.scope.clone()),
             events: view.history.of(&status.name, |path| view.index.shown(view.plan, path)),
             waiting: waiting.remove(&status.name),
@@ -298,6 +300,7 @@ impl Row {
             "certain": status.uncertain.is_none(),
             "uncertain_why": status.uncertain.map(|doubt| doubt.why()),
             "login_expires_at": time(self.login_expires_at),
+            "clock_offset_seconds": self.clock_offset.map(|offset| offset.0),
             "scope": self.scope,
             "claims": self.token.as_ref().and_then(|token| claims(token.value.expose(), is_owner)),
             "events": events.collect::<Vec<Value>>(),

@@ -36,7 +36,6 @@ mod vault;
 mod written;
 
 use message::{Message, Messages};
-pub(crate) use notes::span;
 pub(crate) use offline::status as offline_status;
 pub(crate) use once::{Once, once};
 pub(crate) use run::run;

@@ -6,20 +6,13 @@ use std::time::Duration;
 use super::reload::sizes;
 use crate::core::engine::{Certainty, Counts, Found, Note, Reason, Rotated, State, TokenState};
 use crate::core::settings::{Plan, TargetPath};
-use crate::core::time::{Now, Wall};
+use crate::core::time::{Now, Wall, in_words};
 
 /// So many files whose writes are left to themselves are named.
 const LEFT_NAMED: usize = 10;
 
 /// Of a token whose issuer keeps a cache.
 const SAME: &str = "is not renewed: the issuer gave the same one again";
-
-/// A duration for people: its two largest units.
-pub(crate) fn span(span: Duration) -> String {
-    let whole = if span >= Duration::from_secs(10) { Duration::from_secs(span.as_secs()) } else { span };
-    let text = humantime::format_duration(Duration::from_millis(whole.as_millis() as u64)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
-}
 
 /// How long a token is valid, for people.
 pub(super) fn until(at: Option<Wall>) -> String {
@@ -56,7 +49,7 @@ pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) 
         Note::Rotated { rotated: Rotated { name, expires_at, is_same }, next } => {
             let what = if *is_same { SAME } else { "is renewed" };
             // Only where it is logged: many may be renewed at once.
-            let next = || next.map(|next| format!(", next in {}", span(next.since(now.wall)))).unwrap_or_default();
+            let next = || next.map(|next| format!(", next in {}", in_words(next.since(now.wall)))).unwrap_or_default();
             tracing::info!(token = %name, "token {name} {what}, valid {}{}", until(*expires_at), next());
         }
         Note::Kept { name, expires_at, doubt: None } => {
@@ -90,7 +83,7 @@ pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) 
             tracing::debug!(token = %name, reason = "hook", "token {name}, {message}, as before");
         }
         Note::HookFailed { name, message, retry_in, .. } => {
-            let next = retry_in.map(|wait| format!("; it is tried again in {}", span(wait))).unwrap_or_default();
+            let next = retry_in.map(|wait| format!("; it is tried again in {}", in_words(wait))).unwrap_or_default();
             tracing::warn!(token = %name, reason = "hook", "token {name}, {message}{next}");
         }
         Note::Expired { name } => {
@@ -108,7 +101,7 @@ fn next_try(failures: u32, retry_in: Duration) -> String {
     if retry_in > Duration::from_secs(1 << 40) {
         return String::new();
     }
-    format!("; try {} in {}", failures + 1, span(retry_in))
+    format!("; try {} in {}", failures + 1, in_words(retry_in))
 }
 
 /// The first line of a run: what it is, where its things are, and what it begins with.
@@ -157,7 +150,7 @@ pub(super) fn status_line(state: &State, now: Now) -> String {
 pub(super) fn log_status(state: &State, now: Now) {
     tracing::info!("status: {}", status_line(state, now));
     for row in state.statuses(now) {
-        let left = |end: Wall| format!("{} left", span(end.since(now.wall)));
+        let left = |end: Wall| format!("{} left", in_words(end.since(now.wall)));
         let left = row.expires_at.map_or_else(|| "never expires".into(), left);
         let error = row.last_error.map(|error| format!("; {error}")).unwrap_or_default();
         let doubt = row.uncertain.map(|doubt| format!("; {}", doubt.why())).unwrap_or_default();

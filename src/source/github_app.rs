@@ -47,7 +47,7 @@ async fn obtain(settings: &GithubAppSettings, given: Given) -> Result<Token, Sou
     };
     let answer = hub.ask(Method::POST, &["app", "installations", &id, "access_tokens"], Some(wanted(settings))).await?;
     if !answer.status.is_success() {
-        return Err(refusal::of(&answer, &format!("installation {id}"), given.now()));
+        return Err(refusal::of(&answer, &format!("installation {id}")));
     }
     let pointers = Pointers {
         token: "/token".into(),
@@ -119,7 +119,7 @@ impl Hub<'_> {
 
     fn installation_in(&self, answer: &HttpResponse, what: &str) -> Result<String, SourceError> {
         if !answer.status.is_success() {
-            return Err(refusal::of(answer, what, self.given.now()));
+            return Err(refusal::of(answer, what));
         }
         let document = Document::parse(&answer.body).map_err(|problem| answer.unread(&problem))?;
         match document.at("/id").and_then(Value::as_u64) {

@@ -277,6 +277,45 @@ fn who_is_patient_outlasts_a_failure_but_not_a_refusal() {
     }
 }
 
+/// The wait after a refusal is a quarter of an hour; what a token has left at its last planned rotation may be less.
+#[test]
+fn a_token_that_is_refused_is_tried_before_it_runs_out_and_each_minute_after() {
+    let mut script = Script::new();
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    script.obtained(asked);
+    let mut tried = Vec::new();
+    while script.seconds < 5400 {
+        if let Some(asked) = script.pass(1) {
+            tried.push(script.seconds);
+            script.failed(asked, Reason::Rejected);
+        }
+    }
+    let first = tried[0];
+    let (in_time, late): (Vec<u64>, Vec<u64>) = tried.iter().partition(|at| **at < 3600);
+    let left = |at: u64| 3600 - at;
+    assert!((2290..=2412).contains(&first), "{tried:?}");
+    assert_eq!(in_time[1], first + 900, "{tried:?}");
+    let third = left(in_time[1]) / 3;
+    assert!(in_time[2].abs_diff(in_time[1] + third) <= 1, "{tried:?}");
+    assert!(in_time[3].abs_diff(in_time[1] + 2 * third) <= 2, "{tried:?}");
+    assert_eq!((in_time.len(), in_time[4]), (5, 3590), "{tried:?}");
+    let each_minute = late.iter().filter(|at| **at <= 4501).count();
+    assert_eq!((each_minute, late.len()), (16, 16), "{tried:?}");
+}
+
+#[test]
+fn a_clock_that_was_set_has_what_failed_tried_again_but_makes_no_storm() {
+    let mut script = Script::new();
+    let asked = script.give(wiring(true, 1, None)).expect("it is obtained");
+    script.failed(asked, Reason::Rejected);
+    script.seconds += 5;
+    assert_eq!(script.give(Event::ClockChanged), None, "it was tried five seconds ago");
+    let asked = script.pass(5).expect("it is tried again after ten seconds");
+    script.failed(asked, Reason::Rejected);
+    script.seconds += 100;
+    assert!(script.give(Event::ClockChanged).is_some());
+}
+
 #[test]
 fn who_is_gone_is_not_answered() {
     let mut script = Script::new();

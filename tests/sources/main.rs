@@ -8,6 +8,7 @@ mod cached;
 mod doubt;
 mod exchange;
 mod foreign_words;
+mod headers;
 mod limits;
 mod made_anew;
 mod night;

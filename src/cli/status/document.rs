@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::core::printable::printable;
+use crate::core::time::ClockOffset;
 
 /// What was answered.
 pub(super) struct StatusDocument<'d> {
@@ -155,6 +156,11 @@ impl<'d> StatusToken<'d> {
 
     pub(super) fn text(&self, member: &str) -> Option<String> {
         text(self.json, member)
+    }
+
+    /// How far this machine's clock was from that of the server that answered last.
+    pub(super) fn clock_offset(&self) -> Option<ClockOffset> {
+        self.json["clock_offset_seconds"].as_i64().map(ClockOffset)
     }
 
     /// The host at which it waits for its turn, and since when.

@@ -8,6 +8,7 @@ use super::document::{NextTry, StatusClaims, StatusDocument, StatusOutput, Statu
 use super::line::{Line, Tint, columns, wrap};
 use super::table::{Sheet, config_notes, origin};
 use super::trouble::counted;
+use crate::core::time::ClockOffset;
 use crate::host::written::WrittenToken;
 
 /// Labels stand in a column of this width.
@@ -110,6 +111,9 @@ impl Page<'_> {
     fn answer(&mut self) {
         if let Some(scope) = self.token.text("scope") {
             self.row("scope", &scope);
+        }
+        if let Some(told) = self.token.clock_offset().and_then(ClockOffset::told) {
+            self.row("clock", &told);
         }
         if let Some(end) = self.token.time("login_expires_at") {
             self.row("refresh token", &format!("ends {}", self.sheet.clock.both(end)));

@@ -302,7 +302,7 @@ impl LastHeard {
                 said.push(format!("no daemon since {}: {why}; last known at {last}:", clock.both(*since)));
             }
             (None, Some(waits)) => {
-                let waits = crate::daemon::span(Duration::from_secs(waits.as_secs()));
+                let waits = crate::core::time::in_words(Duration::from_secs(waits.as_secs()));
                 said.push(format!("the daemon has not answered for {waits}; last known at {last}:"));
             }
             (None, None) => {}

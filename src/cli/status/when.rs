@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::daemon::span;
+use crate::core::time::in_words;
 
 /// The time of an answer, and the zone it is told in. What is told holds together where lines are folded (no-break blanks,
 /// which `Line` draws as blanks).
@@ -47,7 +47,7 @@ impl Clock {
 
     /// How far away, in its two largest units: `2h 3m`.
     pub(super) fn distance(&self, time: Timestamp) -> String {
-        span(Duration::from_secs(time.as_second().abs_diff(self.now.as_second()))).replace(' ', "\u{a0}")
+        in_words(Duration::from_secs(time.as_second().abs_diff(self.now.as_second()))).replace(' ', "\u{a0}")
     }
 
     pub(super) fn is_past(&self, time: Timestamp) -> bool {

@@ -87,7 +87,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
             state.hook_done(id, kind, end, now, &mut out);
         }
         Event::Wake => {}
-        Event::ClockChanged => state.touch_all(),
+        Event::ClockChanged => state.clock_changed(),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
         Event::Unwanted { id } => state.unwanted(id),
         Event::Shutdown => state.shut_down(&mut out),

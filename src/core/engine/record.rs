@@ -56,12 +56,22 @@ pub(super) struct Trouble {
     pub retry_at: Boot,
     /// Retry-After: nothing goes below it.
     pub not_before: Boot,
+    /// When it was refused for the first time with less left of the token than the wait after a refusal.
+    pub short_since: Option<Wall>,
 }
 
 impl Trouble {
     /// A changed setting, a reload or somebody's wish tries again at once, but for Retry-After.
     pub(super) fn hurry(&mut self, now: Boot) {
         self.retry_at = now.max(self.not_before);
+    }
+
+    /// The clock was set: what failed may have failed because it was wrong. A clock that is set again and again makes no storm.
+    pub(super) fn clock_was_set(&mut self) {
+        const APART: Duration = Duration::from_secs(10);
+        if self.retry_at < Boot(u64::MAX) {
+            self.retry_at = self.retry_at.min(self.at.plus(APART).max(self.not_before));
+        }
     }
 
     /// `--force`: tried at once, whatever a server said.

@@ -287,7 +287,15 @@ impl State {
         let wait = schedule::backoff(&retry, failures, left, drawn);
         let retry_at = if self.is_once() { Boot(u64::MAX) } else { now.boot.plus(wait) };
         let message = message.clone();
-        Trouble { at: now.boot, failures, reason: Reason::Delivery, message, retry_at, not_before: Boot(0) }
+        Trouble {
+            at: now.boot,
+            failures,
+            reason: Reason::Delivery,
+            message,
+            retry_at,
+            not_before: Boot(0),
+            short_since: None,
+        }
     }
 
     /// When the target must be looked at again by itself.

@@ -7,23 +7,20 @@ use std::time::Duration;
 
 use crate::core::engine::Reason;
 use crate::core::redact::peer_words;
-use crate::core::time::Wall;
 use crate::source::SourceError;
 use crate::source::document::Document;
 use crate::source::net::HttpResponse;
 
 /// Where GitHub names no time (its secondary limits), it asks for a minute.
 const UNTOLD: Duration = Duration::from_secs(60);
-/// The windows of its limits are an hour; a clock that is off must not make more than a day of it.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// An error about an answer that is no success. `what` was asked for.
-pub(super) fn of(answer: &HttpResponse, what: &str, now: Wall) -> SourceError {
+pub(super) fn of(answer: &HttpResponse, what: &str) -> SourceError {
     let message = Document::parse(&answer.body).ok();
     let message = message.as_ref().and_then(|document| document.text("/message").ok().flatten()).map(peer_words);
     let said = message.as_deref().unwrap_or_default();
     let status = answer.status.as_u16();
-    if let Some(wait) = limit(answer, said, now) {
+    if let Some(wait) = limit(answer, said) {
         let error = answer.failure(&format!("asked too often: {}", or_nothing(said)));
         return SourceError { reason: Reason::Unreachable, retry_after: Some(wait), ..error };
     }
@@ -47,15 +44,9 @@ fn or_nothing(said: &str) -> &str {
 
 /// How long to wait where the answer is about a limit:
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
-fn limit(answer: &HttpResponse, said: &str, now: Wall) -> Option<Duration> {
+fn limit(answer: &HttpResponse, said: &str) -> Option<Duration> {
     let status = answer.status.as_u16();
-    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
-    let spent = header("x-ratelimit-remaining") == Some("0");
     let named = said.to_ascii_lowercase().contains("rate limit");
-    let limited = status == 429 || status == 403 && (spent || named || answer.retry_after.is_some());
-    let reset = || {
-        let at: i64 = header("x-ratelimit-reset").filter(|_| spent)?.parse().ok()?;
-        Some(Wall::from_secs(at).since(now).min(LONGEST))
-    };
-    limited.then(|| answer.retry_after.or_else(reset).unwrap_or(UNTOLD))
+    let limited = status == 429 || status == 403 && (answer.is_limited || named || answer.retry_after.is_some());
+    limited.then(|| answer.retry_after.unwrap_or(UNTOLD))
 }

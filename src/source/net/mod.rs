@@ -6,8 +6,9 @@ mod body;
 mod client;
 mod fault;
 mod host;
+mod limits;
 mod names;
-mod retry_after;
+mod offset;
 mod trust;
 mod turns;
 
@@ -28,18 +29,22 @@ use self::client::Clients;
 pub(crate) use self::client::Way;
 use self::fault::Failed;
 pub(crate) use self::host::Host;
+use self::limits::Limit;
+use self::offset::ClockOffsets;
 use self::turns::Turns;
 pub(crate) use self::turns::{Requester, WaitingToken};
 use super::error::SourceError;
 use crate::core::engine::Reason;
 use crate::core::printable::cut;
 use crate::core::secret::{Secret, make_room};
-use crate::core::time::Wall;
+use crate::core::settings::TokenName;
+use crate::core::time::{ClockOffset, Wall};
 
 /// What all network sources share: it holds no connection, and clients only as long as one is in use.
 pub struct Network {
     clients: Clients,
     turns: Arc<Turns>,
+    offsets: ClockOffsets,
     now: fn() -> Wall,
 }
 
@@ -67,8 +72,12 @@ pub struct HttpResponse {
     pub body: Zeroizing<Vec<u8>>,
     /// When the request was sent, the wait for its turn left out: what `expires_in` counts from.
     pub sent_at: Wall,
-    /// Not to be asked again sooner (RFC 9110 10.2.3).
+    /// Not to be asked again sooner (RFC 9110 10.2.3; header fields of limits).
     pub retry_after: Option<Duration>,
+    /// It says that no further request is left for now.
+    pub is_limited: bool,
+    /// `None`: it does not tell the time.
+    pub clock_offset: Option<ClockOffset>,
 }
 
 /// No answer that is of use.
@@ -102,7 +111,7 @@ impl NetError {
 
 impl Network {
     pub fn new(now: fn() -> Wall) -> Self {
-        Self { clients: Clients::default(), turns: Arc::default(), now }
+        Self { clients: Clients::default(), turns: Arc::default(), offsets: ClockOffsets::default(), now }
     }
 
     /// Asks once. The wait for a turn at the host is not part of the timeout.
@@ -148,8 +157,18 @@ impl Network {
             let fate = if answer_lost { Fate::Lost(sent_at) } else { Fate::Unsent };
             NetError { error, fate }
         })?;
-        let retry_after = retry_after::read(&headers, (self.now)());
-        Ok(HttpResponse { host, status, headers, body, sent_at, retry_after })
+        let came_at = (self.now)();
+        let Limit { is_spent, wait } = Limit::read(&headers, status, came_at);
+        let clock_offset = offset::read(&headers, sent_at, came_at);
+        if let Some(offset) = clock_offset {
+            self.offsets.keep(&asker.name, offset);
+        }
+        Ok(HttpResponse { host, status, headers, body, sent_at, retry_after: wait, is_limited: is_spent, clock_offset })
+    }
+
+    /// How far this machine's clock was from that of the server which answered for that token last.
+    pub fn clock_offset(&self, name: &TokenName) -> Option<ClockOffset> {
+        self.offsets.of(name)
     }
 
     /// Who waits for a turn at a host.
@@ -252,7 +271,7 @@ impl HttpResponse {
         self.error(Reason::InvalidAnswer, &message)
     }
 
-    /// An error about this answer: the status decides whether it was refused, and Retry-After stands.
+    /// An error about this answer: the status decides whether it was refused, and when it may be asked again stands.
     pub fn failure(&self, said: &str) -> SourceError {
         let status = self.status.as_u16();
         let name = self.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
@@ -262,12 +281,15 @@ impl HttpResponse {
 
     /// An error about this answer, for another reason than its status tells.
     pub fn error(&self, reason: Reason, message: &str) -> SourceError {
-        SourceError { retry_after: self.retry_after, ..self.host.failure(reason, message) }
+        // A lifetime, a signature or a code that is judged by a clock was judged by that one.
+        let clock = self.clock_offset.and_then(ClockOffset::told).map(|told| format!("; {told}")).unwrap_or_default();
+        SourceError { retry_after: self.retry_after, ..self.host.failure(reason, &format!("{message}{clock}")) }
     }
 
     /// What a status that is no success means: refused, out of order, or not understood.
     pub fn reason(&self) -> Reason {
         match self.status.as_u16() {
+            401 | 403 if self.is_limited => Reason::Unreachable,
             // Whoever is asked here hands out tokens: a 403 without a code is its no to a client (glewlwyd), as a 401 is.
             401 | 403 => Reason::Rejected,
             408 | 425 | 429 | 500..=599 => Reason::Unreachable,

@@ -32,7 +32,8 @@ const RETRY: KeyEntries = &[&entries! {
     initial: Span = r#""1s""#, default(r#""1s""#);
     /// The longest wait.
     max: Span = r#""1m""#, default(r#""1m""#);
-    /// The wait after the credential was refused.
+    /// The wait after the credential was refused. A token that has less left is tried at a third and two thirds of what is left, just
+    /// before its end, and each minute for a quarter of an hour after it.
     rejected: Span = r#""15m""#, default(r#""15m""#);
 }];
 
