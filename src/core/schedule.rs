@@ -79,10 +79,40 @@ fn every(d: Duration, life: Life, end: Option<Wall>) -> Wall {
     from_hand.min(latest)
 }
 
-/// When the token is due on schedule: the rule's moment, up to `jitter` of the planned wait earlier, never later.
-/// `drawn` is in `0.0..1.0`, one draw for each token issued.
-pub fn due(schedule: &Schedule, life: Life, drawn: f64) -> Due {
-    match planned(schedule.rule, life) {
+/// When the refresh token ends that a token was obtained with (RFC 6749 1.5): from then on a person has to log in again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoginEnd {
+    /// As the issuer told it.
+    pub at: Wall,
+    /// The last rotation did not move it: it is the end of the login, and no further rotation moves it either.
+    pub is_fixed: bool,
+}
+
+impl LoginEnd {
+    /// `before` is the end that was known with the token obtained before, and when that was.
+    pub fn new(at: Wall, obtained: Wall, before: Option<(Wall, Wall)>) -> Self {
+        let moved_too_little = |(end, then): (Wall, Wall)| at.since(end) < obtained.since(then) / 2;
+        Self { at, is_fixed: before.is_some_and(moved_too_little) }
+    }
+
+    /// When to rotate for its sake. An end that moves is as good as a token's own. Just before one that does not, a last
+    /// token is obtained, which outlives it.
+    fn planned(self, rule: RotateRule, life: Life) -> Due {
+        const LAST: Duration = Duration::from_secs(60);
+        match self.is_fixed {
+            _ if self.at <= life.obtained_at => Due::Never,
+            false => planned(rule, Life { expires_at: Some(self.at), ..life }),
+            true if self.at.since(life.obtained_at) > LAST * 2 => Due::At(self.at.minus(LAST)),
+            true => Due::Never,
+        }
+    }
+}
+
+/// When the token is due on schedule: the rule's moment, up to `jitter` of the planned wait earlier, never later; and in time
+/// for the end of its refresh token. `drawn` is in `0.0..1.0`, one draw for each token issued.
+pub fn due(schedule: &Schedule, life: Life, login: Option<LoginEnd>, drawn: f64) -> Due {
+    let for_login = login.map_or(Due::Never, |login| login.planned(schedule.rule, life));
+    match planned(schedule.rule, life).min(for_login) {
         Due::At(at) => {
             let wait = at.since(life.obtained_at);
             Due::At(at.minus(wait.mul_f64(schedule.jitter * drawn)))
@@ -163,23 +193,38 @@ mod tests {
             (RotateRule::Before(secs(3600)), 2412),
             (RotateRule::Every(secs(7200)), 2412),
         ] {
-            assert_eq!(due(&plain(rule), hour(), 0.9), Due::At(Wall::from_secs(want)), "{rule:?}");
+            assert_eq!(due(&plain(rule), hour(), None, 0.9), Due::At(Wall::from_secs(want)), "{rule:?}");
         }
     }
 
     #[test]
     fn an_interval_begins_when_the_token_is_at_hand_and_ends_before_it_does() {
         let life = Life { obtained_at: Wall(900), ..hour() };
-        assert_eq!(due(&plain(RotateRule::Every(secs(2))), life, 0.0), Due::At(Wall(2_900)));
+        assert_eq!(due(&plain(RotateRule::Every(secs(2))), life, None, 0.0), Due::At(Wall(2_900)));
         let close = RotateRule::Every(Duration::from_millis(3_599_500));
-        assert_eq!(due(&plain(close), life, 0.0), Due::At(Wall(3_599_500)));
+        assert_eq!(due(&plain(close), life, None, 0.0), Due::At(Wall(3_599_500)));
     }
 
     #[test]
     fn without_expiry_only_every_is_ever_due() {
         let life = Life { expires_at: None, ..hour() };
-        assert_eq!(due(&plain(RotateRule::At(0.5)), life, 0.0), Due::Never);
-        assert_eq!(due(&plain(RotateRule::Every(secs(9))), life, 0.0), Due::At(Wall::from_secs(9)));
+        assert_eq!(due(&plain(RotateRule::At(0.5)), life, None, 0.0), Due::Never);
+        assert_eq!(due(&plain(RotateRule::Every(secs(9))), life, None, 0.0), Due::At(Wall::from_secs(9)));
+    }
+
+    #[test]
+    fn a_refresh_token_that_ends_before_its_token_is_spent_in_time() {
+        let at = |seconds: i64| Wall::from_secs(seconds);
+        let due = |end: i64, is_fixed: bool| {
+            let login = LoginEnd { at: at(end), is_fixed };
+            due(&plain(RotateRule::At(0.5)), hour(), Some(login), 0.0)
+        };
+        assert_eq!((due(1800, false), due(86_400, false)), (Due::At(at(900)), Due::At(at(1800))));
+        assert_eq!((due(1800, true), due(86_400, true)), (Due::At(at(1740)), Due::At(at(1800))));
+        assert_eq!((due(120, true), due(0, false)), (Due::At(at(1800)), Due::At(at(1800))), "too late, or nonsense");
+        let moves = |end: i64| !LoginEnd::new(at(end), at(2400), Some((at(90_000), at(0)))).is_fixed;
+        assert_eq!((moves(90_000), moves(90_001), moves(92_399), moves(80_000)), (false, false, true, false));
+        assert!(!LoginEnd::new(at(9), at(1), None).is_fixed, "nobody knows yet");
     }
 
     #[test]
@@ -227,8 +272,8 @@ mod tests {
         fn jitter_is_early_only_and_bounded(f in 0.01..0.99_f64, jitter in 0.0..0.99_f64, drawn in 0.0..1.0_f64, obtained in 0_i64..3600) {
             let life = Life { obtained_at: Wall::from_secs(obtained), ..hour() };
             let schedule = Schedule { jitter, ..plain(RotateRule::At(f)) };
-            let Due::At(base) = due(&plain(RotateRule::At(f)), life, 0.0) else { panic!("has an end") };
-            let Due::At(at) = due(&schedule, life, drawn) else { panic!("has an end") };
+            let Due::At(base) = due(&plain(RotateRule::At(f)), life, None, 0.0) else { panic!("has an end") };
+            let Due::At(at) = due(&schedule, life, None, drawn) else { panic!("has an end") };
             prop_assert!(at <= base);
             prop_assert!(base.since(at) <= base.since(life.obtained_at).mul_f64(jitter) + Duration::from_millis(1));
         }
@@ -251,7 +296,7 @@ mod tests {
         fn nothing_overflows(issued in any::<i64>(), expires in any::<i64>(), now in any::<i64>(), span in any::<u64>()) {
             let life = Life { issued_at: Wall(issued), expires_at: Some(Wall(expires)), obtained_at: Wall(now) };
             for rule in [RotateRule::At(0.67), RotateRule::Before(Duration::from_millis(span)), RotateRule::Every(Duration::from_millis(span))] {
-                let _ = due(&plain(rule), life, 0.5);
+                let _ = due(&plain(rule), life, None, 0.5);
             }
             let _ = issued_in_future(&Schedule::default(), life, Wall(now));
         }

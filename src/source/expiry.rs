@@ -193,6 +193,12 @@ fn untold(unread: Vec<(String, ExpiryError)>, exp: Result<Option<Wall>, &'static
     }
 }
 
+/// The end of a refresh token that is a JWT (Keycloak's, for one). Nobody but its issuer is to rely on what stands in it (RFC 6749
+/// 1.5): where it cannot be read, it tells nothing.
+pub(crate) fn of_refresh_token(token: &str) -> Option<Wall> {
+    exp(token).ok().flatten()
+}
+
 /// The `exp` of a JWT (RFC 7519 4.1.4), which is to be Unix seconds. Digits as a text, and milliseconds, are read for what they
 /// are; a null one, which some issuers write, says nothing.
 fn exp(token: &str) -> Result<Option<Wall>, &'static str> {

@@ -5,7 +5,7 @@
 use super::Given;
 use super::document::Document;
 use super::error::SourceError;
-use super::expiry::ExpiryError;
+use super::expiry::{self, ExpiryError};
 use super::net::{Fate, HttpResponse, NetError};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Doubt;
@@ -21,14 +21,20 @@ pub(crate) fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) ->
 /// What is sent. A stored one counts only as long as it descends from the one in the config.
 pub(super) fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> RefreshToken {
     let descends = stored.filter(|stored| stored.first == first.digest);
-    descends.unwrap_or_else(|| RefreshToken { token: (*first.token).clone(), first: first.digest, expires_at: None })
+    descends.unwrap_or_else(|| {
+        let expires_at = expiry::of_refresh_token(first.token.expose());
+        RefreshToken { token: (*first.token).clone(), first: first.digest, expires_at }
+    })
 }
 
 /// What is to be sent next time: the new one, or the one that was used where the server keeps it (RFC 6749 6). `ends` is what
 /// the answer says of it.
 pub(super) fn next(used: RefreshToken, new: Option<Secret<String>>, ends: Option<Wall>) -> RefreshToken {
     match new {
-        Some(token) => RefreshToken { token, first: used.first, expires_at: ends },
+        Some(token) => {
+            let expires_at = ends.or_else(|| expiry::of_refresh_token(token.expose()));
+            RefreshToken { token, first: used.first, expires_at }
+        }
         None => RefreshToken { expires_at: ends.or(used.expires_at), ..used },
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use renewd::core::engine::{Action, Event, Issued, LineAt, Reason, State, TokenState, Want, Wiring};
-use renewd::core::schedule;
+use renewd::core::schedule::{self, LoginEnd};
 use renewd::core::settings::{FileSpec, Format, TargetPath, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
 
@@ -282,7 +282,8 @@ impl Invariants {
         {
             let issued = stored.restored.issued;
             let old = now.wall.since(issued.life.issued_at);
-            let is_due = schedule::due(&wire.schedule, issued.life, 1.0).is_past(now.wall);
+            let login = issued.login_ends.map(|at| LoginEnd { at, is_fixed: false });
+            let is_due = schedule::due(&wire.schedule, issued.life, login, 1.0).is_past(now.wall);
             let of_now = issued.life.issued_at <= now.wall;
             if !is_due && of_now && !stored.restored.unsettled && issued.fingerprint == wire.fingerprint {
                 return Err(format!("{name} is obtained again after a restart, {old:?} old"));

@@ -37,7 +37,7 @@ fn name() -> TokenName {
 fn issued(generation: u64, fingerprint: Fingerprint, at: Wall, seconds: u64) -> Issued {
     let expires_at = Some(at.plus(Duration::from_secs(seconds)));
     let life = Life { issued_at: at, expires_at, obtained_at: at };
-    Issued { generation, fingerprint, life, sha256: Fingerprint([generation as u8; 16]) }
+    Issued { generation, fingerprint, life, sha256: Fingerprint([generation as u8; 16]), login_ends: None }
 }
 
 fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
@@ -301,6 +301,36 @@ fn a_token_that_is_refused_is_tried_before_it_runs_out_and_each_minute_after() {
     assert_eq!((in_time.len(), in_time[4]), (5, 3590), "{tried:?}");
     let each_minute = late.iter().filter(|at| **at <= 4501).count();
     assert_eq!((each_minute, late.len()), (16, 16), "{tried:?}");
+}
+
+/// The refresh token ends before the token: 300 s against an hour. One that each rotation moves is never left to end; one that none
+/// moves is spent a last time just before it does.
+#[test]
+fn a_refresh_token_that_ends_is_spent_in_time() {
+    for moves in [true, false] {
+        let mut script = Script::new();
+        let mut asked = script.give(wiring(true, 1, None));
+        let mut spent = Vec::new();
+        while script.seconds < 1500 {
+            if let Some(generation) = asked {
+                spent.push(script.seconds);
+                let at = Script::at(script.seconds).wall;
+                let ends = if moves { at.plus(Duration::from_secs(300)) } else { Script::at(1000).wall };
+                let issued = issued(generation, script.fingerprint, at, 3600);
+                script.give(Event::Obtained { name: name(), issued: Issued { login_ends: Some(ends), ..issued } });
+            }
+            asked = script.pass(1);
+        }
+        let waits: Vec<u64> = spent.windows(2).map(|two| two[1] - two[0]).collect();
+        match moves {
+            true => assert!(waits.len() >= 6 && waits.iter().all(|wait| (190..=202).contains(wait)), "{spent:?}"),
+            // The first answer may have been one that moves; the second shows that it is not.
+            false => assert!(
+                spent.len() == 3 && (636..=671).contains(&spent[1]) && (920..=941).contains(&spent[2]),
+                "{spent:?}"
+            ),
+        }
+    }
 }
 
 #[test]

@@ -539,7 +539,10 @@ impl World {
         let issued_at = self.now.wall.whole();
         let life = Life { issued_at, expires_at: life.map(|life| issued_at.plus(life)), obtained_at: self.now.wall };
         let sha256 = Fingerprint::of(format!("{name} {generation} {}", self.life).as_bytes());
-        let issued = Issued { generation, fingerprint, life, sha256 };
+        // Some move with each rotation, some stand still, and some come back with an earlier one.
+        let login = Duration::from_secs(10 + generation % 5 * 15);
+        let login_ends = spends.then(|| self.now.wall.plus(login));
+        let issued = Issued { generation, fingerprint, life, sha256, login_ends };
         self.made.insert((name.clone(), generation, self.life), issued);
         self.later(40, Event::Obtained { name, issued });
     }

@@ -60,13 +60,17 @@ pub struct Issued {
     pub life: Life,
     /// Of the token's bytes.
     pub sha256: Fingerprint,
+    /// When the refresh token ends that came with it, where the issuer told it.
+    pub login_ends: Option<Wall>,
 }
 
 impl Issued {
     /// What the engine keeps of a token.
     pub fn of(token: &Token) -> Self {
         let Token { generation, fingerprint, life, .. } = *token;
-        Self { generation, fingerprint, life, sha256: Fingerprint::of(token.value.expose().as_bytes()) }
+        let sha256 = Fingerprint::of(token.value.expose().as_bytes());
+        let login_ends = token.refresh_token.as_ref().and_then(|refresh| refresh.expires_at);
+        Self { generation, fingerprint, life, sha256, login_ends }
     }
 }
 

@@ -11,7 +11,7 @@ use super::event::{FailureStreak, HookKind, Issued, Reason};
 use super::rare::{Rare, Unset};
 use super::slots::{TargetId, TokenId};
 use super::wiring::KeptWire;
-use crate::core::schedule::Due;
+use crate::core::schedule::{Due, LoginEnd};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.
@@ -23,9 +23,16 @@ pub(super) struct HeldToken {
     pub hold_until: Boot,
     /// The issuer gave once more the one that was at hand before.
     pub is_same: bool,
+    /// The rotation that brought it did not move the end of its refresh token.
+    pub login_is_fixed: bool,
 }
 
 impl HeldToken {
+    /// The end of its refresh token.
+    pub(super) fn login_end(&self) -> Option<LoginEnd> {
+        self.issued.login_ends.map(|at| LoginEnd { at, is_fixed: self.login_is_fixed })
+    }
+
     pub(super) fn is_expired(&self, now: Wall) -> bool {
         self.ends().is_some_and(|end| end <= now)
     }

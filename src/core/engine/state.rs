@@ -12,7 +12,7 @@ use super::record::{HeldToken, TokenRecord};
 use super::slots::{Slots, TargetId, TokenId};
 use super::target_record::{Leaving, TargetRarities, TargetRecord};
 use super::wiring::KeptWire;
-use crate::core::schedule::{self, Due};
+use crate::core::schedule::{self, Due, LoginEnd};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
@@ -170,7 +170,13 @@ impl State {
         let generation = restored.issued.generation;
         token.last_generation = generation;
         self.last_generation = self.last_generation.max(generation);
-        token.held = Some(HeldToken { issued: restored.issued, due: Due::Never, hold_until: now.boot, is_same: false });
+        token.held = Some(HeldToken {
+            issued: restored.issued,
+            due: Due::Never,
+            hold_until: now.boot,
+            is_same: false,
+            login_is_fixed: false,
+        });
         (token.is_landing, token.owes_hook) = (restored.owes_hook, restored.owes_hook);
         token.doubt = restored.doubt.or(restored.unsettled.then_some(Doubt::Cut));
         if restored.unsettled {
@@ -181,8 +187,8 @@ impl State {
     }
 
     /// When this token falls due, jitter drawn for this generation.
-    pub(super) fn due(&self, name: &TokenName, schedule: &Schedule, issued: &Issued) -> Due {
-        schedule::due(schedule, issued.life, schedule::draw(self.seed, name, issued.generation, 0))
+    pub(super) fn due(&self, name: &TokenName, schedule: &Schedule, issued: &Issued, login: Option<LoginEnd>) -> Due {
+        schedule::due(schedule, issued.life, login, schedule::draw(self.seed, name, issued.generation, 0))
     }
 
     pub(super) fn next_op(&mut self) -> OpId {

@@ -9,7 +9,7 @@ use super::doubt::Doubt;
 use super::event::{Action, Issued, Note, Persist, Reason};
 use super::record::{HeldToken, Incoming, TokenRecord, Trouble};
 use super::slots::TokenId;
-use crate::core::schedule;
+use crate::core::schedule::{self, LoginEnd};
 use crate::core::settings::TokenName;
 use crate::core::time::{Boot, Now};
 
@@ -145,11 +145,15 @@ impl State {
         }
         // A program or an issuer that keeps a cache hands out the one again that it gave before.
         let is_same = token.held.as_ref().is_some_and(|old| old.issued.sha256 == issued.sha256);
+        let login = |issued: &Issued| issued.login_ends.map(|end| (end, issued.life.obtained_at));
+        let before = token.held.as_ref().and_then(|old| login(&old.issued));
+        let login = login(&issued).map(|(end, obtained)| LoginEnd::new(end, obtained, before));
         let held = HeldToken {
             issued,
-            due: self.due(&wire.name, &wire.schedule, &issued),
+            due: self.due(&wire.name, &wire.schedule, &issued, login),
             hold_until: now.boot.plus(wire.schedule.min_interval),
             is_same,
+            login_is_fixed: login.is_some_and(|login| login.is_fixed),
         };
         out.push(persist(&wire.name, &held, single_use));
         let Some(token) = self.tokens.get_mut(id) else { return };
