@@ -58,6 +58,9 @@ fn file_of(at: &Path, ending: &str) -> PathBuf {
     first
 }
 
+/// Of the log.
+const VERSION: u32 = 4;
+
 fn log_of(at: &Path) -> PathBuf {
     file_of(at, "log")
 }
@@ -138,6 +141,7 @@ fn the_bytes_of_this_version_stay_what_they_are() {
         Record::Target(KeptTarget { lines, ..target("/run/a", &[]) }),
         Record::Streak(name("s"), streak(Some(hook), Reason::Hook)),
         Record::Owed(name("o")),
+        Record::LoginTold(name("l"), Wall(1_600_000_000_789)),
         Record::TokenGone(name("a")),
         Record::TargetGone(PathBuf::from("/run/a").into()),
         Record::RefreshGone(name("r")),
@@ -148,7 +152,7 @@ fn the_bytes_of_this_version_stay_what_they_are() {
     records.extend(reasons.map(|reason| Record::Streak(name("s"), streak(None, reason))));
     open(at.path()).0.append(&records, true).unwrap();
     let log = fs::read(log_of(at.path())).unwrap();
-    assert_eq!((log.len(), Fingerprint::of(&log).short().as_str()), (7725, "fe621938"));
+    assert_eq!((log.len(), Fingerprint::of(&log).short().as_str()), (7752, "4b8236fb"));
 }
 
 #[test]
@@ -441,7 +445,7 @@ fn a_newer_format_is_put_aside_and_begun_anew() {
     let at = folder();
     let (bytes, _) = small_log(at.path());
     let mut newer = bytes.clone();
-    newer[8] = 4;
+    newer[8] = u8::try_from(VERSION).unwrap() + 1;
     let mut crc = crc32fast::Hasher::new();
     crc.update(&newer[8..12]);
     crc.update(&newer[..8]);
@@ -449,13 +453,13 @@ fn a_newer_format_is_put_aside_and_begun_anew() {
     fs::write(log_of(at.path()), &newer).unwrap();
     // A look leaves it where it is.
     let error = glimpse(at.path(), Path::new(CONFIG)).unwrap_err();
-    assert!(error.to_string().contains("written by a newer renewd (format 4,"), "{error}");
+    assert!(error.to_string().contains("written by a newer renewd (format 5,"), "{error}");
     assert_eq!(fs::read(log_of(at.path())).unwrap(), newer);
     let (mut store, kept) = Store::open(at.path(), Path::new(CONFIG), 9, Worker::Daemon).unwrap();
     assert_eq!((kept.seed, kept.tokens.len()), (9, 0));
     let aside = file_of(at.path(), "newer");
     let said = kept.damaged.unwrap();
-    assert!(said.contains("newer renewd (format 4") && said.contains(aside.to_str().unwrap()), "{said}");
+    assert!(said.contains("newer renewd (format 5") && said.contains(aside.to_str().unwrap()), "{said}");
     assert_eq!(fs::read(&aside).unwrap(), newer);
     store.append(&[Record::Token(token("b", 2))], true).unwrap();
     drop(store);
@@ -715,7 +719,7 @@ fn a_log_of_the_version_before_is_read_and_written_anew_before_anything_is_appen
     of_version_1(&kept);
     // The program of the version before refuses it by its header, and does not take what is new for damage.
     let fresh = fs::read(log_of(at.path())).unwrap();
-    assert_eq!((version_of(&old), version_of(&fresh)), (1, 3));
+    assert_eq!((version_of(&old), version_of(&fresh)), (1, VERSION));
     let ends = Box::new(refresh("refresh-a2", Some(Wall(1_600_086_400_000))));
     let new = Token { refresh_token: Some(ends), scope: Some("read".into()), ..Token::clone(&token("a", 8)) };
     let new = Arc::new(new);
@@ -733,7 +737,7 @@ fn a_log_of_the_version_before_that_was_cut_or_damaged_is_taken_as_one_of_this_v
     fs::write(log_of(at.path()), &old[..old.len() - 3]).unwrap();
     let kept = look(at.path());
     assert_eq!((kept.damaged, kept.tokens.len(), kept.refreshes.len()), (None, 1, 0));
-    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 3);
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), VERSION);
 
     let mut bad = old;
     bad[50] ^= 1;
@@ -741,7 +745,7 @@ fn a_log_of_the_version_before_that_was_cut_or_damaged_is_taken_as_one_of_this_v
     let kept = look(at.path());
     assert!(kept.damaged.is_some(), "it is told");
     assert_eq!((kept.tokens.len(), kept.refreshes.len()), (0, 1), "what came after the damage counts");
-    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 3);
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), VERSION);
 }
 
 #[test]
@@ -759,7 +763,7 @@ fn a_log_of_the_version_before_is_no_reason_not_to_start_on_a_full_disk() {
     fs::remove_file(filler).unwrap();
     store.append(&[Record::Token(token("c", 1))], true).unwrap();
     drop(store);
-    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), 3);
+    assert_eq!(version_of(&fs::read(log_of(at.path())).unwrap()), VERSION);
     assert_eq!(look(at.path()).tokens.len(), 2);
 }
 
@@ -953,6 +957,8 @@ fn some_record() -> impl Strategy<Value = Record> {
         1 => "[a-e]".prop_map(|text| Record::StreakGone(name(&text))),
         1 => "[a-e]".prop_map(|text| Record::Owed(name(&text))),
         1 => "[a-e]".prop_map(|text| Record::OwedGone(name(&text))),
+        1 => ("[a-e]", any::<i64>()).prop_map(|(text, end)| Record::LoginTold(name(&text), Wall(end))),
+        1 => "[a-e]".prop_map(|text| Record::LoginToldGone(name(&text))),
     ]
 }
 
@@ -989,7 +995,7 @@ proptest! {
         let mut tokens = BTreeMap::new();
         let mut targets = BTreeMap::new();
         let mut refreshes = BTreeMap::new();
-        let (mut streaks, mut owed) = (BTreeMap::new(), std::collections::BTreeSet::new());
+        let (mut streaks, mut owed, mut logins) = (BTreeMap::new(), std::collections::BTreeSet::new(), BTreeMap::new());
         for batch in batches {
             store.append(&batch, false).unwrap();
             for record in batch {
@@ -1005,6 +1011,8 @@ proptest! {
                     Record::StreakGone(name) => drop(streaks.remove(&name)),
                     Record::Owed(name) => drop(owed.insert(name)),
                     Record::OwedGone(name) => drop(owed.remove(&name)),
+                    Record::LoginTold(name, end) => drop(logins.insert(name, end)),
+                    Record::LoginToldGone(name) => drop(logins.remove(&name)),
                 }
             }
         }
@@ -1016,6 +1024,7 @@ proptest! {
         prop_assert_eq!(kept.refreshes, refreshes);
         prop_assert_eq!(kept.streaks, streaks);
         prop_assert_eq!(kept.owed_hooks, owed);
+        prop_assert_eq!(kept.logins_told, logins);
     }
 }
 

@@ -84,15 +84,37 @@ fn every(d: Duration, life: Life, end: Option<Wall>) -> Wall {
 pub struct LoginEnd {
     /// As the issuer told it.
     pub at: Wall,
-    /// The last rotation did not move it: it is the end of the login, and no further rotation moves it either.
+    /// Rotations do not move it: it is the end of the login.
     pub is_fixed: bool,
+    /// What later ends are compared with, and when that was told.
+    base: (Wall, Wall),
 }
 
 impl LoginEnd {
-    /// `before` is the end that was known with the token obtained before, and when that was.
-    pub fn new(at: Wall, obtained: Wall, before: Option<(Wall, Wall)>) -> Self {
-        let moved_too_little = |(end, then): (Wall, Wall)| at.since(end) < obtained.since(then) / 2;
-        Self { at, is_fixed: before.is_some_and(moved_too_little) }
+    /// Ends are told in whole seconds: of two that are told sooner after each other nobody can say whether the end moved.
+    const TELLING: Duration = Duration::from_secs(3);
+
+    /// One that is told for the first time in this run: as far as is known it moves.
+    pub fn first(at: Wall, obtained: Wall) -> Self {
+        Self { at, is_fixed: false, base: (at, obtained) }
+    }
+
+    /// The next one.
+    pub fn next(self, at: Wall, obtained: Wall) -> Self {
+        let (end, told) = self.base;
+        let passed = obtained.since(told);
+        if passed < Self::TELLING {
+            return Self { at, ..self };
+        }
+        Self { at, is_fixed: at.since(end) < passed / 2, base: (at, obtained) }
+    }
+
+    /// When a person is to be told: `before` the end. Of one that moves with each rotation when a third of its time is left, where
+    /// that is less: as long as rotations go well, that never comes. `None`: never.
+    pub fn told_at(self, before: Duration, life: Life) -> Option<Wall> {
+        let third = self.at.since(life.issued_at) / 3;
+        let before = if self.is_fixed { before } else { before.min(third) };
+        (!before.is_zero()).then(|| self.at.minus(before))
     }
 
     /// When to rotate for its sake. An end that moves is as good as a token's own. Just before one that does not, a last
@@ -215,16 +237,27 @@ mod tests {
     #[test]
     fn a_refresh_token_that_ends_before_its_token_is_spent_in_time() {
         let at = |seconds: i64| Wall::from_secs(seconds);
+        let login = |end: i64, is_fixed: bool| LoginEnd { is_fixed, ..LoginEnd::first(at(end), at(0)) };
         let due = |end: i64, is_fixed: bool| {
-            let login = LoginEnd { at: at(end), is_fixed };
+            let login = login(end, is_fixed);
             due(&plain(RotateRule::At(0.5)), hour(), Some(login), 0.0)
         };
         assert_eq!((due(1800, false), due(86_400, false)), (Due::At(at(900)), Due::At(at(1800))));
         assert_eq!((due(1800, true), due(86_400, true)), (Due::At(at(1740)), Due::At(at(1800))));
         assert_eq!((due(120, true), due(0, false)), (Due::At(at(1800)), Due::At(at(1800))), "too late, or nonsense");
-        let moves = |end: i64| !LoginEnd::new(at(end), at(2400), Some((at(90_000), at(0)))).is_fixed;
+        let first = LoginEnd::first(at(90_000), at(0));
+        assert!(!first.is_fixed, "nobody knows yet");
+        let moves = |end: i64| !first.next(at(end), at(2400)).is_fixed;
         assert_eq!((moves(90_000), moves(90_001), moves(92_399), moves(80_000)), (false, false, true, false));
-        assert!(!LoginEnd::new(at(9), at(1), None).is_fixed, "nobody knows yet");
+        let soon = first.next(at(90_001), at(2));
+        assert_eq!(
+            (soon.is_fixed, soon.next(at(90_001), at(9)).is_fixed),
+            (false, true),
+            "a second is too near to tell"
+        );
+        let told = |end: i64, is_fixed: bool| login(end, is_fixed).told_at(secs(600), hour());
+        assert_eq!((told(900, false), told(9000, false)), (Some(at(600)), Some(at(8400))));
+        assert_eq!((told(900, true), login(9, true).told_at(secs(0), hour())), (Some(at(300)), None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::credential::RefreshToken;
 use super::schedule::Life;
 use super::secret::Secret;
 use super::settings::{Fingerprint, TokenName};
+use super::time::Wall;
 
 /// A token, how long it is good for, and where it came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +27,11 @@ pub struct Token {
 }
 
 impl Token {
+    /// The end of the refresh token behind it, where the issuer told it: then a person has to log in again.
+    pub fn login_ends(&self) -> Option<Wall> {
+        self.refresh_token.as_ref().and_then(|refresh| refresh.expires_at)
+    }
+
     /// One of which nothing else is known.
     pub fn new(name: TokenName, value: Secret<String>, life: Life) -> Self {
         let fingerprint = Fingerprint::default();

@@ -21,9 +21,9 @@ impl Runner {
             Ok(token) => {
                 let token = Token { generation, fingerprint, ..token };
                 self.tell_not_granted(&token);
-                let issued = Issued::of(&token);
+                let (issued, login_ends) = (Issued::of(&token), token.login_ends());
                 self.vault.put(Arc::new(token));
-                self.push(Event::Obtained { name, issued });
+                self.push(Event::Obtained { name, issued, login_ends });
                 return;
             }
             Err(error) => error,

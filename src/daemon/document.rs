@@ -300,6 +300,7 @@ impl Row {
             "certain": status.uncertain.is_none(),
             "uncertain_why": status.uncertain.map(|doubt| doubt.why()),
             "login_expires_at": time(self.login_expires_at),
+            "login_due": status.login_due,
             "clock_offset_seconds": self.clock_offset.map(|offset| offset.0),
             "scope": self.scope,
             "claims": self.token.as_ref().and_then(|token| claims(token.value.expose(), is_owner)),

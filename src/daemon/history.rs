@@ -25,6 +25,7 @@ enum What {
     Restored(Box<(TargetPath, Found)>),
     Recovered,
     Expired,
+    LoginDue(Option<Wall>),
     HookDone(HookKind),
     HookFailed(Arc<str>),
 }
@@ -82,6 +83,7 @@ impl History {
             Note::ObtainFailed { name, reason, message, .. } => (name, What::Failed(*reason, message.clone())),
             Note::PersistFailed { name, message } => (name, What::Unkept(message.clone())),
             Note::Recovered { name } => (name, What::Recovered),
+            Note::LoginDue { name, end } => (name, What::LoginDue(*end)),
             Note::Expired { name } => (name, What::Expired),
             Note::HookDone { name, kind } => (name, What::HookDone(*kind)),
             Note::HookFailed { name, message, .. } => (name, What::HookFailed(message.clone())),
@@ -144,7 +146,13 @@ impl What {
     fn is_ok(&self) -> bool {
         matches!(
             self,
-            Self::Renewed(_) | Self::Same(_) | Self::Kept(_) | Self::Restored(_) | Self::Recovered | Self::HookDone(_)
+            Self::Renewed(_)
+                | Self::Same(_)
+                | Self::Kept(_)
+                | Self::Restored(_)
+                | Self::Recovered
+                | Self::LoginDue(None)
+                | Self::HookDone(_)
         )
     }
 
@@ -158,6 +166,8 @@ impl What {
             Self::Unkept(message) => format!("not in the state: {message}"),
             Self::Restored(restored) => restored_words(&shown(&restored.0), restored.1),
             Self::Recovered => "recovered".into(),
+            Self::LoginDue(Some(end)) => format!("its refresh token ends at {}: a new login is needed", end.rfc3339()),
+            Self::LoginDue(None) => "its login lasts again".into(),
             Self::Expired => "expired, and no new one was at hand".into(),
             Self::HookDone(kind) => format!("{} ran", kind.as_str()),
             Self::HookFailed(message) => message.to_string(),

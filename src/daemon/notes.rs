@@ -77,6 +77,14 @@ pub(super) fn log(note: &Note, shown: impl Fn(&TargetPath) -> String, now: Now) 
             let path = shown(path);
             tracing::warn!(path, "{}", restored_words(&path, *found));
         }
+        Note::LoginDue { name, end: Some(end) } => tracing::warn!(
+            token = %name,
+            reason = Reason::LoginDue.as_str(),
+            "token {name}: its refresh token ends at {}, {}: log in again before that, and put the new refresh token into its file",
+            end.rfc3339(),
+            if *end <= now.wall { "which is past".into() } else { format!("in {}", in_words(end.since(now.wall))) },
+        ),
+        Note::LoginDue { name, end: None } => tracing::info!(token = %name, "token {name}: its login lasts again"),
         Note::Recovered { name } => tracing::info!(token = %name, "token {name} has recovered"),
         Note::HookDone { name, kind } => tracing::debug!(token = %name, "token {name}, {}: done", kind.as_str()),
         Note::HookFailed { name, message, is_known: true, .. } => {

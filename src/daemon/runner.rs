@@ -258,6 +258,11 @@ impl Runner {
                 Some(streak) => Record::Streak(name, *streak),
                 None => Record::StreakGone(name),
             }),
+            Action::KeepLoginTold { .. } | Action::Note(Note::LoginDue { .. }) if self.is_passing => {}
+            Action::KeepLoginTold { name, end } => self.saving.push(match end {
+                Some(end) => Record::LoginTold(name, end),
+                None => Record::LoginToldGone(name),
+            }),
             Action::Settle { name, doubt } => {
                 self.vault.settle(&name, doubt).into_iter().for_each(|record| self.saving.push(record));
             }

@@ -134,6 +134,7 @@ pub(super) fn remember(kept: Kept, mode: RunMode, machine: Option<&Machine>, mes
         restored.push(Restored {
             name: token.name.clone(),
             issued: Issued::of(&token),
+            login_ends: token.login_ends(),
             unsettled: vault.is_unsettled(&token.name),
             doubt: vault.doubt(&token.name),
             owes_hook: kept.owed_hooks.contains(&token.name),
@@ -146,6 +147,7 @@ pub(super) fn remember(kept: Kept, mode: RunMode, machine: Option<&Machine>, mes
     let seed = machine.map_or(kept.seed, |machine| machine.mix(kept.seed));
     let mut state = State::new(mode, seed, restored, targets, now);
     state.restore_streaks(kept.streaks, now);
+    state.restore_logins(kept.logins_told);
     Remembered { state, vault, files }
 }
 

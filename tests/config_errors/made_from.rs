@@ -14,7 +14,7 @@ use super::*;
 
 /// Keys that a token does not follow from: a change of one obtains nothing anew. Of a table: all that stand in it. Each
 /// with a line of a good config, and the reason.
-const KEPT: [(&str, &str, &str); 18] = [
+const KEPT: [(&str, &str, &str); 19] = [
     ("required", "required = false\n", "who waits for the token"),
     ("units", "units = [\"a.service\"]\n", "who may read it"),
     ("output", "output = [{ format = \"token\", path = \"out/a\" }]\n", "where it is delivered"),
@@ -28,6 +28,7 @@ const KEPT: [(&str, &str, &str); 18] = [
     ("rotate_every", "rotate_every = \"10m\"\n", "when the next one is obtained"),
     ("jitter", "jitter = 0\n", "when the next one is obtained"),
     ("min_interval", "min_interval = \"1m\"\n", "when the next one is obtained"),
+    ("warn_before", "warn_before = \"1d\"\n", "when somebody is told that a login ends"),
     ("retry", "retry = { initial = \"2s\", max = \"3s\", rejected = \"4s\" }\n", "when the next one is obtained"),
     ("timeout", "timeout = \"10s\"\n", "how long a try takes"),
     ("ca_file", "ca_file = \"cert.pem\"\n", "whom the connection trusts; the endpoint is the same"),

@@ -7,6 +7,7 @@ mod config;
 mod faults;
 mod idp;
 mod kill;
+mod login_end;
 mod one_flight;
 mod portal;
 mod stop;

@@ -68,7 +68,7 @@ impl Invariants {
                 self.stir_all();
             }
             Event::HookDone { name, .. } => drop(self.hooks.remove(name)),
-            Event::Obtained { name, issued: Issued { generation, .. } }
+            Event::Obtained { name, issued: Issued { generation, .. }, .. }
             | Event::ObtainFailed { name, generation, .. } => {
                 self.flights.entry(name.clone()).or_default().remove(generation);
                 // A parent's answer sets its children going.
@@ -282,7 +282,7 @@ impl Invariants {
         {
             let issued = stored.restored.issued;
             let old = now.wall.since(issued.life.issued_at);
-            let login = issued.login_ends.map(|at| LoginEnd { at, is_fixed: false });
+            let login = stored.restored.login_ends.map(|at| LoginEnd::first(at, issued.life.obtained_at));
             let is_due = schedule::due(&wire.schedule, issued.life, login, 1.0).is_past(now.wall);
             let of_now = issued.life.issued_at <= now.wall;
             if !is_due && of_now && !stored.restored.unsettled && issued.fingerprint == wire.fingerprint {

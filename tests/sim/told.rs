@@ -37,7 +37,7 @@ fn name() -> TokenName {
 fn issued(generation: u64, fingerprint: Fingerprint, at: Wall, seconds: u64) -> Issued {
     let expires_at = Some(at.plus(Duration::from_secs(seconds)));
     let life = Life { issued_at: at, expires_at, obtained_at: at };
-    Issued { generation, fingerprint, life, sha256: Fingerprint([generation as u8; 16]), login_ends: None }
+    Issued { generation, fingerprint, life, sha256: Fingerprint([generation as u8; 16]) }
 }
 
 fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
@@ -114,7 +114,7 @@ impl Script {
 
     fn obtained(&mut self, generation: u64) {
         let issued = issued(generation, self.fingerprint, Self::at(self.seconds).wall, 3600);
-        assert_eq!(self.give(Event::Obtained { name: name(), issued }), None);
+        assert_eq!(self.give(Event::Obtained { name: name(), issued, login_ends: None }), None);
     }
 
     fn failed(&mut self, generation: u64, reason: Reason) {
@@ -317,7 +317,7 @@ fn a_refresh_token_that_ends_is_spent_in_time() {
                 let at = Script::at(script.seconds).wall;
                 let ends = if moves { at.plus(Duration::from_secs(300)) } else { Script::at(1000).wall };
                 let issued = issued(generation, script.fingerprint, at, 3600);
-                script.give(Event::Obtained { name: name(), issued: Issued { login_ends: Some(ends), ..issued } });
+                script.give(Event::Obtained { name: name(), issued, login_ends: Some(ends) });
             }
             asked = script.pass(1);
         }
@@ -383,7 +383,7 @@ fn a_stop_is_not_woken_for_what_is_done_no_more() {
 #[test]
 fn a_token_that_expired_while_nobody_watched_is_not_complained_of() {
     let issued = issued(1, Fingerprint([1; 16]), Script::at(0).wall, 60);
-    let restored = Restored { name: name(), issued, unsettled: false, doubt: None, owes_hook: false };
+    let restored = Restored { name: name(), issued, login_ends: None, unsettled: false, doubt: None, owes_hook: false };
     let now = Script::at(3600);
     let mut state = State::new(RunMode::Daemon, 1, vec![restored], Vec::new(), now);
     let actions = step(&mut state, wiring(true, 1, None), now);

@@ -357,7 +357,7 @@ impl World {
 
     /// The disk is changed, the config read, and a token at hand, at the moment the answer comes.
     fn happen(&mut self, mut event: Event) -> Result<(), String> {
-        if let Event::Obtained { name, issued } = &mut event {
+        if let Event::Obtained { name, issued, .. } = &mut event {
             issued.life.obtained_at = self.now.wall;
             self.made.insert((name.clone(), issued.generation, self.life), *issued);
         }
@@ -454,7 +454,14 @@ impl World {
                     return self.later(20, Event::PersistFailed { name, generation, message: "disk full".into() });
                 }
                 let issued = self.made[&(name.clone(), generation, self.life)];
-                let restored = Restored { name: name.clone(), issued, unsettled: false, doubt: None, owes_hook: false };
+                let restored = Restored {
+                    name: name.clone(),
+                    issued,
+                    login_ends: self.login_ends(&name, &issued),
+                    unsettled: false,
+                    doubt: None,
+                    owes_hook: false,
+                };
                 self.log.insert(name.clone(), Stored { restored });
                 self.later(20, Event::Persisted { name, generation });
             }
@@ -539,12 +546,17 @@ impl World {
         let issued_at = self.now.wall.whole();
         let life = Life { issued_at, expires_at: life.map(|life| issued_at.plus(life)), obtained_at: self.now.wall };
         let sha256 = Fingerprint::of(format!("{name} {generation} {}", self.life).as_bytes());
-        // Some move with each rotation, some stand still, and some come back with an earlier one.
-        let login = Duration::from_secs(10 + generation % 5 * 15);
-        let login_ends = spends.then(|| self.now.wall.plus(login));
-        let issued = Issued { generation, fingerprint, life, sha256, login_ends };
+        let issued = Issued { generation, fingerprint, life, sha256 };
         self.made.insert((name.clone(), generation, self.life), issued);
-        self.later(40, Event::Obtained { name, issued });
+        let login_ends = self.login_ends(&name, &issued);
+        self.later(40, Event::Obtained { name, issued, login_ends });
+    }
+
+    /// The end of the refresh token behind it. Some move with each rotation, some stand still, and some come back with an earlier one.
+    fn login_ends(&self, name: &TokenName, issued: &Issued) -> Option<Wall> {
+        let spends = self.plan.tokens.iter().any(|wire| wire.name == *name && wire.single_use);
+        let login = Duration::from_secs(10 + issued.generation % 5 * 15);
+        spends.then(|| issued.life.obtained_at.plus(login))
     }
 }
 
@@ -560,6 +572,7 @@ fn random_schedule(rng: &mut Rng) -> Schedule {
         rejected: Duration::from_secs(rng.u64(20..200)),
     };
     Schedule {
+        warn_before: Duration::from_secs(rng.u64(0..40)),
         rule,
         jitter: rng.f64() * 0.2,
         min_interval: Duration::from_secs(rng.u64(1..4)),

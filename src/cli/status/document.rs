@@ -163,6 +163,11 @@ impl<'d> StatusToken<'d> {
         self.json["clock_offset_seconds"].as_i64().map(ClockOffset)
     }
 
+    /// Its refresh token ends soon, and no rotation prolongs it.
+    pub(super) fn login_is_due(&self) -> bool {
+        self.json["login_due"] == Value::Bool(true)
+    }
+
     /// The host at which it waits for its turn, and since when.
     pub(super) fn turn(&self) -> Option<(String, Option<Timestamp>)> {
         let turn = &self.json["waiting_for_turn"];

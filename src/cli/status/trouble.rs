@@ -18,7 +18,8 @@ impl StatusToken<'_> {
     pub(super) fn needs_attention(&self) -> bool {
         let settled = ["valid", "pending"].contains(&self.state.as_str());
         let lacking = self.outputs.iter().any(|output| output.problem.is_some());
-        !settled || self.is_failing() || self.uncertain.is_some() || self.hook_failed() || lacking
+        let is_well = settled && !self.is_failing() && self.uncertain.is_none() && !self.login_is_due();
+        !is_well || self.hook_failed() || lacking
     }
 
     /// The worst is the least.
@@ -51,6 +52,7 @@ impl StatusToken<'_> {
         let mut said = vec![self.headline(clock)];
         said.extend(self.revoked());
         said.extend(self.last_error.clone());
+        said.extend(self.login_due(clock));
         said.extend(self.turn().map(|(host, since)| {
             let since = since.map(|at| format!(" since {}", clock.both(at))).unwrap_or_default();
             format!("it waits for its turn at {host}{since}")
@@ -112,6 +114,12 @@ impl StatusToken<'_> {
             NextTry::Never => Some("not tried again by itself".into()),
             NextTry::Unknown => None,
         }
+    }
+
+    fn login_due(&self, clock: &Clock) -> Option<String> {
+        let end = self.time("login_expires_at").filter(|_| self.login_is_due())?;
+        let verb = if clock.is_past(end) { "ended" } else { "ends" };
+        Some(format!("its refresh token {verb} at {}: a new login is needed", clock.both(end)))
     }
 
     fn revoked(&self) -> Option<String> {

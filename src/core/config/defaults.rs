@@ -46,6 +46,7 @@ impl Default for Schedule {
             rule: of.rule.map_or(RotateRule::At(0.5), |rule| rule.value),
             jitter: of.jitter.map_or(0.0, |jitter| jitter.value),
             min_interval: span(of.min_interval),
+            warn_before: span(of.warn_before),
             retry: Retry {
                 initial: span(of.retry_initial),
                 max: span(of.retry_max),
@@ -71,6 +72,7 @@ mod tests {
         let (lifetime, schedule, file) = (&DEFAULTS.lifetime, &DEFAULTS.schedule, &DEFAULTS.file);
         assert!(lifetime.lifetime.is_some() && lifetime.skew.is_some() && file.mode.is_some());
         assert!(schedule.rule.is_some() && schedule.jitter.is_some() && schedule.min_interval.is_some());
+        assert!(schedule.warn_before.is_some());
         assert!(schedule.retry_initial.is_some() && schedule.retry_max.is_some() && schedule.retry_rejected.is_some());
         assert_eq!(Mode::default(), Mode(0o600));
         assert_eq!(of_daemon("ready_timeout"), Duration::from_secs(60));

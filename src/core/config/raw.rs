@@ -55,6 +55,7 @@ pub(crate) struct RawSchedule {
     pub rule: Option<Located<RotateRule>>,
     pub jitter: Option<Located<f64>>,
     pub min_interval: Option<Located<Duration>>,
+    pub warn_before: Option<Located<Duration>>,
     pub retry_initial: Option<Located<Duration>>,
     pub retry_max: Option<Located<Duration>>,
     pub retry_rejected: Option<Located<Duration>>,

@@ -20,6 +20,7 @@ impl Section<'_, '_> {
             rule: self.rule(cx),
             jitter: self.fraction(cx, "jitter"),
             min_interval: self.duration(cx, "min_interval"),
+            warn_before: self.duration(cx, "warn_before"),
             ..RawSchedule::default()
         };
         if let Some(retry) = self.table(cx, "retry") {

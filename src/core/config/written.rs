@@ -296,7 +296,10 @@ timeout = "5s"
         };
         let (defaults, own) = told("a");
         assert_eq!(defaults, "2: lifetime = \"2h\"; 5: group = \"jobs\"; 6: retry.max = \"5m\"");
-        assert_eq!(own, "0: skew = \"0s\"; 0: jitter = 0.05; 0: min_interval = \"1s\"; 0: retry.rejected = \"15m\"");
+        assert_eq!(
+            own,
+            "0: skew = \"0s\"; 0: jitter = 0.05; 0: min_interval = \"1s\"; 0: warn_before = \"7d\"; 0: retry.rejected = \"15m\""
+        );
         let (defaults, own) = told("b");
         assert_eq!(
             defaults,
@@ -304,7 +307,7 @@ timeout = "5s"
         );
         assert_eq!(
             own,
-            "0: jitter = 0.05; 0: min_interval = \"1s\"; 0: retry.initial = \"1s\"; 0: retry.rejected = \"15m\""
+            "0: jitter = 0.05; 0: min_interval = \"1s\"; 0: warn_before = \"7d\"; 0: retry.initial = \"1s\"; 0: retry.rejected = \"15m\""
         );
     }
 }

@@ -33,6 +33,8 @@ pub enum Reason {
     Delivery,
     /// `after_rotate` failed: the token itself is well.
     Hook,
+    /// Its refresh token ends soon, and no rotation prolongs it: the token itself is well.
+    LoginDue,
 }
 
 impl Reason {
@@ -45,6 +47,7 @@ impl Reason {
             Self::Machine => "machine",
             Self::Delivery => "delivery",
             Self::Hook => "hook",
+            Self::LoginDue => "login_due",
         }
     }
 }
@@ -60,8 +63,6 @@ pub struct Issued {
     pub life: Life,
     /// Of the token's bytes.
     pub sha256: Fingerprint,
-    /// When the refresh token ends that came with it, where the issuer told it.
-    pub login_ends: Option<Wall>,
 }
 
 impl Issued {
@@ -69,8 +70,7 @@ impl Issued {
     pub fn of(token: &Token) -> Self {
         let Token { generation, fingerprint, life, .. } = *token;
         let sha256 = Fingerprint::of(token.value.expose().as_bytes());
-        let login_ends = token.refresh_token.as_ref().and_then(|refresh| refresh.expires_at);
-        Self { generation, fingerprint, life, sha256, login_ends }
+        Self { generation, fingerprint, life, sha256 }
     }
 }
 
@@ -81,6 +81,8 @@ pub struct Restored {
     pub name: TokenName,
     /// What is known of it without its bytes.
     pub issued: Issued,
+    /// The end of the refresh token behind it, where the issuer told it.
+    pub login_ends: Option<Wall>,
     /// An exchange for the next one was begun, and how it ended is not known: the server may take what was sent once more,
     /// for a moment.
     pub unsettled: bool,
@@ -211,8 +213,8 @@ pub enum Event {
     Plan(Arc<Wiring>),
     /// A config was refused; `lack`: because of the machine, not the text.
     PlanRefused { message: Arc<str>, lack: bool },
-    /// A source gave a token.
-    Obtained { name: TokenName, issued: Issued },
+    /// A source gave a token. `login_ends`: the end of the refresh token behind it, where the issuer told it.
+    Obtained { name: TokenName, issued: Issued, login_ends: Option<Wall> },
     /// A source gave none.
     ObtainFailed {
         name: TokenName,
@@ -321,6 +323,8 @@ pub enum Action {
     Settle { name: TokenName, doubt: Option<Doubt> },
     /// The state keeps how the token fails; `None`: that it does not.
     KeepStreak { name: TokenName, streak: Option<Box<FailureStreak>> },
+    /// The state keeps which end of its refresh token was told; `None`: none.
+    KeepLoginTold { name: TokenName, end: Option<Wall> },
     /// The token's entry is gone: nothing of it is kept.
     Forget { name: TokenName },
     /// This generation is not needed any more.
@@ -372,6 +376,8 @@ pub enum Note {
     HookDone { name: TokenName, kind: HookKind },
     /// `is_known`: it stands as it stood after the run before.
     HookFailed { name: TokenName, kind: HookKind, message: Arc<str>, retry_in: Option<Duration>, is_known: bool },
+    /// Its refresh token ends at that moment; `None`: it has one again that lasts.
+    LoginDue { name: TokenName, end: Option<Wall> },
     /// The token at hand is over, and there is no other.
     Expired { name: TokenName },
     /// A file that nobody wants any more could not be removed.

@@ -11,6 +11,7 @@ mod exchange;
 mod found;
 mod hooks;
 mod kept;
+mod login;
 mod plan;
 mod precedence;
 mod rare;
@@ -54,8 +55,8 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     match event {
         Event::Plan(wiring) => state.apply(&wiring, now, &mut out),
         Event::PlanRefused { message, lack } => state.refuse(message, lack, now, &mut out),
-        Event::Obtained { name, issued } => match state.tokens.find(&name) {
-            Some(id) => state.obtained(id, issued, now, &mut out),
+        Event::Obtained { name, issued, login_ends } => match state.tokens.find(&name) {
+            Some(id) => state.obtained(id, issued, login_ends, now, &mut out),
             None => out.push(Action::Discard { name, generation: issued.generation }),
         },
         Event::ObtainFailed { name, generation, reason, message, retry_after, doubt } => {

@@ -96,8 +96,8 @@ impl State {
 
     fn set_token(&mut self, wire: &TokenWire, first: bool, hurry: bool, now: Now) -> TokenId {
         let id = self.tokens.find_or_insert(&wire.name, || TokenRecord::new(wire.into()));
-        let held = self.tokens.get(id).and_then(|token| token.held.as_ref());
-        let due = held.map(|held| self.due(&wire.name, &wire.schedule, &held.issued, held.login_end()));
+        let held = self.tokens.get(id).and_then(|token| token.held.as_ref().map(|held| (held, token.rare.login)));
+        let due = held.map(|(held, login)| self.due(&wire.name, &wire.schedule, &held.issued, login));
         let Some(token) = self.tokens.get_mut(id) else { return id };
         token.leaving = None;
         let changed = token.wire.fingerprint != wire.fingerprint;

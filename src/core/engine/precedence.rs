@@ -44,7 +44,9 @@ fn of(token: &TokenRecord) -> Precedence {
     let now = token.rare.trouble.as_ref().map(|trouble| (trouble.reason, trouble.failures));
     let earlier = || token.rare.streak.as_ref()?.last.as_ref().map(|(reason, _)| (*reason, 1));
     // A parent's failure and the machine's are none of the host's.
-    let of_host = |(reason, _): &(Reason, u32)| !matches!(reason, Reason::Machine | Reason::Delivery | Reason::Hook);
+    let of_host = |(reason, _): &(Reason, u32)| {
+        !matches!(reason, Reason::Machine | Reason::Delivery | Reason::Hook | Reason::LoginDue)
+    };
     if let Some((reason, failures)) = now.or_else(earlier).filter(of_host) {
         let last = if reason == Reason::Unreachable { LastTry::Silent } else { LastTry::Refused };
         return Precedence { last, failures };

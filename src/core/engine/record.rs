@@ -23,16 +23,9 @@ pub(super) struct HeldToken {
     pub hold_until: Boot,
     /// The issuer gave once more the one that was at hand before.
     pub is_same: bool,
-    /// The rotation that brought it did not move the end of its refresh token.
-    pub login_is_fixed: bool,
 }
 
 impl HeldToken {
-    /// The end of its refresh token.
-    pub(super) fn login_end(&self) -> Option<LoginEnd> {
-        self.issued.login_ends.map(|at| LoginEnd { at, is_fixed: self.login_is_fixed })
-    }
-
     pub(super) fn is_expired(&self, now: Wall) -> bool {
         self.ends().is_some_and(|end| end <= now)
     }
@@ -182,6 +175,7 @@ impl<At: Never> From<Option<At>> for Moment<At> {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Incoming {
     pub held: HeldToken,
+    pub login: Option<LoginEnd>,
     pub single_use: bool,
     /// Set after a failed try: when to try again.
     pub retry_at: Option<Boot>,
@@ -201,6 +195,10 @@ pub(super) struct TokenRarities {
     pub kept_streak: Option<Box<FailureStreak>>,
     /// `None`: none has run.
     pub hooks: Option<Box<HookRecord>>,
+    /// The end of the refresh token behind the token at hand.
+    pub login: Option<LoginEnd>,
+    /// The end of its refresh token that was told.
+    pub login_told: Option<Wall>,
 }
 
 impl Unset for TokenRarities {
@@ -212,6 +210,8 @@ impl Unset for TokenRarities {
         streak: None,
         kept_streak: None,
         hooks: None,
+        login: None,
+        login_told: None,
     };
 }
 

@@ -26,6 +26,7 @@ impl State {
             } else if let Some(id) = self.dirty_tokens.pop_first() {
                 self.settle_obtaining(id, now, out);
                 self.settle_hooks(id, now);
+                self.settle_login(id, now, out);
                 self.observe(id, now, out);
                 self.serve(id, now, out);
                 self.time_token(id, now);
@@ -223,7 +224,8 @@ impl State {
         });
         let expires = held.and_then(HeldToken::ends);
         let on_disk = self.ends_on_disk(id, token).filter(|at| *at > now.wall).min();
-        let wall = [due, expires, on_disk].into_iter().flatten().filter(|at| *at > now.wall).min();
+        let login = token.login_told_at();
+        let wall = [due, expires, on_disk, login].into_iter().flatten().filter(|at| *at > now.wall).min();
         let (old_boot, old_wall) = (token.boot_timer.get(), token.wall_timer.get());
         if old_boot != boot {
             self.boot_timers.set(old_boot, boot, TimerOf::Token(id));
@@ -269,6 +271,9 @@ impl State {
             self.count(token.view, TokenView::default());
             if token.rare.kept_streak.is_some() {
                 out.push(Action::KeepStreak { name: self.name(id), streak: None });
+            }
+            if token.rare.login_told.is_some() {
+                out.push(Action::KeepLoginTold { name: self.name(id), end: None });
             }
             out.push(Action::Forget { name: self.name(id) });
             self.desert(id, now, out);

@@ -170,13 +170,11 @@ impl State {
         let generation = restored.issued.generation;
         token.last_generation = generation;
         self.last_generation = self.last_generation.max(generation);
-        token.held = Some(HeldToken {
-            issued: restored.issued,
-            due: Due::Never,
-            hold_until: now.boot,
-            is_same: false,
-            login_is_fixed: false,
-        });
+        token.held = Some(HeldToken { issued: restored.issued, due: Due::Never, hold_until: now.boot, is_same: false });
+        let login = restored.login_ends.map(|at| LoginEnd::first(at, restored.issued.life.obtained_at));
+        if login.is_some() {
+            token.rare.login = login;
+        }
         (token.is_landing, token.owes_hook) = (restored.owes_hook, restored.owes_hook);
         token.doubt = restored.doubt.or(restored.unsettled.then_some(Doubt::Cut));
         if restored.unsettled {

@@ -42,6 +42,8 @@ pub struct TokenStatus {
     pub reason: Option<Reason>,
     /// Why the issuer may have ended it, though it would be good by its time.
     pub uncertain: Option<Doubt>,
+    /// Its refresh token ends soon, and no rotation prolongs it.
+    pub login_due: bool,
     /// Of the token at hand.
     pub generation: Option<u64>,
     /// When its present streak of failures began, and how many tries failed in it.
@@ -148,6 +150,7 @@ impl State {
             }),
             last_error: failing.map(|(_, message, _)| message),
             uncertain: token.uncertain(now.wall),
+            login_due: token.login_due(now.wall).is_some(),
         })
     }
 

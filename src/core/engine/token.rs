@@ -11,7 +11,7 @@ use super::record::{HeldToken, Incoming, TokenRecord, Trouble};
 use super::slots::TokenId;
 use crate::core::schedule::{self, LoginEnd};
 use crate::core::settings::TokenName;
-use crate::core::time::{Boot, Now};
+use crate::core::time::{Boot, Now, Wall};
 
 /// Whether a token must be obtained.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -130,7 +130,14 @@ impl State {
         all.then_some(at_hand)
     }
 
-    pub(super) fn obtained(&mut self, id: TokenId, issued: Issued, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn obtained(
+        &mut self,
+        id: TokenId,
+        issued: Issued,
+        login_ends: Option<Wall>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let generation = issued.generation;
         if !self.land(id, generation) {
             out.push(Action::Discard { name: self.name(id), generation });
@@ -145,19 +152,20 @@ impl State {
         }
         // A program or an issuer that keeps a cache hands out the one again that it gave before.
         let is_same = token.held.as_ref().is_some_and(|old| old.issued.sha256 == issued.sha256);
-        let login = |issued: &Issued| issued.login_ends.map(|end| (end, issued.life.obtained_at));
-        let before = token.held.as_ref().and_then(|old| login(&old.issued));
-        let login = login(&issued).map(|(end, obtained)| LoginEnd::new(end, obtained, before));
+        let (before, obtained) = (token.rare.login, issued.life.obtained_at);
+        let login = login_ends.map(|end| match before {
+            Some(before) => before.next(end, obtained),
+            None => LoginEnd::first(end, obtained),
+        });
         let held = HeldToken {
             issued,
             due: self.due(&wire.name, &wire.schedule, &issued, login),
             hold_until: now.boot.plus(wire.schedule.min_interval),
             is_same,
-            login_is_fixed: login.is_some_and(|login| login.is_fixed),
         };
         out.push(persist(&wire.name, &held, single_use));
         let Some(token) = self.tokens.get_mut(id) else { return };
-        token.rare.incoming = Some(Box::new(Incoming { held, single_use, retry_at: None }));
+        token.rare.incoming = Some(Box::new(Incoming { held, login, single_use, retry_at: None }));
         self.busy += 1;
     }
 
@@ -177,7 +185,7 @@ impl State {
         let is_it = |incoming: &mut Box<Incoming>| incoming.held.issued.generation == generation;
         let Some(incoming) = token.rare.any().and_then(|rare| rare.incoming.take_if(is_it)) else { return };
         self.busy -= 1;
-        self.adopt(id, incoming.held, out);
+        self.adopt(id, incoming.held, incoming.login, out);
     }
 
     pub(super) fn persist_failed(
@@ -227,10 +235,14 @@ impl State {
     }
 
     /// The new token takes the old one's place.
-    fn adopt(&mut self, id: TokenId, held: HeldToken, out: &mut Vec<Action>) {
+    fn adopt(&mut self, id: TokenId, held: HeldToken, login: Option<LoginEnd>, out: &mut Vec<Action>) {
         let Some(token) = self.tokens.get_mut(id) else { return };
         if let Some(rare) = token.rare.any() {
             rare.trouble = None;
+            rare.login = None;
+        }
+        if login.is_some() {
+            token.rare.login = login;
         }
         if let Some(streak) = token.rare.any().and_then(|rare| rare.streak.as_mut()) {
             streak.last.take_if(|(reason, _)| *reason != Reason::Delivery);

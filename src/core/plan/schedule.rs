@@ -40,6 +40,7 @@ struct Chosen {
     rule: Option<Located<RotateRule>>,
     jitter: Option<Located<f64>>,
     min_interval: Option<Located<Duration>>,
+    warn_before: Option<Located<Duration>>,
     initial: Option<Located<Duration>>,
     max: Option<Located<Duration>>,
     rejected: Option<Located<Duration>>,
@@ -64,6 +65,7 @@ impl Chosen {
             rule: own.rule.or(common.rule),
             jitter: own.jitter.or(common.jitter),
             min_interval: own.min_interval.or(common.min_interval),
+            warn_before: own.warn_before.or(common.warn_before),
             initial: own.retry_initial.or(common.retry_initial),
             max: own.retry_max.or(common.retry_max),
             rejected: own.retry_rejected.or(common.retry_rejected),
@@ -256,6 +258,7 @@ impl Chosen {
                 rule: self.rule(),
                 jitter: self.jitter.map_or(base.jitter, |at| at.value),
                 min_interval,
+                warn_before: value(self.warn_before, base.warn_before),
                 retry: Retry {
                     initial: if self.initial.is_some() { initial } else { initial.min(max) },
                     max: if self.max.is_some() { max } else { max.max(initial) },

@@ -43,6 +43,8 @@ pub struct Schedule {
     pub jitter: f64,
     /// On schedule a token is obtained once in this time at most.
     pub min_interval: Duration,
+    /// How long before its end a refresh token that nothing prolongs is told of; zero: never.
+    pub warn_before: Duration,
     /// How long is waited after a try that failed.
     pub retry: Retry,
     /// How far `iat` is backdated: the slack for "issued in the future".

@@ -19,8 +19,8 @@ pub(super) const MARK: [u8; 4] = *b"rnw\xe5";
 pub(super) const FRAME: usize = 12;
 /// The version of the file's header, and of every body's first byte. 2 (after 0.1.0): the end of a refresh token, the scope of
 /// a token, and of an exchange that was begun when the refresh token was first sent and what it leaves in doubt. 3: a token's
-/// failure streak, and a hook that is owed to it.
-pub(super) const VERSION: u8 = 3;
+/// failure streak, and a hook that is owed to it. 4: which end of a refresh token was told.
+pub(super) const VERSION: u8 = 4;
 /// Bodies of this version are read still.
 pub(super) const OLDEST: u8 = 1;
 /// No record is longer: tokens come in answers of 1 MiB at most.
@@ -134,6 +134,10 @@ records! {
     Owed(name: TokenName) = OWED,
     /// The hook is begun, or the token is gone.
     OwedGone(name: TokenName) = OWED_GONE,
+    /// It was told that the token's refresh token ends at this moment.
+    LoginTold(name: TokenName, end: Wall) = LOGIN_TOLD,
+    /// It has one again that lasts, or is gone.
+    LoginToldGone(name: TokenName) = LOGIN_TOLD_GONE,
 }
 
 pub(super) const SEED: u8 = 1;
@@ -147,6 +151,8 @@ pub(super) const STREAK: u8 = 8;
 pub(super) const STREAK_GONE: u8 = 9;
 pub(super) const OWED: u8 = 10;
 pub(super) const OWED_GONE: u8 = 11;
+pub(super) const LOGIN_TOLD: u8 = 12;
+pub(super) const LOGIN_TOLD_GONE: u8 = 13;
 
 impl Record {
     /// What the record is about: a later record of the same subject replaces this one.
@@ -163,6 +169,7 @@ impl Record {
             }
             Self::Streak(name, _) | Self::StreakGone(name) => subject(STREAK, name.as_str().as_bytes()),
             Self::Owed(name) | Self::OwedGone(name) => subject(OWED, name.as_str().as_bytes()),
+            Self::LoginTold(name, _) | Self::LoginToldGone(name) => subject(LOGIN_TOLD, name.as_str().as_bytes()),
         }
     }
 
@@ -170,7 +177,12 @@ impl Record {
     pub(super) fn ends(&self) -> bool {
         matches!(
             self,
-            Self::TokenGone(_) | Self::TargetGone(_) | Self::RefreshGone(_) | Self::StreakGone(_) | Self::OwedGone(_)
+            Self::TokenGone(_)
+                | Self::TargetGone(_)
+                | Self::RefreshGone(_)
+                | Self::StreakGone(_)
+                | Self::OwedGone(_)
+                | Self::LoginToldGone(_)
         )
     }
 

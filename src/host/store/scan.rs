@@ -9,6 +9,7 @@ use super::doubt::Doubts;
 use super::record::{self, FRAME, KeptRefresh, KeptTarget, MARK, OLDEST, Record, VERSION};
 use crate::core::engine::FailureStreak;
 use crate::core::settings::{Fingerprint, TargetPath, TokenName};
+use crate::core::time::Wall;
 use crate::core::token::Token;
 
 const MAGIC: [u8; 8] = *b"renewd\0s";
@@ -30,6 +31,8 @@ pub struct Kept {
     pub streaks: BTreeMap<TokenName, FailureStreak>,
     /// Tokens that were obtained by who delivers nothing, and are not delivered yet.
     pub owed_hooks: BTreeSet<TokenName>,
+    /// The end of a refresh token that was told, of each token.
+    pub logins_told: BTreeMap<TokenName, Wall>,
     /// Set where the state was damaged, or is that of a newer renewd: one line that says so, and where it was put.
     pub damaged: Option<String>,
 }
@@ -167,6 +170,12 @@ impl Scan {
             }
             Record::OwedGone(name) => {
                 self.kept.owed_hooks.remove(&name);
+            }
+            Record::LoginTold(name, end) => {
+                self.kept.logins_told.insert(name, end);
+            }
+            Record::LoginToldGone(name) => {
+                self.kept.logins_told.remove(&name);
             }
         }
     }

@@ -211,8 +211,15 @@ impl<A: RecordValue, B: RecordValue> RecordValue for (A, B) {
 }
 
 /// By their places here, which never change.
-const REASONS: [Reason; 6] =
-    [Reason::Rejected, Reason::Unreachable, Reason::InvalidAnswer, Reason::Machine, Reason::Delivery, Reason::Hook];
+const REASONS: [Reason; 7] = [
+    Reason::Rejected,
+    Reason::Unreachable,
+    Reason::InvalidAnswer,
+    Reason::Machine,
+    Reason::Delivery,
+    Reason::Hook,
+    Reason::LoginDue,
+];
 const DOUBTS: [Option<Doubt>; 7] = [
     None,
     Some(Doubt::Cut),

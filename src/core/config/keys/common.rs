@@ -23,6 +23,9 @@ pub(in crate::core::config) const SCHEDULE: &[KeyEntry] = &entries! {
     jitter: Fraction = "0.05", default("0.05");
     /// A token is never obtained more often than this on schedule. A changed credential or setting is not held back.
     min_interval: Duration = r#""1s""#, default(r#""1s""#);
+    /// How long before a refresh token ends it is told, by `on_failure` with RENEWD_REASON=login_due and in the log. Of one whose end
+    /// moves with each rotation: when a third of its time is left, where that is less. `"0s"`: not told.
+    warn_before: Duration = r#""7d""#, default(r#""7d""#);
     /// When a failed rotation is tried again: exponentially, with full jitter.
     retry: Table(RETRY) = r#"{ initial = "1s", max = "1m", rejected = "15m" }"#;
 };
