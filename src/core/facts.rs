@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::secret::Secret;
+use super::settings::Fingerprint;
 
 /// Whom the files are written and read as.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,7 +101,17 @@ impl Standing {
 pub(crate) struct FileFact {
     /// Its bytes, or why there are none: "does not exist".
     pub content: Result<Secret<Vec<u8>>, String>,
+    /// Of the bytes; `None` where there are none.
+    pub digest: Option<Fingerprint>,
     /// Permission bits, where they could be read.
     pub mode: Option<u32>,
     pub id: Option<FileId>,
+}
+
+impl FileFact {
+    /// What was found at a path, or why nothing could be read there.
+    pub(crate) fn new(content: Result<Secret<Vec<u8>>, String>, mode: Option<u32>, id: Option<FileId>) -> Self {
+        let digest = content.as_ref().ok().map(|bytes| Fingerprint::of(bytes.expose()));
+        Self { content, digest, mode, id }
+    }
 }

@@ -227,14 +227,12 @@ fn file_fact(path: &Path, is_passing: &Cell<bool>) -> FileFact {
         unread.what
     };
     match open(path) {
-        Ok((mut file, meta)) => FileFact {
-            content: read(&mut file, &meta, LARGEST_INPUT)
-                .map(|mut bytes| Secret::new(std::mem::take(&mut *bytes)))
-                .map_err(unread),
-            mode: Some(meta.mode() & 0o7777),
-            id: Some(id(&meta)),
-        },
-        Err(problem) => FileFact { content: Err(unread(problem)), mode: None, id: None },
+        Ok((mut file, meta)) => {
+            let content = read(&mut file, &meta, LARGEST_INPUT);
+            let content = content.map(|mut bytes| Secret::new(std::mem::take(&mut *bytes))).map_err(unread);
+            FileFact::new(content, Some(meta.mode() & 0o7777), Some(id(&meta)))
+        }
+        Err(problem) => FileFact::new(Err(unread(problem)), None, None),
     }
 }
 

@@ -51,7 +51,7 @@ impl Again<'_> {
         let (tokens, targets) = parts.joined(self.read, &tokens, &targets)?;
         let taken = || parts.taken.iter().flatten();
         let mut watched = watched_files(raw, facts, env);
-        watched.extend(taken().flat_map(|piece| former.files_of(piece)).map(Path::to_path_buf).collect::<HashSet<_>>());
+        watched.extend(former.files_taken(self.read).into_iter().map(Path::to_path_buf));
         let mut variables: BTreeSet<String> = secret_variables(raw).into_iter().collect();
         variables.extend(taken().flat_map(|piece| piece.variables).cloned());
         Some(Plan {

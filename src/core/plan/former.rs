@@ -61,8 +61,7 @@ struct FileStamp {
 
 impl FileStamp {
     fn of(file: &FileFact) -> Self {
-        let content = file.content.as_ref().ok().map(|bytes| Fingerprint::of(bytes.expose()));
-        Self { content, mode: file.mode }
+        Self { content: file.digest, mode: file.mode }
     }
 }
 
@@ -184,6 +183,14 @@ impl FormerPlan {
         self.files.iter().map(|(path, _)| path.as_path())
     }
 
+    /// The files of the pieces that are taken over.
+    pub(crate) fn files_taken(&self, read: &PiecesRead) -> HashSet<&Path> {
+        let taken = read.taken();
+        let needs =
+            (0..).zip(&self.pieces).filter(|(at, _)| taken.contains(at)).flat_map(|(_, piece)| &piece.needs.files);
+        needs.filter_map(|number| self.files.get(*number as usize)).map(|(path, _)| path.as_path()).collect()
+    }
+
     /// The outputs of the pieces that are taken over.
     pub(crate) fn outputs<'a>(&'a self, read: &'a PiecesRead) -> impl Iterator<Item = &'a Path> {
         let taken = read.taken();
@@ -217,7 +224,9 @@ impl FormerPlan {
         let is_known =
             |piece: &FormerPiece| piece.needs.files.iter().all(|file| same.get(*file as usize) == Some(&true));
         let known = self.pieces.iter().enumerate().filter(|(_, piece)| is_known(piece));
-        Matching { head: self.head, known: known.map(|(at, piece)| (piece.digest, at)).collect(), next: 0 }
+        // Of equal ones, files that begin with the same comment, the first counts: behind the last nothing would be found.
+        let known = known.rev().map(|(at, piece)| (piece.digest, at)).collect();
+        Matching { head: self.head, known, next: 0 }
     }
 }
 

@@ -229,17 +229,24 @@ impl ConfigReading {
             // Nothing further is asked.
             Wants::default()
         };
-        if let Some(again) = self.again.as_ref().filter(|_| self.goes_on()) {
+        let mut known = HashMap::new();
+        if self.goes_on()
+            && let Some(again) = &mut self.again
+        {
             again.former.ask(&mut wants);
-            wants.files.retain(|file| !again.files.contains_key(file));
+            // What nothing needs any more says nothing of this config.
+            let taken = again.former.files_taken(&self.pieces);
+            again.files.retain(|file, _| taken.contains(&**file) || wants.files.contains(file));
+            known = std::mem::take(&mut again.files);
+            wants.files.retain(|file| !known.contains_key(file));
         }
         let facts = facts::gather(wants, own, env);
         self.facts = Facts { config_files, ..facts };
+        self.facts.files.extend(known);
         if self.goes_on()
             && let Some(again) = &mut self.again
         {
             again.outputs = facts::standings(again.former.outputs(&self.pieces));
-            self.facts.files.extend(again.files.drain());
         }
     }
 
@@ -301,15 +308,13 @@ impl ConfigReading {
 
     fn content(&self) -> Fingerprint {
         let facts = &self.facts;
-        let of = |bytes: &[u8]| Fingerprint::of(bytes).0;
         let configs = facts.config_files.iter().map(|file| &file.path).zip(&self.texts);
         let mut all: Vec<_> = configs.map(|(path, text)| (path, Some(text.digest.0))).collect();
-        let read = |file: &FileFact| file.content.as_ref().ok().map(|bytes| of(bytes.expose()));
-        all.extend(facts.files.iter().map(|(path, file)| (path, read(file))));
+        all.extend(facts.files.iter().map(|(path, file)| (path, file.digest.map(|digest| digest.0))));
         all.sort_unstable();
         let mut whole = Vec::new();
         for (path, content) in all {
-            whole.extend_from_slice(&of(path.as_os_str().as_encoded_bytes()));
+            whole.extend_from_slice(&Fingerprint::of(path.as_os_str().as_encoded_bytes()).0);
             whole.push(u8::from(content.is_some()));
             whole.extend_from_slice(&content.unwrap_or_default());
         }

@@ -239,6 +239,34 @@ fn what_stayed_the_same_is_taken_over() {
     }
 }
 
+#[test]
+fn files_that_begin_alike_are_known_again_all_the_same() {
+    let mut world = World::new();
+    world.write_config();
+    let several = |team: &str| (0..TOKENS).map(|i| token(&format!("{team}{i}"))).collect::<String>();
+    for team in ["red", "blue"] {
+        world.write(&format!("config.d/{team}.toml"), &format!("# One team's\n{}", several(team)), 0o600);
+    }
+    let before = world.read().plan.unwrap();
+    world.edit(Edit::Lifetime, 47, 0);
+    let plan = world.read().plan.unwrap();
+    let known: HashSet<_> = before.tokens.iter().map(Arc::as_ptr).collect();
+    let shared = plan.tokens.iter().filter(|token| known.contains(&Arc::as_ptr(token))).count();
+    assert!(shared > 2 * TOKENS, "{shared} of {} tokens", 3 * TOKENS);
+}
+
+#[test]
+fn a_file_that_nothing_needs_any_more_is_no_part_of_the_config() {
+    let mut world = World::new();
+    world.write_config();
+    world.edit(Edit::Refresh, 47, 0);
+    world.read();
+    world.edit(Edit::Remove, 47, 0);
+    let again = world.read();
+    assert!(world.former.is_some());
+    assert_eq!(told(&again), told(&load(&world.config(), &env())));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
