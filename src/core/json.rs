@@ -29,7 +29,7 @@ pub(crate) type RawObject = Vec<(String, Box<RawValue>)>;
 
 /// Reads one value of whatever kind, strictly.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, JsonError> {
-    read(text, Reading { twice: None })
+    read(text, Reading { twice: None, at: None })
 }
 
 fn read(text: &[u8], how: Reading<'_>) -> Result<Value, JsonError> {
@@ -41,8 +41,8 @@ fn read(text: &[u8], how: Reading<'_>) -> Result<Value, JsonError> {
 #[derive(Debug)]
 pub(crate) struct LenientJson {
     pub value: Value,
-    /// The names of members that stand twice in one object with different values: of those the last one is in `value`, as
-    /// common readers have it.
+    /// Pointers (RFC 6901) to members that stand twice with different values: of those the last one is in `value`, as common
+    /// readers have it.
     pub ambiguous: BTreeSet<String>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn parse_lenient(text: &[u8]) -> Result<LenientJson, JsonError> {
         Err(error) => error,
     };
     let ambiguous = RefCell::default();
-    let value = read(&repair::repaired(text), Reading { twice: Some(&ambiguous) }).map_err(|_| strict)?;
+    let value = read(&repair::repaired(text), Reading { twice: Some(&ambiguous), at: None }).map_err(|_| strict)?;
     Ok(LenientJson { value, ambiguous: ambiguous.into_inner() })
 }
 
@@ -99,6 +99,23 @@ fn place(error: &serde_json::Error) -> JsonError {
 struct Reading<'a> {
     /// Where members that stand twice are told; without it they are refused.
     twice: Option<&'a RefCell<BTreeSet<String>>>,
+    /// `None`: the whole.
+    at: Option<&'a Step<'a>>,
+}
+
+/// Where a value stands.
+struct Step<'a> {
+    above: Option<&'a Step<'a>>,
+    /// Of the member or, in an array, its number.
+    name: &'a str,
+}
+
+impl Step<'_> {
+    /// RFC 6901 3.
+    fn pointer(&self) -> String {
+        let above = self.above.map(Step::pointer).unwrap_or_default();
+        format!("{above}/{}", self.name.replace('~', "~0").replace('/', "~1"))
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Reading<'_> {
@@ -146,24 +163,32 @@ impl<'de> Visitor<'de> for Reading<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(self)? {
-            items.push(item);
+        loop {
+            // Nobody asks where it is while nothing is told.
+            let number = self.twice.map(|_| items.len().to_string()).unwrap_or_default();
+            let step = Step { above: self.at, name: &number };
+            match seq.next_element_seed(Reading { at: Some(&step), ..self })? {
+                Some(item) => items.push(item),
+                None => return Ok(Value::Array(items)),
+            }
         }
-        Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
+            let step = Step { above: self.at, name: &name };
+            let inner = Reading { at: Some(&step), ..self };
             let Some(first) = members.get_mut(&name) else {
-                members.insert(name, map.next_value_seed(self)?);
+                let value = map.next_value_seed(inner)?;
+                members.insert(name, value);
                 continue;
             };
             let Some(twice) = self.twice else { return Err(de::Error::custom("twice")) };
-            let mut last = map.next_value_seed(self)?;
+            let mut last = map.next_value_seed(inner)?;
             if *first != last {
                 std::mem::swap(first, &mut last);
-                twice.borrow_mut().insert(name);
+                twice.borrow_mut().insert(step.pointer());
             }
             wipe(&mut last);
         }
@@ -207,6 +232,8 @@ mod tests {
         let good = |text: &str, twice: usize| Ok((text.to_owned(), twice));
         assert_eq!(read(br#"{"a":1,"a":1,"b":"x"}"#), good(r#"{"a":1,"b":"x"}"#, 0));
         assert_eq!(read(br#"{"a":"x","b":[{"c":1,"c":2}],"a":"y"}"#), good(r#"{"a":"y","b":[{"c":2}]}"#, 2));
+        let twice = parse_lenient(br#"{"a":1,"a":2,"b":[0,{"c/~":1,"c/~":2,"d":{"e":1,"e":1}}]}"#).unwrap();
+        assert_eq!(Vec::from_iter(twice.ambiguous), ["/a", "/b/1/c~1~0"]);
         assert_eq!(read(b"{\"a\":\"gr\xfcn\"}"), good("{\"a\":\"gr\u{fffd}n\"}", 0));
         assert_eq!(read(b"{\"a\":\"x\ny\x01\"}"), good(r#"{"a":"x\ny\u0001"}"#, 0));
         let half = format!(r#"{{"a":"{0}d83d","b":"{0}d83d{0}de00","c":"{0}de00"}}"#, r"\u");

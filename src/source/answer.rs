@@ -214,6 +214,11 @@ mod tests {
             (r#"{"result":{"access_token":"abc\r\n"}}"#, 1, 0),
             (r#"{"result":{"access_token":"Bearer abc"}}"#, 1, 0),
             (r#"{"x":"hunter2","x":1,"result":{"access_token":"abc","access_token":"abc"}}"#, 0, 0),
+            (
+                r#"{"access_token":1,"access_token":2,"x":{"result":1,"result":2},"result":{"access_token":"abc"}}"#,
+                0,
+                0,
+            ),
         ] {
             let answered = read(body).unwrap_or_else(|error| panic!("{body}: {error}"));
             assert_eq!(answered.token.expose(), "abc", "{body}");
@@ -233,6 +238,7 @@ mod tests {
             ("hunter2", "it is not JSON (line 1, column 1)"),
             (r#"{"result":{"access_token":"hunter2","access_token":"x"}}"#, "two different values at"),
             (r#"{"result":{"access_token":"hunter2"},"result":1}"#, "nothing at"),
+            (r#"{"result":{"access_token":"hunter2"},"result":{"access_token":"x"}}"#, "two different values at"),
             (r#"{"error":"hunter2"}"#, r#"nothing at "/result/access_token""#),
             (r#"{"result":{"access_token":null}}"#, r#"nothing at "/result/access_token""#),
             (r#"{"result":{"access_token":7}}"#, r#"a number at "/result/access_token", not a string"#),

@@ -72,7 +72,7 @@ pub(crate) enum TokenError {
 /// A JSON document with secrets somewhere in it: its texts are wiped when it is dropped.
 pub(crate) struct Document {
     value: Value,
-    /// Names that stand twice in one object.
+    /// Pointers to members that stand twice with different values.
     ambiguous: BTreeSet<String>,
 }
 
@@ -111,8 +111,10 @@ impl Document {
     /// The token at a pointer: it has to be there, and fit for a header.
     pub(crate) fn token(&self, pointer: &str) -> Result<TrimmedToken, AnswerError> {
         let text = self.text(pointer)?.ok_or_else(|| AnswerError::Absent(pointer.to_owned()))?;
-        let is_ambiguous = |step: &str| self.ambiguous.contains(&step.replace("~1", "/").replace("~0", "~"));
-        if pointer.split('/').any(is_ambiguous) {
+        let is_on_the_way = |at: &String| {
+            pointer.strip_prefix(at.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if self.ambiguous.iter().any(is_on_the_way) {
             return Err(AnswerError::Twice(pointer.to_owned()));
         }
         TrimmedToken::of(text).map_err(|problem| AnswerError::Token { at: pointer.to_owned(), problem })
