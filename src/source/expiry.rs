@@ -13,6 +13,8 @@ use crate::core::time::Wall;
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86_400);
 /// From here on a number of seconds is a moment, which servers write under `expires_in` too: as a span it would be 32 years.
 const SPAN_ENDS: f64 = 1e9;
+/// Such a moment is one as long as a token out of a cache may have ended then: further back it is a span after all.
+const LONG_PAST: Duration = Duration::from_secs(365 * 86_400);
 /// What is taken for the lifetime of a token that nobody tells, where another one is not to be had for the asking: `lifetime`
 /// where a config is silent.
 const ASSUMED: Duration = Duration::from_secs(3600);
@@ -48,6 +50,11 @@ pub(crate) enum ToldEnd {
     /// So long from when the request was sent.
     In(Duration),
     At(Wall),
+    /// Either of these, by a number that is as large as a moment of today.
+    Large {
+        at: Wall,
+        span: Duration,
+    },
     /// A lifetime of 0: of no life left, or of nothing, where servers leave it to the token's `exp`.
     Zero,
 }
@@ -58,6 +65,8 @@ impl ToldEnd {
         match self {
             Self::In(span) => Some(sent.plus(span)),
             Self::At(at) => Some(at),
+            Self::Large { at, span } if at.plus(LONG_PAST) < sent => Some(sent.plus(span)),
+            Self::Large { at, .. } => Some(at),
             Self::Zero => None,
         }
     }
@@ -71,9 +80,10 @@ pub(crate) fn span(value: &Value) -> Result<Option<ToldEnd>, ExpiryError> {
         WrittenEnd::Number(number) if number < 0.0 => Err(ExpiryError::Negative),
         // The largest number of 32 bits is a way to say "never", and no moment in 2038.
         WrittenEnd::Number(number) if number >= SPAN_ENDS && number != f64::from(i32::MAX) => {
-            match moment::plausible(number) {
-                Some(at) => Ok(Some(ToldEnd::At(at))),
-                None => seconds(number).map(Some),
+            match (moment::plausible(number), seconds(number)) {
+                (Some(at), Ok(ToldEnd::In(span))) => Ok(Some(ToldEnd::Large { at, span })),
+                (Some(at), _) => Ok(Some(ToldEnd::At(at))),
+                (None, span) => span.map(Some),
             }
         }
         WrittenEnd::Number(number) => seconds(number).map(Some),
@@ -234,6 +244,8 @@ mod tests {
         use ExpiryError::*;
         let span_of = |ms| Ok(Some(ToldEnd::In(Duration::from_millis(ms))));
         let at = |ms| Ok(Some(ToldEnd::At(Wall(ms))));
+        let large =
+            |n| Ok(Some(ToldEnd::Large { at: Wall::from_secs(n), span: Duration::from_secs(n.unsigned_abs()) }));
         for (value, wanted) in [
             (json!(3600), span_of(3_600_000)),
             (json!("3600"), span_of(3_600_000)),
@@ -248,7 +260,8 @@ mod tests {
             (json!(null), Ok(None)),
             (json!(""), Ok(None)),
             // A moment where a span is meant.
-            (json!(1_900_000_000), at(1_900_000_000_000)),
+            (json!(1_900_000_000), large(1_900_000_000)),
+            (json!("1000000000"), large(1_000_000_000)),
             (json!(1_900_000_000_000_u64), at(1_900_000_000_000)),
             (json!("1900000000000"), at(1_900_000_000_000)),
             (json!(1_900_000_000_000_000_000_u64), at(1_900_000_000_000)),
@@ -349,6 +362,18 @@ mod tests {
         ] {
             assert_eq!(end(&token, known.clone()), Ok((wanted, 0)), "{known:?}");
         }
+    }
+
+    #[test]
+    fn a_large_lifetime_is_a_moment_where_that_is_not_long_past() {
+        let ends = |number: i64| {
+            let expires_in = span(&json!(number)).unwrap();
+            end("opaque", KnownExpiry { expires_in, ..KnownExpiry::default() })
+        };
+        assert_eq!(ends(1_600_000_060), Ok((1_600_000_060_000, 0)));
+        assert!(matches!(ends(1_599_999_000), Err(ExpiryError::Past { .. })), "a cache's token");
+        // 40 years, which as a moment are in 2009.
+        assert_eq!(ends(1_261_440_000), Ok((SENT.0 + 1_261_440_000_000, 0)));
     }
 
     #[test]
