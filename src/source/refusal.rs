@@ -67,9 +67,10 @@ impl Refusal {
     /// A success without what was asked for: what is wrong with it, and what it says itself.
     pub(super) fn beside(problem: &AnswerError, answer: &HttpResponse, sent: &[&str]) -> SourceError {
         let error = answer.unread(problem);
+        // A text without a space may be the token itself.
+        let is_said = |words: &String| words.contains(char::is_whitespace);
         let words = match Document::parse(&answer.body) {
-            Ok(document) => words::of_json(document.whole()),
-            // A text may be the token itself.
+            Ok(document) => words::of_json(document.whole()).filter(is_said),
             Err(AnswerError::Html) => words::of_text(&answer.body),
             Err(_) => None,
         };
@@ -133,9 +134,12 @@ fn challenge(answer: &HttpResponse) -> Option<String> {
 }
 
 fn reason(answer: &HttpResponse, code: Option<&str>) -> Reason {
+    let is_named = matches!(code, Some("invalid_grant" | "invalid_client" | "unauthorized_client"));
     match (answer.reason(), code) {
+        // It was judged, if by the last request that a limit allowed.
+        _ if is_named && NO.contains(&answer.status.as_u16()) => Reason::Rejected,
         (Reason::Unreachable, _) => Reason::Unreachable,
-        (_, Some("invalid_grant" | "invalid_client" | "unauthorized_client")) => Reason::Rejected,
+        _ if is_named => Reason::Rejected,
         (_, Some("server_error" | "temporarily_unavailable" | "slow_down")) => Reason::Unreachable,
         (by_status, _) => by_status,
     }

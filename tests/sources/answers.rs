@@ -44,11 +44,13 @@ fn the_content_type_of_a_good_answer_does_not_matter() {
 
 #[test]
 fn strange_answers_are_told_apart_and_not_shown() {
-    let cases: [(Answering, &str); 13] = [
+    let cases: [(Answering, &str); 14] = [
         (|| answer(200, "text/html", "<html>hunter2</html>"), "HTML, not JSON"),
         (|| answer(200, "text/plain", "hunter2"), "text/plain"),
         (|| json(""), "empty"),
         (|| json("[]"), "/access_token"),
+        // What has a name as words have may be the token.
+        (|| json(r#"{"text":"hunter2","message":""}"#), "/access_token"),
         (|| json(r#"{"access_token":"hunter2 x","expires_in":9}"#), "a space or a newline"),
         (|| json(r#"{"access_token":"hunter2\nX: y","expires_in":9}"#), "a space or a newline"),
         (|| json(r#"{"access_token":"","expires_in":9}"#), "empty"),

@@ -34,6 +34,16 @@ fn a_limit_that_is_spent_is_waited_for_and_is_no_refusal() {
     }
 }
 
+#[test]
+fn a_code_that_names_the_credential_is_a_refusal_though_the_limit_is_spent() {
+    let server = Server::start(|_| {
+        let refused = refusal(401, r#"{"error":"invalid_client"}"#);
+        refused.header("X-RateLimit-Remaining", "0").header("X-RateLimit-Reset", "100")
+    });
+    let error = refused(oauth2(&server.url("/")));
+    assert_eq!((error.reason.as_str(), error.retry_after), ("rejected", Some(Duration::from_secs(100))));
+}
+
 /// Every source that asks over HTTP, and the discovery of an issuer: each is left alone until the reset.
 #[test]
 fn every_source_obeys_the_reset() {
