@@ -279,14 +279,14 @@ impl Daemon {
 
     fn woken(&mut self, woken: std::io::Result<Woken>) {
         let now = clock::now();
-        let stepped = self.steps.stepped(now);
-        match woken {
-            Ok(Woken::Due) if !stepped => self.runner.push(Event::Wake),
-            Ok(_) => self.runner.push(Event::ClockChanged),
-            Err(error) => {
-                tracing::error!("the timer failed: {error}");
-                self.runner.push(Event::ClockChanged);
-            }
+        let was_set = self.steps.stepped(now) || matches!(woken, Ok(Woken::ClockStepped));
+        if let Err(error) = woken {
+            tracing::error!("the timer failed: {error}");
+        }
+        if was_set {
+            self.runner.clock_was_set();
+        } else {
+            self.runner.push(Event::Wake);
         }
         if now.boot >= self.looked.plus(LONGEST_SLEEP) && self.stop_at.is_none() {
             self.looked = now.boot;

@@ -152,6 +152,12 @@ impl Runner {
         self.queue.push_back(event);
     }
 
+    /// Somebody set the wall clock, or the machine was resumed.
+    pub(super) fn clock_was_set(&mut self) {
+        self.shared.network.clock_was_set();
+        self.push(Event::ClockChanged);
+    }
+
     pub(super) fn extend(&mut self, events: Vec<Event>) {
         self.queue.extend(events);
     }
@@ -268,6 +274,7 @@ impl Runner {
             }
             Action::Forget { name } => {
                 self.history.forget(&name);
+                self.shared.forget(&name);
                 self.pay_hook(&name);
                 let left = self.vault.forget(&name);
                 self.saving.push(Record::TokenGone(name));

@@ -51,6 +51,12 @@ impl Shared {
     pub fn new(now: fn() -> Wall) -> Self {
         Self { network: Network::new(now), issuers: Issuers::default(), remarks: Remarks::default(), now }
     }
+
+    /// The token is gone: nothing of its answers is kept.
+    pub(crate) fn forget(&self, name: &TokenName) {
+        self.network.forget(name);
+        self.remarks.forget(name);
+    }
 }
 
 /// What an attempt is given.

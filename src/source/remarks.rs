@@ -19,6 +19,10 @@ impl Remarks {
         let said = said.entry(name.clone()).or_default();
         said.len() < OF_EACH && said.insert(remark.to_owned())
     }
+
+    pub(super) fn forget(&self, name: &TokenName) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
 }
 
 #[cfg(test)]
@@ -32,5 +36,7 @@ mod tests {
         assert!(!remarks.is_new(&name("a"), "odd"));
         let said = (0..100).filter(|n| remarks.is_new(&name("a"), &n.to_string())).count();
         assert_eq!(said, OF_EACH - 1);
+        remarks.forget(&name("a"));
+        assert!(remarks.is_new(&name("a"), "odd") && !remarks.is_new(&name("b"), "odd"));
     }
 }

@@ -171,6 +171,16 @@ impl Network {
         self.offsets.of(name)
     }
 
+    /// The token is gone.
+    pub(super) fn forget(&self, name: &TokenName) {
+        self.offsets.forget(name);
+    }
+
+    /// This machine's clock was set: how far it was off before is not told any more.
+    pub(crate) fn clock_was_set(&self) {
+        self.offsets.clear();
+    }
+
     /// Who waits for a turn at a host.
     pub fn waiting(&self) -> Vec<WaitingToken> {
         self.turns.waiting()

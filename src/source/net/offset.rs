@@ -33,6 +33,15 @@ impl ClockOffsets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), offset);
     }
 
+    pub(super) fn forget(&self, name: &TokenName) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// This machine's clock was set: what was found says nothing of it any more.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(super) fn of(&self, name: &TokenName) -> Option<ClockOffset> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
@@ -59,5 +68,15 @@ mod tests {
         let mut cached = HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
         cached.insert(AGE, HeaderValue::from_static("300"));
         assert_eq!(read(&cached, Wall(0), Wall(0)), None);
+    }
+
+    #[test]
+    fn what_was_found_ends_with_its_token_and_when_the_clock_is_set() {
+        let (offsets, name) = (ClockOffsets::default(), |text| TokenName::new(text).unwrap());
+        ["a", "b"].iter().for_each(|text| offsets.keep(&name(text), ClockOffset(7)));
+        offsets.forget(&name("a"));
+        assert_eq!((offsets.of(&name("a")), offsets.of(&name("b"))), (None, Some(ClockOffset(7))));
+        offsets.clear();
+        assert_eq!(offsets.of(&name("b")), None);
     }
 }
