@@ -100,20 +100,20 @@ struct Reading<'a> {
     /// Where members that stand twice are told; without it they are refused.
     twice: Option<&'a RefCell<BTreeSet<String>>>,
     /// `None`: the whole.
-    at: Option<&'a Step<'a>>,
+    at: Option<&'a PointerStep<'a>>,
 }
 
 /// Where a value stands.
-struct Step<'a> {
-    above: Option<&'a Step<'a>>,
+struct PointerStep<'a> {
+    above: Option<&'a PointerStep<'a>>,
     /// Of the member or, in an array, its number.
     name: &'a str,
 }
 
-impl Step<'_> {
+impl PointerStep<'_> {
     /// RFC 6901 3.
     fn pointer(&self) -> String {
-        let above = self.above.map(Step::pointer).unwrap_or_default();
+        let above = self.above.map(PointerStep::pointer).unwrap_or_default();
         format!("{above}/{}", self.name.replace('~', "~0").replace('/', "~1"))
     }
 }
@@ -166,7 +166,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
         loop {
             // Nobody asks where it is while nothing is told.
             let number = self.twice.map(|_| items.len().to_string()).unwrap_or_default();
-            let step = Step { above: self.at, name: &number };
+            let step = PointerStep { above: self.at, name: &number };
             match seq.next_element_seed(Reading { at: Some(&step), ..self })? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
@@ -177,7 +177,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            let step = Step { above: self.at, name: &name };
+            let step = PointerStep { above: self.at, name: &name };
             let inner = Reading { at: Some(&step), ..self };
             let Some(first) = members.get_mut(&name) else {
                 let value = map.next_value_seed(inner)?;
