@@ -1,14 +1,14 @@
 //! Owns: `renewd check`: every mistake of a config at once, each with file, line, column and a caret.
 //! Does not: find any; it takes the road every command takes. Endpoints are asked in `online.rs`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use super::acting::Home;
 use super::aside::Aside;
+use super::once::named;
 use super::progress::Progress;
 use super::{Ended, Exit, Failure, Surroundings, colour, online, units};
 use crate::core::diagnostic::{Report, Severity, quote};
-use crate::core::environment::Environment;
 use crate::core::settings::Plan;
 use crate::daemon;
 use crate::host::account::Account;
@@ -22,14 +22,15 @@ use crate::host::load::load;
 /// As root it judges as the user whom the config's daemon runs as: that of a daemon that answers, of the service's User=,
 /// or the owner of the state.
 /// Exit codes: 0 it is right (warnings aside); 1 an endpoint failed, UNIT may read nothing, or a file could not be read for a
-/// reason that passes; 78 it is wrong, missing,
-/// or the machine lacks something.
+/// reason that passes; 78 it is wrong, missing, or the machine lacks something.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Try each token's endpoint too: obtain a token and throw it away
     ///
-    /// No refresh token is spent: where one would be, the endpoint is only reached. Commands are not run. Nothing is
-    /// delivered or kept.
+    /// Some issuers end the token in use when they issue another one: one that the state has and
+    /// that is good still is not asked for, unless it is named. No refresh token is spent: where one would be, the endpoint is only
+    /// reached. Commands are not run. Nothing is delivered or kept. What the machine lacks for one token keeps no other from
+    /// being tried.
     #[arg(long)]
     online: bool,
 
@@ -40,16 +41,35 @@ pub(crate) struct Args {
     /// List what this systemd unit may read from the credential socket
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
+
+    /// With --online: try these tokens only, and obtain one even where the one in use is good still
+    #[arg(value_name = "NAME", requires = "online")]
+    names: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     let home = Home::of(around)?;
     judge_as(args, &home)?;
     let (mut out, mut err) = (io::stdout(), Aside);
-    let plan = check(&home, around, &mut out, &mut err)?;
+    let Checked { plan, refused } = check(&home, around, &mut out, &mut err)?;
+    let names = named(&plan, &args.names)?;
+    if let Some(refused) = refused {
+        // What is lacking for one token says nothing of the others' endpoints.
+        if args.online {
+            online::check(&plan, &names, around, &mut out)?;
+        }
+        return Err(refused.into());
+    }
     let readable = args.unit.as_ref().map_or(Ok(true), |unit| units::list(&plan, unit, &mut out, &mut err))?;
-    let there = !args.online || online::check(&plan, around, &mut out)?;
+    let there = !args.online || online::check(&plan, &names, around, &mut out)?;
     Ok(if readable && there { Exit::Done } else { Exit::Failed }.into())
+}
+
+/// A config without mistakes in its text.
+struct Checked {
+    plan: Plan,
+    /// The machine lacks something: this is the exit code.
+    refused: Option<Exit>,
 }
 
 /// Becomes whom the config is judged for, as far as this process is not that user already.
@@ -69,12 +89,12 @@ fn judge_as(args: &Args, home: &Home) -> Result<(), Failure> {
     Err(home.act_as(&home.with_service_groups(account), "--as"))
 }
 
-/// Checks a config. Findings go to `err`, "ok: ..." to `out`; the plan is that of a config that is right.
-fn check(home: &Home, around: &Surroundings, out: &mut dyn Write, err: &mut dyn Write) -> Result<Plan, Failure> {
+/// Checks a config. Findings go to `err`, "ok: ..." to `out`.
+fn check(home: &Home, around: &Surroundings, out: &mut dyn Write, err: &mut dyn Write) -> Result<Checked, Failure> {
     let reading = Progress::of(around, "reading the config and what it names", 0);
     let loaded = load(&home.config, &home.env);
     drop(reading);
-    err.write_all(loaded.report.render(coloured(&around.env)).as_bytes())?;
+    err.write_all(loaded.report.render(colour::of_diagnostics(&around.env)).as_bytes())?;
     let refused = Exit::refused(&loaded);
     match loaded.plan {
         Some(plan) if !loaded.report.has_errors() => {
@@ -86,18 +106,16 @@ fn check(home: &Home, around: &Surroundings, out: &mut dyn Write, err: &mut dyn 
             if !around.is_quiet() {
                 writeln!(out, "ok: {}{whom}", summary(&plan, &loaded.report))?;
             }
-            Ok(plan)
+            Ok(Checked { plan, refused: None })
         }
-        _ => {
+        plan => {
             writeln!(err, "{}: {}", home.config.display(), counted(&loaded.report))?;
-            Err(refused.into())
+            match plan.filter(|_| loaded.report.count(Severity::TextError) == 0) {
+                Some(plan) => Ok(Checked { plan, refused: Some(refused) }),
+                None => Err(refused.into()),
+            }
         }
     }
-}
-
-/// Whether diagnostics are coloured.
-pub(crate) fn coloured(env: &Environment) -> bool {
-    colour::wanted(env, io::stderr().is_terminal())
 }
 
 fn summary(plan: &Plan, report: &Report) -> String {

@@ -1,6 +1,8 @@
 //! Owns: whether what a command prints is coloured.
 //! Does not: colour.
 
+use std::io::IsTerminal;
+
 use crate::core::environment::Environment;
 
 /// As no-color.org and bixense.com/clicolors have it: NO_COLOR wins, then CLICOLOR_FORCE, then CLICOLOR=0; else on a
@@ -14,6 +16,11 @@ pub(crate) fn wanted(env: &Environment, terminal: bool) -> bool {
         return true;
     }
     terminal && !is("CLICOLOR", "0") && !is("TERM", "dumb")
+}
+
+/// Whether diagnostics are, which go to standard error.
+pub(crate) fn of_diagnostics(env: &Environment) -> bool {
+    wanted(env, std::io::stderr().is_terminal())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::acting::Home;
 use super::aside::tell;
 use super::progress::Progress;
-use super::{Ended, Exit, Failure, Surroundings, check, input};
+use super::{Ended, Exit, Failure, Surroundings, colour, input};
 use crate::core::plan::Purpose;
 use crate::core::settings::{Plan, TokenName};
 use crate::daemon::{self, Once};
@@ -72,7 +72,7 @@ fn refuse(about: &DaemonInfo) -> Failure {
 /// The plan of a config, and what a lack is; its diagnostics go to standard error.
 fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Failure> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
-    tell(&loaded.report.render(check::coloured(&around.env)));
+    tell(&loaded.report.render(colour::of_diagnostics(&around.env)));
     let refused = Exit::refused(&loaded);
     loaded.plan.map(|plan| (plan, refused)).ok_or_else(|| refused.into())
 }

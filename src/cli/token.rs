@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::acting::Home;
 use super::aside::tell;
 use super::ask::{ANSWER_TIMEOUT, SocketArgs, complain};
-use super::{Ended, Exit, Failure, Surroundings, check, hang, input, once, say};
+use super::{Ended, Exit, Failure, Surroundings, colour, hang, input, once, say};
 use crate::core::plan::Purpose;
 use crate::core::render::render;
 use crate::core::settings::{Format, Plan};
@@ -138,7 +138,7 @@ fn plan(home: &Home, around: &Surroundings) -> Result<Plan, Failure> {
     // Not now, but perhaps later.
     let refused = if loaded.is_passing { Exit::NotNow } else { Exit::WrongConfig };
     loaded.plan.ok_or_else(|| {
-        tell(&loaded.report.render(check::coloured(&around.env)));
+        tell(&loaded.report.render(colour::of_diagnostics(&around.env)));
         refused.into()
     })
 }

@@ -1,6 +1,8 @@
 //! The binary itself: `check --online`, proxies of its environment, a daemon beside endpoints that hang.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::proxy::Proxy;
@@ -95,6 +97,61 @@ ttl = "1h"
     sandbox.config("[token.x]\nsource = \"oauth2\"\n");
     sandbox.ours(&["check", "--online"]).expect(78);
     assert_eq!(server.seen().len(), asked, "a wrong config asks nobody");
+}
+
+/// Some issuers have one live token for each client: another one ends the one in use (WeChat, an option of Doorkeeper).
+#[test]
+fn check_online_ends_no_token_in_use_unless_it_is_named() {
+    let sandbox = Sandbox::new();
+    let live = Arc::new(Mutex::new(BTreeMap::new()));
+    let issued = live.clone();
+    let server = Server::start(move |seen| {
+        let mut live = issued.lock().expect("a lock");
+        // Whatever the method is.
+        let number = live.get(&seen.path).map_or(1, |number| number + 1);
+        live.insert(seen.path.clone(), number);
+        json(format!(r#"{{"access_token":"t{number}","t":"t{number}","expires_in":3600,"token_type":"Bearer"}}"#))
+    });
+    let asked = |path: &str| live.lock().expect("a lock").get(path).copied().unwrap_or(0);
+    let entry = |name: &str| token(&sandbox, name, &server.url(&format!("/{name}")), "");
+    let child = format!(
+        "[token.child]\nsource = \"http\"\nurl = \"{}\"\nbearer = {{ token = \"api\" }}\nresponse = {{ token = \"/t\", \
+         expires_in = \"/expires_in\" }}\n",
+        server.url("/child")
+    );
+    sandbox.config(entry("api") + &child);
+    let daemon = sandbox.start();
+    let ran = sandbox.ours(&["check", "--online"]).expect(0);
+    assert!(line(&ran, "api").contains("not tried: the token in use was obtained from there at "), "{ran:#?}");
+    assert!(line(&ran, "api").contains("`renewd check --online api` asks for one"), "{ran:#?}");
+    assert!(line(&ran, "child").contains("not tried: the token in use was obtained from there at "), "{ran:#?}");
+    assert!(!ran.text().contains("warning"), "{ran:#?}");
+    assert_eq!((asked("/api"), asked("/child"), sandbox.read("api").as_str()), (1, 1, "t1"));
+
+    // Who names one is told before it is asked for; what it is made from is taken as it is.
+    let ran = sandbox.ours(&["check", "--online", "child"]).expect(0);
+    assert!(line(&ran, "child").contains("ok, obtained"), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("warning: child: another token is asked for, and some issuers end the one in use"),
+        "{ran:#?}"
+    );
+    assert_eq!((asked("/api"), asked("/child")), (1, 2));
+    let last = server.seen().pop().expect("a request");
+    assert_eq!((last.path.as_str(), last.bearer()), ("/child", "t1"));
+    sandbox.ours(&["check", "--online", "nobody"]).expect(64);
+    sandbox.ours(&["check", "api"]).expect(64);
+    daemon.stop();
+
+    // What is in use was made from other settings: it will be obtained anew in any case.
+    sandbox.config(token(&sandbox, "api", &server.url("/api"), "scope = \"more\""));
+    let ran = sandbox.ours(&["check", "--online"]).expect(0);
+    assert!(line(&ran, "api").contains("ok, obtained"), "{ran:#?}");
+    // What is lacking for one token keeps no other from being tried.
+    let lacking = entry("lacking").replace(&sandbox.path("out").display().to_string(), "/nowhere/at/all");
+    sandbox.config(entry("good") + &lacking);
+    let ran = sandbox.ours(&["check", "--online"]).expect(78);
+    assert!(line(&ran, "good").contains("ok, obtained") && line(&ran, "lacking").contains("ok, obtained"), "{ran:#?}");
+    assert!(ran.stderr.contains("/nowhere/at/all"), "{ran:#?}");
 }
 
 #[test]

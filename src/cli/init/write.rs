@@ -13,7 +13,7 @@ use super::place::{Destination, WrittenFiles, exists};
 use crate::cli::aside::tell;
 use crate::cli::exit::Failure;
 use crate::cli::input;
-use crate::cli::{Surroundings, check};
+use crate::cli::{Surroundings, colour};
 use crate::core::secret::Secret;
 use crate::host::load::{Loaded, load};
 
@@ -62,7 +62,7 @@ fn judge(loaded: &Loaded, draft: &Path, file: &Path, around: &Surroundings) -> R
     let fits = loaded.plan.as_ref().is_some_and(|plan| plan.tokens.iter().all(|token| token.lack.is_none()));
     let (draft, file) = (draft.display().to_string(), file.display().to_string());
     if !fits {
-        tell(&loaded.report.render(check::coloured(&around.env)).replace(&draft, &file));
+        tell(&loaded.report.render(colour::of_diagnostics(&around.env)).replace(&draft, &file));
         return Err(Failure::failed("that does not fit: nothing was written"));
     }
     let found = loaded.report.lines();
@@ -75,7 +75,7 @@ fn whole(place: &Destination, around: &Surroundings) -> Result<(), Failure> {
     if loaded.plan.is_some() {
         return Ok(());
     }
-    tell(&loaded.report.render(check::coloured(&around.env)));
+    tell(&loaded.report.render(colour::of_diagnostics(&around.env)));
     Err(Failure::failed(format!("with it {} would be refused: nothing was written", place.main.display())))
 }
 
