@@ -151,6 +151,7 @@ told! {
     oauth2_client_auth_against_what_is_given: oauth2(&[], "client_auth = \"tls_client_auth\"\n");
     oauth2_client_auth_none_with_a_secret: oauth2(&[], "client_auth = \"none\"\n");
     oauth2_client_in_the_body_anyway: oauth2(&[], "client_auth = \"client_secret_post\"\nclient_id_in_body = true\n");
+    oauth2_client_raw_with_a_colon: oauth2(&["client_id"], "client_id = \"a:b\"\nclient_auth = \"client_secret_basic_raw\"\n");
     oauth2_certificate_without_its_key: oauth2(&["client_secret"], "client_cert.file = \"cert.pem\"\n");
     oauth2_certificate_is_a_key: oauth2(&["client_secret"], "client_cert.file = \"key.pem\"\nclient_key.file = \"cert.pem\"\n");
     oauth2_secret_nowhere: oauth2(&["client_secret"], "client_secret = {}\n");

@@ -99,6 +99,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         None => plain(cx, token, &given),
     };
     let Decided { endpoint, grant, client_auth, scope } = decided;
+    refuse_colon(cx, token, client_id.as_deref(), client_auth.as_ref());
     // Written as a field, it is the same.
     let is_basic = matches!(client_auth, None | Some(ClientAuth::Basic(_) | ClientAuth::BasicRaw(_)));
     let field = params.iter().position(|(name, _)| name == "client_id").map(|at| params.remove(at));
@@ -140,6 +141,20 @@ fn plain(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClien
         client_auth: auth.and_then(|auth| client::auth(auth, grant, assertion.as_ref(), given)),
         grant: grant.and_then(|grant| client::grant(grant, assertion, subject, given)),
         scope: given.scope.clone(),
+    }
+}
+
+/// A colon ends the client's name in Basic (RFC 7617 2), where nothing encodes it.
+fn refuse_colon(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    id: Option<&str>,
+    auth: Option<&ClientAuth<Written>>,
+) {
+    if matches!(auth, Some(ClientAuth::BasicRaw(_))) && id.is_some_and(|id| id.contains(':')) {
+        let span = token.key_span(cx, "client_id").unwrap_or(token.header);
+        let help = "use client_auth = \"client_secret_basic\", which encodes it, or \"client_secret_post\"";
+        cx.error(span, "a colon in `client_id` with client_auth \"client_secret_basic_raw\"", help);
     }
 }
 
