@@ -221,13 +221,15 @@ impl Saving {
         self.looking = Arc::downgrade(&is_under_way);
         let (keeper, messages) = (self.keeper.clone(), self.messages.clone());
         Some(Box::new(move || {
-            // Where a batch is being written, the log was looked at with it.
-            let looked = match keeper.try_lock() {
-                Ok(mut keeper) => keeper.look(),
-                Err(TryLockError::Poisoned(keeper)) => keeper.into_inner().look(),
-                Err(TryLockError::WouldBlock) => None,
+            let mut keeper = match keeper.try_lock() {
+                Ok(keeper) => keeper,
+                Err(TryLockError::Poisoned(keeper)) => keeper.into_inner(),
+                // A batch is being written, and the log was looked at with it.
+                Err(TryLockError::WouldBlock) => return,
             };
+            let looked = keeper.look();
             drop(is_under_way);
+            // Before a batch is written that comes to something else: the later word counts.
             if let Some(trouble) = looked {
                 let _ = messages.send(Message::StateLooked(trouble));
             }
