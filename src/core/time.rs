@@ -42,12 +42,11 @@ impl ClockOffset {
     /// A smaller one is of no matter: verifiers forgive it, or backdate what they issue.
     const TOLD_FROM: u64 = 60;
 
-    /// `this machine's clock is 1h behind that server's`; `None` where it is of no matter.
+    /// `this machine's clock is 1h behind the server's`; `None` where it is of no matter.
     pub fn told(self) -> Option<String> {
         let side = if self.0 > 0 { "ahead of" } else { "behind" };
         let span = in_words(Duration::from_secs(self.0.unsigned_abs()));
-        (self.0.unsigned_abs() > Self::TOLD_FROM)
-            .then(|| format!("this machine's clock is {span} {side} that server's"))
+        (self.0.unsigned_abs() > Self::TOLD_FROM).then(|| format!("this machine's clock is {span} {side} the server's"))
     }
 }
 
@@ -139,8 +138,8 @@ mod tests {
     #[test]
     fn only_an_offset_that_matters_is_told() {
         assert_eq!(ClockOffset(60).told(), None);
-        assert_eq!(ClockOffset(-3600).told().unwrap(), "this machine's clock is 1h behind that server's");
-        assert_eq!(ClockOffset(90).told().unwrap(), "this machine's clock is 1m 30s ahead of that server's");
+        assert_eq!(ClockOffset(-3600).told().unwrap(), "this machine's clock is 1h behind the server's");
+        assert_eq!(ClockOffset(90).told().unwrap(), "this machine's clock is 1m 30s ahead of the server's");
         assert!(ClockOffset(i64::MIN).told().is_some());
     }
 

@@ -126,12 +126,12 @@ fn a_clock_that_is_off_is_told_with_the_refusal_and_in_status() {
     assert!((-7200..=-7190).contains(&behind), "{off:#}");
     let error = off["last_error"].as_str().unwrap();
     assert!(
-        error.contains("; this machine's clock is 1h 59m behind that server's") || error.contains("clock is 2h behind"),
+        error.contains("; this machine's clock is 1h 59m behind the server's") || error.contains("clock is 2h behind"),
         "{error}"
     );
     assert!((-20..=-10).contains(&on["clock_offset_seconds"].as_i64().unwrap()), "{on:#}");
     let page = |name: &str| sandbox.ours(&["status", name]).text();
-    assert!(page("off").contains("behind that server's"), "{}", page("off"));
-    assert!(!page("on").contains("that server's"), "{}", page("on"));
+    assert!(page("off").contains("behind the server's"), "{}", page("off"));
+    assert!(!page("on").contains("the server's"), "{}", page("on"));
     daemon.stop();
 }

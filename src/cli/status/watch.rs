@@ -25,8 +25,8 @@ use super::printer::{Args, Printer, errors, json, now};
 use super::screen::{self, Screen};
 use super::table::{Sheet, Table, table};
 use super::when::Clock;
-use crate::cli::Surroundings;
 use crate::cli::aside::tell_line;
+use crate::cli::{Failure, Surroundings};
 use crate::core::printable::printable;
 use crate::host::control::{ClientError, Response};
 use crate::host::inherited;
@@ -97,8 +97,10 @@ fn ask(args: &Args, around: &Surroundings, is_read: bool) -> Polled {
         return args.socket.ask(around, &args.request(), ANSWER_TIMEOUT);
     }
     let read = args.socket.ask_or_read(around, &args.request(), &args.names);
-    read.unwrap_or_else(|failure| {
-        Ok(Response::failed(failure.say() as u8, vec!["the state cannot be read any more".into()]))
+    // Not said here: it would stand across what is drawn.
+    read.unwrap_or_else(|Failure { exit, message }| {
+        let why = if message.is_empty() { "the state cannot be read any more".into() } else { message };
+        Ok(Response::failed(exit as u8, vec![why]))
     })
 }
 
