@@ -53,7 +53,7 @@ async fn written(file: &Path, lines: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn success_and_each_failure_says_whose_it_was() {
+async fn success_and_each_failure_says_what_it_was() {
     done(&shell("exit 0")).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let plain = folder.path().join("plain");

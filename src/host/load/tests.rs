@@ -17,6 +17,7 @@ const TOKENS: usize = 120;
 struct World {
     folder: TempDir,
     defaults: String,
+    daemon: String,
     /// The text of each token, with the file that includes it.
     tokens: Vec<(bool, String)>,
     former: Option<Arc<FormerPlan>>,
@@ -51,9 +52,13 @@ enum Edit {
     InputAsOutput,
     NoFolder,
     Include,
+    Hook,
+    HookMode,
+    Owner,
+    Daemon,
 }
 
-const EDITS: [Edit; 25] = [
+const EDITS: [Edit; 29] = [
     Edit::Lifetime,
     Edit::Comment,
     Edit::Remove,
@@ -79,6 +84,10 @@ const EDITS: [Edit; 25] = [
     Edit::InputAsOutput,
     Edit::NoFolder,
     Edit::Include,
+    Edit::Hook,
+    Edit::HookMode,
+    Edit::Owner,
+    Edit::Daemon,
 ];
 
 fn token(name: &str) -> String {
@@ -99,10 +108,12 @@ impl World {
             symlink(format!("../{linked}"), folder.path().join("config.d").join(linked)).unwrap();
         }
         let tokens = (0..TOKENS).map(|i| (i % 10 == 9, token(&format!("t{i}")))).collect();
-        let world = Self { folder, defaults: "jitter = 0.1".into(), tokens, former: None, made: 0 };
+        let world =
+            Self { folder, defaults: "jitter = 0.1".into(), daemon: String::new(), tokens, former: None, made: 0 };
         for secret in ["secret", "other"] {
             world.write(secret, &"0123456789abcdef".repeat(3), 0o600);
         }
+        world.write("hook", "#!/bin/sh\n", 0o700);
         world
     }
 
@@ -116,7 +127,7 @@ impl World {
         let (mut main, mut included) = (String::from("include = [\"config.d/*.toml\"]\n[daemon]\n"), String::new());
         let at = self.folder.path();
         let _ = writeln!(main, "state_dir = {:?}\ncontrol_socket = {:?}", at.join("state"), at.join("socket"));
-        let _ = writeln!(main, "[defaults]\n{}", self.defaults);
+        let _ = writeln!(main, "{}\n[defaults]\n{}", self.daemon, self.defaults);
         for (is_included, token) in &self.tokens {
             if *is_included { &mut included } else { &mut main }.push_str(token);
         }
@@ -184,6 +195,13 @@ impl World {
             }
             Edit::NoFolder => replace(text, "path = \"out/", "path = \"out/none/"),
             Edit::Include => self.tokens[at].0 ^= true,
+            Edit::Hook => {
+                let hook = self.folder.path().join("hook");
+                text.push_str(&format!("[token.{own}.after_rotate]\ncommand = [{hook:?}]\n"));
+            }
+            Edit::HookMode => self.write("hook", "#!/bin/sh\n", if other % 4 == 0 { 0o600 } else { 0o700 }),
+            Edit::Owner => text.push_str(if other % 4 == 0 { "owner = \"nobody-has-this\"\n" } else { "group = 0\n" }),
+            Edit::Daemon => self.daemon = format!("ready_timeout = \"{}s\"", 1 + at % 50),
         }
         self.write_config();
         if let Edit::ConfigMode = edit {
