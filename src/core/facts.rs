@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub files: HashMap<PathBuf, FileFact>,
     /// `None`: it can be executed; else why not.
     pub programs: HashMap<String, Option<String>>,
+    /// By argv: what was printed, or why nothing is known: "exited with status 1".
+    pub commands: HashMap<Vec<String>, Result<Secret<Vec<u8>>, String>>,
     /// The config file and what it includes, in order.
     pub config_files: Vec<ConfigFile>,
     /// Whoever knows the names of users and groups does not answer: `None` of them says nothing.

@@ -53,6 +53,7 @@ pub(super) fn gather(wants: Wants<'_>, own: Account, env: &Environment) -> Facts
             })
             .collect(),
         programs: answers(&wants.programs, |program| program_problem(program, env, &is_passing)),
+        commands: HashMap::new(),
         config_files: Vec::new(),
         names_hang: false,
         is_passing: false,

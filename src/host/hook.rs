@@ -14,9 +14,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::watch;
 
-use super::systemd::OWN_VARIABLES;
 use crate::core::settings::{HookAction, HookPlan};
-use crate::process::{End, Running, lines};
+use crate::process::{End, Running, in_our_environment, lines};
 
 pub(crate) use self::error::HookError;
 
@@ -53,12 +52,7 @@ pub async fn run(
 }
 
 fn command(argv: &[String], vars: &[(&str, OsString)], scrub: &[String]) -> Command {
-    let mut words = argv.iter();
-    let mut command = Command::new(words.next().map_or("", String::as_str));
-    command.args(words);
-    for name in OWN_VARIABLES.iter().copied().chain(scrub.iter().map(String::as_str)) {
-        command.env_remove(name);
-    }
+    let mut command = in_our_environment(argv, scrub);
     command.envs(vars.iter().map(|(name, value)| (name, value)));
     command
 }

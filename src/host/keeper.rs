@@ -19,8 +19,7 @@ use crate::core::plan;
 /// A daemon says who it is within this.
 const INTRODUCTION: Duration = Duration::from_secs(2);
 
-/// Set in a process that works as somebody else than who started it.
-pub(crate) const ACTING: &str = "RENEWD_ACTING_AS";
+pub(crate) use crate::process::ACTING;
 
 /// A place where a config's daemon may listen.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -16,6 +16,7 @@ pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod names;
 mod patience;
+mod secret_command;
 mod seldom;
 pub(crate) mod socket;
 pub mod store;

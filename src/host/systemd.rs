@@ -13,24 +13,6 @@ use sd_notify::NotifyState;
 
 use crate::core::printable::printable;
 
-/// Variables that are meant for this process alone: programs it runs must not have them.
-pub(crate) const OWN_VARIABLES: [&str; 14] = [
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_PIDFDID",
-    "LISTEN_FDNAMES",
-    "CREDENTIALS_DIRECTORY",
-    "MAINPID",
-    "MANAGERPID",
-    "MANAGERPIDFDID",
-    "SYSTEMD_EXEC_PID",
-    "FDSTORE",
-    super::keeper::ACTING,
-];
-
 /// A STATUS= text is cut after this many bytes.
 const STATUS_BYTES: usize = 500;
 /// Datagrams that are kept for a service manager that does not read.

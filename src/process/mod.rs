@@ -3,6 +3,7 @@
 //! is a room of its own, below both.
 //! Does not: decide what is run or what its end means, or give it an environment. `threads` are those of our own process.
 
+pub(crate) mod captured;
 mod group;
 pub(crate) mod lines;
 pub(crate) mod mounts;
@@ -41,8 +42,41 @@ pub(crate) const HARMLESS: [&str; 14] = [
     "no_proxy",
 ];
 
+/// Set in a process that works as somebody else than who started it.
+pub(crate) const ACTING: &str = "RENEWD_ACTING_AS";
+
+/// Variables that are meant for this process alone: programs it runs must not have them.
+const OWN_VARIABLES: [&str; 14] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+    "CREDENTIALS_DIRECTORY",
+    "MAINPID",
+    "MANAGERPID",
+    "MANAGERPIDFDID",
+    "SYSTEMD_EXEC_PID",
+    "FDSTORE",
+    ACTING,
+];
+
 /// What a process that has exited left in its pipes is read for this long at most.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// A program in the environment of this process, without what is meant for this one alone and without `scrub`, the variables that
+/// hold secrets.
+pub(crate) fn in_our_environment(argv: &[String], scrub: &[String]) -> Command {
+    let mut words = argv.iter();
+    let mut command = Command::new(words.next().map_or("", String::as_str));
+    command.args(words);
+    for name in OWN_VARIABLES.iter().copied().chain(scrub.iter().map(String::as_str)) {
+        command.env_remove(name);
+    }
+    command
+}
 
 /// How the wait for a program ended. In all cases its process group is gone.
 #[derive(Debug)]

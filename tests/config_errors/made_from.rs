@@ -231,13 +231,17 @@ fn credentials() -> Vec<Credential> {
 }
 
 impl Credential {
-    /// The config with one of the two contents, in one of the four places.
+    /// The config with one of the two contents, in one of the five places.
     fn config(&self, place: &str, which: usize, home: &mut Home) -> String {
         let (name, content) = (format!("CREDENTIAL_{which}"), &self.contents[which]);
         home.file(&name, content);
         home.set(&name, content);
         home.set("CREDENTIALS_DIRECTORY", &home.path.display().to_string());
-        let value = if place == "value" { format!("'''{content}'''") } else { format!("\"{name}\"") };
+        let value = match place {
+            "value" => format!("'''{content}'''"),
+            "command" => format!("[\"cat\", \"{}\"]", home.path.join(&name).display()),
+            _ => format!("\"{name}\""),
+        };
         let (header, rest) = self.base.split_once('\n').unwrap();
         format!("{header}\n{}.{place} = {value}\n{rest}", self.key)
     }
@@ -302,7 +306,7 @@ fn counting(home: &Home) -> BTreeSet<(String, String)> {
     }
     for credential in credentials() {
         let mut same = BTreeSet::new();
-        for place in ["file", "value", "env", "credential"] {
+        for place in ["file", "value", "env", "credential", "command"] {
             let mut home = self::home();
             let configs = [0, 1].map(|which| credential.config(place, which, &mut home));
             let [one, other] = configs.map(|config| fingerprint(&home, &config));
@@ -318,6 +322,18 @@ fn counting(home: &Home) -> BTreeSet<(String, String)> {
             readable.replacen(&format!("{key}.file"), &format!("{key}.allow_readable = true\n{key}.file"), 1);
         assert!(readable.contains("allow_readable"), "{readable}");
         same.insert(fingerprint(&home, &readable));
+        let both: Value =
+            credential.contents.iter().enumerate().map(|(n, text)| (n.to_string(), text.as_str())).collect();
+        let plain = credential.config("file", 0, &mut home);
+        home.file("CREDENTIAL_0", both.to_string());
+        let [one, other] = [0, 1].map(|which| {
+            let pointed =
+                plain.replacen(&format!("{key}.file"), &format!("{key}.pointer = \"/{which}\"\n{key}.file"), 1);
+            fingerprint(&home, &pointed)
+        });
+        assert_ne!(one, other, "{}: {key}.pointer", credential.source);
+        same.insert(one);
+        counting.insert((credential.source.to_owned(), format!("{key}.pointer")));
         assert_eq!(same.len(), 1, "{}: {}", credential.source, credential.key);
     }
     counting

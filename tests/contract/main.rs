@@ -33,6 +33,7 @@ mod reload;
 mod reload_refused;
 mod schedule;
 mod secrecy;
+mod secret_commands;
 mod secrets;
 mod signatures;
 mod sockets;

@@ -1,13 +1,17 @@
-//! Owns: credentials as written: which of the four places one stands in. What may be one is not shown.
+//! Owns: credentials as written: which of the places one stands in. What may be one is not shown.
 //! Does not: read them.
 
 use std::sync::Arc;
 
 use super::section::{Section, SectionReader};
 use super::stage::{CredentialFrom, RawCredential};
+use super::{argv, pointer};
 use crate::core::crypto::SecretEncoding;
 use crate::core::diagnostic::Located;
 use crate::core::secret::Secret;
+
+/// One of them says where it is.
+const PLACES: [&str; 5] = ["file", "value", "env", "credential", "command"];
 
 /// `secret`, `private_key`, `client_secret` and the like. `what` is how messages call it.
 pub(super) fn read(
@@ -17,7 +21,7 @@ pub(super) fn read(
     what: &'static str,
 ) -> Option<Arc<RawCredential>> {
     let section = token.table(cx, name)?;
-    let spans: Vec<_> = ["file", "value", "env", "credential"].into_iter().filter(|span| section.has(span)).collect();
+    let spans: Vec<_> = PLACES.into_iter().filter(|span| section.has(span)).collect();
     if let Some(value) = section.value("value") {
         cx.hide(value);
     }
@@ -25,7 +29,7 @@ pub(super) fn read(
         [] => cx.error(
             section.header,
             format!("`{name}` does not say where it is"),
-            format!("add {name}.file, {name}.value, {name}.env or {name}.credential"),
+            format!("add {name}.file, {name}.value, {name}.env, {name}.credential or {name}.command"),
         ),
         [_] => {}
         [first, second, ..] => {
@@ -36,10 +40,17 @@ pub(super) fn read(
     }
     let encoding = if section.knows("encoding") { section.choice(cx, "encoding", SecretEncoding::parse) } else { None };
     let from = credential_from(cx, &section);
+    let pointer = pointer::read(cx, &section, "pointer");
     let allow_readable = section.bool_or_default(cx, "allow_readable");
     Some(keep(
         cx,
-        RawCredential { what, from, encoding: encoding.map(|at| at.value).unwrap_or_default(), allow_readable },
+        RawCredential {
+            what,
+            from,
+            pointer,
+            encoding: encoding.map(|at| at.value).unwrap_or_default(),
+            allow_readable,
+        },
     ))
 }
 
@@ -50,10 +61,8 @@ pub(super) fn certificates(
     name: &str,
 ) -> Option<Arc<RawCredential>> {
     let from = token.path(cx, name)?.map(CredentialFrom::File);
-    Some(keep(
-        cx,
-        RawCredential { what: "CA file", from: Some(from), encoding: SecretEncoding::default(), allow_readable: false },
-    ))
+    let (encoding, pointer) = Default::default();
+    Some(keep(cx, RawCredential { what: "CA file", from: Some(from), pointer, encoding, allow_readable: false }))
 }
 
 fn keep(cx: &mut SectionReader<'_>, credential: RawCredential) -> Arc<RawCredential> {
@@ -71,7 +80,8 @@ fn credential_from(cx: &mut SectionReader<'_>, section: &Section<'_, '_>) -> Opt
     .map(|name| name.map(CredentialFrom::Variable));
     let credential =
         name_of(cx, section, "credential", credential_name).map(|name| name.map(CredentialFrom::Credential));
-    file.or(value).or(variable).or(credential)
+    let command = argv::read(cx, section).map(|argv| argv.map(CredentialFrom::Command));
+    file.or(value).or(variable).or(credential).or(command)
 }
 
 /// systemd.exec(5): a credential's name is a file's name.

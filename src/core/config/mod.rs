@@ -15,6 +15,7 @@ pub(crate) mod keys;
 mod output;
 mod pieces;
 mod placeholders;
+mod pointer;
 mod preset;
 mod raw;
 mod reach;

@@ -23,6 +23,8 @@ pub(crate) struct RawCredential {
     /// As messages call it: "client secret".
     pub what: &'static str,
     pub from: Option<Located<CredentialFrom>>,
+    /// Where it stands in that, if that is JSON (RFC 6901).
+    pub pointer: Option<String>,
     pub encoding: SecretEncoding,
     /// That anybody may read it is meant so.
     pub allow_readable: bool,
@@ -35,6 +37,8 @@ pub(crate) enum CredentialFrom {
     Variable(String),
     /// The name of a credential of the unit.
     Credential(String),
+    /// argv of a program that prints it.
+    Command(Vec<String>),
 }
 
 /// Where a key that signs comes from.
@@ -89,7 +93,15 @@ impl RawCredential {
         match &self.from.as_ref()?.value {
             CredentialFrom::File(path) => Some(path.into()),
             CredentialFrom::Credential(name) => credential_file(name, env).ok().map(Cow::Owned),
-            CredentialFrom::Value(_) | CredentialFrom::Variable(_) => None,
+            CredentialFrom::Value(_) | CredentialFrom::Variable(_) | CredentialFrom::Command(_) => None,
+        }
+    }
+
+    /// argv of the program that prints it, if one does.
+    pub(crate) fn command(&self) -> Option<&[String]> {
+        match &self.from.as_ref()?.value {
+            CredentialFrom::Command(argv) => Some(argv),
+            _ => None,
         }
     }
 }

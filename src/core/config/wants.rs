@@ -24,6 +24,8 @@ pub(crate) struct Wants<'r> {
     pub files: HashSet<PathBuf>,
     /// Programs of hooks and of `source = "command"`: absolute, or without a slash and looked up in $PATH.
     pub programs: HashSet<&'r str>,
+    /// argv of what prints credentials.
+    pub commands: HashSet<&'r [String]>,
 }
 
 impl<'r> Wants<'r> {
@@ -49,6 +51,7 @@ impl<'r> Wants<'r> {
                 self.files.insert(file.into_owned());
             }
         }
+        self.commands.extend(token.credentials.iter().filter_map(|credential| credential.command()));
         if let RawSource::Command(command) = &token.source {
             self.programs.extend(command.argv.iter().filter_map(|argv| argv.value.first()).map(String::as_str));
         }

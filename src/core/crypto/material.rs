@@ -115,23 +115,30 @@ const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 
+pub(super) const PKCS8: &str = "a private key (PKCS#8)";
+pub(super) const RSA: &str = "an RSA private key";
+pub(super) const EC: &str = "an EC private key";
+pub(super) const PUBLIC: &str = "a public key";
+pub(super) const ENCRYPTED: &str = "an encrypted private key";
+pub(super) const SIGNED: &str = "a certificate";
+
 /// What the outermost elements of DER say: PKCS#1, SEC1, PKCS#8, SubjectPublicKeyInfo, X.509, PKCS#7 and PKCS#12.
 /// The end may be cut off: a last byte that is a newline was taken for one.
-fn der(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn der(bytes: &[u8]) -> Option<&'static str> {
     let (SEQUENCE, body, _) = element(bytes)? else { return None };
     let (tag, first, rest) = element(body)?;
     let second = element(rest).map(|(tag, value, _)| (tag, value));
     match (tag, first, second) {
         (INTEGER, [3], Some((SEQUENCE, info))) if begins_with(info, OID) => Some("a PKCS#12 file"),
-        (INTEGER, [0 | 1], Some((SEQUENCE, info))) if begins_with(info, OID) => Some("a private key (PKCS#8)"),
-        (INTEGER, [0 | 1], Some((INTEGER, modulus))) if modulus.len() >= 32 => Some("an RSA private key"),
-        (INTEGER, [1], Some((OCTET_STRING, number))) if number.len() >= 20 => Some("an EC private key"),
+        (INTEGER, [0 | 1], Some((SEQUENCE, info))) if begins_with(info, OID) => Some(PKCS8),
+        (INTEGER, [0 | 1], Some((INTEGER, modulus))) if modulus.len() >= 32 => Some(RSA),
+        (INTEGER, [1], Some((OCTET_STRING, number))) if number.len() >= 20 => Some(EC),
         (INTEGER, modulus, Some((INTEGER, _))) if modulus.len() >= 64 => Some("an RSA public key"),
         (OID, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, _], _) => Some("a PKCS#7 file"),
-        (SEQUENCE, info, Some((BIT_STRING, _))) if begins_with(info, OID) => Some("a public key"),
-        (SEQUENCE, info, Some((OCTET_STRING, _))) if begins_with(info, OID) => Some("an encrypted private key"),
+        (SEQUENCE, info, Some((BIT_STRING, _))) if begins_with(info, OID) => Some(PUBLIC),
+        (SEQUENCE, info, Some((OCTET_STRING, _))) if begins_with(info, OID) => Some(ENCRYPTED),
         // What is signed, and by which algorithm: a certificate, a request for one, or a list of revoked ones.
-        (SEQUENCE, _, Some((SEQUENCE, info))) if begins_with(info, OID) => Some("a certificate"),
+        (SEQUENCE, _, Some((SEQUENCE, info))) if begins_with(info, OID) => Some(SIGNED),
         _ => None,
     }
 }

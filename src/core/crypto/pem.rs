@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::algorithm::KeyKind;
 use super::error::KeyError;
+use super::material;
 use super::oid;
 use super::signing::SigningKey;
 use super::verifying::VerifyingKey;
@@ -85,6 +86,9 @@ fn the_block(text: &[u8]) -> Result<Block, KeyError> {
     }
     let begun = text.windows(BEGIN.len()).filter(|w| *w == BEGIN).count();
     if begun == 0 {
+        if let Some(block) = bare(text) {
+            return block;
+        }
         return Err(match text {
             [] => KeyError::Empty,
             [0x30, 0x80..=0x84, ..] | [0x30, _, 0x02 | 0x30, ..] => KeyError::Der,
@@ -124,6 +128,21 @@ fn in_lines(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     has(&decoded, BEGIN).then_some(decoded)
 }
 
+/// What stands between the lines of PEM, without them: how keys are kept in JSON files and variables.
+fn bare(text: &[u8]) -> Option<Result<Block, KeyError>> {
+    let der = Zeroizing::new(BASE64.decode(&material::digits(text)).ok()?);
+    let tag = match material::der(&der)? {
+        material::PKCS8 => "PRIVATE KEY",
+        material::RSA => "RSA PRIVATE KEY",
+        material::EC => "EC PRIVATE KEY",
+        material::PUBLIC => "PUBLIC KEY",
+        material::SIGNED => CERTIFICATE,
+        material::ENCRYPTED => return Some(Err(KeyError::Encrypted)),
+        _ => return None,
+    };
+    Some(Ok(Block { tag: tag.to_owned(), der }))
+}
+
 /// SEC1 may leave its curve out. A number for P-384 is too large for P-256, so the smaller one is tried first.
 fn sec1(der: &[u8]) -> Result<SigningKey, KeyError> {
     let on = |kind| SigningKey::ec(kind, |curve| EcdsaKeyPair::from_private_key_der(curve, der));
@@ -149,6 +168,11 @@ mod tests {
         {
             assert!(private(text.as_bytes()).is_ok(), "{text}");
         }
+        let between: Vec<_> = KEY.lines().filter(|line| !line.starts_with('-')).collect();
+        assert!(private(between.concat().as_bytes()).is_ok() && private(between.join("\n").as_bytes()).is_ok());
+        // RFC 8410 10.1.
+        let public = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+        assert!(matches!(private(public.as_bytes()), Err(KeyError::PublicForPrivate)));
         for none in ["\\n", "AAAA", "-----BEGIN \\n"] {
             assert!(private(none.as_bytes()).is_err(), "{none}");
         }

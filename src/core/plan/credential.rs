@@ -6,14 +6,18 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+use zeroize::Zeroizing;
+
 use super::lacks::Ledger;
 use crate::core::config::{CredentialFrom, RawCredential, credential_file};
 use crate::core::crypto::{
     self, Algorithm, Exposure, KeyError, SecretEncoding, SigningKey, decode_secret, without_newline,
 };
-use crate::core::diagnostic::{Located, Severity, Span};
+use crate::core::diagnostic::{Located, Severity, Span, quote};
 use crate::core::environment::Environment;
 use crate::core::facts::{Facts, FileFact};
+use crate::core::json;
 use crate::core::secret::Secret;
 use crate::core::settings::{Fingerprint, Lack, SecretText, TokenName};
 
@@ -76,13 +80,17 @@ impl CredentialProblem {
 enum From<'r> {
     File(Cow<'r, Path>),
     Variable(&'r str),
+    Command(&'r [String]),
 }
+
+/// A credential in the making: where it comes from, where it stands there, and what it is read as.
+type Wanted<'r> = (From<'r>, Option<&'r str>, CredentialForm);
 
 /// Credentials by where they came from, for as long as the plan is made.
 pub(super) struct Keyring<'r> {
     facts: &'r Facts,
     env: &'r Environment,
-    made: HashMap<(From<'r>, CredentialForm), Result<ReadyCredential, CredentialProblem>>,
+    made: HashMap<Wanted<'r>, Result<ReadyCredential, CredentialProblem>>,
     judged: HashSet<PathBuf>,
 }
 
@@ -101,7 +109,11 @@ impl<'r> Keyring<'r> {
         ledger: &mut Ledger,
     ) -> Result<ReadyCredential, Option<Lack>> {
         let from = raw.from.as_ref().ok_or(None)?;
-        let found = self.find(from, form, raw.allow_readable, ledger);
+        // Nothing is run for a config that is refused anyhow.
+        if raw.command().is_some_and(|argv| !self.facts.commands.contains_key(argv)) {
+            return Err(None);
+        }
+        let found = self.find(raw, from, form, ledger);
         let ready = found.and_then(|ready| suits(&ready).map(|()| ready));
         let inline = matches!(from.value, CredentialFrom::Value(_));
         ready.map_err(|problem| {
@@ -128,15 +140,17 @@ impl<'r> Keyring<'r> {
 
     fn find(
         &mut self,
+        raw: &'r RawCredential,
         from: &'r Located<CredentialFrom>,
         form: CredentialForm,
-        readable: bool,
         ledger: &mut Ledger,
     ) -> Result<ReadyCredential, CredentialProblem> {
+        let pointer = raw.pointer.as_deref();
         let (source, outside) = match &from.value {
             CredentialFrom::Value(text) => {
-                return make(text.expose().as_bytes(), form);
+                return make_at(text.expose().as_bytes(), pointer, form);
             }
+            CredentialFrom::Command(argv) => (From::Command(argv), false),
             CredentialFrom::Variable(name) => (From::Variable(name), true),
             CredentialFrom::File(path) => (From::File(path.into()), false),
             CredentialFrom::Credential(name) => match credential_file(name, self.env) {
@@ -154,24 +168,19 @@ impl<'r> Keyring<'r> {
             self.judge(
                 path,
                 from.span,
-                !matches!(form, CredentialForm::Certificates | CredentialForm::Trusted) && !readable,
+                !matches!(form, CredentialForm::Certificates | CredentialForm::Trusted) && !raw.allow_readable,
                 ledger,
             );
         }
-        self.made(source, form, outside)
+        self.made((source, pointer, form), outside)
     }
 
-    fn made(
-        &mut self,
-        source: From<'r>,
-        form: CredentialForm,
-        outside: bool,
-    ) -> Result<ReadyCredential, CredentialProblem> {
+    fn made(&mut self, wanted: Wanted<'r>, outside: bool) -> Result<ReadyCredential, CredentialProblem> {
         let (facts, env) = (self.facts, self.env);
-        let made = self.made.entry((source, form));
-        let made = made.or_insert_with_key(|(source, _)| match source {
-            From::File(path) => from_file(path, facts, form, outside),
-            From::Variable(name) => from_variable(name, env, form),
+        let made = self.made.entry(wanted).or_insert_with_key(|(source, pointer, form)| match source {
+            From::File(path) => from_file(path, facts, *pointer, *form, outside),
+            From::Variable(name) => from_variable(name, env, *pointer, *form),
+            From::Command(argv) => from_command(argv, facts, *pointer, *form),
         });
         made.clone()
     }
@@ -195,6 +204,7 @@ impl<'r> Keyring<'r> {
 fn from_file(
     path: &Path,
     facts: &Facts,
+    pointer: Option<&str>,
     form: CredentialForm,
     outside: bool,
 ) -> Result<ReadyCredential, CredentialProblem> {
@@ -222,14 +232,36 @@ fn from_file(
     }
     let FileFact { content, .. } = file;
     let bytes = content.as_ref().map_err(|problem| gone(problem))?;
-    make(without_newline(bytes.expose()), form)
+    make_at(without_newline(bytes.expose()), pointer, form)
         .map_err(|problem| CredentialProblem { what: format!("{} (`{shown}`)", problem.what), ..problem })
 }
 
-fn from_variable(name: &str, env: &Environment, form: CredentialForm) -> Result<ReadyCredential, CredentialProblem> {
+/// The arguments may be a secret of somebody's: the program alone is named.
+fn from_command(
+    argv: &[String],
+    facts: &Facts,
+    pointer: Option<&str>,
+    form: CredentialForm,
+) -> Result<ReadyCredential, CredentialProblem> {
+    let program = argv.first().map_or("", String::as_str);
+    let help =
+        "run the command as the daemon's user, in the daemon's environment: it has to print the credential alone";
+    let unread = |what: &str| CredentialProblem::new(format!("cannot be read: `{program}` {what}"), help);
+    let printed = facts.commands.get(argv).ok_or_else(|| unread("was not run"))?.as_ref();
+    let printed = printed.map_err(|problem| unread(problem))?;
+    make_at(without_newline(printed.expose()), pointer, form)
+        .map_err(|problem| CredentialProblem { what: format!("{} (printed by `{program}`)", problem.what), ..problem })
+}
+
+fn from_variable(
+    name: &str,
+    env: &Environment,
+    pointer: Option<&str>,
+    form: CredentialForm,
+) -> Result<ReadyCredential, CredentialProblem> {
     use std::os::unix::ffi::OsStrExt;
     match env.variable(name) {
-        Some(value) => make(value.as_bytes(), form)
+        Some(value) => make_at(value.as_bytes(), pointer, form)
             .map_err(|problem| CredentialProblem { what: format!("{} (${name})", problem.what), ..problem }),
         None => Err(CredentialProblem {
             outside: true,
@@ -239,6 +271,36 @@ fn from_variable(name: &str, env: &Environment, form: CredentialForm) -> Result<
             )
         }),
     }
+}
+
+/// What stands at the pointer of a JSON text, or all of it without one.
+fn make_at(bytes: &[u8], pointer: Option<&str>, form: CredentialForm) -> Result<ReadyCredential, CredentialProblem> {
+    match pointer {
+        Some(pointer) => make(&pointed(bytes, pointer)?, form),
+        None => make(bytes, form),
+    }
+}
+
+/// A text as it is, an object (a JWK) as JSON.
+fn pointed(bytes: &[u8], pointer: &str) -> Result<Zeroizing<Vec<u8>>, CredentialProblem> {
+    let unusable = |what: String| {
+        CredentialProblem::new(
+            format!("is not usable: {what}"),
+            "`pointer` leads to a text in a JSON document (RFC 6901)",
+        )
+    };
+    let mut whole = json::parse(bytes).map_err(|error| unusable(error.to_string()))?;
+    let at = quote(pointer);
+    let found = match whole.pointer(pointer) {
+        Some(Value::String(text)) => Ok(Zeroizing::new(text.clone().into_bytes())),
+        Some(object @ Value::Object(_)) => Ok(Zeroizing::new(object.to_string().into_bytes())),
+        Some(Value::Array(_)) => Err(unusable(format!("at {at} stands a list, not a text"))),
+        Some(Value::Null) => Err(unusable(format!("at {at} stands null, not a text"))),
+        Some(_) => Err(unusable(format!("what stands at {at} is no text: it has no quotes"))),
+        None => Err(unusable(format!("nothing stands at {at}"))),
+    };
+    json::wipe(&mut whole);
+    found
 }
 
 fn make(bytes: &[u8], form: CredentialForm) -> Result<ReadyCredential, CredentialProblem> {

@@ -14,19 +14,23 @@ enum FamilyMember<'r> {
     File(&'r Path),
     Variable(&'r str),
     Credential(&'r str),
+    Command(&'r [String]),
 }
 
 pub(super) fn check(raw: &RawConfig, ledger: &mut Ledger) {
     let mut first = HashMap::new();
     for token in &raw.tokens {
-        let Some(from) = token.source.first_refresh_token().and_then(|refresh| refresh.from.as_ref()) else { continue };
+        let Some(refresh) = token.source.first_refresh_token() else { continue };
+        let Some(from) = refresh.from.as_ref() else { continue };
         let span = match &from.value {
             CredentialFrom::File(path) => FamilyMember::File(path),
             CredentialFrom::Variable(name) => FamilyMember::Variable(name),
             CredentialFrom::Credential(name) => FamilyMember::Credential(name),
+            CredentialFrom::Command(argv) => FamilyMember::Command(argv),
             CredentialFrom::Value(_) => continue,
         };
-        let (other, before) = *first.entry(span).or_insert((&token.name.value, from.span));
+        let place = (span, refresh.pointer.as_deref());
+        let (other, before) = *first.entry(place).or_insert((&token.name.value, from.span));
         if *other != token.name.value {
             ledger.push(
                 Diagnostic::warning(format!(

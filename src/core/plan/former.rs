@@ -46,6 +46,8 @@ struct FormerPiece {
 struct PieceNeeds {
     /// A secret stands in its text, and that anybody may read it is not meant so.
     has_secret: bool,
+    /// A program prints a credential of it: what it prints now is not known before it is run.
+    has_command: bool,
     /// Credentials and templates, as numbers of files.
     files: Box<[u32]>,
     /// Environment variables that hold secrets.
@@ -191,6 +193,11 @@ impl FormerPlan {
         needs.filter_map(|number| self.files.get(*number as usize)).map(|(path, _)| path.as_path()).collect()
     }
 
+    /// Environment variables that hold secrets.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &String> {
+        self.pieces.iter().flat_map(|piece| &piece.needs.variables)
+    }
+
     /// The outputs of the pieces that are taken over.
     pub(crate) fn outputs<'a>(&'a self, read: &'a PiecesRead) -> impl Iterator<Item = &'a Path> {
         let taken = read.taken();
@@ -221,8 +228,9 @@ impl FormerPlan {
         let is_same =
             |(path, stamp): &(PathBuf, FileStamp)| files.get(path).is_some_and(|file| FileStamp::of(file) == *stamp);
         let same: Vec<bool> = self.files.iter().map(is_same).collect();
-        let is_known =
-            |piece: &FormerPiece| piece.needs.files.iter().all(|file| same.get(*file as usize) == Some(&true));
+        let is_known = |piece: &FormerPiece| {
+            !piece.needs.has_command && piece.needs.files.iter().all(|file| same.get(*file as usize) == Some(&true))
+        };
         let known = self.pieces.iter().enumerate().filter(|(_, piece)| is_known(piece));
         // Of equal ones, files that begin with the same comment, the first counts: behind the last nothing would be found.
         let known = known.rev().map(|(at, piece)| (piece.digest, at)).collect();
@@ -293,13 +301,14 @@ impl FileNumbers {
     }
 
     fn needs(&mut self, tokens: &[Box<RawToken>], env: &Environment) -> PieceNeeds {
-        let (mut files, mut variables, mut has_secret) = (Vec::new(), Vec::new(), false);
+        let (mut files, mut variables, mut has_secret, mut has_command) = (Vec::new(), Vec::new(), false, false);
         for token in tokens {
             for credential in &token.credentials {
                 files.extend(credential.file(env).map(|path| self.of(&path)));
                 match credential.from.as_ref().map(|from| &from.value) {
                     Some(CredentialFrom::Variable(name)) => variables.push(name.clone()),
                     Some(CredentialFrom::Value(_)) => has_secret |= !credential.allow_readable,
+                    Some(CredentialFrom::Command(_)) => has_command = true,
                     _ => {}
                 }
             }
@@ -308,13 +317,14 @@ impl FileNumbers {
         }
         files.sort_unstable();
         files.dedup();
-        PieceNeeds { has_secret, files: files.into(), variables: variables.into() }
+        PieceNeeds { has_secret, has_command, files: files.into(), variables: variables.into() }
     }
 
     fn renumbered(&mut self, former: &FormerPlan, needs: &PieceNeeds) -> PieceNeeds {
         let paths = needs.files.iter().filter_map(|number| former.files.get(*number as usize));
         let files = paths.map(|(path, _)| self.of(path)).collect();
-        PieceNeeds { has_secret: needs.has_secret, files, variables: needs.variables.clone() }
+        let PieceNeeds { has_secret, has_command, .. } = *needs;
+        PieceNeeds { has_secret, has_command, files, variables: needs.variables.clone() }
     }
 
     fn stamps(self, facts: &Facts) -> Option<Vec<(PathBuf, FileStamp)>> {

@@ -91,7 +91,8 @@ pub(crate) fn watched_folders(raw: &RawConfig) -> BTreeSet<PathBuf> {
     raw.include.iter().map(|glob| glob.value.clone()).collect()
 }
 
-fn secret_variables(raw: &RawConfig) -> Vec<String> {
+/// Environment variables that hold secrets.
+pub(crate) fn secret_variables(raw: &RawConfig) -> Vec<String> {
     let credentials = raw.tokens.iter().flat_map(|token| &token.credentials);
     let variables = credentials.filter_map(|credential| match credential.from.as_ref().map(|from| &from.value) {
         Some(CredentialFrom::Variable(variable)) => Some(variable.clone()),

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::core::config::{self, FileRead, Piece, RawConfig, Role, Wants};
-use crate::core::diagnostic::{Diagnostic, Report, SourceText, Span};
+use crate::core::crypto::Exposure;
+use crate::core::diagnostic::{Diagnostic, Report, Severity, SourceText, Span};
 use crate::core::environment::Environment;
 use crate::core::facts::{ConfigFile, Facts, FileFact, Standing};
 use crate::core::plan::{self, Again, FormerPlan, Matching, PieceRead, PieceTokens, PiecesRead, Purpose};
 use crate::core::settings::{Fingerprint, Plan};
 use crate::host::account::Account;
 use crate::host::facts::{self, Unread};
-use crate::host::{include, patience};
+use crate::host::{include, patience, secret_command};
 
 /// A config file is at most this large: 100,000 tokens fit.
 pub(in crate::host) const LARGEST_CONFIG: u64 = 32 * 1024 * 1024;
@@ -240,14 +241,34 @@ impl ConfigReading {
             known = std::mem::take(&mut again.files);
             wants.files.retain(|file| !known.contains_key(file));
         }
+        let commands = std::mem::take(&mut wants.commands);
+        let commands: Vec<Vec<String>> = commands.into_iter().map(<[String]>::to_vec).collect();
         let facts = facts::gather(wants, own, env);
         self.facts = Facts { config_files, ..facts };
         self.facts.files.extend(known);
+        if self.may_run() {
+            self.facts.commands = secret_command::run_all(commands.iter().map(Vec::as_slice), &self.secret_variables());
+        }
         if self.goes_on()
             && let Some(again) = &mut self.again
         {
             again.outputs = facts::standings(again.former.outputs(&self.pieces));
         }
+    }
+
+    /// Whether the programs that it names are run: not those of a config that is refused, least of all where anybody may have written
+    /// their names.
+    fn may_run(&self) -> bool {
+        let is_refused = |diagnostic: &Diagnostic| diagnostic.severity() == Severity::TextError;
+        let is_open = |file: &ConfigFile| Exposure::anybody_writes(file.mode);
+        !self.diagnostics.iter().any(is_refused) && !self.facts.config_files.iter().any(is_open)
+    }
+
+    /// Of all tokens, those that were left out too.
+    fn secret_variables(&self) -> Vec<String> {
+        let mut variables = plan::secret_variables(&self.raw);
+        variables.extend(self.again.iter().flat_map(|again| again.former.variables()).cloned());
+        variables
     }
 
     /// Whether a reading that leaves out what is known comes to anything: all that is to be told is told by a whole one.
@@ -317,6 +338,12 @@ impl ConfigReading {
             whole.extend_from_slice(&Fingerprint::of(path.as_os_str().as_encoded_bytes()).0);
             whole.push(u8::from(content.is_some()));
             whole.extend_from_slice(&content.unwrap_or_default());
+        }
+        let mut commands: Vec<_> = facts.commands.iter().collect();
+        commands.sort_unstable_by_key(|(argv, _)| *argv);
+        for (argv, printed) in commands {
+            whole.extend_from_slice(&of(argv.join("\0").as_bytes()));
+            whole.extend_from_slice(&printed.as_ref().map(|bytes| of(bytes.expose())).unwrap_or_default());
         }
         Fingerprint::of(&whole)
     }

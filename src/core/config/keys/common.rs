@@ -58,6 +58,11 @@ pub(in crate::core::config) const PLACES: &[KeyEntry] = &entries! {
     env: Text = r#""SUNBIRD_SECRET""#;
     /// A credential of the unit (systemd's LoadCredential=), by its name. One trailing newline (LF or CRLF) is dropped.
     credential: Text = r#""sunbird""#;
+    /// A program and its arguments, run without a shell each time the config is read: what it prints, one trailing newline
+    /// dropped. It is given 10 s.
+    command: Texts = r#"["pass", "show", "sunbird"]"#;
+    /// Where it stands in there, if that is JSON: a JSON pointer (RFC 6901) to a text, or to a JWK.
+    pointer: Text = r#""/data/secret""#;
     /// No warning where anybody may read it: of an example, or in a container whose secrets are mounted so.
     allow_readable: Bool = "true", default("false");
 };
@@ -96,11 +101,11 @@ const SIGNALS: &[&str] = &[
 ];
 
 pub(in crate::core::config) const PRIVATE_KEY: KeyEntry = entries! {
-    /// The private key of RS, PS, ES and EdDSA: PEM (PKCS#1, SEC1, PKCS#8) or JWK, in one of four places.
+    /// The private key of RS, PS, ES and EdDSA: PEM (PKCS#1, SEC1, PKCS#8) or JWK, in one of five places.
     private_key: Table(&[PLACES]) = r#"{ file = "key.pem" }"#;
 }[0];
 
 pub(in crate::core::config) const TEXT_SECRET: KeyEntry = entries! {
-    /// What {{ secret }} stands for, in one of four places.
+    /// What {{ secret }} stands for, in one of five places.
     secret: Table(&[PLACES]) = r#"{ file = "api.secret" }"#;
 }[0];

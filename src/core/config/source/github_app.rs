@@ -79,7 +79,7 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     app_id: Id = r#""12345""#;
     /// The app's client id. This, or app_id.
     client_id: Text = r#""Iv23liAbCdEfGhIjKlMn""#;
-    /// The app's private key (RSA), as GitHub hands it out, in one of four places.
+    /// The app's private key (RSA), as GitHub hands it out, in one of five places.
     private_key: Table(&[PLACES]) = r#"{ file = "app.pem" }"#, required;
     /// The installation's id. This, or installation_owner, or repository.
     installation_id: Id = r#""67890""#;

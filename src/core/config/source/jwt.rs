@@ -69,7 +69,7 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     key: Text = r#""398e54e888da42f8d089""#;
     /// Where `key` goes: the claim iss, or the header member kid.
     key_claim: Choice(KeyClaim::WORDS) = r#""iss""#, default(r#""iss""#);
-    /// The secret of HS256, HS384 and HS512, in one of four places.
+    /// The secret of HS256, HS384 and HS512, in one of five places.
     secret: Table(&[PLACES, ENCODING]) = r#"{ file = "sunbird.secret" }"#;
     ..PRIVATE_KEY;
     /// Allows a secret that is shorter than the hash (RFC 7518 3.2).

@@ -35,7 +35,7 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     client_auth: Choice(AuthKind::WORDS) = r#""client_secret_post""#;
     /// With client_secret_basic: sends client_id in the body too, beside the header, where a server asks for both.
     client_id_in_body: Bool = "true", default("false");
-    /// The client's secret, in one of four places.
+    /// The client's secret, in one of five places.
     client_secret: Table(&[PLACES]) = r#"{ file = "jobs.secret" }"#;
     /// tls_client_auth, and preset "entra": the client's certificate, its chain behind it, as PEM.
     client_cert: Table(&[PLACES]) = r#"{ file = "client.pem" }"#;
