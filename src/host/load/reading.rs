@@ -342,8 +342,9 @@ impl ConfigReading {
         let mut commands: Vec<_> = facts.commands.iter().collect();
         commands.sort_unstable_by_key(|(argv, _)| *argv);
         for (argv, printed) in commands {
-            whole.extend_from_slice(&of(argv.join("\0").as_bytes()));
-            whole.extend_from_slice(&printed.as_ref().map(|bytes| of(bytes.expose())).unwrap_or_default());
+            let printed = printed.as_ref().map(|bytes| Fingerprint::of(bytes.expose()).0);
+            whole.extend_from_slice(&Fingerprint::of(argv.join("\0").as_bytes()).0);
+            whole.extend_from_slice(&printed.unwrap_or_default());
         }
         Fingerprint::of(&whole)
     }

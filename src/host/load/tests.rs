@@ -56,9 +56,11 @@ enum Edit {
     HookMode,
     Owner,
     Daemon,
+    Command,
+    Pointer,
 }
 
-const EDITS: [Edit; 29] = [
+const EDITS: [Edit; 31] = [
     Edit::Lifetime,
     Edit::Comment,
     Edit::Remove,
@@ -88,6 +90,8 @@ const EDITS: [Edit; 29] = [
     Edit::HookMode,
     Edit::Owner,
     Edit::Daemon,
+    Edit::Command,
+    Edit::Pointer,
 ];
 
 fn token(name: &str) -> String {
@@ -201,6 +205,15 @@ impl World {
             }
             Edit::HookMode => self.write("hook", "#!/bin/sh\n", if other % 4 == 0 { 0o600 } else { 0o700 }),
             Edit::Owner => text.push_str(if other % 4 == 0 { "owner = \"nobody-has-this\"\n" } else { "group = 0\n" }),
+            Edit::Command => {
+                let stored = self.folder.path().join("stored");
+                replace(text, "secret.file = \"secret\"", &format!("secret.command = [\"cat\", {stored:?}]"));
+                self.write("stored", &format!("{at:048}"), 0o600);
+            }
+            Edit::Pointer => {
+                replace(text, "secret.file = \"secret\"", "secret.file = \"vault\"\nsecret.pointer = \"/a\"");
+                self.write("vault", &format!("{{\"a\":\"{at:048}\"}}"), 0o600);
+            }
             Edit::Daemon => self.daemon = format!("ready_timeout = \"{}s\"", 1 + at % 50),
         }
         self.write_config();
