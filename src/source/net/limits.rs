@@ -31,9 +31,9 @@ pub(super) struct Limit {
 impl Limit {
     pub(super) fn read(headers: &HeaderMap, status: StatusCode, now: Wall) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-        let member = |names: [&str; 2]| text(TOGETHER).and_then(|field| member(field, &names));
-        let remaining = REMAINING.iter().find_map(|name| text(name)).or_else(|| member(["remaining", "r"]));
-        let reset = RESET.iter().find_map(|name| text(name)).or_else(|| member(["reset", "t"]));
+        let together = text(TOGETHER).map(together).unwrap_or_default();
+        let remaining = REMAINING.iter().find_map(|name| text(name)).or(together.remaining);
+        let reset = RESET.iter().find_map(|name| text(name)).or(together.reset);
         let is_spent = remaining == Some("0") || remaining.is_none() && status == StatusCode::TOO_MANY_REQUESTS;
         let retry_after = text(RETRY_AFTER.as_str()).and_then(|text| span(text, now));
         // Where some are left, a limit of another kind was met, and the reset is not its end.
@@ -54,6 +54,26 @@ fn span(text: &str, now: Wall) -> Option<Duration> {
     }
     // A number with a sign or a fraction is none that the standard knows, and no date.
     moment::number(text).is_none().then(|| moment::date(text)).flatten().map(|at| at.since(now).min(LONGEST))
+}
+
+/// What the field of its own says of one limit.
+#[derive(Clone, Copy, Default)]
+struct OneLimit<'a> {
+    remaining: Option<&'a str>,
+    reset: Option<&'a str>,
+}
+
+/// Of several limits the one that is spent counts, and of several of those the one that is over last.
+fn together(field: &str) -> OneLimit<'_> {
+    // In the older form there is one, with commas between its members.
+    let parts: Vec<&str> = if field.contains(';') { field.split(',').collect() } else { vec![field] };
+    let limits = parts
+        .into_iter()
+        .map(|part| OneLimit { remaining: member(part, &["remaining", "r"]), reset: member(part, &["reset", "t"]) });
+    let limits: Vec<_> = limits.collect();
+    let spent = limits.iter().filter(|limit| limit.remaining == Some("0"));
+    let last = spent.max_by_key(|limit| limit.reset.and_then(|reset| reset.parse::<u64>().ok()));
+    last.or(limits.first()).copied().unwrap_or_default()
 }
 
 /// The value of the first of these members.
@@ -108,7 +128,7 @@ mod tests {
     fn a_limit_that_is_spent_says_when_it_is_over() {
         let now = Wall::from_secs(1_795_853_853);
         type Fields = &'static [(&'static str, &'static str)];
-        let cases: [(u16, Fields, (bool, Option<u64>)); 11] = [
+        let cases: [(u16, Fields, (bool, Option<u64>)); 13] = [
             (429, &[("ratelimit-reset", "30")], (true, Some(30))),
             (429, &[("x-ratelimit-reset", "1795853953")], (true, Some(100))),
             (429, &[("x-ratelimit-reset", "1795853953000")], (true, Some(100))),
@@ -118,6 +138,8 @@ mod tests {
             (429, &[("ratelimit", "limit=100, remaining=0, reset=50")], (true, Some(50))),
             (429, &[("ratelimit", r#""default";r=0;t=50"#)], (true, Some(50))),
             (429, &[("ratelimit", r#""default";r=9;t=50"#)], (false, None)),
+            (429, &[("ratelimit", r#""burst";r=9;t=1, "daily";r=0;t=500"#)], (true, Some(500))),
+            (429, &[("ratelimit", r#""burst";r=0;t=1, "daily";r=0;t=500"#)], (true, Some(500))),
             (429, &[("x-rate-limit-reset", "2026-11-28T08:18:33Z")], (true, Some(60))),
             (200, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")], (true, None)),
         ];
