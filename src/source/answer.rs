@@ -56,10 +56,10 @@ impl TokenResponse {
     pub(crate) fn of(document: &Document, pointers: &Pointers) -> Result<Self, AnswerError> {
         let mut answered = Self::bare(document.token(&pointers.token)?);
         if let Some(at) = &pointers.expires_in {
-            answered.expiry.expires_in = answered.told(at, document.span(at));
+            answered.expiry.expires_in = answered.told(document, at, document.span(at));
         }
         if let Some(at) = &pointers.expires_at {
-            answered.expiry.expires_at = answered.told(at, document.moment(at));
+            answered.expiry.expires_at = answered.told(document, at, document.moment(at));
         }
         if let Some(at) = &pointers.refresh_token {
             answered.refresh(document, at);
@@ -72,7 +72,7 @@ impl TokenResponse {
         let document = Document::parse(body)?;
         let mut answered = Self::bare(document.token("/access_token")?);
         answered.token_type(&document)?;
-        answered.expiry.expires_in = answered.told("/expires_in", document.span("/expires_in"));
+        answered.expiry.expires_in = answered.told(&document, "/expires_in", document.span("/expires_in"));
         answered.refresh(&document, "/refresh_token");
         answered.scope = document.scope();
         Ok(answered)
@@ -104,14 +104,22 @@ impl TokenResponse {
         Ok(())
     }
 
-    fn told(&mut self, at: &str, read: Result<Option<ToldEnd>, ExpiryError>) -> Option<ToldEnd> {
+    fn told(&mut self, document: &Document, at: &str, read: Result<Option<ToldEnd>, ExpiryError>) -> Option<ToldEnd> {
+        self.remark_twice(document, at);
         read.unwrap_or_else(|problem| {
             self.expiry.unread.push((at.to_owned(), problem));
             None
         })
     }
 
+    fn remark_twice(&mut self, document: &Document, at: &str) {
+        if document.is_ambiguous(at) {
+            self.remarks.push(format!("has two different values at {at:?}: the last one counts"));
+        }
+    }
+
     fn refresh(&mut self, document: &Document, at: &str) {
+        self.remark_twice(document, at);
         self.refresh_token = document.refresh_token(at).unwrap_or_else(|problem| {
             self.remarks.push(format!("has a refresh token that is of no use, and the one at hand is kept: {problem}"));
             None

@@ -108,13 +108,18 @@ impl Document {
         }
     }
 
-    /// The token at a pointer: it has to be there, and fit for a header.
-    pub(crate) fn token(&self, pointer: &str) -> Result<TrimmedToken, AnswerError> {
-        let text = self.text(pointer)?.ok_or_else(|| AnswerError::Absent(pointer.to_owned()))?;
+    /// Whether what stands at a pointer is one of several values, be it that something above it stands twice.
+    pub(crate) fn is_ambiguous(&self, pointer: &str) -> bool {
         let is_on_the_way = |at: &String| {
             pointer.strip_prefix(at.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if self.ambiguous.iter().any(is_on_the_way) {
+        self.ambiguous.iter().any(is_on_the_way)
+    }
+
+    /// The token at a pointer: it has to be there, and fit for a header.
+    pub(crate) fn token(&self, pointer: &str) -> Result<TrimmedToken, AnswerError> {
+        let text = self.text(pointer)?.ok_or_else(|| AnswerError::Absent(pointer.to_owned()))?;
+        if self.is_ambiguous(pointer) {
             return Err(AnswerError::Twice(pointer.to_owned()));
         }
         TrimmedToken::of(text).map_err(|problem| AnswerError::Token { at: pointer.to_owned(), problem })

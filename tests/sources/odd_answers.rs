@@ -29,7 +29,7 @@ fn delivered(body: impl Into<Vec<u8>>, lines: &str) -> (String, String) {
 
 #[test]
 fn what_stands_beside_a_token_does_not_cost_it() {
-    let cases: [(&[u8], &str); 18] = [
+    let cases: [(&[u8], &str); 20] = [
         (br#"{"access_token":"abc","expires_in":60,"token_type":"BearerToken"}"#, r#"token_type "BearerToken""#),
         (br#"{"access_token":"abc","expires_in":60,"token_type":"User Access Token"}"#, "User Access Token"),
         (br#"{"access_token":"abc","expires_in":60,"token_type":["bearer"]}"#, "an array for its token_type"),
@@ -45,6 +45,11 @@ fn what_stands_beside_a_token_does_not_cost_it() {
         (br#"{"access_token":" Bearer abc","expires_in":60}"#, "the word Bearer"),
         (br#"{"access_token":"abc\n","expires_in":60}"#, "white space"),
         (br#"{"access_token":"abc","expires_in":60,"scope":"a","scope":"b"}"#, ""),
+        (br#"{"access_token":"abc","expires_in":90,"expires_in":60}"#, r#"two different values at "/expires_in""#),
+        (
+            br#"{"access_token":"abc","expires_in":60,"refresh_token":"a","refresh_token":"b"}"#,
+            r#"two different values at "/refresh_token""#,
+        ),
         (b"{\"access_token\":\"abc\",\"expires_in\":60,\"user\":\"Gr\xfcn\"}", ""),
         (b"\xef\xbb\xbf{\"access_token\":\"abc\",\"expires_in\":60}", ""),
         (b"{\"access_token\":\"abc\",\"expires_in\":60,\"note\":\"a\nb\"}", ""),
