@@ -152,6 +152,10 @@ impl<'a> Filling<'a> {
         let method = method.map_err(|_| SourceError::new(Reason::Machine, "the method is none that HTTP has"))?;
         let mut request = HttpRequest::new(method, self.url(&settings.url)?);
         request.url_is_secret = settings.url.placeholders().next().is_some();
+        if request.url_is_secret {
+            let masked = settings.url.fill(|_| Some(net::MASK)).map_err(missing)?;
+            request.shown_path = net::url(masked.expose()).map_or_else(|_| "/..".into(), |url| net::shown_path(&url));
+        }
         self.headers(settings, &mut request.headers)?;
         let (kind, body) = match &settings.body {
             Body::None => return Ok(request),

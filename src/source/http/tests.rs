@@ -44,6 +44,7 @@ fn placeholders_are_escaped_where_they_stand() {
     let request = request(&form, "p+p").unwrap();
     assert_eq!(request.url.as_str(), "https://a.example/s%26%2F%C3%BC%22?q=p%2Bp");
     assert!(request.url_is_secret);
+    assert_eq!(request.shown_path, "/[masked]");
     assert_eq!(&request.body.unwrap()[..], b"a=s%26%2F%C3%BC%22&b=p%2Bp+x");
     assert_eq!(request.headers["content-type"], "application/x-www-form-urlencoded");
     assert_eq!(request.headers["authorization"], "Bearer p+p");

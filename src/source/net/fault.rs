@@ -1,5 +1,5 @@
 //! Owns: what kept an answer away, in words for the person on call: the name, the connection, the certificate, the time.
-//! Does not: show more of an address than the host, or anything that was sent.
+//! Does not: show what may be secret of an address, or anything that was sent.
 
 use std::error::Error;
 use std::io;
@@ -10,6 +10,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustix::io::Errno;
 use rustls::CertificateError as Wrong;
 
+use super::endpoint::Endpoint;
 use super::host::Host;
 use crate::core::engine::Reason;
 use crate::core::printable::cut;
@@ -26,13 +27,13 @@ pub(super) struct Failed {
 }
 
 /// The whole time is up: the connection stood, the answer was not there in full.
-pub(super) fn too_slow(host: &Host, timeout: Duration) -> Failed {
+pub(super) fn too_slow(endpoint: &Endpoint, timeout: Duration) -> Failed {
     let message = format!("did not answer in full within {}", humantime::format_duration(timeout));
-    Failed { error: host.failure(Reason::Unreachable, &message), answer_lost: true }
+    Failed { error: endpoint.failure(Reason::Unreachable, &message), answer_lost: true }
 }
 
-pub(super) fn of(host: &Host, error: reqwest::Error) -> Failed {
-    let connecting = error.is_connect();
+pub(super) fn of(endpoint: &Endpoint, error: reqwest::Error) -> Failed {
+    let (host, connecting) = (&endpoint.host, error.is_connect());
     let causes = Causes::of(&error);
     let message = if connecting {
         let through = proxy(host).map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
@@ -48,7 +49,7 @@ pub(super) fn of(host: &Host, error: reqwest::Error) -> Failed {
         Some(hint) if connecting => format!("{message}; {hint}"),
         _ => message,
     };
-    Failed { error: host.failure(Reason::Unreachable, &message), answer_lost: !connecting }
+    Failed { error: endpoint.failure(Reason::Unreachable, &message), answer_lost: !connecting }
 }
 
 fn no_connection_in_time(host: &Host) -> String {

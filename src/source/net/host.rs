@@ -47,10 +47,6 @@ impl Host {
     pub fn failure(&self, reason: Reason, message: &str) -> SourceError {
         SourceError::new(reason, format!("{self} {message}"))
     }
-
-    pub(super) fn error(&self, error: &SourceError) -> SourceError {
-        SourceError { message: format!("{self}: {}", error.message), ..error.clone() }
-    }
 }
 
 impl fmt::Display for Host {

@@ -4,6 +4,7 @@
 
 mod body;
 mod client;
+mod endpoint;
 mod fault;
 mod host;
 mod limits;
@@ -27,6 +28,7 @@ pub(crate) use reqwest::{Method, StatusCode, Url, header};
 use self::body::{LARGEST_ANSWER, PackedBody};
 use self::client::Clients;
 pub(crate) use self::client::Way;
+pub(crate) use self::endpoint::{Endpoint, MASK, shown_path};
 use self::fault::Failed;
 pub(crate) use self::host::Host;
 use self::limits::Limit;
@@ -52,21 +54,24 @@ pub struct Network {
 pub struct HttpRequest {
     pub method: Method,
     pub url: Url,
-    /// A secret stands in the path or the query: nothing but the host is ever shown.
+    /// A secret stands in the address; `shown` is how it is called then, where it is known.
     pub url_is_secret: bool,
+    /// The path as it may be shown.
+    pub shown_path: String,
     pub headers: HeaderMap,
     pub body: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl HttpRequest {
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, url_is_secret: false, headers: HeaderMap::new(), body: None }
+        let shown_path = shown_path(&url);
+        Self { method, url, shown_path, url_is_secret: false, headers: HeaderMap::new(), body: None }
     }
 }
 
 /// What came back, whatever its status; a redirect is an error.
 pub struct HttpResponse {
-    pub host: Host,
+    pub endpoint: Endpoint,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Zeroizing<Vec<u8>>,
@@ -117,7 +122,7 @@ impl Network {
     /// Asks once. The wait for a turn at the host is not part of the timeout.
     ///
     /// # Errors
-    /// Everything that leaves no answer to read, told with the host and without path, query, body or secret.
+    /// Everything that leaves no answer to read, told with the address, without query, body or secret.
     pub async fn send(
         &self,
         asker: &Requester,
@@ -137,18 +142,19 @@ impl Network {
     /// # Errors
     /// As for [`Network::send`].
     pub async fn reach(&self, asker: &Requester, url: Url, way: impl Into<Way<'_>>) -> Result<Host, NetError> {
-        Ok(self.exchange(asker, HttpRequest::new(Method::HEAD, url), way.into()).await?.host)
+        Ok(self.exchange(asker, HttpRequest::new(Method::HEAD, url), way.into()).await?.endpoint.host)
     }
 
     async fn exchange(&self, asker: &Requester, request: HttpRequest, way: Way<'_>) -> Result<HttpResponse, NetError> {
         let host = Host::of(&request.url).map_err(NetError::unsent)?;
         host.may_be_asked(way.reach.allow_http).map_err(NetError::unsent)?;
+        let endpoint = Endpoint::new(host.clone(), request.shown_path.clone());
         let _turn = self.turns.wait(&host, asker, (self.now)()).await;
-        let client = self.clients.get(&host, way).await.map_err(|error| NetError::unsent(host.error(&error)))?;
+        let client = self.clients.get(&host, way).await.map_err(|error| NetError::unsent(endpoint.error(&error)))?;
         let said = LoggedRequest::of(&request);
         let (sent_at, start) = ((self.now)(), Instant::now());
-        let asked = tokio::time::timeout(way.reach.timeout, ask(&client, request, &host));
-        let answered = asked.await.unwrap_or_else(|_| Err(fault::too_slow(&host, way.reach.timeout)));
+        let asked = tokio::time::timeout(way.reach.timeout, ask(&client, request, &endpoint));
+        let answered = asked.await.unwrap_or_else(|_| Err(fault::too_slow(&endpoint, way.reach.timeout)));
         match &answered {
             Ok(parts) => tracing::debug!("{said}: {} in {} ms", parts.status.as_u16(), start.elapsed().as_millis()),
             Err(e) => tracing::debug!("{said}: no answer after {} ms: {}", start.elapsed().as_millis(), e.error),
@@ -163,7 +169,16 @@ impl Network {
         if let Some(offset) = clock_offset {
             self.offsets.keep(&asker.name, offset);
         }
-        Ok(HttpResponse { host, status, headers, body, sent_at, retry_after: wait, is_limited: is_spent, clock_offset })
+        Ok(HttpResponse {
+            endpoint,
+            status,
+            headers,
+            body,
+            sent_at,
+            retry_after: wait,
+            is_limited: is_spent,
+            clock_offset,
+        })
     }
 
     /// How far this machine's clock was from that of the server which answered for that token last.
@@ -192,9 +207,7 @@ struct LoggedRequest(String);
 
 impl LoggedRequest {
     fn of(request: &HttpRequest) -> Self {
-        let url = &request.url;
-        let path = if request.url_is_secret { "/.." } else { url.path() };
-        Self(format!("{} {}{path}", request.method, host::shown(url)))
+        Self(format!("{} {}{}", request.method, host::shown(&request.url), request.shown_path))
     }
 }
 
@@ -210,7 +223,7 @@ struct Parts {
     body: Zeroizing<Vec<u8>>,
 }
 
-async fn ask(client: &reqwest::Client, request: HttpRequest, host: &Host) -> Result<Parts, Failed> {
+async fn ask(client: &reqwest::Client, request: HttpRequest, endpoint: &Endpoint) -> Result<Parts, Failed> {
     let HttpRequest { method, url, headers, body, .. } = request;
     let bare = method == Method::HEAD;
     let mut builder = client.request(method.clone(), url).header(ACCEPT_ENCODING, "identity").headers(headers);
@@ -220,13 +233,13 @@ async fn ask(client: &reqwest::Client, request: HttpRequest, host: &Host) -> Res
         None if matches!(method, Method::POST | Method::PUT | Method::PATCH) => builder.header(CONTENT_LENGTH, 0),
         None => builder,
     };
-    let mut answer = builder.send().await.map_err(|error| fault::of(host, error))?;
+    let mut answer = builder.send().await.map_err(|error| fault::of(endpoint, error))?;
     let status = answer.status();
     if bare || status.is_redirection() {
         return Ok(Parts { status, headers: std::mem::take(answer.headers_mut()), body: Zeroizing::default() });
     }
     if answer.content_length().is_some_and(|length| length > LARGEST_ANSWER as u64) {
-        return Err(too_large(host));
+        return Err(too_large(endpoint));
     }
     let mut body: Zeroizing<Vec<u8>> = Zeroizing::default();
     loop {
@@ -234,37 +247,37 @@ async fn ask(client: &reqwest::Client, request: HttpRequest, host: &Host) -> Res
             Ok(Some(chunk)) => chunk,
             Ok(None) => break,
             Err(_) if body::is_whole(&body) => break,
-            Err(error) => return Err(fault::of(host, error)),
+            Err(error) => return Err(fault::of(endpoint, error)),
         };
         if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(too_large(host));
+            return Err(too_large(endpoint));
         }
         make_room(&mut body, chunk.len());
         body.extend_from_slice(&chunk);
     }
     let headers = std::mem::take(answer.headers_mut());
-    let body = unpacked(host, &headers, body)?;
+    let body = unpacked(endpoint, &headers, body)?;
     Ok(Parts { status, headers, body })
 }
 
-fn unpacked(host: &Host, headers: &HeaderMap, body: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Failed> {
+fn unpacked(endpoint: &Endpoint, headers: &HeaderMap, body: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Failed> {
     let encoding = headers.get(CONTENT_ENCODING).map_or(Ok(""), |encoding| encoding.to_str()).unwrap_or("unknown");
     body::unpacked(body, encoding).map_err(|why| match why {
-        PackedBody::TooLarge => too_large(host),
+        PackedBody::TooLarge => too_large(endpoint),
         PackedBody::Unknown => {
             let shown = cut(encoding, 40);
-            unreadable(host, &format!("the answer is compressed ({shown}), although identity was asked for"))
+            unreadable(endpoint, &format!("the answer is compressed ({shown}), although identity was asked for"))
         }
-        PackedBody::Damaged => unreadable(host, "the answer is compressed, and cannot be unpacked"),
+        PackedBody::Damaged => unreadable(endpoint, "the answer is compressed, and cannot be unpacked"),
     })
 }
 
-fn too_large(host: &Host) -> Failed {
-    unreadable(host, "the answer is larger than 1 MiB: this is no endpoint that hands out tokens")
+fn too_large(endpoint: &Endpoint) -> Failed {
+    unreadable(endpoint, "the answer is larger than 1 MiB: this is no endpoint that hands out tokens")
 }
 
-fn unreadable(host: &Host, message: &str) -> Failed {
-    Failed { error: host.failure(Reason::InvalidAnswer, message), answer_lost: true }
+fn unreadable(endpoint: &Endpoint, message: &str) -> Failed {
+    Failed { error: endpoint.failure(Reason::InvalidAnswer, message), answer_lost: true }
 }
 
 impl HttpResponse {
@@ -273,7 +286,7 @@ impl HttpResponse {
         let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());
         let to = match to {
             Some(to) if to.has_host() && secret => format!(" to {}", host::shown(&to)),
-            Some(to) if to.has_host() => format!(" to {}{}", host::shown(&to), cut(to.path(), 100)),
+            Some(to) if to.has_host() => format!(" to {}{}", host::shown(&to), shown_path(&to)),
             _ => String::new(),
         };
         let status = self.status.as_u16();
@@ -293,7 +306,7 @@ impl HttpResponse {
     pub fn error(&self, reason: Reason, message: &str) -> SourceError {
         // A lifetime, a signature or a code that is judged by a clock was judged by that one.
         let clock = self.clock_offset.and_then(ClockOffset::told).map(|told| format!("; {told}")).unwrap_or_default();
-        SourceError { retry_after: self.retry_after, ..self.host.failure(reason, &format!("{message}{clock}")) }
+        SourceError { retry_after: self.retry_after, ..self.endpoint.failure(reason, &format!("{message}{clock}")) }
     }
 
     /// What a status that is no success means: refused, out of order, or not understood.

@@ -12,7 +12,7 @@ use crate::source::Given;
 use crate::source::document::Document;
 use crate::source::error::SourceError;
 use crate::source::net::header::{ACCEPT, HeaderValue};
-use crate::source::net::{Fate, Host, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};
+use crate::source::net::{Fate, HttpRequest, HttpResponse, Method, NetError, Network, Requester, Url, Way, url};
 use crate::source::refusal::Refusal;
 
 pub(super) async fn endpoints(given: &Given, issuer: &str, way: Way<'_>) -> Metadata {
@@ -117,13 +117,7 @@ async fn ask_at(
         }
     };
     let reason = if error.reason == Reason::Rejected { Reason::InvalidAnswer } else { error.reason };
-    Err(NoMetadata { telling, error: SourceError { reason, message: at(place, &error.message), ..error } })
-}
-
-/// The message with the whole address in the place of its host.
-fn at(place: &Url, message: &str) -> String {
-    let host = Host::of(place).map(|host| host.to_string()).unwrap_or_default();
-    format!("{host}{}{}", place.path(), message.strip_prefix(&host).unwrap_or(message))
+    Err(NoMetadata { telling, error: SourceError { reason, ..error } })
 }
 
 fn read(issuer: &str, answer: &HttpResponse) -> Result<Endpoints, SourceError> {
