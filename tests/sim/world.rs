@@ -24,6 +24,9 @@ use crate::invariants::Invariants;
 /// How long the last phase lasts, in which nothing fails and nobody meddles.
 pub(crate) const QUIET: Duration = Duration::from_secs(600);
 
+/// A plan is carried out so many files or tokens at a time.
+const AT_A_TIME: usize = 2;
+
 /// What a simulated file holds.
 pub(crate) type Content = (Vec<LineAt>, FileSpec);
 
@@ -89,7 +92,8 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let now = Now { wall: Wall::from_secs(1_700_000_000 + rng.i64(0..1000)), boot: Boot(rng.u64(0..100_000)) };
         let plan = Arc::new(random_plan(&mut rng));
-        let state = State::new(RunMode::Daemon, seed, Vec::new(), Vec::new(), now);
+        let mut state = State::new(RunMode::Daemon, seed, Vec::new(), Vec::new(), now);
+        state.settle_at_a_time(AT_A_TIME);
         Self {
             seed,
             prints: false,
@@ -319,6 +323,7 @@ impl World {
         self.now.boot.0 += 50;
         self.now.wall.0 += 50;
         self.state = State::new(RunMode::Daemon, self.seed, tokens, targets, self.now);
+        self.state.settle_at_a_time(AT_A_TIME);
         self.seen.restarted(&self.log, &self.disk, self.now);
         if self.rng.u32(0..3) == 0 {
             let plan = self.edited();

@@ -11,6 +11,7 @@ mod exchange;
 mod found;
 mod hooks;
 mod kept;
+mod later;
 mod login;
 mod plan;
 mod precedence;
@@ -87,7 +88,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
             let id = state.tokens.known(&name).unwrap_or(TokenId::NONE);
             state.hook_done(id, kind, end, now, &mut out);
         }
-        Event::Wake => {}
+        Event::Wake => state.touch_some(),
         Event::ClockChanged => state.clock_changed(),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
         Event::Unwanted { id } => state.unwanted(id),
@@ -99,7 +100,8 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
     state.start_hooks(now, &mut out);
     state.tell_ready(now, &mut out);
     state.reread_when_due(now, &mut out);
-    if std::mem::take(&mut state.changed) {
+    // Not in the midst of a plan: nobody would read all that is passed through.
+    if !state.is_settling() && std::mem::take(&mut state.changed) {
         out.push(Action::Status);
     }
     out
@@ -134,13 +136,9 @@ impl State {
         }
     }
 
-    fn touch_all(&mut self) {
-        self.dirty_tokens.extend(self.tokens.iter().map(|(id, _)| id));
-        self.dirty_targets.extend(self.targets.iter().map(|(id, _)| id));
-    }
-
     fn shut_down(&mut self, out: &mut Vec<Action>) {
         self.stopping = true;
+        self.touch_rest();
         self.hooks_waiting.clear();
         // Only spent credentials are waited for: what else a source answers is thrown away.
         for token in self.tokens.values_mut().filter(|token| !token.wire.single_use) {
@@ -161,7 +159,8 @@ impl State {
 
     fn tell_ready(&mut self, now: Now, out: &mut Vec<Action>) {
         let Readiness::Waiting { until } = self.readiness else { return };
-        if self.is_once() || self.stopping || (self.required_missing > 0 && now.boot < until) {
+        let is_missing = self.required_missing > 0 || self.is_settling();
+        if self.is_once() || self.stopping || (is_missing && now.boot < until) {
             return;
         }
         self.readiness = Readiness::Told;
@@ -191,7 +190,8 @@ impl State {
         let reread = self.reread.as_ref().filter(|reread| stays && !reread.under_way).map(|reread| reread.at);
         let asked = self.waiters.iter().map(|waiter| waiter.deadline).min();
         let wished = self.wishes.iter().map(|wish| wish.read_by).min();
-        [boot, wall, ready, reread, asked, wished].into_iter().flatten().min()
+        let later = self.is_settling().then_some(now.boot);
+        [boot, wall, ready, reread, asked, wished, later].into_iter().flatten().min()
     }
 
     /// The run is over: nothing is under way that must be waited for. Who stops waits for writes and spent credentials alone.

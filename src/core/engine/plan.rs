@@ -36,21 +36,9 @@ impl State {
         if self.readiness == Readiness::Unplanned {
             self.readiness = Readiness::Waiting { until: now.boot.plus(wiring.ready_timeout) };
         }
-        // What must be obtained anew goes first: its files do not wait for all that are only looked at.
-        self.touch_changed();
-        self.settle(now, out);
-        self.touch_all();
+        let changed = self.touch_changed(now);
+        self.touch_by_and_by(&changed);
         self.grant_wishes(now, out);
-    }
-
-    fn touch_changed(&mut self) {
-        let is_changed = |token: &TokenRecord| {
-            token.held.as_ref().is_some_and(|held| held.issued.fingerprint != token.wire.fingerprint)
-        };
-        for (id, token) in self.tokens.iter().filter(|(_, token)| is_changed(token)) {
-            self.dirty_tokens.insert(id);
-            self.dirty_targets.extend(&token.targets);
-        }
     }
 
     /// What is lacking is looked at again as a retry: soon at first, then once a minute.

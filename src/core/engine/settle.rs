@@ -144,7 +144,7 @@ impl State {
         self.keep_streak(id, now, out);
     }
 
-    fn count(&mut self, old: TokenView, new: TokenView) {
+    pub(super) fn count(&mut self, old: TokenView, new: TokenView) {
         self.changed = true;
         if old.counted {
             self.counts[old.state as usize] -= 1;

@@ -16,6 +16,9 @@ use crate::core::schedule::{self, Due, LoginEnd};
 use crate::core::settings::{Schedule, TargetPath, TokenName};
 use crate::core::time::{Boot, Now, Wall};
 
+/// So many files or tokens of a plan are settled at a time: less than a millisecond of work.
+const SOME: usize = 256;
+
 /// What kind of run this is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RunMode {
@@ -81,6 +84,21 @@ pub(super) struct Reread {
     pub under_way: bool,
 }
 
+/// What of the last plan is still to be settled, the next one last.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Later {
+    pub tokens: Vec<TokenId>,
+    pub targets: Vec<TargetId>,
+    /// So many at a time.
+    pub some: usize,
+}
+
+impl Default for Later {
+    fn default() -> Self {
+        Self { tokens: Vec::new(), targets: Vec::new(), some: SOME }
+    }
+}
+
 /// The engine's whole memory. It is driven by [`step`](super::step) alone.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -113,6 +131,7 @@ pub struct State {
     pub(super) required_missing: usize,
     pub(super) dirty_tokens: BTreeSet<TokenId>,
     pub(super) dirty_targets: BTreeSet<TargetId>,
+    pub(super) later: Later,
 }
 
 impl State {
@@ -145,6 +164,7 @@ impl State {
             required_missing: 0,
             dirty_tokens: BTreeSet::new(),
             dirty_targets: BTreeSet::new(),
+            later: Later::default(),
         };
         let schedule = Arc::<Schedule>::default();
         for restored in tokens {

@@ -216,9 +216,9 @@ impl State {
         })
     }
 
-    /// Nothing is being obtained, persisted or written.
+    /// Nothing is being obtained, persisted or written, and the last plan is carried out.
     pub fn is_at_rest(&self) -> bool {
-        self.busy == 0
+        self.busy == 0 && !self.is_settling()
     }
 
     /// Tokens that an exchange of a single-use credential is under way for, or whose successor is not kept yet.
