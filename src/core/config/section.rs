@@ -105,6 +105,8 @@ pub(super) struct Section<'t, 'i> {
     /// Where an absent key is reported.
     pub header: Span,
     keys: KeyEntries,
+    /// All that is required stands there: then what is absent need not be looked for among the keys.
+    is_complete: bool,
 }
 
 impl<'t, 'i> Section<'t, 'i> {
@@ -122,10 +124,12 @@ impl<'t, 'i> Section<'t, 'i> {
         keys: KeyEntries,
         unknown: impl Fn(&str, Span, KeyEntries) -> Diagnostic,
     ) -> Self {
+        let mut missing = keys.iter().copied().flatten().filter(|key| key.required).count();
         for (name, value) in table {
             let span = cx.span(name.span());
             match keys::find(keys, name.get_ref()) {
                 Some(key) if key.built => {
+                    missing -= usize::from(key.required);
                     if holds_secret(key) && !value.get_ref().is_table() {
                         cx.hide(value);
                     }
@@ -145,7 +149,7 @@ impl<'t, 'i> Section<'t, 'i> {
                 }
             }
         }
-        Self { table, header, keys }
+        Self { table, header, keys, is_complete: missing == 0 }
     }
 
     /// The value under `name`, which must be a key of the table.
@@ -157,7 +161,7 @@ impl<'t, 'i> Section<'t, 'i> {
     /// The same, which is about to be read: told where it is absent and the table of keys requires it.
     pub(super) fn asked(&self, cx: &mut SectionReader<'_>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
         let value = self.value(name);
-        if value.is_none() && keys::find(self.keys, name).is_some_and(|key| key.required) {
+        if value.is_none() && !self.is_complete && keys::find(self.keys, name).is_some_and(|key| key.required) {
             self.require(cx, name);
         }
         value

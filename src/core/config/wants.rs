@@ -38,17 +38,27 @@ impl<'r> Wants<'r> {
         }
         wants.outputs.extend(raw.daemon.state_dir.as_ref().map(|folder| &*folder.value));
         wants.file(&raw.defaults.file);
+        wants.outputs.reserve(raw.tokens.len());
+        let (mut folder, mut file) = (None, None);
         for token in &raw.tokens {
-            wants.token(token, env);
+            wants.token(token, env, (&mut folder, &mut file));
         }
         wants
     }
 
-    fn token(&mut self, token: &'r RawToken, env: &Environment) {
+    /// `last`: the folder and the credential's file before, which are those of the next token most of the time.
+    fn token(
+        &mut self,
+        token: &'r RawToken,
+        env: &Environment,
+        (last_folder, last_file): (&mut Option<&'r Path>, &mut Option<PathBuf>),
+    ) {
+        let is_same = |last: Option<&Path>, path: &Path| last.is_some_and(|last| last.as_os_str() == path.as_os_str());
         self.file(&token.file);
         for credential in &token.credentials {
-            if let Some(file) = credential.file(env).filter(|file| !self.files.contains(&**file)) {
-                self.files.insert(file.into_owned());
+            if let Some(file) = credential.file(env).filter(|file| !is_same(last_file.as_deref(), file)) {
+                self.files.insert(file.clone().into_owned());
+                *last_file = Some(file.into_owned());
             }
         }
         self.commands.extend(token.credentials.iter().filter_map(|credential| credential.command()));
@@ -58,8 +68,9 @@ impl<'r> Wants<'r> {
         for output in &token.outputs {
             self.file(&output.file);
             self.outputs.insert(&output.path.value);
-            if let Some(folder) = output.path.value.parent() {
+            if let Some(folder) = output.path.value.parent().filter(|folder| !is_same(*last_folder, folder)) {
                 self.folders.insert(folder);
+                *last_folder = Some(folder);
             }
             if let Some(file) = output.format.template().filter(|file| !self.files.contains(&file.value)) {
                 self.files.insert(file.value.clone());

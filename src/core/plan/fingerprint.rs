@@ -15,9 +15,9 @@ pub(super) fn fingerprint(source: &SourcePlan, credentials: &Credentials) -> Fin
     let text = match source {
         SourcePlan::Jwt(settings) => jwt(settings, credentials),
         SourcePlan::Lacking(kind, ()) => return lacking(*kind),
-        obtained => self::obtained(obtained, credentials),
+        obtained => self::obtained(obtained, credentials).to_string(),
     };
-    Fingerprint::of(text.to_string().as_bytes())
+    Fingerprint::of(text.as_bytes())
 }
 
 /// Of a token that cannot be obtained: no token was made from it.
@@ -27,19 +27,18 @@ pub(super) fn lacking(kind: SourceKind) -> Fingerprint {
 
 fn obtained(source: &SourcePlan, credentials: &Credentials) -> Value {
     let ttl = source.ttl().copied().map(millis);
-    json!([format!("{} 1", source.kind().word()), source.canonical(), digests(credentials), ttl])
+    json!([format!("{} 1", source.kind().word()), source.canonical(), digests(credentials).collect::<Vec<_>>(), ttl])
 }
 
-fn jwt(settings: &JwtSettings, credentials: &Credentials) -> Value {
-    let mut text = vec![json!("jwt 1")];
-    if let Value::Array(members) = settings.canonical() {
-        text.extend(members);
-    }
-    text.push(json!(credentials.encoding.map(SecretEncoding::word)));
-    text.push(json!(digests(credentials).first()));
-    Value::Array(text)
+/// Written without a tree of values: there are thousands of these.
+fn jwt(settings: &JwtSettings, credentials: &Credentials) -> String {
+    let (algorithm, key, key_claim, lifetime, skew, claims, header, switches) = settings.parts();
+    let (encoding, digest) = (credentials.encoding.map(SecretEncoding::word), digests(credentials).next());
+    let all = ("jwt 1", algorithm, key, key_claim, lifetime, skew, claims, header, switches, encoding, digest);
+    // Texts, numbers and values that were read: nothing that JSON has no form for.
+    serde_json::to_string(&all).unwrap_or_default()
 }
 
-fn digests(credentials: &Credentials) -> Vec<Option<[u8; 16]>> {
-    credentials.digests.iter().map(|digest| digest.map(|digest| digest.0)).collect()
+fn digests(credentials: &Credentials) -> impl Iterator<Item = Option<[u8; 16]>> {
+    credentials.digests.iter().map(|digest| digest.map(|digest| digest.0))
 }

@@ -10,7 +10,7 @@ use super::lacks::Ledger;
 use super::spec::Spec;
 use crate::core::config::{RawConfig, RawOutput, RawToken};
 use crate::core::diagnostic::{Diagnostic, Located, Severity, Span};
-use crate::core::facts::{Facts, FileId, FolderProblem, Standing};
+use crate::core::facts::{Facts, FileId, FolderFact, FolderProblem, Standing};
 use crate::core::render::{Fault, Template};
 use crate::core::settings::{Format, JwtSettings, Lack, LinePlan, SourcePlan, TargetPath, TargetPlan, TokenPlan};
 
@@ -22,9 +22,10 @@ pub(super) fn plan_all(
 ) -> Vec<Arc<TargetPlan>> {
     let mut targets = Targets {
         facts,
+        folder: None,
         inputs: inputs(facts),
         templates: HashMap::new(),
-        by_name: HashMap::new(),
+        by_name: HashMap::with_capacity(raw.tokens.len()),
         made: Vec::new(),
         folders: BTreeMap::new(),
     };
@@ -83,6 +84,8 @@ enum FileName<'r> {
 
 struct Targets<'r> {
     facts: &'r Facts,
+    /// That of the output before: often it is the same.
+    folder: Option<(&'r Path, Option<&'r FolderFact>)>,
     inputs: HashMap<FileId, &'r Path>,
     templates: HashMap<&'r Path, Result<Template, Fault>>,
     by_name: HashMap<FileName<'r>, usize>,
@@ -118,16 +121,20 @@ impl Closed<'_> {
 
 impl<'r> Targets<'r> {
     fn add(&mut self, planned: PlannedFile<'_>, output: &'r RawOutput, spec: Spec<'r>, ledger: &mut Ledger) {
-        let path = TargetPath::from(self.resolve(&output.path.value));
+        let folder = self.folder(&output.path.value);
+        let path = TargetPath::from(resolve(&output.path.value, folder));
         let (format, lack) = self.format(planned, output, ledger);
         let token = planned.1.map_or(&planned.0.name.value, |plan| &plan.name).clone();
         let line = LinePlan { token, format };
-        let name = self.name(&output.path.value, &path);
+        let name = match (folder.and_then(|folder| folder.id), output.path.value.file_name()) {
+            (Some(id), Some(name)) => FileName::Known(id, name),
+            _ => FileName::Path(path.clone()),
+        };
         if let Some(target) = self.by_name.get(&name).and_then(|index| self.made.get_mut(*index)) {
             target.share(output, &path, line, &spec, ledger);
             return;
         }
-        let lack = self.look(output, &spec, ledger).or(lack);
+        let lack = self.look(output, folder, &spec, ledger).or(lack);
         let shown = if *path == *output.path.value { path.clone() } else { output.path.value.clone().into() };
         let mut target = Box::new(PlannedTarget {
             plan: TargetPlan { path, shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
@@ -140,27 +147,20 @@ impl<'r> Targets<'r> {
         self.made.push(target);
     }
 
-    fn name(&self, given: &'r Path, path: &TargetPath) -> FileName<'r> {
-        let id = given.parent().and_then(|folder| self.facts.folders.get(folder)?.id);
-        match (id, given.file_name()) {
-            (Some(id), Some(name)) => FileName::Known(id, name),
-            _ => FileName::Path(path.clone()),
+    fn folder(&mut self, path: &'r Path) -> Option<&'r FolderFact> {
+        let folder = path.parent()?;
+        if let Some((_, fact)) = self.folder.filter(|(last, _)| last.as_os_str() == folder.as_os_str()) {
+            return fact;
         }
-    }
-
-    /// The folder with its links resolved, and the file's name.
-    fn resolve(&self, path: &Path) -> PathBuf {
-        let folder = path.parent().and_then(|folder| self.facts.folders.get(folder));
-        match (folder, path.file_name()) {
-            (Some(folder), Some(name)) => folder.resolved.join(name),
-            _ => path.to_path_buf(),
-        }
+        let fact = self.facts.folders.get(folder);
+        self.folder = Some((folder, fact));
+        fact
     }
 
     /// What is wrong with its folder; it is told with that of the others there.
-    fn look_at_folder(&mut self, output: &'r Located<PathBuf>) -> Option<Lack> {
+    fn look_at_folder(&mut self, output: &'r Located<PathBuf>, fact: Option<&'r FolderFact>) -> Option<Lack> {
+        let problem = fact?.problem.as_ref()?;
         let folder = output.value.parent()?;
-        let problem = self.facts.folders.get(folder)?.problem.as_ref()?;
         self.folders.entry(folder).or_insert(Closed { first: output, outputs: 0, problem }).outputs += 1;
         let (path, at) = (output.value.display(), folder.display());
         let message = format!("cannot write `{path}`: the folder `{at}` {}", problem.what).into();
@@ -168,16 +168,23 @@ impl<'r> Targets<'r> {
     }
 
     /// What stands in the way of this file; the first thing is kept with the target.
-    fn look(&mut self, output: &'r RawOutput, spec: &Spec<'_>, ledger: &mut Ledger) -> Option<Lack> {
+    fn look(
+        &mut self,
+        output: &'r RawOutput,
+        folder: Option<&'r FolderFact>,
+        spec: &Spec<'_>,
+        ledger: &mut Ledger,
+    ) -> Option<Lack> {
         let path = &output.path.value;
         let span = output.path.span;
         let shown = path.display();
-        let mut first = self.look_at_folder(&output.path);
+        let mut first = self.look_at_folder(&output.path, folder);
+        let standing = self.facts.outputs.get(path);
         let mut lack = |span: Span, problem: String, help: &str| {
             let lack = ledger.lack(span, format!("cannot write `{shown}`: {problem}"), help, Severity::Lack);
             first.get_or_insert(lack);
         };
-        match self.facts.outputs.get(path) {
+        match standing {
             Some(Standing::Link) => lack(
                 span,
                 "it is a symlink".into(),
@@ -193,7 +200,7 @@ impl<'r> Targets<'r> {
         if let Some((span, problem, help)) = self.facts.myself.as_ref().and_then(|myself| spec.denied(myself)) {
             lack(span, problem, &help);
         }
-        if let Some(Standing::File(id)) = self.facts.outputs.get(path)
+        if let Some(Standing::File(id)) = standing
             && let Some(input) = self.inputs.get(id)
         {
             let title = format!("this output would replace `{}`, which the config reads", input.display());
@@ -237,6 +244,14 @@ impl<'r> Targets<'r> {
             first.get_or_insert(lack);
         }
         (text, first)
+    }
+}
+
+/// The folder with its links resolved, and the file's name.
+fn resolve(path: &Path, folder: Option<&FolderFact>) -> PathBuf {
+    match (folder, path.file_name()) {
+        (Some(folder), Some(name)) => folder.resolved.join(name),
+        _ => path.to_path_buf(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::core::config::keys::common::{ENCODING, PLACES, PRIVATE_KEY};
 use crate::core::config::keys::{KeyEntry, entries};
@@ -45,19 +45,36 @@ pub struct JwtSettings<S: Stage = Ready> {
     pub jti: bool,
 }
 
+/// What a signature follows from, but for the key: algorithm, `key` and where it goes, lifetime, skew, claims, header, switches.
+type JwtParts<'s> = (
+    &'static str,
+    Option<&'s str>,
+    &'static str,
+    Option<u64>,
+    u64,
+    &'s Map<String, Value>,
+    &'s Map<String, Value>,
+    [bool; 4],
+);
+
 impl<S: Stage> SourceSettings<S> for JwtSettings<S> {}
 
 impl JwtSettings {
     /// What a token follows from, but for its key.
     pub(crate) fn canonical(&self) -> Value {
+        serde_json::to_value(self.parts()).unwrap_or_default()
+    }
+
+    /// The same as it is written.
+    pub(crate) fn parts(&self) -> JwtParts<'_> {
         let Self { algorithm, signing_key: _, key, key_claim, lifetime, skew, claims, header, iat, exp, nbf, jti } =
             self;
         let lifetime = match lifetime {
             Lifetime::For(span) => Some(span.as_secs()),
             Lifetime::Never => None,
         };
-        let switches = [iat, exp, nbf, jti];
-        json!([algorithm.word(), key, key_claim.word(), lifetime, millis(*skew), claims, header, switches])
+        let switches = [*iat, *exp, *nbf, *jti];
+        (algorithm.word(), key.as_deref(), key_claim.word(), lifetime, millis(*skew), claims, header, switches)
     }
 }
 
