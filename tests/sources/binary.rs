@@ -155,6 +155,37 @@ fn check_online_ends_no_token_in_use_unless_it_is_named() {
 }
 
 #[test]
+fn a_socks_proxy_is_taken_with_its_account_and_its_way_to_look_up_names() {
+    let pki = Pki::new();
+    pki.issue("named", "2", "subjectAltName=DNS:idp.example,IP:192.0.2.7\nextendedKeyUsage=serverAuth\n");
+    let server = Server::at("127.0.0.1:0", Some(pki.server("named", None)), |_| json(GOOD));
+    let sandbox = Sandbox::new();
+    sandbox.put("ca.crt", pki.read("ca.crt"));
+    let asks = |host: &str, proxy: &str| {
+        sandbox.config(token(&sandbox, "far", &format!("https://{host}/token"), "ca_file = \"ca.crt\""));
+        let config = sandbox.path("config.toml");
+        sandbox.run_with(&["check", "--online", "-c", config.to_str().expect("UTF-8")], "", &[("ALL_PROXY", proxy)])
+    };
+    let proxy = Proxy::socks(server.address, None);
+    let ran = asks("idp.example", &format!("socks5h://{}", proxy.address)).expect(0);
+    assert!(line(&ran, "far").contains("ok, obtained"), "{ran:#?}");
+    assert_eq!(proxy.asked(), ["name idp.example:443"], "the proxy looks the name up");
+    let ran = asks("192.0.2.7", &format!("socks5://{}", proxy.address)).expect(0);
+    assert!(line(&ran, "far").contains("ok, obtained"), "{ran:#?}");
+    assert_eq!(proxy.asked()[1..], ["address 192.0.2.7:443"]);
+    let ran = asks("no-such-host.invalid", &format!("socks5://{}", proxy.address)).expect(1);
+    assert!(line(&ran, "far").contains("its name is not found"), "{ran:#?}");
+    assert_eq!(proxy.asked().len(), 2, "it is looked up here");
+
+    let closed = Proxy::socks(server.address, Some("user:swordfish-9"));
+    let ran = asks("idp.example", &format!("socks5h://user:swordfish-9@{}", closed.address)).expect(0);
+    assert!(line(&ran, "far").contains("ok, obtained"), "{ran:#?}");
+    let ran = asks("idp.example", &format!("socks5h://user:hunter2@{}", closed.address)).expect(1);
+    assert!(line(&ran, "far").contains(&format!("through the proxy {}", closed.address)), "{ran:#?}");
+    assert!(!ran.text().contains("hunter2"), "{ran:#?}");
+}
+
+#[test]
 fn the_environment_names_a_proxy_and_who_goes_without() {
     let pki = Pki::new();
     pki.issue("named", "2", NAMED);

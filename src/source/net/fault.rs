@@ -92,7 +92,9 @@ impl Causes {
         // reqwest's own words hold the address.
         if !error.is::<reqwest::Error>() {
             self.innermost = cut(&error.to_string(), 200);
-            self.name |= self.innermost.starts_with("dns error");
+            // A SOCKS proxy's names are looked up elsewhere, and told without these words before it.
+            let unfound = ["dns error", "failed to lookup address information"];
+            self.name |= unfound.iter().any(|words| self.innermost.starts_with(words));
         }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             self.tls = Some(tls.clone());
