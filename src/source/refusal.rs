@@ -38,7 +38,8 @@ impl Refusal {
             None => words::of_text(&answer.body).or_else(|| challenge(answer)),
         };
         let words = words.and_then(|words| mask.clean(&words)).filter(|words| Some(words) != code.as_ref());
-        let shown = document.as_ref().and_then(|document| words::code_of_json(document.whole()));
+        let shown =
+            document.as_ref().and_then(|document| words::code_of_json(document.whole(), answer.status.as_u16()));
         let shown = code
             .clone()
             .or_else(|| shown.and_then(|code| mask.clean(&code)))

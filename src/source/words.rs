@@ -37,9 +37,13 @@ pub(super) fn of_json(value: &Value) -> Option<String> {
     NAMES.iter().find_map(|name| (0..DEEPEST).find_map(|depth| find(value, name, depth, text)))
 }
 
-/// Its code, where it has one beside its words.
-pub(super) fn code_of_json(value: &Value) -> Option<String> {
-    CODES.iter().find_map(|name| (0..DEEPEST).find_map(|depth| find(value, name, depth, text_or_number)))
+/// Its code, where it has one beside its words that says more than the status of the answer does (`about:blank`, RFC 9457 4.2.1,
+/// says the same).
+pub(super) fn code_of_json(value: &Value, status: u16) -> Option<String> {
+    let status = status.to_string();
+    let says_more = |code: &String| *code != status && code != "about:blank";
+    let code = |name: &str, depth| find(value, name, depth, text_or_number).filter(says_more);
+    CODES.iter().find_map(|name| (0..DEEPEST).find_map(|depth| code(name, depth)))
 }
 
 /// The title of a page, an element of XML, or the first line of a text; `None` of what is no text.
@@ -128,7 +132,7 @@ mod tests {
             assert_eq!(of_json(&said).as_deref(), Some("the words"), "{said}");
         }
         assert_eq!(of_json(&json!({"access": "x", "n": [1, null]})), None);
-        assert_eq!(code_of_json(&json!({"errcode": 7})).as_deref(), Some("7"));
+        assert_eq!(code_of_json(&json!({"errcode": 7}), 400).as_deref(), Some("7"));
     }
 
     #[test]

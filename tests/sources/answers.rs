@@ -70,6 +70,19 @@ fn strange_answers_are_told_apart_and_not_shown() {
 }
 
 #[test]
+fn a_code_that_says_no_more_than_the_status_is_not_repeated() {
+    for (body, shown) in [
+        (r#"{"type":"about:blank","title":"the words","status":400}"#, "400 Bad Request: the words"),
+        (r#"{"code":400,"message":"the words"}"#, "400 Bad Request: the words"),
+        (r#"{"code":7,"status":400,"message":"the words"}"#, "400 Bad Request: 7: the words"),
+    ] {
+        let server = Server::start(move |_| answer(400, "application/problem+json", body));
+        let error = refused(oauth2(&server.url("/")));
+        assert!(error.message.ends_with(shown), "{error}");
+    }
+}
+
+#[test]
 fn ttl_stands_in_for_an_expiry_and_bounds_it() {
     for (body, lifetime) in [(r#"{"access_token":"a"}"#, 30), (r#"{"access_token":"a","expires_in":9}"#, 9)] {
         let server = Server::start(move |_| json(body));
