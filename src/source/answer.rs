@@ -124,7 +124,7 @@ impl TokenResponse {
             self.remarks.push(format!("has a refresh token that is of no use, and the one at hand is kept: {problem}"));
             None
         });
-        self.refresh_end = at.rsplit_once('/').and_then(|(parent, _)| document.refresh_end(parent));
+        self.refresh_end = document.refresh_end_beside(at);
     }
 
     /// The token with its expiry: see [`expiry::of`]. `refresh_token` is what the next one is obtained with.
@@ -291,6 +291,7 @@ mod tests {
         let seconds = |n| Some(ToldEnd::In(Duration::from_secs(n)));
         assert_eq!(oauth2(r#","refresh_token_expires_in":15897600"#), seconds(15_897_600));
         assert_eq!(oauth2(r#","refresh_expires_in":"1800""#), seconds(1800));
+        assert_eq!(oauth2(r#","x_refresh_token_expires_in":8726400"#), seconds(8_726_400));
         assert_eq!(oauth2(r#","refresh_token_expires_in":60,"refresh_expires_in":30"#), seconds(60));
         // What says nothing is no reason to throw the token away.
         for nothing in ["0", "null", "-1", "\"soon\"", "{}", "1e300"] {

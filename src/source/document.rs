@@ -133,11 +133,12 @@ impl Document {
         self.at(pointer).map_or(Ok(None), expiry::moment)
     }
 
-    /// When a refresh token ends that stands in the object at `parent`. No standard has a name for it: the first is
-    /// Microsoft's and GitHub's, the second Keycloak's. 0 is "for good" there, and what cannot be read says nothing: the token
+    /// When the refresh token ends that stands at `pointer`. No standard has a name for it: the first is Microsoft's and
+    /// GitHub's, the second Keycloak's, the third Intuit's. 0 is "for good" there, and what cannot be read says nothing: the token
     /// itself is as good without it.
-    pub(crate) fn refresh_end(&self, parent: &str) -> Option<ToldEnd> {
-        let names = ["refresh_token_expires_in", "refresh_expires_in"];
+    pub(crate) fn refresh_end_beside(&self, pointer: &str) -> Option<ToldEnd> {
+        let (parent, _) = pointer.rsplit_once('/')?;
+        let names = ["refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"];
         let told = names.iter().find_map(|name| self.span(&format!("{parent}/{name}")).ok().flatten());
         told.filter(|told| *told != ToldEnd::Zero)
     }

@@ -119,10 +119,13 @@ pub(super) fn salvage(
     }
     let document = Document::parse(&answer.body).ok();
     let is_refused = document.as_ref().is_some_and(|document| document.at("/error").is_some());
-    let successor = document.zip(at).and_then(|(document, at)| document.refresh_token(at).ok().flatten());
+    let successor = document.zip(at).and_then(|(document, at)| {
+        let ends = document.refresh_end_beside(at).and_then(|told| told.at(answer.sent_at));
+        document.refresh_token(at).ok().flatten().map(|new| next(used, Some(new), ends))
+    });
     SourceError {
         doubt: error.doubt.or((!is_refused).then_some(Doubt::Unread)),
-        successor: successor.map(|new| Box::new(next(used, Some(new), None))),
+        successor: successor.map(Box::new),
         ..error
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Invariants {
     /// What the engine cannot know any more, its state being lost or its entry gone for long.
     written_off: BTreeSet<(TargetPath, TokenName, u64)>,
     restarted_at: Option<Boot>,
+    stepped_at: Option<Boot>,
     required: BTreeSet<TokenName>,
     /// Tokens that the issuer may have ended or revoked: a refresh token was sent, and no newer one is adopted since.
     doubtful: BTreeSet<TokenName>,
@@ -132,7 +133,8 @@ impl Invariants {
         self.stirred.extend(self.required.iter().filter(|other| *other != name).cloned());
     }
 
-    pub(crate) fn clock_stepped(&mut self, _: Now) {
+    pub(crate) fn clock_stepped(&mut self, now: Now) {
+        self.stepped_at = Some(now.boot);
         self.kept.clear();
         self.stir_all();
     }
@@ -407,6 +409,7 @@ impl Invariants {
                 return Err(format!("{} may be revoked: {doubtful}, is shown as {:?}", row.name, row.uncertain));
             }
         }
+        self.tried_each_minute(state, plan, now)?;
         // "Once all is well for a while, no file holds an expired token, ever."
         let Some(calm) = self.calm_since else { return Ok(()) };
         if now.boot.since(calm.boot) < Duration::from_secs(250) {
@@ -428,6 +431,32 @@ impl Invariants {
                 if obtainable && issued.is_some_and(|end| end.plus(TURN) <= now.wall) {
                     return Err(format!("{} in {:?} expired at {issued:?}", at.line.token, target.path));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// "What was refused and has run out is tried each minute for a quarter of an hour, itself or what it is made with."
+    fn tried_each_minute(&self, state: &State, plan: &Wiring, now: Now) -> Result<(), String> {
+        // A clock that was set, unless the engine was told, leaves the waits as they were: they are 200 s at most.
+        if self.stepped_at.is_some_and(|at| now.boot.since(at) < Duration::from_secs(200)) {
+            return Ok(());
+        }
+        let refused = state.statuses(now).filter(|row| row.reason == Some(Reason::Rejected));
+        for row in refused.filter(|row| obtainable(plan, &row.name)) {
+            let Some(over) = row.expires_at.filter(|end| *end <= now.wall).map(|end| now.wall.since(end)) else {
+                continue;
+            };
+            let family = family(plan, &row.name);
+            let is_refused = |name: &TokenName| {
+                let reason = state.token_status(name, now).and_then(|row| row.reason);
+                let flies = self.flights.get(name).is_some_and(|flights| !flights.is_empty());
+                !flies && reason.is_none_or(|reason| reason == Reason::Rejected)
+            };
+            let last = family.iter().filter_map(|name| self.last_obtain.get(name)).max();
+            let since = last.map(|last| now.boot.since(*last)).unwrap_or_default();
+            if over < Duration::from_secs(900) && since > Duration::from_secs(63) && family.iter().all(is_refused) {
+                return Err(format!("{} ran out {over:?} ago, and the last try was {since:?} ago", row.name));
             }
         }
         Ok(())
@@ -477,6 +506,13 @@ impl Invariants {
 fn newest(made: &BTreeMap<(TokenName, u64, u64), Issued>, name: &TokenName, generation: u64) -> Option<Wall> {
     let of = made.range((name.clone(), generation, 0)..=(name.clone(), generation, u64::MAX));
     of.last().and_then(|(_, issued)| issued.life.expires_at)
+}
+
+/// It, and all that it is made with.
+fn family(plan: &Wiring, name: &TokenName) -> BTreeSet<TokenName> {
+    let parents = plan.tokens.iter().find(|token| token.name == *name).map(|token| token.parents.as_slice());
+    let all = parents.unwrap_or_default().iter().flat_map(|parent| family(plan, parent));
+    all.chain([name.clone()]).collect()
 }
 
 /// Nothing lacks for it, its parents, or for all of its files.

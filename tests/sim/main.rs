@@ -4,6 +4,7 @@
 
 mod invariants;
 mod told;
+mod waits;
 mod world;
 
 use world::World;

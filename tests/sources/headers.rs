@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::setting::{oauth2, refused};
 use support::http::{Server, answer, json, refusal};
@@ -11,6 +11,10 @@ use support::{Sandbox, openssl, until};
 
 #[test]
 fn a_limit_that_is_spent_is_waited_for_and_is_no_refusal() {
+    let date = |seconds: i64| {
+        let at = Timestamp::now() + SignedDuration::from_secs(seconds);
+        at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    };
     let epoch = |seconds: i64| (Timestamp::now().as_second() + seconds).to_string();
     let reset: fn(&str) -> String = |seconds| seconds.to_owned();
     let cases = [
@@ -19,6 +23,9 @@ fn a_limit_that_is_spent_is_waited_for_and_is_no_refusal() {
         (403, vec![("X-RateLimit-Remaining", reset("0")), ("X-RateLimit-Reset", epoch(100))], Some(100)),
         (429, vec![("RateLimit", reset(r#""default";r=0;t=50"#))], Some(50)),
         (403, vec![("X-RateLimit-Remaining", reset("7")), ("X-RateLimit-Reset", epoch(100))], None),
+        // By the server's clock, whatever this machine's says.
+        (429, vec![("Date", date(7200)), ("X-RateLimit-Reset", epoch(7300))], Some(100)),
+        (503, vec![("Date", date(-7200)), ("Retry-After", date(-7100))], Some(100)),
     ];
     for (status, headers, wait) in cases {
         let sent = headers.clone();

@@ -53,7 +53,7 @@ impl State {
             message: message.clone(),
             retry_at: now.boot.plus(retry_in),
             not_before: Boot(0),
-            short_since: None,
+            shortage: None,
         };
         self.count_tries(id, now);
         out.push(Action::Note(Note::DeliverFailed { path: self.path(id), message, failures: times, retry_in }));

@@ -102,7 +102,7 @@ impl State {
             let message = told(&message, is_tried_again);
             is_known = may_be_known && hooks.trouble.as_ref().is_some_and(|trouble| trouble.message == message);
             let (at, reason, not_before) = (now.boot, Reason::Hook, Boot(0));
-            hooks.trouble = Some(Trouble { at, failures, reason, message, retry_at, not_before, short_since: None });
+            hooks.trouble = Some(Trouble { at, failures, reason, message, retry_at, not_before, shortage: None });
             self.failed_once = true;
             self.count_try(id, now);
         } else {

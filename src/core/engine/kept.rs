@@ -26,7 +26,7 @@ impl State {
                     message: hook.message.clone(),
                     retry_at: if hook.is_tried_again { now.boot } else { Boot(u64::MAX) },
                     not_before: Boot(0),
-                    short_since: None,
+                    shortage: None,
                 });
             }
             token.rare.streak = Some(Box::new(Streak {

@@ -25,6 +25,7 @@ mod target;
 mod target_record;
 mod token;
 mod told;
+mod waits;
 mod wanted;
 mod wiring;
 
@@ -89,7 +90,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Action> {
             state.hook_done(id, kind, end, now, &mut out);
         }
         Event::Wake => state.touch_some(),
-        Event::ClockChanged => state.clock_changed(),
+        Event::ClockChanged => state.clock_changed(now),
         Event::Wanted { id, want, timeout } => state.wanted(id, want, timeout, now, &mut out),
         Event::Unwanted { id } => state.unwanted(id),
         Event::Shutdown => state.shut_down(&mut out),

@@ -11,7 +11,7 @@ use super::event::{FailureStreak, HookKind, Issued, Reason};
 use super::rare::{Rare, Unset};
 use super::slots::{TargetId, TokenId};
 use super::wiring::KeptWire;
-use crate::core::schedule::{Due, LoginEnd};
+use crate::core::schedule::{Due, LoginEnd, Shortage};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.
@@ -56,8 +56,8 @@ pub(super) struct Trouble {
     pub retry_at: Boot,
     /// Retry-After: nothing goes below it.
     pub not_before: Boot,
-    /// When it was refused for the first time with less left of the token than the wait after a refusal.
-    pub short_since: Option<Wall>,
+    /// It was refused with less left than the wait after a refusal.
+    pub shortage: Option<Shortage>,
 }
 
 impl Trouble {

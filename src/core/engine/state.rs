@@ -120,6 +120,8 @@ pub struct State {
     pub(super) reread: Option<Reread>,
     pub(super) stopping: bool,
     pub(super) failed_once: bool,
+    /// When the clock was set last, in this run.
+    pub(super) clock_set_at: Boot,
     /// The newest generation of all: they are never given twice, not even to a name that comes back.
     pub(super) last_generation: u64,
     pub(super) next_op: OpId,
@@ -156,6 +158,7 @@ impl State {
             reread: None,
             stopping: false,
             failed_once: false,
+            clock_set_at: Boot(0),
             last_generation: 0,
             next_op: 0,
             busy: 0,

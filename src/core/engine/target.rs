@@ -294,7 +294,7 @@ impl State {
             message,
             retry_at,
             not_before: Boot(0),
-            short_since: None,
+            shortage: None,
         }
     }
 

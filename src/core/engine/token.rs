@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::State;
 use super::doubt::Doubt;
 use super::event::{Action, Issued, Note, Persist, Reason};
-use super::record::{HeldToken, Incoming, TokenRecord, Trouble};
+use super::record::{HeldToken, Incoming, TokenRecord};
 use super::slots::TokenId;
 use crate::core::schedule::{self, LoginEnd};
 use crate::core::settings::TokenName;
@@ -384,48 +384,6 @@ impl State {
         let Some(token) = self.tokens.get(child) else { return false };
         let lacks_one = token.rare.parents.iter().any(|p| self.tokens.get(*p).is_none_or(|p| !p.is_at_hand(now.wall)));
         lacks_one && self.may_obtain(child, token) && self.blocked_until(token, now) <= now.boot
-    }
-
-    /// The next trouble of a token after one more failure, with the moment of the next try.
-    fn trouble(
-        &self,
-        id: TokenId,
-        reason: Reason,
-        message: &Arc<str>,
-        retry_after: Option<Duration>,
-        now: Now,
-    ) -> Trouble {
-        let Some(token) = self.tokens.get(id) else {
-            let (at, message) = (now.boot, message.clone());
-            return Trouble { at, failures: 1, reason, message, retry_at: at, not_before: Boot(0), short_since: None };
-        };
-        let failures = token.rare.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
-        let retry = &token.wire.schedule.retry;
-        let left = token.held.as_ref().and_then(|held| held.left(now.wall));
-        let drawn = schedule::draw(self.seed, &token.wire.name, token.last_generation, failures);
-        let end = token.held.as_ref().and_then(HeldToken::ends);
-        let before = token.rare.trouble.as_ref().and_then(|trouble| trouble.short_since);
-        let is_short = reason == Reason::Rejected && left.is_some_and(|left| left <= retry.rejected);
-        let short_since = is_short.then(|| before.unwrap_or(now.wall));
-        let wait = match reason {
-            Reason::Rejected => schedule::after_refusal(retry.rejected, short_since.unwrap_or(now.wall), end, now.wall),
-            _ => schedule::backoff(retry, failures, left, drawn),
-        };
-        let not_before = retry_after.map_or(Boot(0), |wait| now.boot.plus(wait));
-        // A server tells all who ask the same moment: the pause is drawn anew behind it, or they would come at once.
-        let retry_at = match reason {
-            _ if self.is_once() => Boot(u64::MAX),
-            Reason::Rejected => now.boot.plus(wait).max(not_before),
-            _ => now.boot.max(not_before).plus(wait),
-        };
-        Trouble { at: now.boot, failures, reason, message: message.clone(), retry_at, not_before, short_since }
-    }
-
-    /// A clock that was wrong may have made a signature, a certificate or a lifetime look wrong.
-    pub(super) fn clock_changed(&mut self) {
-        let troubles = self.tokens.values_mut().filter_map(|token| token.rare.any()?.trouble.as_mut());
-        troubles.for_each(|trouble| trouble.clock_was_set());
-        self.touch_all();
     }
 
     /// What a token's timers stand for: the next try on the boot-time clock, due and expiry on the wall clock.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use super::offset;
 use crate::core::time::Wall;
 use crate::source::moment;
 
@@ -30,14 +31,17 @@ pub(super) struct Limit {
 
 impl Limit {
     pub(super) fn read(headers: &HeaderMap, status: StatusCode, now: Wall) -> Self {
+        // What is told as a moment is one of the server's clock; this machine's may be off.
+        let now = offset::date(headers).unwrap_or(now);
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let together = text(TOGETHER).map(together).unwrap_or_default();
         let remaining = REMAINING.iter().find_map(|name| text(name)).or(together.remaining);
         let reset = RESET.iter().find_map(|name| text(name)).or(together.reset);
-        let is_spent = remaining == Some("0") || remaining.is_none() && status == StatusCode::TOO_MANY_REQUESTS;
+        let is_spent = remaining.map_or(status == StatusCode::TOO_MANY_REQUESTS, is_none_left);
         let retry_after = text(RETRY_AFTER.as_str()).and_then(|text| span(text, now));
         // Where some are left, a limit of another kind was met, and the reset is not its end.
-        let reset = reset.filter(|_| is_spent && !status.is_success()).and_then(|text| span(text, now));
+        let reset = reset.filter(|_| is_spent && !status.is_success());
+        let reset = reset.and_then(|text| fraction(text, now).or_else(|| span(text, now)));
         Self { is_spent, wait: retry_after.or(reset) }
     }
 }
@@ -45,15 +49,28 @@ impl Limit {
 /// Seconds from now, or a moment.
 fn span(text: &str, now: Wall) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        let number: f64 = text.parse().ok()?;
-        let span = match moment::plausible(number) {
-            Some(at) => at.since(now),
-            None => Duration::try_from_secs_f64(number).unwrap_or(LONGEST),
-        };
-        return Some(span.min(LONGEST));
+        return text.parse().ok().map(|number| number_span(number, now));
     }
     // A number with a sign or a fraction is none that the standard knows, and no date.
     moment::number(text).is_none().then(|| moment::date(text)).flatten().map(|at| at.since(now).min(LONGEST))
+}
+
+/// Servers that count on say a negative number.
+fn is_none_left(remaining: &str) -> bool {
+    moment::number(remaining).is_some_and(|left| left <= 0.0)
+}
+
+/// A reset with a fraction of a second, as some servers have it.
+fn fraction(text: &str, now: Wall) -> Option<Duration> {
+    moment::number(text).filter(|number| *number >= 0.0).map(|number| number_span(number, now))
+}
+
+fn number_span(number: f64, now: Wall) -> Duration {
+    let span = match moment::plausible(number) {
+        Some(at) => at.since(now),
+        None => Duration::try_from_secs_f64(number).unwrap_or(LONGEST),
+    };
+    span.min(LONGEST)
 }
 
 /// What the field of its own says of one limit.
@@ -71,7 +88,7 @@ fn together(field: &str) -> OneLimit<'_> {
         .into_iter()
         .map(|part| OneLimit { remaining: member(part, &["remaining", "r"]), reset: member(part, &["reset", "t"]) });
     let limits: Vec<_> = limits.collect();
-    let spent = limits.iter().filter(|limit| limit.remaining == Some("0"));
+    let spent = limits.iter().filter(|limit| limit.remaining.is_some_and(is_none_left));
     let last = spent.max_by_key(|limit| limit.reset.and_then(|reset| reset.parse::<u64>().ok()));
     last.or(limits.first()).copied().unwrap_or_default()
 }
@@ -124,11 +141,26 @@ mod tests {
         }
     }
 
+    /// A clock that is an hour off would make the wait an hour longer, or none.
+    #[test]
+    fn a_moment_is_one_of_the_servers_clock() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        for off in [-3600_i64, 3600] {
+            let now = Wall::from_secs(NOW.secs() + off);
+            let told = |field| read(429, now, &[date, field]).1;
+            assert_eq!(told(("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")), Some(60), "{off}");
+            assert_eq!(told(("x-ratelimit-reset", "Sun, 06 Nov 1994 08:50:37 GMT")), Some(60), "{off}");
+            assert_eq!(told(("retry-after", "60")), Some(60), "{off}");
+        }
+        let cached = [date, ("age", "900"), ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")];
+        assert_eq!(read(429, NOW, &cached).1, Some(60));
+    }
+
     #[test]
     fn a_limit_that_is_spent_says_when_it_is_over() {
         let now = Wall::from_secs(1_795_853_853);
         type Fields = &'static [(&'static str, &'static str)];
-        let cases: [(u16, Fields, (bool, Option<u64>)); 13] = [
+        let cases: [(u16, Fields, (bool, Option<u64>)); 17] = [
             (429, &[("ratelimit-reset", "30")], (true, Some(30))),
             (429, &[("x-ratelimit-reset", "1795853953")], (true, Some(100))),
             (429, &[("x-ratelimit-reset", "1795853953000")], (true, Some(100))),
@@ -142,6 +174,10 @@ mod tests {
             (429, &[("ratelimit", r#""burst";r=0;t=1, "daily";r=0;t=500"#)], (true, Some(500))),
             (429, &[("x-rate-limit-reset", "2026-11-28T08:18:33Z")], (true, Some(60))),
             (200, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")], (true, None)),
+            (429, &[("x-ratelimit-reset-after", "2.5")], (true, Some(2))),
+            (429, &[("x-ratelimit-reset", "1795853953.25")], (true, Some(100))),
+            (429, &[("x-ratelimit-reset", "-5")], (true, None)),
+            (403, &[("x-ratelimit-remaining", "-1"), ("x-ratelimit-reset", "60")], (true, Some(60))),
         ];
         for (status, fields, want) in cases {
             assert_eq!(read(status, now, fields), want, "{status} {fields:?}");

@@ -10,11 +10,15 @@ use crate::core::settings::TokenName;
 use crate::core::time::{ClockOffset, Wall};
 use crate::source::moment;
 
-/// Of an answer to what was sent at the first moment and came back at the second. Within them nothing is off. An answer of a
-/// cache is of another time, and tells nothing.
-pub(super) fn read(headers: &HeaderMap, sent_at: Wall, came_at: Wall) -> Option<ClockOffset> {
+/// What time it was for the server. An answer of a cache is of another time, and tells nothing.
+pub(super) fn date(headers: &HeaderMap) -> Option<Wall> {
     let is_cached = headers.get(AGE).is_some_and(|age| age != "0");
-    let date = moment::date(headers.get(DATE)?.to_str().ok()?).filter(|_| !is_cached)?.secs();
+    moment::date(headers.get(DATE)?.to_str().ok()?).filter(|_| !is_cached)
+}
+
+/// Of an answer to what was sent at the first moment and came back at the second. Within them nothing is off.
+pub(super) fn read(headers: &HeaderMap, sent_at: Wall, came_at: Wall) -> Option<ClockOffset> {
+    let date = date(headers)?.secs();
     // A clock that was set meanwhile.
     let (from, to) = (sent_at.min(came_at).secs(), came_at.max(sent_at).secs());
     Some(ClockOffset(match date {
