@@ -1,4 +1,4 @@
-//! Owns: texts with placeholders (`{{ secret }}`, `{{ refresh_token }}`, `{{ token.NAME }}`): read once, filled in per use.
+//! Owns: texts with placeholders (`{{ secret }}`, `{{ secrets.NAME }}`, `{{ refresh_token }}`, `{{ token.NAME }}`): read once, filled in per use.
 //! Does not: know where a text is sent, or escape for it.
 
 use std::fmt;
@@ -23,6 +23,8 @@ enum PatternPiece {
 pub enum Placeholder {
     /// `{{ secret }}`: of the token's own `secret`.
     Secret,
+    /// `{{ secrets.NAME }}`: of the token's own `secrets`.
+    Named(String),
     /// `{{ refresh_token }}`: the newest one.
     RefreshToken,
     /// `{{ token.NAME }}`: the value of another token of the config.
@@ -110,6 +112,7 @@ impl PatternPiece {
         match self {
             Self::Text(text) => text.clone(),
             Self::Placeholder(Placeholder::Secret) => "{{ secret }}".into(),
+            Self::Placeholder(Placeholder::Named(name)) => format!("{{{{ secrets.{name} }}}}"),
             Self::Placeholder(Placeholder::RefreshToken) => "{{ refresh_token }}".into(),
             Self::Placeholder(Placeholder::Token(name)) => format!("{{{{ token.{name} }}}}"),
         }
@@ -121,7 +124,10 @@ impl Placeholder {
         match text {
             "secret" => Some(Self::Secret),
             "refresh_token" => Some(Self::RefreshToken),
-            _ => TokenName::new(text.strip_prefix("token.")?).map(Self::Token),
+            _ => match text.strip_prefix("secrets.") {
+                Some(name) => TokenName::new(name).map(|name| Self::Named(name.as_str().to_owned())),
+                None => TokenName::new(text.strip_prefix("token.")?).map(Self::Token),
+            },
         }
     }
 }
@@ -142,17 +148,19 @@ mod tests {
 
     #[test]
     fn placeholders_are_found_and_filled() {
-        let pattern = Pattern::parse("a{{ secret }}b{{token.x.y}}{{ refresh_token }}").unwrap();
+        let pattern = Pattern::parse("a{{ secret }}b{{token.x.y}}{{ refresh_token }}{{secrets.n}}").unwrap();
         let name = TokenName::new("x.y").unwrap();
         let placeholders: Vec<_> = pattern.placeholders().cloned().collect();
-        assert_eq!(placeholders, [Placeholder::Secret, Placeholder::Token(name), Placeholder::RefreshToken]);
+        let named = Placeholder::Named("n".into());
+        assert_eq!(placeholders, [Placeholder::Secret, Placeholder::Token(name), Placeholder::RefreshToken, named]);
         let give = |placeholder: &Placeholder| match placeholder {
             Placeholder::Secret => Some("S"),
             Placeholder::Token(_) => Some("T{{ secret }}"),
             Placeholder::RefreshToken => Some("R"),
+            Placeholder::Named(_) => Some("N"),
         };
-        assert_eq!(pattern.fill(give).unwrap().expose(), "aSbT{{ secret }}R");
-        assert_eq!(pattern.source(), "a{{ secret }}b{{ token.x.y }}{{ refresh_token }}");
+        assert_eq!(pattern.fill(give).unwrap().expose(), "aSbT{{ secret }}RN");
+        assert_eq!(pattern.source(), "a{{ secret }}b{{ token.x.y }}{{ refresh_token }}{{ secrets.n }}");
         assert_eq!(pattern.fill(|_| None), Err(Missing(Placeholder::Secret)));
     }
 

@@ -10,6 +10,8 @@ const DURATION: &str = r"^\s*[0-9]+\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$|
 /// The same, and not all of its numbers are zero.
 const SPAN: &str = r"^\s*([0-9]+\s*[A-Za-zµ]+\s*)*[0-9]*[1-9][0-9]*\s*[A-Za-zµ]+(\s*[0-9]+\s*[A-Za-zµ]+)*\s*$";
 
+const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$";
+
 /// The schema of the whole config. Keys that are not built yet are not in it.
 pub fn schema() -> Value {
     let mut root = table(ROOT);
@@ -88,9 +90,14 @@ fn of_kind(kind: ValueKind) -> Value {
         ValueKind::Table(keys) => table(keys),
         ValueKind::Tables(keys) => json!({ "type": "array", "items": table(keys) }),
         ValueKind::Id => json!({ "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+$" }),
+        ValueKind::Named(keys) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": NAME },
+            "additionalProperties": table(keys),
+        }),
         ValueKind::Tokens { common, sources } => json!({
             "type": "object",
-            "propertyNames": { "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$" },
+            "propertyNames": { "pattern": NAME },
             "additionalProperties": token(common, sources),
         }),
         ValueKind::Free => json!({ "type": "object" }),

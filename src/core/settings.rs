@@ -29,8 +29,8 @@ pub use schedule::{Retry, RotateRule, Schedule};
 pub(crate) use stage::{Ready, SourceSettings, Stage};
 
 pub use super::config::source::{
-    AssertionSettings, Body, ClientAuth, GithubAppSettings, Grant, HttpSettings, Installation, OAuth2Settings,
-    SourcePlan, SubjectToken, TokenEndpoint,
+    AssertionSettings, BasicSettings, Body, ClientAuth, GithubAppSettings, Grant, HttpSettings, Installation,
+    OAuth2Settings, SourcePlan, SubjectToken, TokenEndpoint,
 };
 pub(crate) use super::config::source::{
     AuthKind, CommandSettings, GrantKind, JwtSettings, KeyClaim, Preset, SourceKind,

@@ -3,9 +3,10 @@
 
 use std::fmt::Write;
 
+use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use crate::core::secret::make_room;
+use crate::core::secret::{Secret, make_room};
 
 /// A form in the making.
 #[derive(Default)]
@@ -34,6 +35,12 @@ pub(super) fn encoded(value: &str) -> Zeroizing<String> {
 /// 2.1, 2.3).
 pub(super) fn percent(value: &str) -> Zeroizing<String> {
     escaped(value, ValuePlace::Url)
+}
+
+/// What stands behind `Basic` (RFC 7617 2).
+pub(super) fn basic_pair(user: &str, password: &str) -> Secret<String> {
+    let pair = Zeroizing::new([user, ":", password].concat());
+    Secret::new(BASE64.encode(pair.as_bytes()))
 }
 
 /// Where a value stands.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::answer::TokenResponse;
-use super::form::{Form, percent};
-use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use super::form::{Form, basic_pair, percent};
+use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use super::net::{self, Host, HttpRequest, HttpResponse, Method, NetError, Url};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
@@ -125,22 +125,33 @@ fn patterns_in(json: &Value) -> Vec<Pattern> {
 struct Filling<'a> {
     values: BTreeMap<Placeholder, &'a str>,
     bearer: Option<&'a Secret<String>>,
+    password: Option<&'a Secret<String>>,
+    /// User and password as they are sent.
+    basic: Option<Secret<String>>,
 }
 
 impl<'a> Filling<'a> {
     fn of(settings: &'a HttpSettings, given: &'a Given, used: Option<&'a RefreshToken>) -> Self {
         let mut values = BTreeMap::new();
         values.extend(settings.secret.as_ref().map(|secret| (Placeholder::Secret, secret.expose().as_str())));
+        let named = settings.secrets.iter();
+        values.extend(named.map(|(name, secret)| (Placeholder::Named(name.clone()), secret.expose().as_str())));
         values.extend(used.map(|used| (Placeholder::RefreshToken, used.token.expose().as_str())));
         let parents = given.parents.iter();
         values.extend(parents.map(|(name, token)| (Placeholder::Token(name.clone()), token.expose().as_str())));
         let wanted = settings.bearer.as_ref();
         let bearer = wanted.and_then(|wanted| given.parents.iter().find(|(name, _)| name == wanted));
-        Self { values, bearer: bearer.map(|(_, token)| token) }
+        let basic = settings.basic.as_ref();
+        let password = basic.map(|basic| &*basic.password);
+        let basic = basic.map(|basic| basic_pair(&basic.user, basic.password.expose()));
+        Self { values, bearer: bearer.map(|(_, token)| token), password, basic }
     }
 
-    fn secrets(&self) -> Vec<&'a str> {
-        self.values.values().copied().collect()
+    /// An answer may say Basic again without its padding.
+    fn secrets(&self) -> Vec<&str> {
+        let basic = self.basic.iter().map(|pair| pair.expose().trim_end_matches('='));
+        let password = self.password.iter().map(|password| password.expose().as_str());
+        self.values.values().copied().chain(basic).chain(password).collect()
     }
 
     fn fill(&self, pattern: &Pattern) -> Result<Secret<String>, SourceError> {
@@ -178,13 +189,11 @@ impl<'a> Filling<'a> {
 
     fn headers(&self, settings: &HttpSettings, headers: &mut HeaderMap) -> Result<(), SourceError> {
         for (name, pattern) in &settings.headers {
-            let unfit = || {
-                let message = format!("the header {name} cannot hold what its placeholders stand for");
-                SourceError::new(Reason::Machine, message)
-            };
-            let called = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
-            let value = net::secret_value(self.fill(pattern)?).ok_or_else(unfit)?;
-            headers.insert(called, value);
+            net::set(headers, name, self.fill(pattern)?)?;
+        }
+        if let Some(pair) = &self.basic {
+            let value = net::secret_value(Secret::new(["Basic ", pair.expose()].concat()));
+            headers.extend(value.map(|value| (AUTHORIZATION, value)));
         }
         if let Some(wanted) = &settings.bearer {
             let absent = || SourceError::new(Reason::Machine, format!("the token {wanted} is not at hand"));

@@ -14,7 +14,7 @@ use super::*;
 
 /// Keys that a token does not follow from: a change of one obtains nothing anew. Of a table: all that stand in it. Each
 /// with a line of a good config, and the reason.
-const KEPT: [(&str, &str, &str); 19] = [
+const KEPT: [(&str, &str, &str); 20] = [
     ("required", "required = false\n", "who waits for the token"),
     ("units", "units = [\"a.service\"]\n", "who may read it"),
     ("output", "output = [{ format = \"token\", path = \"out/a\" }]\n", "where it is delivered"),
@@ -27,6 +27,7 @@ const KEPT: [(&str, &str, &str); 19] = [
     ("rotate_before", "rotate_before = \"10m\"\n", "when the next one is obtained"),
     ("rotate_every", "rotate_every = \"10m\"\n", "when the next one is obtained"),
     ("jitter", "jitter = 0\n", "when the next one is obtained"),
+    ("user_agent", "user_agent = \"a\"\n", "who asks"),
     ("min_interval", "min_interval = \"1m\"\n", "when the next one is obtained"),
     ("warn_before", "warn_before = \"1d\"\n", "when somebody is told that a login ends"),
     ("retry", "retry = { initial = \"2s\", max = \"3s\", rejected = \"4s\" }\n", "when the next one is obtained"),
@@ -95,6 +96,9 @@ fn of_jwt(all: &mut Vec<Change>) {
         .more("skew", "skew = \"1s\"");
 }
 
+/// Where `secrets.a` goes.
+const NAMED: &str = "headers = { a = \"{{ secrets.a }}\" }\n";
+
 fn of_oauth2(all: &mut Vec<Change>) {
     let exchange = "grant = \"token_exchange\"\n";
     let from_file = "grant = \"token_exchange\"\nsubject_token.file = \"good.secret\"\n";
@@ -116,6 +120,9 @@ fn of_oauth2(all: &mut Vec<Change>) {
         .of("client_auth", &[], "", "client_auth = \"client_secret_post\"", "client_auth = \"client_secret_jwt\"")
         .of("scope", &[], "", "scope = \"a\"", "scope = \"b\"")
         .of("params", &[], "", "params = { a = \"b\" }", "params = { a = [\"b\", \"b\"] }")
+        .of("headers", &[], "", "headers = { a = \"b\" }", "headers = { a = \"c\" }")
+        .more("headers", "headers = { a = \"b\" }")
+        .of("secrets", &[], NAMED, "secrets.a.value = \"x-of-one\"", "secrets.a.value = \"y-of-other\"")
         .more("ttl", "ttl = \"2h\"")
         .of("subject_token.file", &["grant"], exchange, "subject_token.file = \"/a\"", "subject_token.file = \"/b\"")
         .of("subject_token.token", &["grant"], exchange, "subject_token.token = \"p\"", "subject_token.token = \"q\"")
@@ -163,6 +170,8 @@ fn of_others(all: &mut Vec<Change>) {
         .of("url", &["url"], "", "url = \"https://api.example/a\"", "url = \"https://api.example/b\"")
         .more("method", "method = \"PUT\"")
         .of("headers", &[], "", "headers = { a = \"b\" }", "headers = { a = \"c\" }")
+        .of("secrets", &[], NAMED, "secrets.a.value = \"x-of-one\"", "secrets.a.value = \"y-of-other\"")
+        .of("basic.user", &[], "basic.password.value = \"p\"\n", "basic.user = \"a\"", "basic.user = \"b\"")
         .of("bearer.token", &[], "", "bearer.token = \"p\"", "bearer.token = \"q\"")
         .of("form", &["form"], "", "form = { a = \"{{ secret }}\" }", "form = { b = \"{{ secret }}\" }")
         .of("json", &["form"], "", "json = { a = \"{{ secret }}\" }", "json = { a = [\"{{ secret }}\"] }")
@@ -184,6 +193,13 @@ fn of_others(all: &mut Vec<Change>) {
         .more("ttl", "ttl = \"30m\"");
     Changes { source: "command", base: command, all }
         .of("command", &["command"], "", "command = [\"true\", \"a\"]", "command = [\"true\", \"b\"]")
+        .of(
+            "secrets",
+            &[],
+            "env = { A = \"{{ secrets.a }}\" }\n",
+            "secrets.a.value = \"x-of-one\"",
+            "secrets.a.value = \"y-of-other\"",
+        )
         .of("env", &[], "", "env = { A = \"a\" }", "env = { A = \"b\" }")
         .of("response.token", &[], "", "response.token = \"/a\"", "response.token = \"/b\"")
         .of("response.expires_in", &[], "response.token = \"/a\"\n", "", "response.expires_in = \"/e\"")
@@ -220,6 +236,7 @@ fn credentials() -> Vec<Credential> {
         ("oauth2", "assertion.secret", oauth2(&["grant"], hmac), text()),
         ("oauth2", "service_account", google(&["service_account"], ""), [account("a"), account("b")]),
         ("http", "secret", http(&["secret"], ""), text()),
+        ("http", "basic.password", http(&[], "basic.user = \"u\"\n"), text()),
         ("http", "refresh_token", http(&["secret", "form"], refresh), text()),
         ("github-app", "private_key", github(&["private_key"], ""), keys()),
         ("command", "secret", command(&[], "env = { A = \"{{ secret }}\" }\n"), text()),

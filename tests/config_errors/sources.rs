@@ -114,6 +114,14 @@ pub(super) fn changed(good: &str, but: &[&str], lines: &str) -> String {
     kept.map(|line| format!("{line}\n")).collect::<String>() + lines
 }
 
+fn jwt(lines: &str) -> String {
+    token("") + lines
+}
+
+fn with_parent(config: String) -> String {
+    config + &command(&[], "").replace("token.cmd", "token.p")
+}
+
 macro_rules! told {
     ($($name:ident: $config:expr;)*) => {
         $(
@@ -137,6 +145,18 @@ told! {
     source_keys_of_another: oauth2(&[], "algorithm = \"HS256\"\nlifetime = \"1h\"\nskew = \"1s\"\nurl = \"https://x.example\"\napp_id = 1\ncommand = [\"true\"]\n");
     source_absent_but_plain: oauth2(&["source"], "");
     source_unknown_but_plain: http(&[], "").replace("\"http\"", "\"https\"");
+    secrets_not_there: http(&[], "headers = { a = \"{{ secrets.pasword }}\", b = \"{{ secrets.other }}\" }\nsecrets.password.file = \"good.secret\"\n");
+    secrets_unused: command(&[], "secrets.a.file = \"good.secret\"\nsecrets.b.file = \"good.secret\"\nenv = { A = \"{{ secrets.a }}\" }\n");
+    secrets_of_no_place: oauth2(&[], "secrets.a = {}\nsecrets.b.fiel = \"x\"\nparams = { a = \"{{ secrets.a }}{{ secrets.b }}\" }\n");
+    secrets_of_no_table: oauth2(&[], "secrets.\"a b\".file = \"good.secret\"\nsecrets.b = \"hunter2\"\nparams = { b = \"{{ secrets.b }}\" }\n");
+    secrets_that_are_a_text: http(&[], "secrets = \"hunter2\"\n");
+    secrets_that_lack_a_file: oauth2(&[], "secrets.a.file = \"none\"\nparams = { a = \"{{ secrets.a }}\" }\n");
+    secrets_at_a_jwt: jwt("secrets.a.file = \"good.secret\"\n");
+    oauth2_placeholders_that_are_none: oauth2(&[], "params = { a = \"{{ secret }}\", b = \"{{ refresh_token }}\", c = \"{{ hunter2 }}\" }\n");
+    oauth2_headers_that_are_set: oauth2(&[], "headers = { Authorization = \"a\", content-type = \"b\", host = \"c\", user-agent = \"d\", \"a b\" = \"e\" }\n");
+    basic_beside_bearer: with_parent(http(&[], "bearer.token = \"p\"\nbasic = { user = \"a:b\", password.file = \"good.secret\" }\n"));
+    basic_without_a_password: http(&[], "basic = { user = \"a\", pasword = \"hunter2\" }\nheaders = { authorization = \"x\" }\n");
+    user_agent_of_two_lines: github(&[], "user_agent = \"a\\nb\"\n");
     oauth2_nothing_given: "[token.api]\nsource = \"oauth2\"\n".into();
     oauth2_wrong_words: oauth2(&["grant"], "grant = \"client-credentials\"\nclient_auth = \"basic\"\npreset = \"azure\"\n");
     oauth2_endpoint_twice: oauth2(&[], "issuer = \"https://idp.example\"\n");
@@ -255,7 +275,8 @@ fn oauth2_becomes_its_plan() {
     let SourcePlan::OAuth2(plan) = &planned(oauth2(&[], lines))[0].source else { panic!("no oauth2") };
     assert_eq!(plan.endpoint, TokenEndpoint::Url("https://idp.example/token".into()));
     let params = [("a", "1"), ("a", "2"), ("b", "3")].map(|(name, value)| (name.to_string(), value.to_string()));
-    assert_eq!(plan.params, params);
+    let written = plan.params.iter().map(|(name, value)| (name.clone(), value.source())).collect::<Vec<_>>();
+    assert_eq!(written, params);
     assert_eq!((plan.client_id.as_deref(), plan.scope.as_deref()), (Some("jobs"), Some("s")));
     assert_eq!((plan.reach.timeout.as_secs(), plan.reach.allow_http, plan.reach.ttl), (30, false, None));
     assert!(matches!(plan.grant, Grant::ClientCredentials));

@@ -33,6 +33,7 @@ impl Leaf {
         let first = self.key.split('.').next().unwrap();
         let line = match self.key.split_once("output.") {
             Some((_, key)) => format!("output = [{{ {key} = {value} }}]\n"),
+            None if self.key.starts_with("basic.password") => format!("basic.user = \"u\"\n{} = {value}\n", self.key),
             None => format!("{} = {value}\n", self.key),
         };
         base(&self.table)(&[first], &line)

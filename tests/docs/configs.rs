@@ -33,6 +33,8 @@ fn machine() -> tempfile::TempDir {
         ("etc/p256.pem", P256.to_string()),
         ("etc/ed25519.pem", ED25519.to_string()),
         ("etc/app.pem", rsa_key()),
+        ("etc/tenant.key", SECRET.to_string()),
+        ("etc/vault.json", r#"{"data":{"user":"jobs","password":"p"}}"#.to_string()),
         ("etc/portal.refresh", SECRET.to_string()),
         ("etc/login.password", SECRET.to_string()),
         ("etc/user.refresh", SECRET.to_string()),
@@ -92,6 +94,8 @@ fn every_config_checks_out() {
                 .replace("\"/usr/local/bin/page\"", "\"true\"")
                 .replace("\"/usr/local/bin/get-token\"", "\"true\"")
                 .replace("\"/usr/local/bin/login\"", "\"true\"")
+                .replace("[\"pass\", \"show\", \"api\"]", &format!("[\"cat\", \"{folder}/etc/api.secret\"]"))
+                .replace("[\"pass\", \"show\", \"gateway\"]", &format!("[\"cat\", \"{folder}/etc/api.secret\"]"))
                 .replace("[\"az\"", "[\"true\"")
                 .replace("[\"aws\"", "[\"true\"")
                 .replace("\"jobs\"", &format!("\"{group}\""));

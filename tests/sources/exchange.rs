@@ -44,7 +44,7 @@ fn client_credentials_with_a_secret_in_the_header_or_the_form() {
         client_id: Some("a:b".into()),
         client_auth: ClientAuth::Basic(secret("p w+%")),
         scope: Some("read write".into()),
-        params: vec![("resource".into(), "https://x/?a=b&c".into()), ("resource".into(), "ü".into())],
+        params: vec![("resource".into(), pattern("https://x/?a=b&c")), ("resource".into(), pattern("ü"))],
         ..oauth2(&server.url("/token"))
     };
     let seen = sent(settings, &server, &Try::new());
@@ -293,8 +293,10 @@ fn portal(url: &str) -> HttpSettings {
         method: "POST".into(),
         headers: Vec::new(),
         bearer: None,
+        basic: None,
         body: Body::Form(vec![("refresh_token".into(), pattern("{{ refresh_token }}"))]),
         secret: None,
+        secrets: Vec::new(),
         refresh_token: None,
         response: Pointers {
             token: "/access_token".into(),

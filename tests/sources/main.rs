@@ -3,6 +3,7 @@
 
 mod answers;
 mod as_written;
+mod beside;
 mod binary;
 mod cached;
 mod doubt;

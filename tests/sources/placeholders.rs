@@ -17,8 +17,10 @@ fn portal(url: &str) -> HttpSettings {
         method: "POST".into(),
         headers: vec![("accept".into(), pattern("application/json"))],
         bearer: Some(name("sunbird")),
+        basic: None,
         body: Body::Form(vec![("refresh_token".into(), pattern("{{ refresh_token }}"))]),
         secret: None,
+        secrets: Vec::new(),
         refresh_token: Some(first("hunter2+first")),
         response: Pointers {
             token: "/result/access_token".into(),

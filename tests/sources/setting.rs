@@ -35,7 +35,7 @@ pub(crate) fn pattern(text: &str) -> Pattern {
 
 /// Long enough for a loaded machine; what has to fail by time sets its own.
 pub(crate) fn reach() -> Reach {
-    Reach { ca: None, timeout: Duration::from_secs(20), allow_http: false, ttl: None }
+    Reach { ca: None, timeout: Duration::from_secs(20), allow_http: false, user_agent: None, ttl: None }
 }
 
 /// The certificate NAME and its key.
@@ -56,6 +56,8 @@ pub(crate) fn oauth2(url: &str) -> OAuth2Settings {
         client_auth: ClientAuth::Basic(secret("swordfish-1")),
         scope: None,
         params: Vec::new(),
+        headers: Vec::new(),
+        secrets: Vec::new(),
         reach: reach(),
     }
 }

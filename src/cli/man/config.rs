@@ -58,6 +58,7 @@ fn below(tables: &mut Vec<ManTable>, path: &str, keys: KeyEntries) {
         let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
         match key.kind {
             ValueKind::Table(inner) => collect(tables, &path, inner),
+            ValueKind::Named(inner) => collect(tables, &format!("{path}.NAME"), inner),
             ValueKind::Tables(inner) => {
                 add(tables, format!("[[{path}]]"), inner.iter().copied().flatten().copied());
                 below(tables, &path, inner);
@@ -105,7 +106,7 @@ fn kind(key: &KeyEntry) -> String {
         }
         ValueKind::Table(_) => "a table, see below".into(),
         ValueKind::Tables(_) => "tables, see below".into(),
-        ValueKind::Tokens { .. } => "tables by name, see below".into(),
+        ValueKind::Tokens { .. } | ValueKind::Named(_) => "tables by name, see below".into(),
         ValueKind::Free => "a table".into(),
     }
 }

@@ -1,14 +1,16 @@
 //! Owns: credentials as written: which of the places one stands in. What may be one is not shown.
 //! Does not: read them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::section::{Section, SectionReader};
 use super::stage::{CredentialFrom, RawCredential};
 use super::{argv, pointer};
 use crate::core::crypto::SecretEncoding;
-use crate::core::diagnostic::Located;
+use crate::core::diagnostic::{Located, quote};
 use crate::core::secret::Secret;
+use crate::core::settings::TokenName;
 
 /// One of them says where it is.
 const PLACES: [&str; 5] = ["file", "value", "env", "credential", "command"];
@@ -21,6 +23,30 @@ pub(super) fn read(
     what: &'static str,
 ) -> Option<Arc<RawCredential>> {
     let section = token.table(cx, name)?;
+    Some(of_table(cx, &section, name, what.into()))
+}
+
+/// `secrets`: each by its name.
+pub(super) fn named(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<(String, Arc<RawCredential>)> {
+    let mut secrets = Vec::new();
+    for (name, section) in token.named(cx, "secrets") {
+        let called = format!("secrets.{}", name.value);
+        if TokenName::new(&name.value).is_none() {
+            let title = format!("a secret cannot be called {}", quote(&name.value));
+            cx.error(name.span, title, "1 to 64 of A-Z a-z 0-9 _ . -, a letter or digit first");
+        }
+        let credential = of_table(cx, &section, &called, format!("secret `{}`", name.value).into());
+        secrets.push((name.value, credential));
+    }
+    secrets
+}
+
+fn of_table(
+    cx: &mut SectionReader<'_>,
+    section: &Section<'_, '_>,
+    name: &str,
+    what: Cow<'static, str>,
+) -> Arc<RawCredential> {
     let spans: Vec<_> = PLACES.into_iter().filter(|span| section.has(span)).collect();
     if let Some(value) = section.value("value") {
         cx.hide(value);
@@ -39,19 +65,11 @@ pub(super) fn read(
         }
     }
     let encoding = if section.knows("encoding") { section.choice(cx, "encoding", SecretEncoding::parse) } else { None };
-    let from = credential_from(cx, &section);
-    let pointer = pointer::read(cx, &section, "pointer");
+    let from = credential_from(cx, section);
+    let pointer = pointer::read(cx, section, "pointer");
     let allow_readable = section.bool_or_default(cx, "allow_readable");
-    Some(keep(
-        cx,
-        RawCredential {
-            what,
-            from,
-            pointer,
-            encoding: encoding.map(|at| at.value).unwrap_or_default(),
-            allow_readable,
-        },
-    ))
+    let encoding = encoding.map(|at| at.value).unwrap_or_default();
+    keep(cx, RawCredential { what, from, pointer, encoding, allow_readable })
 }
 
 /// Certificates that are trusted, named by their file's path alone.
@@ -62,7 +80,7 @@ pub(super) fn certificates(
 ) -> Option<Arc<RawCredential>> {
     let from = token.path(cx, name)?.map(CredentialFrom::File);
     let (encoding, pointer) = Default::default();
-    Some(keep(cx, RawCredential { what: "CA file", from: Some(from), pointer, encoding, allow_readable: false }))
+    Some(keep(cx, RawCredential { what: "CA file".into(), from: Some(from), pointer, encoding, allow_readable: false }))
 }
 
 fn keep(cx: &mut SectionReader<'_>, credential: RawCredential) -> Arc<RawCredential> {

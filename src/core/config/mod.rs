@@ -9,6 +9,7 @@ mod claims;
 mod client;
 mod credential;
 pub(crate) mod defaults;
+mod headers;
 mod hint;
 mod hook;
 pub(crate) mod keys;

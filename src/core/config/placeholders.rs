@@ -26,6 +26,8 @@ struct GivenPlaceholder {
 pub(super) struct Placeholders {
     secret: GivenPlaceholder,
     refresh_token: GivenPlaceholder,
+    /// `None`: the source takes none. Each with whether it was met.
+    secrets: Option<Vec<(Located<String>, bool)>>,
     /// A text was wrong: what no placeholder uses may be used there.
     flawed: bool,
     pub tokens: Vec<Located<TokenName>>,
@@ -35,7 +37,15 @@ impl Placeholders {
     pub(super) fn of(cx: &SectionReader<'_>, token: &Section<'_, '_>) -> Self {
         let given =
             |word| GivenPlaceholder { word, span: token.knows(word).then(|| token.key_span(cx, word)), is_used: false };
-        Self { secret: given("secret"), refresh_token: given("refresh_token"), flawed: false, tokens: Vec::new() }
+        let (secret, refresh_token) = (given("secret"), given("refresh_token"));
+        Self { secret, refresh_token, secrets: secrets(cx, token), flawed: false, tokens: Vec::new() }
+    }
+
+    /// Of a source that sends its `refresh_token` by itself.
+    pub(super) fn of_secrets(cx: &SectionReader<'_>, token: &Section<'_, '_>) -> Self {
+        let none = |word| GivenPlaceholder { word, span: None, is_used: false };
+        let (secret, refresh_token) = (none("secret"), none("refresh_token"));
+        Self { secret, refresh_token, secrets: secrets(cx, token), flawed: false, tokens: Vec::new() }
     }
 
     /// Takes a text apart; `name` is how its key is called in messages.
@@ -67,13 +77,15 @@ impl Placeholders {
 
     /// Whether a word is a slip for a placeholder: anything else may be a part of a secret, and is not shown.
     fn meant(word: &str) -> bool {
-        word.starts_with("token") || most_like(word, ["secret", "refresh_token", "token"].into_iter()).is_some()
+        ["token", "secrets."].iter().any(|begin| word.starts_with(begin))
+            || most_like(word, ["secret", "secrets", "refresh_token", "token"].into_iter()).is_some()
     }
 
     fn meet(&mut self, cx: &mut SectionReader<'_>, name: &str, placeholder: &Placeholder, span: Span) {
         let given = match placeholder {
             Placeholder::Secret => &mut self.secret,
             Placeholder::RefreshToken => &mut self.refresh_token,
+            Placeholder::Named(wanted) => return self.meet_named(cx, name, wanted, span),
             Placeholder::Token(parent) => {
                 self.tokens.push(Located { value: parent.clone(), span });
                 return;
@@ -92,11 +104,28 @@ impl Placeholders {
         }
     }
 
+    fn meet_named(&mut self, cx: &mut SectionReader<'_>, name: &str, wanted: &str, span: Span) {
+        let Some(secrets) = &mut self.secrets else {
+            return cx.error(span, format!("`{name}` cannot hold {{{{ secrets.{wanted} }}}}"), self.known());
+        };
+        if let Some((_, is_used)) = secrets.iter_mut().find(|(given, _)| given.value == wanted) {
+            *is_used = true;
+            return;
+        }
+        let help = match most_like(wanted, secrets.iter().map(|(given, _)| given.value.as_str())) {
+            Some(near) => format!("did you mean {{{{ secrets.{near} }}}}?"),
+            None => format!("add where it is: secrets.{wanted}.file = \"...\""),
+        };
+        self.flawed = true;
+        cx.error(span, format!("`{name}` holds {{{{ secrets.{wanted} }}}}, and there is no `secrets.{wanted}`"), help);
+    }
+
     /// What may stand in a placeholder.
     fn known(&self) -> String {
         let known = [&self.secret, &self.refresh_token].into_iter().filter(|given| given.span.is_some());
-        let words: Vec<_> =
-            known.map(|given| format!("{{{{ {} }}}}", given.word)).chain(["{{ token.NAME }}".into()]).collect();
+        let mut words: Vec<_> = known.map(|given| format!("{{{{ {} }}}}", given.word)).collect();
+        words.extend(self.secrets.is_some().then(|| "{{ secrets.NAME }}".into()));
+        words.push("{{ token.NAME }}".into());
         format!("known here: {}", words.join(", "))
     }
 
@@ -106,6 +135,13 @@ impl Placeholders {
             if let Some(span) = span.flatten().filter(|_| !is_used && !self.flawed) {
                 let help = format!("write {{{{ {word} }}}} where it belongs, in {spans}, or remove it");
                 cx.error(span, format!("`{word}` is used nowhere"), help);
+            }
+        }
+        for (given, is_used) in self.secrets.into_iter().flatten() {
+            if !is_used && !self.flawed {
+                let called = format!("secrets.{}", given.value);
+                let help = format!("write {{{{ {called} }}}} where it belongs, in {spans}, or remove it");
+                cx.error(given.span, format!("`{called}` is used nowhere"), help);
             }
         }
         cx.parents.extend(self.tokens);
@@ -137,6 +173,15 @@ impl Placeholders {
             _ => {}
         }
     }
+}
+
+/// The names of `secrets`, where the source takes such.
+fn secrets(cx: &SectionReader<'_>, token: &Section<'_, '_>) -> Option<Vec<(Located<String>, bool)>> {
+    let value = token.knows("secrets").then(|| token.value("secrets"))?;
+    let members = value.and_then(|value| value.get_ref().as_table()).map(in_order).unwrap_or_default();
+    // Another name is told where it is read.
+    let named = members.into_iter().filter(|(name, _)| TokenName::new(name.get_ref()).is_some());
+    Some(named.map(|(name, _)| (cx.at(name.get_ref().to_string(), name.span()), false)).collect())
 }
 
 /// A member of a table of texts: its key, and its value.

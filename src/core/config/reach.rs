@@ -14,6 +14,8 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     ca_file: Path = r#""ca.pem""#;
     ..TIMEOUT;
     ..TTL;
+    /// What stands in User-Agent. Default: renewd and its version.
+    user_agent: Text = r#""jobs/1.0 (ops@example.com)""#;
     /// Allows plain http beyond loopback (127.0.0.0/8, ::1, localhost).
     allow_http: Bool = "true", default("false");
 };
@@ -45,6 +47,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Reach
         ca: credential::certificates(cx, token, "ca_file"),
         timeout: token.duration_or_default(cx, "timeout"),
         ttl: token.duration(cx, "ttl"),
+        user_agent: token.visible(cx, "user_agent"),
         allow_http: token.bool_or_default(cx, "allow_http"),
     }
 }

@@ -135,7 +135,7 @@ impl<'t, 'i> Section<'t, 'i> {
                     }
                 }
                 Some(key) => {
-                    if matches!(key.kind, ValueKind::Table(_) | ValueKind::Free) {
+                    if matches!(key.kind, ValueKind::Table(_) | ValueKind::Named(_) | ValueKind::Free) {
                         cx.hide(value);
                     }
                     cx.diagnostics
@@ -272,6 +272,27 @@ impl<'t, 'i> Section<'t, 'i> {
         sections
     }
 
+    /// The tables under `name`, each by its own name, in order of the file.
+    pub(super) fn named(&self, cx: &mut SectionReader<'_>, name: &str) -> Vec<(Located<String>, Section<'t, 'i>)> {
+        let keys = keys::inner(self.keys, name);
+        let mut sections = Vec::new();
+        for (key, value) in self.members(cx, name) {
+            let called = cx.at(key.get_ref().to_string(), key.span());
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let header = if value.span().is_empty() { called.span } else { cx.span(value.span()) };
+                    sections.push((called, Section::open(cx, table, header, keys)));
+                }
+                _ => {
+                    cx.hide(value);
+                    let example = keys::find(self.keys, name).map_or("", |key| key.example);
+                    cx.wrong_type(name, "a table of tables", value, format!("for instance: {name} = {example}"));
+                }
+            }
+        }
+        sections
+    }
+
     /// Implicit tables have no header of their own: the key stands for it.
     fn header_of(&self, cx: &SectionReader<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Span {
         match value.span() {
@@ -285,7 +306,7 @@ impl<'t, 'i> Section<'t, 'i> {
 /// or token itself. A table of the user's own may hold one anywhere.
 fn holds_secret(key: &KeyEntry) -> bool {
     match key.kind {
-        ValueKind::Table(inner) => {
+        ValueKind::Table(inner) | ValueKind::Named(inner) => {
             let below = inner.iter().copied().flatten().any(holds_secret);
             below || ["value", "token"].iter().any(|name| keys::find(inner, name).is_some())
         }
@@ -297,7 +318,8 @@ fn holds_secret(key: &KeyEntry) -> bool {
 fn plain(root: KeyEntries, keys: KeyEntries, name: &str) -> bool {
     let meant = keys::nearest(keys, name).and_then(|near| keys::find(keys, near));
     let meant = meant.or_else(|| keys::sources(root).iter().find_map(|source| keys::find(source.keys, name)));
-    meant.is_some_and(|key| !matches!(key.kind, ValueKind::Text | ValueKind::Table(_) | ValueKind::Free))
+    let free = |kind| matches!(kind, ValueKind::Text | ValueKind::Table(_) | ValueKind::Named(_) | ValueKind::Free);
+    meant.is_some_and(|key| !free(key.kind))
 }
 
 /// A key and its value.

@@ -21,7 +21,7 @@ pub(crate) struct Written;
 #[derive(Debug)]
 pub(crate) struct RawCredential {
     /// As messages call it: "client secret".
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     pub from: Option<Located<CredentialFrom>>,
     /// Where it stands in that, if that is JSON (RFC 6901).
     pub pointer: Option<String>,

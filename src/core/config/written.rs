@@ -121,6 +121,15 @@ impl ClaimsWalk<'_> {
                 if before.is_empty() { name.get_ref().to_string() } else { format!("{before}.{}", name.get_ref()) };
             match (keys::find(keys, name.get_ref()).map(|key| key.kind), value.get_ref()) {
                 (Some(ValueKind::Table(inner)), DeValue::Table(table)) => self.table(&path, table, inner),
+                (Some(ValueKind::Named(inner)), DeValue::Table(tables)) => {
+                    for (called, one) in in_order(tables) {
+                        let (path, at) = (format!("{path}.{}", called.get_ref()), called.span().start);
+                        match one.get_ref() {
+                            DeValue::Table(table) => self.table(&path, table, inner),
+                            _ => self.add(path, NOT_SHOWN.into(), at),
+                        }
+                    }
+                }
                 (Some(ValueKind::Tables(inner)), DeValue::Array(tables)) => {
                     for (number, one) in tables.iter().enumerate() {
                         let path = if tables.len() > 1 { format!("{path}[{}]", number + 1) } else { path.clone() };

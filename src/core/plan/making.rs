@@ -133,6 +133,11 @@ impl<'m, 'r> Making<'m, 'r> {
         self.text(raw?).map(|(text, _)| text)
     }
 
+    /// Those that placeholders name.
+    pub(crate) fn secrets(&mut self, raw: &'r [(String, Arc<RawCredential>)]) -> Vec<(String, SecretText)> {
+        raw.iter().filter_map(|(name, raw)| Some((name.clone(), self.secret(Some(raw))?))).collect()
+    }
+
     pub(crate) fn refresh(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<FirstRefresh> {
         self.text(raw?).map(|(token, digest)| FirstRefresh { token, digest })
     }
@@ -149,6 +154,7 @@ impl<'m, 'r> Making<'m, 'r> {
             ca: ca.map(|ca| ca.expose().as_slice().into()),
             timeout: raw.timeout,
             allow_http: raw.allow_http,
+            user_agent: raw.user_agent.clone(),
             ttl: raw.ttl.map(|ttl| ttl.value),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::stage::{Ready, Stage};
 
 /// How an endpoint is reached. Nothing of it makes another token but `ttl`: not whom the connection trusts, how long a try
-/// may take, or whether an address is taken; the address itself counts.
+/// may take, who asks, or whether an address is taken; the address itself counts.
 #[derive(Clone, Debug)]
 pub struct Reach<S: Stage = Ready> {
     /// PEM certificates that are trusted beside the system's roots.
@@ -15,6 +15,8 @@ pub struct Reach<S: Stage = Ready> {
     pub timeout: Duration,
     /// Plain http is taken beyond loopback too.
     pub allow_http: bool,
+    /// In place of renewd's own (RFC 9110 10.1.5).
+    pub user_agent: Option<String>,
     /// The lifetime at most, and where the answer tells none.
     pub ttl: Option<S::At<Duration>>,
 }

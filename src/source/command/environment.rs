@@ -33,6 +33,10 @@ pub(super) fn filling<'a>(
 ) -> Option<&'a str> {
     match placeholder {
         Placeholder::Secret => settings.secret.as_ref().map(|secret| secret.expose().as_str()),
+        Placeholder::Named(name) => {
+            let secret = settings.secrets.iter().find(|(known, _)| known == name);
+            secret.map(|(_, secret)| secret.expose().as_str())
+        }
         Placeholder::Token(name) => {
             let parent = given.parents.iter().find(|(parent, _)| parent == name);
             parent.map(|(_, token)| token.expose().as_str())

@@ -22,11 +22,13 @@ fn settings(url: &str, body: Body) -> HttpSettings {
         method: "POST".into(),
         headers: vec![("x-key".into(), pattern("k={{ secret }}"))],
         bearer: Some(name("parent")),
+        basic: None,
         body,
         secret: Some(Arc::new(Secret::new("s&/ü\"".into()))),
+        secrets: Vec::new(),
         refresh_token: None,
         response: Pointers { token: "/t".into(), expires_in: None, expires_at: None, refresh_token: None },
-        reach: Reach { ca: None, timeout: Duration::from_secs(1), allow_http: false, ttl: None },
+        reach: Reach { ca: None, timeout: Duration::from_secs(1), allow_http: false, user_agent: None, ttl: None },
     }
 }
 

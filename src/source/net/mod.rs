@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    USER_AGENT,
 };
 use zeroize::Zeroizing;
 
@@ -146,6 +147,10 @@ impl Network {
     }
 
     async fn exchange(&self, asker: &Requester, request: HttpRequest, way: Way<'_>) -> Result<HttpResponse, NetError> {
+        let mut request = request;
+        // Another one than the client's own was looked at when the config was read.
+        let agent = way.reach.user_agent.as_ref().and_then(|agent| HeaderValue::from_str(agent).ok());
+        request.headers.extend(agent.map(|agent| (USER_AGENT, agent)));
         let host = Host::of(&request.url).map_err(NetError::unsent)?;
         host.may_be_asked(way.reach.allow_http).map_err(NetError::unsent)?;
         let endpoint = Endpoint::new(host.clone(), request.shown_path.clone());
@@ -333,6 +338,20 @@ pub(crate) fn secret_value(secret: Secret<String>) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// Sets a header of the config, whose value was filled in.
+///
+/// # Errors
+/// No header can be that.
+pub(crate) fn set(headers: &mut HeaderMap, name: &str, value: Secret<String>) -> Result<(), SourceError> {
+    let unfit = || {
+        let message = format!("the header {name} cannot hold what its placeholders stand for");
+        SourceError::new(Reason::Machine, message)
+    };
+    let called = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
+    headers.insert(called, secret_value(value).ok_or_else(unfit)?);
+    Ok(())
 }
 
 /// An address of the config or of an answer.

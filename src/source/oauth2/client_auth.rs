@@ -1,15 +1,12 @@
 //! Owns: how a client authenticates at the token endpoint (RFC 6749 2.3, RFC 7523 2.2, RFC 8705 2).
 //! Does not: sign, or hold a certificate; the connection does.
 
-use data_encoding::BASE64;
-use zeroize::Zeroizing;
-
 use super::assertion::{self, Occasion};
 use crate::core::engine::Reason;
 use crate::core::secret::Secret;
 use crate::core::settings::{ClientAuth, OAuth2Settings};
 use crate::source::SourceError;
-use crate::source::form::{Form, percent};
+use crate::source::form::{Form, basic_pair, percent};
 use crate::source::net::header::{AUTHORIZATION, HeaderMap};
 use crate::source::net::secret_value;
 
@@ -48,13 +45,7 @@ pub(super) fn add(
 /// encoding needs to touch (`-`, `.`, `_`, `~`) is left as it is, for servers that decode nothing (glewlwyd).
 fn encoded_pair(id: &str, secret: &Secret<String>) -> Secret<String> {
     let (id, secret) = (percent(id), percent(secret.expose()));
-    pair(id.as_str(), secret.as_str())
-}
-
-/// RFC 7617 2.
-fn pair(id: &str, secret: &str) -> Secret<String> {
-    let pair = Zeroizing::new([id, ":", secret].concat());
-    Secret::new(BASE64.encode(pair.as_bytes()))
+    basic_pair(id.as_str(), secret.as_str())
 }
 
 /// What stands for id and secret in the header, if they are sent there: an endpoint may say it again.
@@ -62,13 +53,15 @@ pub(super) fn encoded(settings: &OAuth2Settings) -> Option<Secret<String>> {
     let id = settings.client_id.as_deref().unwrap_or_default();
     match &settings.client_auth {
         ClientAuth::Basic(secret) => Some(encoded_pair(id, secret)),
-        ClientAuth::BasicRaw(secret) => Some(pair(id, secret.expose())),
+        ClientAuth::BasicRaw(secret) => Some(basic_pair(id, secret.expose())),
         _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64;
+
     use super::*;
 
     #[test]

@@ -19,6 +19,8 @@ use super::refresh::Exchanged;
 use super::refusal::Refusal;
 use super::{Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
+use crate::core::engine::Reason;
+use crate::core::pattern::{Missing, Pattern, Placeholder};
 use crate::core::scope;
 use crate::core::secret::Secret;
 use crate::core::settings::{
@@ -91,6 +93,9 @@ struct Exchange<'a> {
     url: Url,
     refresh_token: Option<RefreshToken>,
     subject: Option<Secret<String>>,
+    /// `params` and `headers` with their placeholders filled in.
+    params: FilledPairs,
+    headers: FilledPairs,
 }
 
 async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Token, SourceError> {
@@ -105,9 +110,11 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Token, So
         }
         _ => None,
     };
+    let params = filled(&settings.params, settings, &given)?;
+    let headers = filled(&settings.headers, settings, &given)?;
     let written = settings.token_url(&given).await?;
     let url = net::url(&written)?;
-    let exchange = Exchange { settings, given: &given, written, url, refresh_token, subject };
+    let exchange = Exchange { settings, given: &given, written, url, refresh_token, subject, params, headers };
     let spends = exchange.refresh_token.is_some();
     let exchanged = match refresh::exchange(&given, spends, |again| exchange.send(again)).await {
         Ok(exchanged) => exchanged,
@@ -120,11 +127,30 @@ async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Token, So
     read.map_err(|error| refresh::salvage(error, exchange.refresh_token, &exchanged.answer, Some("/refresh_token")))
 }
 
+type FilledPairs = Vec<(String, Secret<String>)>;
+
+fn filled(pairs: &[(String, Pattern)], settings: &OAuth2Settings, given: &Given) -> Result<FilledPairs, SourceError> {
+    let give = |placeholder: &Placeholder| match placeholder {
+        Placeholder::Named(name) => find(&settings.secrets, name).map(|secret| secret.expose().as_str()),
+        Placeholder::Token(name) => find(&given.parents, name).map(|token| token.expose().as_str()),
+        Placeholder::Secret | Placeholder::RefreshToken => None,
+    };
+    let missing = |missing: Missing| SourceError::new(Reason::Machine, missing.to_string());
+    pairs.iter().map(|(name, pattern)| Ok((name.clone(), pattern.fill(give).map_err(missing)?))).collect()
+}
+
+fn find<'a, K: PartialEq, V>(pairs: &'a [(K, V)], wanted: &K) -> Option<&'a V> {
+    pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
+}
+
 impl Exchange<'_> {
     async fn send(&self, again: u8) -> Result<HttpResponse, NetError> {
         let mut request = HttpRequest::new(Method::POST, self.url.clone());
         request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
+        for (name, value) in &self.headers {
+            net::set(&mut request.headers, name, value.clone()).map_err(NetError::unsent)?;
+        }
         let mut form = self.form(again).map_err(NetError::unsent)?;
         let occasion = self.occasion([again, b'c']);
         client_auth::add(self.settings, &occasion, &mut form, &mut request.headers).map_err(NetError::unsent)?;
@@ -154,7 +180,7 @@ impl Exchange<'_> {
         if let Some(scope) = &self.settings.scope {
             form.add("scope", scope);
         }
-        self.settings.params.iter().for_each(|(name, value)| form.add(name, value));
+        self.params.iter().for_each(|(name, value)| form.add(name, value.expose()));
         Ok(form)
     }
 
@@ -208,7 +234,10 @@ impl Exchange<'_> {
         let subject = self.subject.as_ref().map(|subject| subject.expose().as_str());
         // It may come back without its padding.
         let basic = basic.map(|value| value.expose().trim_end_matches('='));
-        [client_secret, basic, refresh_token, subject].into_iter().flatten().collect()
+        let own = [client_secret, basic, refresh_token, subject].into_iter().flatten();
+        let named = self.settings.secrets.iter().map(|(_, secret)| secret.expose().as_str());
+        let parents = self.given.parents.iter().map(|(_, token)| token.expose().as_str());
+        own.chain(named).chain(parents).collect()
     }
 
     fn refused(&self, answer: &HttpResponse, refusal: Refusal) -> SourceError {

@@ -105,6 +105,11 @@ pub(in crate::core::config) const PRIVATE_KEY: KeyEntry = entries! {
     private_key: Table(&[PLACES]) = r#"{ file = "key.pem" }"#;
 }[0];
 
+pub(in crate::core::config) const SECRETS: KeyEntry = entries! {
+    /// Further secrets, each under a name: what {{ secrets.NAME }} stands for.
+    secrets: Named(&[PLACES]) = r#"{ password = { file = "api.password" } }"#;
+}[0];
+
 pub(in crate::core::config) const TEXT_SECRET: KeyEntry = entries! {
     /// What {{ secret }} stands for, in one of five places.
     secret: Table(&[PLACES]) = r#"{ file = "api.secret" }"#;

@@ -39,6 +39,8 @@ pub(crate) enum ValueKind {
     Table(KeyEntries),
     /// `[[...]]`, each with these keys.
     Tables(KeyEntries),
+    /// A table of tables with these keys, each under a name of the user's choice.
+    Named(KeyEntries),
     /// A table of tokens, each under a name of the user's choice: what all have, and what each has by its source.
     Tokens {
         common: KeyEntries,
@@ -97,7 +99,7 @@ impl KeyEntry {
     /// The keys of the table that stands under it.
     pub(crate) fn inner(&self) -> KeyEntries {
         match self.kind {
-            ValueKind::Table(inner) | ValueKind::Tables(inner) => inner,
+            ValueKind::Table(inner) | ValueKind::Tables(inner) | ValueKind::Named(inner) => inner,
             _ => &[],
         }
     }
@@ -105,7 +107,7 @@ impl KeyEntry {
     /// The keys of each table that may stand under it: one for each source, where tokens do.
     fn below(&self) -> Vec<KeyEntries> {
         match self.kind {
-            ValueKind::Table(inner) | ValueKind::Tables(inner) => vec![inner],
+            ValueKind::Table(inner) | ValueKind::Tables(inner) | ValueKind::Named(inner) => vec![inner],
             ValueKind::Tokens { sources, .. } => sources.iter().map(|source| source.keys).collect(),
             _ => Vec::new(),
         }
@@ -212,7 +214,11 @@ fn collect_homes(keys: KeyEntries, header: &str, name: &str, homes: &mut Vec<Str
         if key.name == name && !header.is_empty() {
             homes.push(format!("[{header}]"));
         }
-        let path = if matches!(key.kind, ValueKind::Tokens { .. }) { format!("{path}.NAME") } else { path };
+        let path = if matches!(key.kind, ValueKind::Tokens { .. } | ValueKind::Named(_)) {
+            format!("{path}.NAME")
+        } else {
+            path
+        };
         key.below().into_iter().for_each(|inner| collect_homes(inner, &path, name, homes));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::core::config::keys::common::TEXT_SECRET;
+use crate::core::config::keys::common::{SECRETS, TEXT_SECRET};
 use crate::core::config::keys::{KeyEntry, entries};
 use crate::core::config::placeholders::{Placeholders, pairs};
 use crate::core::config::section::{Section, SectionReader};
@@ -25,6 +25,8 @@ pub struct CommandSettings<S: Stage = Ready> {
     /// Beside PATH, HOME and the like: all that it gets.
     pub env: Vec<(String, Pattern)>,
     pub secret: Option<S::Text>,
+    /// What `{{ secrets.NAME }}` stands for, by its name.
+    pub secrets: Vec<(String, S::Text)>,
     pub timeout: Duration,
     /// `None`: the output is the bare token, or an ExecCredential.
     pub response: Option<Pointers>,
@@ -45,7 +47,7 @@ impl CommandSettings {
     /// What a token follows from, but for the credential, and for `ttl`, which is beside it.
     pub(crate) fn canonical(&self) -> Value {
         // How long a try may take makes no other token.
-        let Self { argv, env, secret: _, timeout: _, response, ttl: _ } = self;
+        let Self { argv, env, secret: _, secrets: _, timeout: _, response, ttl: _ } = self;
         json!([argv, patterns(env), response.as_ref().map(Pointers::canonical)])
     }
 }
@@ -57,6 +59,7 @@ impl<S: Stage> fmt::Debug for CommandSettings<S> {
             .field("program", &S::known(&self.argv).and_then(|argv| S::value(argv).first()))
             .field("env", &self.env)
             .field("secret", &self.secret)
+            .field("secrets", &self.secrets)
             .field("timeout", &self.timeout)
             .field("response", &self.response)
             .field("ttl", &self.ttl)
@@ -69,9 +72,10 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     /// A program and its arguments, run without a shell. It prints the token, or JSON that response reads, or an
     /// ExecCredential.
     command: Texts = r#"["/usr/local/bin/get-token"]"#, required;
-    /// Its environment beside PATH, HOME and the like. {{ secret }} and {{ token.NAME }} are filled in.
+    /// Its environment beside PATH, HOME and the like. {{ secret }}, {{ secrets.NAME }} and {{ token.NAME }} are filled in.
     env: Free = r#"{ API_SECRET = "{{ secret }}" }"#;
     ..TEXT_SECRET;
+    ..SECRETS;
     /// Where the members stand in what it prints, as JSON pointers (RFC 6901). Without it: the bare token, or an
     /// ExecCredential.
     response: Table(&[reach::RESPONSE]) = r#"{ token = "/token", expires_at = "/expiry" }"#;
@@ -82,6 +86,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Comma
     let argv = argv::read(cx, token);
     let mut env = Vec::new();
     let secret = credential::read(cx, token, "secret", "secret");
+    let secrets = credential::named(cx, token);
     token.hide(cx, "env");
     for (name, value) in pairs(cx, token, "env", false) {
         let odd = |c: char| c == '=' || c == '\0' || c.is_whitespace();
@@ -98,6 +103,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Comma
         argv,
         env,
         secret,
+        secrets,
         response: reach::response(cx, token),
         timeout: token.duration_or_default(cx, "timeout"),
         ttl: token.duration(cx, "ttl"),
@@ -108,6 +114,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Comma
 
 pub(super) fn plan<'r>(raw: &'r CommandSettings<Written>, making: &mut Making<'_, 'r>) -> Option<CommandSettings> {
     let secret = making.secret(raw.secret.as_ref());
+    let secrets = making.secrets(&raw.secrets);
     if let Some(argv) = &raw.argv {
         making.look_for_program(argv);
     }
@@ -115,6 +122,7 @@ pub(super) fn plan<'r>(raw: &'r CommandSettings<Written>, making: &mut Making<'_
         argv: raw.argv.as_ref()?.value.clone(),
         env: raw.env.clone(),
         secret,
+        secrets,
         timeout: raw.timeout,
         response: raw.response.clone(),
         ttl: raw.ttl.map(|ttl| ttl.value),

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::core::config::keys::common::{PLACES, TEXT_SECRET};
+use crate::core::config::keys::common::{PLACES, SECRETS, TEXT_SECRET};
 use crate::core::config::keys::{KeyEntries, KeyEntry, entries};
 use crate::core::config::placeholders::{Placeholders, pairs};
 use crate::core::config::section::{Section, SectionReader};
 use crate::core::config::stage::Written;
-use crate::core::config::{address, credential, reach};
-use crate::core::diagnostic::{Diagnostic, Located, quote};
+use crate::core::config::{address, credential, headers, reach};
+use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::pattern::Pattern;
 use crate::core::plan::Making;
 use crate::core::redact;
@@ -29,16 +29,29 @@ pub struct HttpSettings<S: Stage = Ready> {
     pub headers: Vec<(String, Pattern)>,
     /// Sent as `Authorization: Bearer` (RFC 6750 2.1).
     pub bearer: Option<TokenName>,
+    /// Sent as `Authorization: Basic` (RFC 7617).
+    pub basic: Option<BasicSettings<S>>,
     /// None with GET.
     pub body: S::Must<Body>,
     /// What `{{ secret }}` stands for.
     pub secret: Option<S::Text>,
+    /// What `{{ secrets.NAME }}` stands for, by its name.
+    pub secrets: Vec<(String, S::Text)>,
     /// What `{{ refresh_token }}` stands for at first.
     pub refresh_token: Option<S::Refresh>,
     /// In an answer of 2xx, which has to be JSON.
     pub response: S::Must<Pointers>,
     /// Of `url`.
     pub reach: Reach<S>,
+}
+
+/// A user and a password.
+#[derive(Clone, Debug)]
+pub struct BasicSettings<S: Stage = Ready> {
+    /// Without a colon (RFC 7617 2).
+    pub user: S::Must<String>,
+    /// As it is.
+    pub password: S::Must<S::Text>,
 }
 
 /// What is sent behind the header.
@@ -69,19 +82,34 @@ impl<S: Stage> SourceSettings<S> for HttpSettings<S> {
 impl HttpSettings {
     /// What a token follows from, but for credentials.
     pub(crate) fn canonical(&self) -> Value {
-        let Self { url, method, headers, bearer, body, secret: _, refresh_token: _, response, reach: _ } = self;
-        json!([
-            url.source(),
+        let Self {
+            url,
             method,
+            headers,
+            bearer,
+            basic,
+            body,
+            secret: _,
+            secrets: _,
+            refresh_token: _,
+            response,
+            reach: _,
+        } = self;
+        let mut text = vec![
+            json!(url.source()),
+            json!(method),
             patterns(headers),
-            bearer.as_ref().map(TokenName::as_str),
+            json!(bearer.as_ref().map(TokenName::as_str)),
             match body {
                 Body::Form(fields) => json!(["form", patterns(fields)]),
                 Body::Json(body) => json!(["json", body]),
                 Body::None => Value::Null,
             },
             response.canonical(),
-        ])
+        ];
+        // What is new counts where it is set alone: other tokens stay what they were.
+        text.extend(basic.as_ref().map(|basic| json!(["basic", basic.user])));
+        Value::Array(text)
     }
 }
 
@@ -101,15 +129,18 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     url: Text = r#""https://api.example/auth/token""#, required;
     /// The method. Default: POST with form or json, else GET.
     method: Choice(&["GET", "POST", "PUT", "PATCH"]) = r#""POST""#;
-    /// Header fields. {{ secret }}, {{ refresh_token }} and {{ token.NAME }} are filled in, in url, form and json too.
+    /// Header fields. {{ secret }}, {{ secrets.NAME }}, {{ refresh_token }} and {{ token.NAME }} are filled in, in url, form and json too.
     headers: Free = r#"{ accept = "application/json" }"#;
     /// Another token of this config, obtained first and sent as Authorization: Bearer.
     bearer: Table(BEARER) = r#"{ token = "sunbird" }"#;
+    /// Instead of bearer: a user and a password, sent as Authorization: Basic.
+    basic: Table(BASIC) = r#"{ user = "jobs", password = { file = "api.password" } }"#;
     /// The body as form fields: strings, or lists of strings.
     form: Free = r#"{ refresh_token = "{{ refresh_token }}" }"#;
     /// Instead of form: the body as JSON; placeholders in its strings are filled in at any depth.
     json: Free = r#"{ key = "jobs", secret = "{{ secret }}" }"#;
     ..TEXT_SECRET;
+    ..SECRETS;
     /// What {{ refresh_token }} stands for: the first one; later ones live in state_dir. Another one put here wins over
     /// them.
     refresh_token: Table(&[PLACES]) = r#"{ file = "portal.refresh" }"#;
@@ -123,26 +154,23 @@ const BEARER: KeyEntries = &[&entries! {
     token: Text = r#""sunbird""#, required;
 }];
 
+const BASIC: KeyEntries = &[&entries! {
+    /// The user's name, without a colon.
+    user: Text = r#""jobs""#, required;
+    /// The password, in one of five places.
+    password: Table(&[PLACES]) = r#"{ file = "api.password" }"#, required;
+}];
+
 const RESPONSE_REFRESH: &[KeyEntry] = &entries! {
     /// Where the next refresh token stands; without it the one at hand stays.
     refresh_token: Text = r#""/result/refresh_token""#;
 };
 
-/// Header fields that follow from the request, or from how it is sent.
-const OWN_HEADERS: [&str; 13] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "proxy-authorization",
-    "proxy-connection",
-    "accept-encoding",
-    "user-agent",
+/// Header fields that other keys set.
+const TAKEN: [(&str, &str, &str); 3] = [
+    ("authorization", "basic", "keep one of the two"),
+    ("authorization", "bearer", "keep one of the two"),
+    ("content-type", "form", "remove it: it is application/x-www-form-urlencoded"),
 ];
 
 pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> HttpSettings<Written> {
@@ -150,15 +178,18 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> HttpS
     let mut placeholders = Placeholders::of(cx, token);
     let secret = credential::read(cx, token, "secret", "secret");
     let refresh_token = credential::read(cx, token, "refresh_token", "refresh token");
+    let secrets = credential::named(cx, token);
     let url = url(cx, token, &mut placeholders, reach.allow_http);
     let bearer = bearer(cx, token);
     let http = HttpSettings {
         url,
-        headers: headers(cx, token, &mut placeholders),
+        headers: headers::read(cx, token, &TAKEN, &mut placeholders),
         body: body(cx, token, &mut placeholders),
         method: method(cx, token),
         bearer: bearer.as_ref().map(|bearer| bearer.value.clone()),
+        basic: basic(cx, token),
         secret,
+        secrets,
         refresh_token,
         response: reach::response(cx, token),
         reach,
@@ -187,60 +218,21 @@ fn bearer(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<Located
     reach::token_name(cx, &bearer, "token")
 }
 
-fn headers(
-    cx: &mut SectionReader<'_>,
-    token: &Section<'_, '_>,
-    placeholders: &mut Placeholders,
-) -> Vec<(String, Pattern)> {
-    let mut seen: Vec<Located<String>> = Vec::new();
-    let mut headers = Vec::new();
-    token.hide(cx, "headers");
-    for (name, value) in pairs(cx, token, "headers", false) {
-        let called = format!("headers.{}", redact::name(&name.value));
-        let lower = name.value.to_ascii_lowercase();
-        if let Some(problem) = refused(cx, token, &name, &lower) {
-            cx.diagnostics.push(problem);
-            continue;
-        }
-        if let Some(before) = seen.iter().find(|before| before.value == lower) {
-            let diagnostic = Diagnostic::error(format!("the header field {} stands twice", quote(&name.value)));
-            let diagnostic = diagnostic.at(name.span).note(before.span, "also here");
-            cx.diagnostics.push(diagnostic.help("keep one of the two: upper and lower case are the same"));
-        }
-        seen.push(Located { value: lower, span: name.span });
-        // RFC 9110 5.5; what a placeholder brings is looked at when it is filled in.
-        if !value.value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
-            cx.error(
-                value.span,
-                format!("`{called}` holds what a header field cannot"),
-                "visible ASCII characters and spaces",
-            );
-            continue;
-        }
-        if let Some(pattern) = placeholders.pattern(cx, &called, &value) {
-            headers.push((name.value, pattern));
-        }
+fn basic(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<BasicSettings<Written>> {
+    if let (Some(bearer), Some(basic)) = (token.key_span(cx, "bearer"), token.key_span(cx, "basic")) {
+        cx.beside("bearer", bearer, "basic", basic);
     }
-    headers
-}
-
-/// Why a header field of that name cannot be there.
-fn refused(cx: &SectionReader<'_>, token: &Section<'_, '_>, name: &Located<String>, lower: &str) -> Option<Diagnostic> {
-    let tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if lower.is_empty() || !lower.bytes().all(tchar) {
-        let diagnostic =
-            Diagnostic::error(format!("no header field can be called {}", quote(&name.value))).at(name.span);
-        return Some(diagnostic.help("letters, digits and -, for instance: \"x-api-key\" (RFC 9110 5.1)"));
+    let basic = token.table(cx, "basic")?;
+    let password = credential::read(cx, &basic, "password", "password");
+    let user = basic.text(cx, "user")?;
+    if user.value.contains(':') || user.value.chars().any(char::is_control) {
+        cx.error(
+            user.span,
+            "`user` holds a colon, or a control character",
+            "Basic ends the name at a colon (RFC 7617 2)",
+        );
     }
-    let own =
-        Diagnostic::error(format!("`headers.{}` is set by renewd itself", redact::name(&name.value))).at(name.span);
-    let beside = |key: &str, help: &str| Some(own.clone().note(token.key_span(cx, key)?, "sets it").help(help));
-    match lower {
-        "authorization" => beside("bearer", "keep one of the two"),
-        "content-type" => beside("form", "remove it: it is application/x-www-form-urlencoded"),
-        _ if OWN_HEADERS.contains(&lower) => Some(own.help("remove it")),
-        _ => None,
-    }
+    Some(BasicSettings { user: Some(user.value), password })
 }
 
 fn body(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, placeholders: &mut Placeholders) -> Option<Body> {
@@ -291,6 +283,13 @@ pub(super) fn plan<'r>(raw: &'r HttpSettings<Written>, making: &mut Making<'_, '
         secret: making.secret(raw.secret.as_ref()),
         refresh_token: making.refresh(raw.refresh_token.as_ref()),
         reach: making.reach(&raw.reach),
+        secrets: making.secrets(&raw.secrets),
+        basic: match &raw.basic {
+            Some(basic) => {
+                Some(BasicSettings { user: basic.user.clone()?, password: making.secret(basic.password.as_ref())? })
+            }
+            None => None,
+        },
         url: raw.url.clone()?,
         method: raw.method.clone(),
         headers: raw.headers.clone(),

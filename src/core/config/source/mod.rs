@@ -24,7 +24,7 @@ use crate::core::words::words;
 
 pub(crate) use command::CommandSettings;
 pub use github_app::{GithubAppSettings, Installation};
-pub use http::{Body, HttpSettings};
+pub use http::{BasicSettings, Body, HttpSettings};
 pub(crate) use jwt::{JwtSettings, KeyClaim};
 pub use oauth2::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, SubjectToken, TokenEndpoint};
 pub(crate) use oauth2::{AuthKind, GrantKind, Preset};

@@ -7,13 +7,16 @@ mod settings;
 
 use crate::core::config::address::{self, Query};
 use crate::core::config::client::{self, Decided, GivenClient};
-use crate::core::config::keys::common::PLACES;
+use crate::core::config::keys::common::{PLACES, SECRETS};
 use crate::core::config::keys::{KeyEntry, entries};
+use crate::core::config::placeholders::{Placeholders, pairs};
 use crate::core::config::section::{Section, SectionReader};
 use crate::core::config::stage::{RawIdentity, Written};
 use crate::core::config::value::is_visible;
-use crate::core::config::{assertion, credential, placeholders, preset, reach, subject};
+use crate::core::config::{assertion, credential, headers, preset, reach, subject};
 use crate::core::diagnostic::{Diagnostic, Located};
+use crate::core::pattern::Pattern;
+use crate::core::redact;
 
 pub(super) use plan::plan;
 pub use settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, SubjectToken, TokenEndpoint};
@@ -50,8 +53,12 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     subject_token: Table(subject::KEYS) = r#"{ file = "/run/id.jwt" }"#;
     /// The scopes, with a space between.
     scope: Text = r#""read write""#;
-    /// Further form fields: strings, or lists of strings for one that stands more than once (resource).
+    /// Further form fields: strings, or lists of strings for one that stands more than once (resource). {{ secrets.NAME }} and
+    /// {{ token.NAME }} are filled in, in headers too.
     params: Free = r#"{ audience = "api" }"#;
+    /// Further header fields of the request to the token endpoint.
+    headers: Free = r#"{ x-api-key = "{{ secrets.api_key }}" }"#;
+    ..SECRETS;
     /// Allows an assertion signed with a secret that is shorter than the hash (RFC 7518 3.2).
     allow_weak_secret: Bool = "true", default("false");
 };
@@ -87,7 +94,11 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         scope: scope(cx, token),
         allow_weak_secret: token.bool_or_default(cx, "allow_weak_secret"),
     };
-    let mut params = params(cx, token);
+    let mut placeholders = Placeholders::of_secrets(cx, token);
+    let mut params = params(cx, token, &mut placeholders);
+    let headers = own_headers(cx, token, &mut placeholders);
+    let secrets = credential::named(cx, token);
+    placeholders.finish(cx, "params or headers");
     let decided = match preset {
         Some(preset) => preset::read(cx, token, preset, &given),
         // A preset that is not known may have decided anything.
@@ -104,7 +115,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
     let is_basic = matches!(client_auth, None | Some(ClientAuth::Basic(_) | ClientAuth::BasicRaw(_)));
     let field = params.iter().position(|(name, _)| name == "client_id").map(|at| params.remove(at));
     let has_field = field.is_some_and(|(_, value)| {
-        let is_same = is_basic && client_id.as_ref() == Some(&value);
+        let is_same = is_basic && client_id == Some(value.source());
         if !is_same {
             refuse_field(cx, token, "client_id", "use the key `client_id`, and client_id_in_body beside Basic");
         }
@@ -112,7 +123,18 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
     });
     let client_id_in_body = in_body(cx, token, client_auth.as_ref()) || has_field;
     let reach = given.reach;
-    OAuth2Settings { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach }
+    OAuth2Settings {
+        endpoint,
+        grant,
+        client_id,
+        client_id_in_body,
+        client_auth,
+        scope,
+        params,
+        headers,
+        secrets,
+        reach,
+    }
 }
 
 fn plain(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClient) -> Decided {
@@ -260,13 +282,38 @@ fn refuse_field(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, name: &str,
     cx.error(span, format!("`params.{name}` is a field of renewd's own"), help);
 }
 
-fn params(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Vec<(String, String)> {
+/// The header that proves who the client is stands there already, and so does what the body is.
+fn own_headers(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    placeholders: &mut Placeholders,
+) -> Vec<(String, Pattern)> {
+    let mut taken = vec![("content-type", "source", "remove it: it is application/x-www-form-urlencoded")];
+    let auth = token.value("client_auth").and_then(|auth| auth.get_ref().as_str());
+    if auth.is_none_or(|auth| auth.starts_with(AuthKind::Basic.word())) {
+        taken.push((
+            "authorization",
+            "client_secret",
+            "keep one of the two, or set client_auth = \"client_secret_post\"",
+        ));
+    }
+    headers::read(cx, token, &taken, placeholders)
+}
+
+fn params(
+    cx: &mut SectionReader<'_>,
+    token: &Section<'_, '_>,
+    placeholders: &mut Placeholders,
+) -> Vec<(String, Pattern)> {
     let mut params = Vec::new();
     token.hide(cx, "params");
-    for (key, value) in placeholders::pairs(cx, token, "params", true) {
+    for (key, value) in pairs(cx, token, "params", true) {
         match OWN_FIELDS.iter().find(|(name, _)| *name == key.value) {
             Some((name, help)) => cx.error(key.span, format!("`params.{name}` is a field of renewd's own"), help),
-            None => params.push((key.value, value.value)),
+            None => {
+                let called = format!("params.{}", redact::name(&key.value));
+                params.extend(placeholders.pattern(cx, &called, &value).map(|pattern| (key.value, pattern)));
+            }
         }
     }
     params

@@ -32,7 +32,8 @@ pub(in crate::core::config) fn plan<'r>(
         }
     };
     let endpoint = endpoint.flatten().or_else(|| raw.endpoint.clone())?;
-    Some(raw.ready(endpoint, grant, auth?, reach))
+    let secrets = making.secrets(&raw.secrets);
+    Some(raw.ready(endpoint, grant, auth?, secrets, reach))
 }
 
 /// An assertion, and the endpoint where its key's file names one.

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::core::config::stage::Written;
 use crate::core::crypto::{Algorithm, SigningKey};
-use crate::core::settings::{Reach, Ready, SourceSettings, Stage, TokenName};
+use crate::core::pattern::Pattern;
+use crate::core::settings::{Reach, Ready, SecretText, SourceSettings, Stage, TokenName, patterns};
 use crate::core::words::words;
 
 /// A lifetime that does not count, so that tokens of the first version are those of this one.
@@ -63,7 +64,11 @@ pub struct OAuth2Settings<S: Stage = Ready> {
     /// Words with a space between (RFC 6749 3.3).
     pub scope: Option<String>,
     /// Further form fields in order; a name may stand more than once (`resource`, RFC 8707 2).
-    pub params: Vec<(String, String)>,
+    pub params: Vec<(String, Pattern)>,
+    /// Further header fields of the request, in order.
+    pub headers: Vec<(String, Pattern)>,
+    /// What `{{ secrets.NAME }}` stands for in both, by its name.
+    pub secrets: Vec<(String, S::Text)>,
     /// Of the token endpoint, and of the issuer that names it.
     pub reach: Reach<S>,
 }
@@ -165,6 +170,7 @@ impl OAuth2Settings<Written> {
         endpoint: TokenEndpoint,
         grant: Grant,
         client_auth: ClientAuth,
+        secrets: Vec<(String, SecretText)>,
         reach: Reach,
     ) -> OAuth2Settings {
         OAuth2Settings {
@@ -175,6 +181,8 @@ impl OAuth2Settings<Written> {
             client_auth,
             scope: self.scope.clone(),
             params: self.params.clone(),
+            headers: self.headers.clone(),
+            secrets,
             reach,
         }
     }
@@ -197,7 +205,18 @@ impl AssertionSettings<Written> {
 impl OAuth2Settings {
     /// What a token follows from, but for credentials.
     pub(crate) fn canonical(&self) -> Value {
-        let Self { endpoint, grant, client_id, client_id_in_body, client_auth, scope, params, reach: _ } = self;
+        let Self {
+            endpoint,
+            grant,
+            client_id,
+            client_id_in_body,
+            client_auth,
+            scope,
+            params,
+            headers,
+            secrets: _,
+            reach: _,
+        } = self;
         let (grant, subject, of_grant) = match grant {
             Grant::ClientCredentials => (GrantKind::ClientCredentials, None, None),
             Grant::RefreshToken(_) => (GrantKind::RefreshToken, None, None),
@@ -229,7 +248,7 @@ impl OAuth2Settings {
             json!(client_id),
             json!(scope),
             Value::Null,
-            json!(params),
+            patterns(params),
             json!(subject),
         ];
         match (of_grant, of_client) {
@@ -238,6 +257,7 @@ impl OAuth2Settings {
         }
         // What is new counts where it is set alone: other tokens stay what they were.
         text.extend(client_id_in_body.then(|| json!("client_id_in_body")));
+        text.extend((!headers.is_empty()).then(|| json!(["headers", patterns(headers)])));
         Value::Array(text)
     }
 }
@@ -265,7 +285,7 @@ impl AssertionSettings {
 /// What the config's author wrote freely may hold a secret: names are shown, values not.
 impl<S: Stage> fmt::Debug for OAuth2Settings<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let params: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
+        let names = |pairs: &[(String, Pattern)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         f.debug_struct("OAuth2Settings")
             .field("endpoint", &self.endpoint)
             .field("grant", &self.grant)
@@ -273,7 +293,9 @@ impl<S: Stage> fmt::Debug for OAuth2Settings<S> {
             .field("client_id_in_body", &self.client_id_in_body)
             .field("client_auth", &self.client_auth)
             .field("scope", &self.scope)
-            .field("params", &params)
+            .field("params", &names(&self.params))
+            .field("headers", &names(&self.headers))
+            .field("secrets", &self.secrets)
             .field("reach", &self.reach)
             .finish()
     }
