@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -125,6 +126,22 @@ pub(crate) fn floor(folder: &Path, files: usize, signed: Signed) -> Duration {
     (0..files).for_each(|index| rename(&at, index));
     fsync(&at).expect("the folder's fsync");
     started.elapsed()
+}
+
+/// What `main` is told, so that it does the floor and nothing else.
+pub(crate) const ALONE: &str = "--floor";
+
+/// A process of its own that does the floor.
+pub(crate) fn process(folder: &Path, files: usize) -> Command {
+    let mut process = Command::new(std::env::current_exe().expect("this program"));
+    process.env_clear().arg(ALONE).arg(folder).arg(files.to_string());
+    process
+}
+
+/// That process.
+pub(crate) fn alone(args: &[String]) {
+    let [folder, files] = args else { panic!("{ALONE} FOLDER FILES") };
+    floor(Path::new(folder), files.parse().expect("a number"), Signed::Hs256);
 }
 
 fn open(folder: &Path) -> OwnedFd {

@@ -1,13 +1,14 @@
 //! How long `renewd once` takes for many tokens, durable, against the least that must be done: signing and writing the same by
 //! the fastest order that keeps the promise, and reading the config. And how time and memory grow with the number of tokens.
-//! RENEWD_LONG=1: 10,000 tokens on the disk, 100,000 in memory, RS256 and ES256 too.
+//! One token's process is measured against a process that does no more than the floor does.
+//! RENEWD_LONG=1: 10,000 tokens on the disk and of RS256 and ES256, 100,000 in memory.
 
 use std::path::Path;
 
-use support::bench::{Took, in_memory, millis, on_disk, run, table};
+use support::bench::{Took, in_memory, millis, on_disk, quantile, run, table, timed};
 use support::long;
 
-use crate::floor::{Signed, bare_loop, floor};
+use crate::floor::{self, Signed, bare_loop, floor};
 use crate::tokens::Tokens;
 
 pub(crate) fn figures() {
@@ -17,9 +18,11 @@ pub(crate) fn figures() {
         let folder = on_disk();
         compare(folder.path(), "on disk", *number, Signed::Hs256, *goal);
     }
-    for number in [1, 1_000, 10_000] {
+    one_process();
+    let numbers: &[(usize, f64)] = &[(1, 1.5), (1_000, 1.5), (10_000, 1.5), (100_000, 1.6)];
+    for (number, goal) in &numbers[..if long() { 4 } else { 3 }] {
         let folder = in_memory();
-        compare(folder.path(), "in memory", number, Signed::Hs256, 1.5);
+        compare(folder.path(), "in memory", *number, Signed::Hs256, *goal);
     }
     let number = if long() { 10_000 } else { 1_000 };
     for signed in [Signed::Es256, Signed::Rs256] {
@@ -27,6 +30,26 @@ pub(crate) fn figures() {
         compare(folder.path(), "in memory", number, signed, 1.5);
     }
     growth(if long() { 10_000 } else { 2_000 });
+}
+
+/// One token, new, on the disk: the whole process, and one that does the floor alone. They take turns.
+fn one_process() {
+    let folder = on_disk();
+    let tokens = Tokens::new(folder.path(), 1);
+    tokens.prepare();
+    let (mut bare, mut once): (Vec<_>, Vec<_>) = (0..if long() { 60 } else { 15 })
+        .map(|_| {
+            tokens.forget();
+            let bare = timed(&mut floor::process(&tokens.out(), 1));
+            tokens.forget();
+            (bare, timed(&mut tokens.command("once")))
+        })
+        .unzip();
+    let (bare, once) = (millis(quantile(&mut bare, 0.5)), millis(quantile(&mut once, 0.5)));
+    table::title("1 token, HS256, on disk, as a process (medians)");
+    table::plain("a process that does the floor", bare, "ms");
+    table::plain("`once`", once, "ms");
+    table::line("`once`, against that process", once / bare, 1.5, "");
 }
 
 /// The best of a few runs that take turns, so that a busy moment of the machine meets all.
@@ -84,6 +107,7 @@ fn growth(number: usize) {
     }
     table::title(&format!("{} tokens against {number}, HS256, in memory", 10 * number));
     table::line("time of `once`", rows[1].once / rows[0].once, 10.5, "");
+    table::line("time of `check`", rows[1].check / rows[0].check, 10.5, "");
     table::line("peak memory of `once`", rows[1].peak as f64 / rows[0].peak as f64, 10.5, "");
     table::plain("peak memory, fewer", rows[0].peak as f64 / 1024.0, "MiB");
     table::plain("peak memory, more", rows[1].peak as f64 / 1024.0, "MiB");

@@ -1,5 +1,5 @@
 //! From the start of `renewd run` to READY=1, its memory at rest, and how often it wakes when nothing is to be done.
-//! RENEWD_LONG=1: more rounds, two minutes of idleness. RENEWD_IDLE=SECONDS: so long.
+//! RENEWD_LONG=1: more rounds, 100,000 tokens too, two minutes of idleness. RENEWD_IDLE=SECONDS: so long.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,15 +8,23 @@ use support::bench::daemon::Daemon;
 use support::bench::{in_memory, millis, quantile, table};
 use support::long;
 
+use crate::floor::floor;
 use crate::tokens::Tokens;
 
 pub(crate) fn figures() {
     binary();
-    for (number, goal) in [(1, 5.0), (1_000, 40.0), (10_000, 150.0)] {
+    let numbers = [(1, 5.0), (1_000, 40.0), (10_000, 150.0), (100_000, 1_500.0)];
+    let mut of_one = None;
+    for (number, goal) in &numbers[..if long() { 4 } else { 3 }] {
         let folder = in_memory();
-        let tokens = Tokens::new(folder.path(), number);
+        let tokens = Tokens::new(folder.path(), *number);
         tokens.prepare();
-        start(&tokens, goal);
+        let resident = start(&tokens, *goal);
+        let of_one = *of_one.get_or_insert(resident);
+        if *number > 1 {
+            let further = (resident - of_one) * 1024.0 / (*number - 1) as f64;
+            table::line("... for each further token", further, 1.2, "KiB");
+        }
     }
     idle();
 }
@@ -28,7 +36,14 @@ fn binary() {
     table::line("size", size as f64 / 1024.0 / 1024.0, 8.0, "MiB");
 }
 
-fn start(tokens: &Tokens<'_>, goal: f64) {
+/// What it tells is the memory at rest after a restart, MiB.
+fn start(tokens: &Tokens<'_>, goal: f64) -> f64 {
+    let floor = (0..3).map(|_| {
+        tokens.forget();
+        floor(&tokens.out(), tokens.number, tokens.signed)
+    });
+    let floor = millis(floor.min().expect("three"));
+    tokens.forget();
     let fresh = Daemon::start(tokens.command("run"), tokens.folder);
     let first = millis(fresh.ready_after);
     let after_first = memory(&fresh);
@@ -48,11 +63,13 @@ fn start(tokens: &Tokens<'_>, goal: f64) {
     table::title(&format!("{} tokens, HS256, in memory", tokens.number));
     table::line("start to READY, all valid (median)", millis(quantile(&mut times, 0.5)), goal, "ms");
     table::plain("start to READY, none there yet", first, "ms");
+    table::line("... against the floor", first / floor, 3.0, "");
     let goal = memory_goal(tokens.number);
-    table::line("memory at rest after a restart (VmRSS)", at_rest.resident, goal, "MiB");
-    table::plain("... its own (Private_Dirty)", at_rest.private, "MiB");
-    table::plain("... proportional (Pss)", at_rest.proportional, "MiB");
     table::line("memory at rest after all were renewed (VmRSS)", after_first.resident, goal, "MiB");
+    table::plain("... its own after a restart (Private_Dirty)", at_rest.private, "MiB");
+    table::plain("... proportional (Pss)", at_rest.proportional, "MiB");
+    table::line("memory at rest after a restart (VmRSS)", at_rest.resident, goal, "MiB");
+    at_rest.resident
 }
 
 /// MiB: those of one token, and 1.2 KiB for each further one.

@@ -75,6 +75,12 @@ impl Daemon {
         field(&rollup, "Private_Dirty").expect("Private_Dirty")
     }
 
+    /// The processor time of all its threads that are there now.
+    pub fn processor_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("its threads");
+        threads.filter_map(|thread| scheduled(&thread.ok()?.path().join("schedstat"))).sum()
+    }
+
     /// How often its threads went to sleep by themselves: each wake-up ends in one.
     pub fn sleeps(&self) -> u64 {
         sleeps(self.pid()).values().sum()
@@ -94,6 +100,12 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The processor time that a thread's schedstat tells, proc(5).
+pub fn scheduled(schedstat: &Path) -> Option<Duration> {
+    let nanos = fs::read_to_string(schedstat).ok()?.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
 }
 
 /// A number of /proc/PID/status.
