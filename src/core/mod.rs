@@ -16,6 +16,7 @@ mod hash;
 pub mod jose;
 pub(crate) mod json;
 pub mod pattern;
+pub mod pause;
 pub(crate) mod plan;
 pub(crate) mod printable;
 pub(crate) mod redact;

@@ -9,6 +9,7 @@ use super::event::{Action, HookEnd, HookKind, Note, Reason};
 use super::record::{HeldToken, HookRun, TokenRecord, Trouble, Untold};
 use super::slots::TokenId;
 use super::target_record::TargetRecord;
+use crate::core::pause;
 use crate::core::schedule;
 use crate::core::time::{Boot, Now, Wall};
 
@@ -125,7 +126,7 @@ impl State {
     fn retry_hook(&self, id: TokenId, failures: u32, now: Now) -> Boot {
         let Some(token) = self.tokens.get(id) else { return Boot(u64::MAX) };
         let drawn = schedule::draw(self.seed, &token.wire.name, token.generation(), failures.saturating_add(HOOKS));
-        now.boot.plus(schedule::backoff(&token.wire.schedule.retry, failures, None, drawn))
+        now.boot.plus(pause::backoff(&token.wire.schedule.retry, failures, None, drawn))
     }
 
     /// Queues what could not be started, once its time has come.

@@ -11,7 +11,8 @@ use super::event::{FailureStreak, HookKind, Issued, Reason};
 use super::rare::{Rare, Unset};
 use super::slots::{TargetId, TokenId};
 use super::wiring::KeptWire;
-use crate::core::schedule::{Due, LoginEnd, Shortage};
+use crate::core::pause::Shortage;
+use crate::core::schedule::{Due, LoginEnd};
 use crate::core::time::{Boot, Now, Wall};
 
 /// A token at hand.

@@ -12,6 +12,7 @@ use super::settle::Timers;
 use super::slots::{TargetId, TokenId};
 use super::state::TimerOf;
 use super::target_record::{Content, Lines, Op, TargetRecord};
+use crate::core::pause;
 use crate::core::schedule;
 use crate::core::settings::{LinePlan, Retry, Schedule};
 use crate::core::time::{Boot, Now, Wall};
@@ -284,7 +285,7 @@ impl State {
         let drawn = tokens()
             .next()
             .map_or(0.5, |t| schedule::draw(self.seed, &t.wire.name, t.generation(), failures.saturating_add(1 << 20)));
-        let wait = schedule::backoff(&retry, failures, left, drawn);
+        let wait = pause::backoff(&retry, failures, left, drawn);
         let retry_at = if self.is_once() { Boot(u64::MAX) } else { now.boot.plus(wait) };
         let message = message.clone();
         Trouble {

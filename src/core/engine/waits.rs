@@ -9,7 +9,8 @@ use super::State;
 use super::event::Reason;
 use super::record::{TokenRecord, Trouble};
 use super::slots::TokenId;
-use crate::core::schedule::{self, Ends, Shortage};
+use crate::core::pause::{self, Ends, Shortage};
+use crate::core::schedule;
 use crate::core::time::{Boot, Now, Wall};
 
 impl State {
@@ -66,15 +67,15 @@ impl State {
         if !token.is_at_hand(now.wall) {
             self.add_ends_of_children(id, now.wall, &mut others);
         }
-        let many = |wait: Duration| wait.max(schedule::spacing(failures));
+        let many = |wait: Duration| wait.max(pause::spacing(failures));
         if reason != Reason::Rejected {
             let drawn = schedule::draw(self.seed, &token.wire.name, token.last_generation, failures);
-            let wait = |ends: Ends| schedule::after_failure(retry, failures, ends, drawn, now.wall);
+            let wait = |ends: Ends| pause::after_failure(retry, failures, ends, drawn, now.wall);
             return (wait(own).min(many(wait(others))), None);
         }
         let before = token.rare.trouble.as_ref().and_then(|trouble| trouble.shortage);
         let shortage = Shortage::of(own.and(others), retry.rejected, before, now.wall);
-        let wait = |ends: Ends| schedule::after_refusal(retry.rejected, shortage, ends, now.wall);
+        let wait = |ends: Ends| pause::after_refusal(retry.rejected, shortage, ends, now.wall);
         (wait(own).min(many(wait(others))), shortage)
     }
 
