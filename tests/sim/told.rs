@@ -56,7 +56,7 @@ fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
     };
     let target = TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines: vec![line], lack: None };
     let tokens = if is_there { vec![wire] } else { Vec::new() };
-    let targets = if is_there { vec![target] } else { Vec::new() };
+    let targets = if is_there { vec![Arc::new(target)] } else { Vec::new() };
     Event::Plan(Arc::new(Wiring { tokens, targets, ready_timeout: Duration::from_secs(60), lacks: lack.is_some() }))
 }
 

@@ -254,10 +254,10 @@ impl World {
                 2 => {
                     let gone = plan.tokens.remove(i).name;
                     plan.tokens.iter_mut().for_each(|token| token.parents.retain(|parent| *parent != gone));
-                    plan.targets.iter_mut().for_each(|target| target.lines.retain(|line| line.token != gone));
+                    files(&mut plan).for_each(|target| target.lines.retain(|line| line.token != gone));
                     plan.targets.retain(|target| !target.lines.is_empty());
                 }
-                _ => plan.targets.iter_mut().for_each(|target| target.spec.mode = FileMode(0o640)),
+                _ => files(&mut plan).for_each(|target| target.spec.mode = FileMode(0o640)),
             }
         }
         plan
@@ -617,7 +617,12 @@ fn random_plan(rng: &mut Rng) -> Wiring {
         }
     }
     let lacks = tokens.iter().any(|token| token.lack.is_some()) || targets.iter().any(|t| t.lack.is_some());
+    let targets = targets.into_iter().map(Arc::new).collect();
     Wiring { tokens, targets, ready_timeout: Duration::from_secs(rng.u64(1..60)), lacks }
+}
+
+fn files(plan: &mut Wiring) -> impl Iterator<Item = &mut TargetPlan> {
+    plan.targets.iter_mut().map(Arc::make_mut)
 }
 
 fn target(rng: &mut Rng, path: TargetPath, token: usize, format: Format) -> TargetPlan {

@@ -118,9 +118,9 @@ impl State {
         id
     }
 
-    fn set_targets(&mut self, plans: &[TargetPlan], until: Boot, hurry: bool, now: Now) {
+    fn set_targets(&mut self, plans: &[Arc<TargetPlan>], until: Boot, hurry: bool, now: Now) {
         let known = plans.iter().filter_map(|plan| Some((self.targets.find(&plan.path)?, plan)));
-        let planned: BTreeMap<TargetId, &TargetPlan> = known.collect();
+        let planned: BTreeMap<TargetId, &Arc<TargetPlan>> = known.collect();
         let tokens = &self.tokens;
         let line = |plan: &Arc<LinePlan>| FileLine {
             token: tokens.find(&plan.token).unwrap_or(TokenId::NONE),

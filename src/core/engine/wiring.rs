@@ -68,8 +68,8 @@ impl From<&TokenWire> for KeptWire {
 pub struct Wiring {
     /// In the order of the config.
     pub tokens: Vec<TokenWire>,
-    /// Its files.
-    pub targets: Vec<TargetPlan>,
+    /// Its files, as the plan has them: a copy of each would be in memory twice at a reload.
+    pub targets: Vec<Arc<TargetPlan>>,
     /// READY=1 waits so long for the required tokens.
     pub ready_timeout: Duration,
     /// Something is lacking, here or elsewhere in the plan: it is read again by and by.
@@ -92,7 +92,7 @@ impl Wiring {
         });
         Self {
             tokens: tokens.collect(),
-            targets: plan.targets.iter().map(|target| TargetPlan::clone(target)).collect(),
+            targets: plan.targets.clone(),
             ready_timeout: plan.daemon.ready_timeout,
             lacks: !plan.lacks.is_empty(),
         }
