@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 pub use file::{FileSpec, Lack, Mode};
 pub use format::Format;
 pub(crate) use format::{FormatKind, is_variable};
@@ -22,7 +24,7 @@ pub use hook::{HookAction, HookPlan, HookSignal};
 pub(crate) use names::ByName;
 pub use names::{Fingerprint, TargetPath, TokenName};
 pub use parts::{FirstRefresh, Identity, Pointers, SecretText};
-pub(crate) use parts::{millis, patterns};
+pub(crate) use parts::{Members, millis, patterns};
 pub use reach::Reach;
 pub(crate) use schedule::Lifetime;
 pub use schedule::{Retry, RotateRule, Schedule};
@@ -50,7 +52,7 @@ pub struct TokenPlan {
     /// Whether READY=1 (sd_notify(3)) and the exit code of `status` depend on it.
     pub required: bool,
     /// Tokens of this config that must be at hand first (bearer, subject, placeholder).
-    pub parents: Vec<TokenName>,
+    pub parents: Box<[TokenName]>,
     /// The credential rotates with the token (RFC 9700 4.14): the state is fsynced before delivery.
     pub single_use: bool,
     /// Run when a new token is on disk in all its files.
@@ -58,9 +60,9 @@ pub struct TokenPlan {
     /// Run once in a failure streak, and once when it is over.
     pub on_failure: Option<Arc<HookPlan>>,
     /// Units that may read it from the credential socket.
-    pub units: Vec<glob::Pattern>,
+    pub units: Box<[glob::Pattern]>,
     /// Why it cannot be obtained on this machine now.
-    pub lack: Option<Lack>,
+    pub lack: Option<Box<Lack>>,
 }
 
 impl TokenPlan {
@@ -89,9 +91,9 @@ pub struct TargetPlan {
     /// That of all its lines: two that differ are a mistake in the config.
     pub spec: FileSpec,
     /// In order of the config.
-    pub lines: Vec<Arc<LinePlan>>,
+    pub lines: SmallVec<[Arc<LinePlan>; 1]>,
     /// Why it cannot be delivered on this machine now.
-    pub lack: Option<Lack>,
+    pub lack: Option<Box<Lack>>,
 }
 
 /// `[daemon]`, with its defaults filled in from the environment.

@@ -285,7 +285,7 @@ fn oauth2_becomes_its_plan() {
 
     let config = "[token.a]\nsource = \"oauth2\"\nissuer = \"http://localhost\"\ngrant = \"token_exchange\"\nsubject_token.token = \"b\"\n[token.b]\nsource = \"command\"\ncommand = [\"true\"]\n";
     let tokens = planned(config.into());
-    assert_eq!(tokens[0].parents, [name("b")]);
+    assert_eq!(*tokens[0].parents, [name("b")]);
     let SourcePlan::OAuth2(plan) = &tokens[0].source else { panic!("no oauth2") };
     let Grant::TokenExchange { subject, subject_type } = &plan.grant else { panic!("{:?}", plan.grant) };
     assert_eq!(
@@ -348,7 +348,7 @@ fn http_github_and_command_become_their_plans() {
     let gh = github(&["installation_id"], "installation_owner = \"acme\"\napi_url = \"https://ghe.example/api/v3/\"\n");
     let cmd = command(&[], "env.A = \"{{ secret }}\"\nsecret.file = \"good.secret\"\n");
     let tokens = planned(http(&[], lines) + &gh + &cmd);
-    assert_eq!(tokens[0].parents, [name("gh"), name("cmd")]);
+    assert_eq!(*tokens[0].parents, [name("gh"), name("cmd")]);
     let SourcePlan::Http(plan) = &tokens[0].source else { panic!("no http") };
     assert_eq!((plan.method.as_str(), plan.bearer.as_ref(), plan.headers.len()), ("PUT", Some(&name("gh")), 1));
     assert_eq!((plan.response.token.as_str(), &plan.response.expires_in), ("/token", &None));

@@ -13,6 +13,7 @@ use renewd::core::engine::{
 use renewd::core::schedule::Life;
 use renewd::core::settings::{FileSpec, Fingerprint, Format, LinePlan, Schedule, TargetPath, TargetPlan, TokenName};
 use renewd::core::time::{Boot, Now, Wall};
+use smallvec::smallvec;
 
 const START: i64 = 1_700_000_000;
 
@@ -54,7 +55,8 @@ fn wiring(is_there: bool, secret: u8, lack: Option<&str>) -> Event {
         on_failure: Some(Duration::ZERO),
         lack: lack.map(Into::into),
     };
-    let target = TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines: vec![line], lack: None };
+    let target =
+        TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines: smallvec![line], lack: None };
     let tokens = if is_there { vec![wire] } else { Vec::new() };
     let targets = if is_there { vec![Arc::new(target)] } else { Vec::new() };
     Event::Plan(Arc::new(Wiring { tokens, targets, ready_timeout: Duration::from_secs(60), lacks: lack.is_some() }))

@@ -18,6 +18,7 @@ use renewd::core::settings::{
     TokenName,
 };
 use renewd::core::time::{Boot, Now, Wall};
+use smallvec::smallvec;
 
 use crate::invariants::Invariants;
 
@@ -627,7 +628,7 @@ fn files(plan: &mut Wiring) -> impl Iterator<Item = &mut TargetPlan> {
 
 fn target(rng: &mut Rng, path: TargetPath, token: usize, format: Format) -> TargetPlan {
     let lack = (rng.u32(0..20) == 0)
-        .then(|| renewd::core::settings::Lack { message: "no folder".into(), told: "no folder".into() });
-    let lines = vec![Arc::new(LinePlan { token: name(token), format })];
+        .then(|| Box::new(renewd::core::settings::Lack { message: "no folder".into(), told: "no folder".into() }));
+    let lines = smallvec![Arc::new(LinePlan { token: name(token), format })];
     TargetPlan { shown: path.clone(), path, spec: FileSpec::default(), lines, lack }
 }

@@ -11,8 +11,8 @@ fn settings() -> JwtSettings {
         key_claim: KeyClaim::Iss,
         lifetime: Lifetime::For(Duration::from_secs(3600)),
         skew: Duration::ZERO,
-        claims: Map::new(),
-        header: Map::new(),
+        claims: Map::new().into(),
+        header: Map::new().into(),
         iat: true,
         exp: true,
         nbf: false,
@@ -39,7 +39,7 @@ fn claims_stand_in_their_order() {
     let all = JwtSettings {
         skew: Duration::from_secs(30),
         nbf: true,
-        claims: object(json!({"z": [1, {"y": null}], "aud": "", "a": 1.5})),
+        claims: object(json!({"z": [1, {"y": null}], "aud": "", "a": 1.5})).into(),
         ..settings()
     };
     assert_eq!(
@@ -60,7 +60,7 @@ fn the_header_is_typ_and_alg_first() {
     let more = JwtSettings {
         key: Some("k1".into()),
         key_claim: KeyClaim::Kid,
-        header: object(json!({"cty": "a", "typ": "at+jwt", "x": {"n": [null]}})),
+        header: object(json!({"cty": "a", "typ": "at+jwt", "x": {"n": [null]}})).into(),
         ..settings()
     };
     assert_eq!(header_of(&more), r#"{"typ":"at+jwt","alg":"HS256","kid":"k1","cty":"a","x":{"n":[null]}}"#);

@@ -119,6 +119,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use smallvec::SmallVec;
+
     use super::super::{Action, Event, Issued, Now, Restored, RestoredTarget, RunMode, TokenWire, Wiring, step};
     use super::*;
     use crate::core::schedule::Life;
@@ -149,10 +151,10 @@ mod tests {
             lack: None,
         };
         let target = |i| {
-            let lines = vec![Arc::new(LinePlan { token: name(i), format: Format::Token })];
+            let lines = SmallVec::from([Arc::new(LinePlan { token: name(i), format: Format::Token })]);
             TargetPlan { shown: path(i), path: path(i), spec: FileSpec::default(), lines, lack: None }
         };
-        let (tokens, targets) = ((0..4).map(wire).collect(), (0..4).map(target).collect());
+        let (tokens, targets) = ((0..4).map(wire).collect(), (0..4).map(target).map(Arc::new).collect());
         Event::Plan(Arc::new(Wiring { tokens, targets, ready_timeout: Duration::from_secs(60), lacks: false }))
     }
 

@@ -84,7 +84,7 @@ impl Wiring {
             fingerprint: t.fingerprint,
             schedule: t.schedule.clone(),
             required: t.required,
-            parents: t.parents.clone(),
+            parents: t.parents.to_vec(),
             single_use: t.single_use,
             after_rotate: t.after_rotate.is_some(),
             on_failure: t.on_failure.as_ref().map(|hook| hook.after),

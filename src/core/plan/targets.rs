@@ -6,6 +6,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::lacks::Ledger;
 use super::spec::Spec;
 use crate::core::config::{RawConfig, RawOutput, RawToken};
@@ -137,7 +139,13 @@ impl<'r> Targets<'r> {
         let lack = self.look(output, folder, &spec, ledger).or(lack);
         let shown = if *path == *output.path.value { path.clone() } else { output.path.value.clone().into() };
         let mut target = Box::new(PlannedTarget {
-            plan: TargetPlan { path, shown, spec: spec.spec, lines: vec![Arc::new(line)], lack },
+            plan: TargetPlan {
+                path,
+                shown,
+                spec: spec.spec,
+                lines: SmallVec::from([Arc::new(line)]),
+                lack: lack.map(Box::new),
+            },
             first: output,
             spec,
             variables: HashMap::new(),

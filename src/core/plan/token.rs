@@ -9,7 +9,7 @@ use super::{schedule, source};
 use crate::core::config::{RawConfig, RawToken};
 use crate::core::environment::Environment;
 use crate::core::facts::Facts;
-use crate::core::settings::{HookPlan, Schedule, TokenName, TokenPlan};
+use crate::core::settings::{HookPlan, Schedule, TokenPlan};
 
 pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger: &mut Ledger) -> Vec<Arc<TokenPlan>> {
     let mut keyring = Keyring::new(facts, env);
@@ -31,12 +31,12 @@ pub(super) fn plan_all(raw: &RawConfig, facts: &Facts, env: &Environment, ledger
             source: made.source,
             schedule: shared(&mut schedule, timing.schedule),
             required: token.required,
-            parents: token.parents.iter().map(|parent| parent.value.copied()).collect::<Vec<TokenName>>(),
+            parents: token.parents.iter().map(|parent| parent.value.copied()).collect(),
             single_use: made.single_use,
             after_rotate,
             on_failure,
-            units: token.units.clone(),
-            lack: made.lack,
+            units: token.units.clone().into(),
+            lack: made.lack.map(Box::new),
         }));
     }
     tokens

@@ -1,10 +1,12 @@
 //! Owns: what the settings of several sources are made of.
 //! Does not: know which source has which.
 
-use std::sync::Arc;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::core::pattern::Pattern;
 use crate::core::secret::Secret;
@@ -48,6 +50,31 @@ impl Pointers {
     pub(crate) fn canonical(&self) -> Value {
         let Self { token, expires_in, expires_at, refresh_token } = self;
         json!([token, expires_in, expires_at, refresh_token])
+    }
+}
+
+/// Members of an object, in order. Most tokens have none of their own, and an empty map takes as much room as a short one.
+#[derive(Clone, PartialEq)]
+pub struct Members(Option<Box<Map<String, Value>>>);
+
+impl From<Map<String, Value>> for Members {
+    fn from(members: Map<String, Value>) -> Self {
+        Self(Some(members).filter(|members| !members.is_empty()).map(Box::new))
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl Deref for Members {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.0.as_deref().unwrap_or(&NONE)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::core::config::{claims, credential};
 use crate::core::crypto::Algorithm;
 use crate::core::diagnostic::{Diagnostic, Located, Span};
 use crate::core::plan::Making;
-use crate::core::settings::{Lifetime, Ready, SourceSettings, Stage, millis};
+use crate::core::settings::{Lifetime, Members, Ready, SourceSettings, Stage, millis};
 use crate::core::words::words;
 
 words! {
@@ -36,9 +36,9 @@ pub struct JwtSettings<S: Stage = Ready> {
     pub lifetime: S::OrDefault<Lifetime>,
     pub skew: S::OrDefault<Duration>,
     /// Claims as configured, in order, without the switches below.
-    pub claims: Map<String, Value>,
+    pub claims: Members,
     /// Header members as configured, in order; never `alg`.
-    pub header: Map<String, Value>,
+    pub header: Members,
     pub iat: bool,
     pub exp: S::OrDefault<bool>,
     pub nbf: bool,
@@ -127,8 +127,8 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> JwtSe
         key_claim,
         lifetime: token.lifetime_value(cx, "lifetime"),
         skew: token.duration(cx, "skew"),
-        claims: claims.members,
-        header,
+        claims: claims.members.into(),
+        header: header.into(),
         iat: claims.iat.unwrap_or(true),
         exp: claims.exp,
         nbf: claims.nbf.unwrap_or(false),
