@@ -17,7 +17,7 @@ pub(crate) const STARS: &str = "***";
 const PEER_CHARS: usize = 300;
 const NAME_CHARS: usize = 64;
 /// A secret that is shorter stands in every other word.
-const SHORTEST: usize = 4;
+pub(crate) const SHORTEST: usize = 4;
 
 /// When a run of letters, digits and `+ - _ = ~` is more likely a secret than a word: from how many bytes on where it mixes
 /// letters and digits, and from how many in any case.

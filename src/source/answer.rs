@@ -10,6 +10,7 @@ use super::Given;
 use super::document::{AnswerError, Document, TrimmedToken, kind};
 use super::error::SourceError;
 use super::expiry::{self, ExpiryError, KnownExpiry, ToldEnd};
+use super::sent::SentSecrets;
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
 use crate::core::redact::peer_words;
@@ -67,20 +68,23 @@ impl TokenResponse {
         Ok(answered)
     }
 
-    /// Reads a successful answer of a token endpoint (RFC 6749 5.1).
-    pub(crate) fn of_oauth2(body: &[u8]) -> Result<Self, AnswerError> {
+    /// Reads a successful answer of a token endpoint (RFC 6749 5.1). `secrets` went out for it: as with what came, nothing that
+    /// is told of the answer holds one.
+    pub(crate) fn of_oauth2(body: &[u8], mut secrets: SentSecrets) -> Result<Self, AnswerError> {
         let document = Document::parse(body)?;
         let mut answered = Self::bare(document.token("/access_token")?);
-        answered.token_type(&document)?;
         answered.expiry.expires_in = answered.told(&document, "/expires_in", document.span("/expires_in"));
         answered.refresh(&document, "/refresh_token");
-        answered.scope = document.scope();
+        let came = [Some(&answered.token), answered.refresh_token.as_ref()];
+        secrets.add(came.into_iter().flatten().map(|secret| secret.expose().as_str()));
+        answered.token_type(&document, &secrets)?;
+        answered.scope = document.scope().filter(|scope| secrets.harmless(scope).is_some());
         Ok(answered)
     }
 
     /// Bearer in any case of letters, `N_A` of a token exchange (RFC 8693 2.2.1) and nothing at all are as expected. Others
     /// are names that servers have for the same ("BearerToken", "Application Access Token"), but for those with a proof.
-    fn token_type(&mut self, document: &Document) -> Result<(), AnswerError> {
+    fn token_type(&mut self, document: &Document, secrets: &SentSecrets) -> Result<(), AnswerError> {
         let written = match document.at("/token_type") {
             None => return Ok(()),
             Some(Value::String(text)) => text.trim(),
@@ -98,8 +102,11 @@ impl TokenResponse {
             return Err(AnswerError::NeedsProof(shown));
         }
         if !["", "bearer", "n_a"].iter().any(|known| written.eq_ignore_ascii_case(known)) {
-            let shown = peer_words(written);
-            self.remarks.push(format!("has the token_type {shown:?}: the token is taken for one of the type Bearer"));
+            let shown = match secrets.harmless(written) {
+                Some(shown) => format!("the token_type {:?}", peer_words(shown)),
+                None => "a token_type that holds a secret".into(),
+            };
+            self.remarks.push(format!("has {shown}: the token is taken for one of the type Bearer"));
         }
         Ok(())
     }
@@ -266,7 +273,9 @@ mod tests {
 
     #[test]
     fn a_token_endpoints_answer_is_a_bearer_token_whatever_it_is_called() {
-        let read = |rest: &str| TokenResponse::of_oauth2(format!(r#"{{"access_token":"abc"{rest}}}"#).as_bytes());
+        let read = |rest: &str| {
+            TokenResponse::of_oauth2(format!(r#"{{"access_token":"abc"{rest}}}"#).as_bytes(), SentSecrets::default())
+        };
         let answered = read(r#","token_type":"bearer","expires_in":"3600","refresh_token":"a b","scope":"x""#).unwrap();
         assert_eq!(answered.expiry.expires_in, Some(ToldEnd::In(Duration::from_secs(3600))));
         assert_eq!(answered.refresh_token, Some(Secret::new("a b".into())));
@@ -286,7 +295,7 @@ mod tests {
     fn the_end_of_a_refresh_token_stands_beside_it_or_nowhere() {
         let oauth2 = |rest: &str| {
             let body = format!(r#"{{"access_token":"abc","refresh_token":"next"{rest}}}"#);
-            TokenResponse::of_oauth2(body.as_bytes()).unwrap().refresh_end
+            TokenResponse::of_oauth2(body.as_bytes(), SentSecrets::default()).unwrap().refresh_end
         };
         let seconds = |n| Some(ToldEnd::In(Duration::from_secs(n)));
         assert_eq!(oauth2(r#","refresh_token_expires_in":15897600"#), seconds(15_897_600));
@@ -307,7 +316,7 @@ mod tests {
     fn a_scope_is_a_text_or_a_list_of_texts_and_never_an_error() {
         let scope = |scope: &str| {
             let body = format!(r#"{{"access_token":"abc","scope":{scope}}}"#);
-            TokenResponse::of_oauth2(body.as_bytes()).unwrap().scope
+            TokenResponse::of_oauth2(body.as_bytes(), SentSecrets::default()).unwrap().scope
         };
         assert_eq!(scope(r#""read write""#).as_deref(), Some("read write"));
         assert_eq!(scope(r#"["read","write"]"#).as_deref(), Some("read write"));

@@ -13,6 +13,7 @@ use super::net::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use super::net::{self, Host, HttpRequest, HttpResponse, Method, NetError, Url};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
+use super::sent::SentSecrets;
 use super::{Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
@@ -55,7 +56,7 @@ async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Token, Sour
         given.send(request, &settings.reach).await
     };
     let exchanged = refresh::exchange(&given, used.is_some(), send).await?;
-    let read = read(settings, &given, &exchanged, &filling, used.clone());
+    let read = read(settings, &given, &exchanged, used.clone());
     let at = settings.response.refresh_token.as_deref();
     read.map_err(|error| refresh::salvage(error, used.clone(), &exchanged.answer, at))
 }
@@ -64,7 +65,6 @@ fn read(
     settings: &HttpSettings,
     given: &Given,
     exchanged: &Exchanged,
-    filling: &Filling<'_>,
     used: Option<RefreshToken>,
 ) -> Result<Token, SourceError> {
     let answer = &exchanged.answer;
@@ -72,11 +72,11 @@ fn read(
         Ok(answered) if answer.status.is_success() => answered,
         read => {
             let refusal = match read {
-                Err(problem) if answer.status.is_success() => match Refusal::of_success(answer, &filling.secrets()) {
+                Err(problem) if answer.status.is_success() => match Refusal::of_success(answer) {
                     Some(refusal) => refusal,
-                    None => return Err(Refusal::beside(&problem, answer, &filling.secrets())),
+                    None => return Err(Refusal::beside(&problem, answer)),
                 },
-                _ => Refusal::of(answer, &filling.secrets()),
+                _ => Refusal::of(answer),
             };
             return Err(refused(settings, answer, refusal));
         }
@@ -148,10 +148,10 @@ impl<'a> Filling<'a> {
     }
 
     /// An answer may say Basic again without its padding.
-    fn secrets(&self) -> Vec<&str> {
+    fn secrets(&self) -> SentSecrets {
         let basic = self.basic.iter().map(|pair| pair.expose().trim_end_matches('='));
         let password = self.password.iter().map(|password| password.expose().as_str());
-        self.values.values().copied().chain(basic).chain(password).collect()
+        SentSecrets::of(self.values.values().copied().chain(basic).chain(password))
     }
 
     fn fill(&self, pattern: &Pattern) -> Result<Secret<String>, SourceError> {
@@ -167,6 +167,7 @@ impl<'a> Filling<'a> {
             let masked = settings.url.fill(|_| Some(net::MASK)).map_err(missing)?;
             request.shown_path = net::url(masked.expose()).map_or_else(|_| "/..".into(), |url| net::shown_path(&url));
         }
+        request.secrets = self.secrets();
         self.headers(settings, &mut request.headers)?;
         let (kind, body) = match &settings.body {
             Body::None => return Ok(request),

@@ -17,6 +17,7 @@ pub(crate) mod probe;
 mod refresh;
 mod refusal;
 mod remarks;
+mod sent;
 mod words;
 
 use std::sync::Arc;

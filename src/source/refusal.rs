@@ -2,16 +2,12 @@
 //! Nothing that was sent is shown, should the endpoint say it again.
 //! Does not: know which credential was refused.
 
-use zeroize::Zeroizing;
-
 use super::document::{AnswerError, Document};
 use super::error::SourceError;
-use super::form;
 use super::net::HttpResponse;
 use super::net::header::WWW_AUTHENTICATE;
 use super::words;
 use crate::core::engine::{Doubt, Reason};
-use crate::core::redact::{peer_words, printable_without};
 
 /// Where a code of RFC 6749 5.2 stands: as there, or as Fitbit has it.
 const CODES: [&str; 2] = ["/error", "/errors/0/errorType"];
@@ -27,23 +23,21 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads an answer that is no success. `sent` are the secrets that went out.
-    pub(super) fn of(answer: &HttpResponse, sent: &[&str]) -> Self {
+    /// Reads an answer that is no success.
+    pub(super) fn of(answer: &HttpResponse) -> Self {
         let document = Document::parse(&answer.body).ok();
         let text = |at: &str| document.as_ref().and_then(|document| document.text(at).ok().flatten());
-        let mask = Mask::of(sent);
-        let code = CODES.iter().find_map(|at| text(at)).and_then(|code| mask.clean(code));
+        let clean = |words: &str| answer.secrets.clean(words);
+        let code = CODES.iter().find_map(|at| text(at)).and_then(clean);
         let words = match &document {
             Some(document) => words::of_json(document.whole()),
             None => words::of_text(&answer.body).or_else(|| challenge(answer)),
         };
-        let words = words.and_then(|words| mask.clean(&words)).filter(|words| Some(words) != code.as_ref());
+        let words = words.and_then(|words| clean(&words)).filter(|words| Some(words) != code.as_ref());
         let shown =
             document.as_ref().and_then(|document| words::code_of_json(document.whole(), answer.status.as_u16()));
-        let shown = code
-            .clone()
-            .or_else(|| shown.and_then(|code| mask.clean(&code)))
-            .filter(|code| Some(code) != words.as_ref());
+        let shown =
+            code.clone().or_else(|| shown.and_then(|code| clean(&code))).filter(|code| Some(code) != words.as_ref());
         let said = match (shown, words) {
             (Some(code), Some(words)) => format!("{code}: {words}"),
             (Some(code), None) => code,
@@ -58,15 +52,15 @@ impl Refusal {
     }
 
     /// Some endpoints answer 200 to a failure.
-    pub(super) fn of_success(answer: &HttpResponse, sent: &[&str]) -> Option<Self> {
+    pub(super) fn of_success(answer: &HttpResponse) -> Option<Self> {
         let document = Document::parse(&answer.body).ok()?;
         document.at("/error")?;
         drop(document);
-        Some(Self::of(answer, sent))
+        Some(Self::of(answer))
     }
 
     /// A success without what was asked for: what is wrong with it, and what it says itself.
-    pub(super) fn beside(problem: &AnswerError, answer: &HttpResponse, sent: &[&str]) -> SourceError {
+    pub(super) fn beside(problem: &AnswerError, answer: &HttpResponse) -> SourceError {
         let error = answer.unread(problem);
         // A text without a space may be the token itself.
         let is_said = |words: &String| words.contains(char::is_whitespace);
@@ -75,7 +69,7 @@ impl Refusal {
             Err(AnswerError::Html) => words::of_text(&answer.body),
             Err(_) => None,
         };
-        match words.and_then(|words| Mask::of(sent).clean(&words)) {
+        match words.and_then(|words| answer.secrets.clean(&words)) {
             Some(words) => SourceError { message: format!("{}; it says: {words}", error.message), ..error },
             None => error,
         }
@@ -109,22 +103,6 @@ impl Refusal {
 
     pub(super) fn is(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
-    }
-}
-
-/// The secrets that must not come back.
-struct Mask(Vec<Zeroizing<String>>);
-
-impl Mask {
-    /// Each as it is, and as it stands in a form, or in an address or Basic.
-    fn of(sent: &[&str]) -> Self {
-        let forms =
-            |secret: &&str| [Zeroizing::new((*secret).to_owned()), form::encoded(secret), form::percent(secret)];
-        Self(sent.iter().flat_map(forms).collect())
-    }
-
-    fn clean(&self, text: &str) -> Option<String> {
-        Some(peer_words(&printable_without(text, &self.0))).filter(|words| !words.is_empty())
     }
 }
 

@@ -7,6 +7,7 @@ mod beside;
 mod binary;
 mod cached;
 mod doubt;
+mod echoes;
 mod exchange;
 mod foreign_words;
 mod headers;

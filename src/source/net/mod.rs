@@ -37,11 +37,16 @@ use self::offset::ClockOffsets;
 use self::turns::Turns;
 pub(crate) use self::turns::{Requester, WaitingToken};
 use super::error::SourceError;
+use super::sent::SentSecrets;
 use crate::core::engine::Reason;
 use crate::core::printable::cut;
 use crate::core::secret::{Secret, make_room};
 use crate::core::settings::TokenName;
 use crate::core::time::{ClockOffset, Wall};
+
+/// Codings that renewd does not unpack (<https://www.iana.org/assignments/http-parameters>): others are not named, for what stands in
+/// their place may be anything.
+const NOT_UNPACKED: [&str; 5] = ["br", "zstd", "compress", "x-compress", "dcb"];
 
 /// What all network sources share: it holds no connection, and clients only as long as one is in use.
 pub struct Network {
@@ -61,12 +66,21 @@ pub struct HttpRequest {
     pub shown_path: String,
     pub headers: HeaderMap,
     pub body: Option<Zeroizing<Vec<u8>>>,
+    /// What must not be shown, should the answer say it again.
+    pub(crate) secrets: SentSecrets,
 }
 
 impl HttpRequest {
     pub fn new(method: Method, url: Url) -> Self {
-        let shown_path = shown_path(&url);
-        Self { method, url, shown_path, url_is_secret: false, headers: HeaderMap::new(), body: None }
+        Self {
+            shown_path: shown_path(&url),
+            method,
+            url,
+            url_is_secret: false,
+            headers: HeaderMap::new(),
+            body: None,
+            secrets: SentSecrets::default(),
+        }
     }
 }
 
@@ -82,6 +96,8 @@ pub struct HttpResponse {
     pub retry_after: Option<Duration>,
     /// It says that no further request is left for now.
     pub is_limited: bool,
+    /// What was sent, and must not be shown.
+    pub(crate) secrets: SentSecrets,
     /// `None`: it does not tell the time.
     pub clock_offset: Option<ClockOffset>,
 }
@@ -146,8 +162,13 @@ impl Network {
         Ok(self.exchange(asker, HttpRequest::new(Method::HEAD, url), way.into()).await?.endpoint.host)
     }
 
-    async fn exchange(&self, asker: &Requester, request: HttpRequest, way: Way<'_>) -> Result<HttpResponse, NetError> {
-        let mut request = request;
+    async fn exchange(
+        &self,
+        asker: &Requester,
+        mut request: HttpRequest,
+        way: Way<'_>,
+    ) -> Result<HttpResponse, NetError> {
+        let secrets = std::mem::take(&mut request.secrets);
         // Another one than the client's own was looked at when the config was read.
         let agent = way.reach.user_agent.as_ref().and_then(|agent| HeaderValue::from_str(agent).ok());
         request.headers.extend(agent.map(|agent| (USER_AGENT, agent)));
@@ -174,14 +195,16 @@ impl Network {
         if let Some(offset) = clock_offset {
             self.offsets.keep(&asker.name, offset);
         }
+        let retry_after = wait;
         Ok(HttpResponse {
             endpoint,
             status,
             headers,
             body,
             sent_at,
-            retry_after: wait,
+            retry_after,
             is_limited: is_spent,
+            secrets,
             clock_offset,
         })
     }
@@ -270,8 +293,9 @@ fn unpacked(endpoint: &Endpoint, headers: &HeaderMap, body: Zeroizing<Vec<u8>>) 
     body::unpacked(body, encoding).map_err(|why| match why {
         PackedBody::TooLarge => too_large(endpoint),
         PackedBody::Unknown => {
-            let shown = cut(encoding, 40);
-            unreadable(endpoint, &format!("the answer is compressed ({shown}), although identity was asked for"))
+            let known = NOT_UNPACKED.iter().find(|known| encoding.trim().eq_ignore_ascii_case(known));
+            let shown = known.map(|known| format!(" ({known})")).unwrap_or_default();
+            unreadable(endpoint, &format!("the answer is compressed{shown}, although identity was asked for"))
         }
         PackedBody::Damaged => unreadable(endpoint, "the answer is compressed, and cannot be unpacked"),
     })
@@ -288,7 +312,8 @@ fn unreadable(endpoint: &Endpoint, message: &str) -> Failed {
 impl HttpResponse {
     /// Where to, without the query; where the address has a secret in it, that may come back in the path.
     fn redirected(&self, from: &Url, secret: bool) -> SourceError {
-        let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());
+        let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+        let to = to.and_then(|to| self.secrets.harmless(to)).and_then(|to| from.join(to).ok());
         let to = match to {
             Some(to) if to.has_host() && secret => format!(" to {}", host::shown(&to)),
             Some(to) if to.has_host() => format!(" to {}{}", host::shown(&to), shown_path(&to)),
@@ -325,9 +350,10 @@ impl HttpResponse {
         }
     }
 
-    /// The media type without its parameters, in small letters; empty where there is none.
+    /// The media type without its parameters, in small letters; empty where there is none that can be told.
     pub fn media_type(&self) -> String {
-        let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let text = text.and_then(|text| self.secrets.harmless(text)).unwrap_or_default();
         cut(text.split(';').next().unwrap_or_default().trim(), 60).to_ascii_lowercase()
     }
 }

@@ -107,7 +107,7 @@ async fn ask_at(
             Err(error) => (Detail::Wrong, error),
         },
         Ok(answer) => {
-            let error = Refusal::of(&answer, &[]).error;
+            let error = Refusal::of(&answer).error;
             match error.reason {
                 _ if answer.status.as_u16() == 429 && error.retry_after.is_some() => (Detail::Nothing, error),
                 Reason::Unreachable => (Detail::Broken, error),

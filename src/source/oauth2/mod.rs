@@ -17,6 +17,7 @@ use super::net::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use super::net::{self, Host, HttpRequest, HttpResponse, Method, NetError, Url, Way};
 use super::refresh::Exchanged;
 use super::refusal::Refusal;
+use super::sent::SentSecrets;
 use super::{Given, Source, SourceError, refresh};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Reason;
@@ -155,6 +156,7 @@ impl Exchange<'_> {
         let occasion = self.occasion([again, b'c']);
         client_auth::add(self.settings, &occasion, &mut form, &mut request.headers).map_err(NetError::unsent)?;
         request.body = Some(form.body());
+        request.secrets = self.secrets();
         self.given.send(request, self.settings.way()).await
     }
 
@@ -195,22 +197,20 @@ impl Exchange<'_> {
 
     fn read(&self, exchanged: &Exchanged) -> Result<Token, SourceError> {
         let answer = &exchanged.answer;
-        let basic = client_auth::encoded(self.settings);
         if !answer.status.is_success() {
-            return Err(self.refused(answer, Refusal::of(answer, &self.sent(basic.as_ref()))));
+            return Err(self.refused(answer, Refusal::of(answer)));
         }
         let answered = match &self.settings.grant {
             Grant::JwtBearer(assertion) if asks_for_an_id_token(assertion) => {
                 TokenResponse::read(&answer.body, &id_token())
             }
-            _ => TokenResponse::of_oauth2(&answer.body),
+            _ => TokenResponse::of_oauth2(&answer.body, answer.secrets.clone()),
         };
         let answered = match answered {
             Ok(answered) => answered,
             Err(problem) => {
-                let sent = self.sent(basic.as_ref());
-                let refusal = Refusal::of_success(answer, &sent);
-                let unread = || Refusal::beside(&problem, answer, &sent);
+                let refusal = Refusal::of_success(answer);
+                let unread = || Refusal::beside(&problem, answer);
                 return Err(refusal.map_or_else(unread, |refusal| self.refused(answer, refusal)));
             }
         };
@@ -223,21 +223,20 @@ impl Exchange<'_> {
     }
 
     /// The secrets that must not come back in a message. Assertions are known by their shape.
-    fn sent<'s>(&'s self, basic: Option<&'s Secret<String>>) -> Vec<&'s str> {
+    fn secrets(&self) -> SentSecrets {
         let client_secret = match &self.settings.client_auth {
-            ClientAuth::Basic(secret) | ClientAuth::BasicRaw(secret) | ClientAuth::Post(secret) => {
-                Some(secret.expose().as_str())
-            }
+            ClientAuth::Basic(secret) | ClientAuth::BasicRaw(secret) | ClientAuth::Post(secret) => Some(&**secret),
             _ => None,
         };
-        let refresh_token = self.refresh_token.as_ref().map(|used| used.token.expose().as_str());
-        let subject = self.subject.as_ref().map(|subject| subject.expose().as_str());
+        let refresh_token = self.refresh_token.as_ref().map(|used| &used.token);
+        let basic = client_auth::encoded(self.settings);
+        let sent = [client_secret, refresh_token, self.subject.as_ref()].into_iter().flatten();
+        let sent = sent.map(|secret| secret.expose().as_str());
         // It may come back without its padding.
-        let basic = basic.map(|value| value.expose().trim_end_matches('='));
-        let own = [client_secret, basic, refresh_token, subject].into_iter().flatten();
+        let basic = basic.as_ref().map(|basic| basic.expose().trim_end_matches('='));
         let named = self.settings.secrets.iter().map(|(_, secret)| secret.expose().as_str());
         let parents = self.given.parents.iter().map(|(_, token)| token.expose().as_str());
-        own.chain(named).chain(parents).collect()
+        SentSecrets::of(sent.chain(basic).chain(named).chain(parents))
     }
 
     fn refused(&self, answer: &HttpResponse, refusal: Refusal) -> SourceError {
