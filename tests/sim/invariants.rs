@@ -21,6 +21,8 @@ pub(crate) struct Invariants {
     /// From here on nothing fails and nobody meddles.
     pub calm_since: Option<Now>,
     op_of: BTreeMap<TargetPath, u64>,
+    /// When the newest operation on it began.
+    op_began: BTreeMap<TargetPath, Boot>,
     writes: BTreeMap<TargetPath, Vec<Boot>>,
     flights: BTreeMap<TokenName, BTreeSet<u64>>,
     persisted: BTreeMap<TokenName, u64>,
@@ -197,12 +199,12 @@ impl Invariants {
         match action {
             Action::Obtain { name, generation, parents, .. } => self.on_obtain(name, *generation, parents, plan, now),
             Action::Deliver { path, op, lines, .. } => {
-                self.on_op(path, *op)?;
+                self.on_op(path, *op, now)?;
                 self.never_hot(path, now)?;
                 self.on_deliver(path, lines, plan, log, disk)
             }
             Action::Remove { path, op } => {
-                self.on_op(path, *op)?;
+                self.on_op(path, *op, now)?;
                 // "What stands in the config is never removed, unless another's token is in its place."
                 let held = disk.get(path).into_iter().flat_map(|(lines, _)| lines);
                 let ours = held.filter(|at| lines_of(plan, path).any(|name| *name == at.line.token));
@@ -303,7 +305,8 @@ impl Invariants {
     }
 
     /// "Never two operations on one file at a time": so none can land out of order.
-    fn on_op(&mut self, path: &TargetPath, op: u64) -> Result<(), String> {
+    fn on_op(&mut self, path: &TargetPath, op: u64, now: Now) -> Result<(), String> {
+        self.op_began.insert(path.clone(), now.boot);
         match self.op_of.insert(path.clone(), op) {
             Some(other) => Err(format!("{path:?}: operation {op} starts while {other} is under way")),
             None => Ok(()),
@@ -365,7 +368,9 @@ impl Invariants {
         };
         for token in names(old).difference(&names(new)).filter(|token| !off(token)) {
             let since = self.gone_since.get(&(path.clone(), token.clone()));
-            let early = since.is_some_and(|since| now.boot.since(*since) < Duration::from_secs(2));
+            // What was under way already when it left again knows only that it had left before.
+            let is_new = |since: &Boot| self.op_began.get(path).is_none_or(|began| began >= since);
+            let early = since.is_some_and(|since| now.boot.since(*since) < Duration::from_secs(2) && is_new(since));
             let restarted = self.restarted_at.zip(since.copied()).is_some_and(|(at, since)| at >= since);
             let shared = new.is_some_and(|(lines, _)| lines.iter().all(|at| at.line.format != Format::Token));
             if early && (shared || (!claimed && new.is_none())) && !restarted {
