@@ -15,6 +15,7 @@ mod hang;
 mod init;
 mod input;
 mod inspect;
+mod login;
 mod man;
 mod offline;
 mod once;
@@ -75,6 +76,7 @@ enum Command {
     Inspect(inspect::Args),
     Status(status::Args),
     Rotate(rotate::Args),
+    Login(login::Args),
     Reload(reload::Args),
     Wait(wait::Args),
     Token(token::Args),
@@ -111,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args, &around),
         Command::Status(args) => status::run(&args, &around),
         Command::Rotate(args) => rotate::run(&args, &around),
+        Command::Login(args) => login::run(&args, &around),
         Command::Reload(args) => reload::run(&args, &around),
         Command::Wait(args) => wait::run(&args, &around),
         Command::Token(args) => token::run(&args, &around),

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> Ended {
     let (plan, lacking) = plan(&home, around)?;
     let names = named(&plan, &args.names)?;
     let lacks = lacks(&plan, &names);
-    let what = Once { names, ahead: args.ahead, force: args.force, token: None };
+    let what = Once { names, ahead: args.ahead, force: args.force, login: None, token: None };
     let progress = Progress::of(around, "tokens", 0);
     let end = daemon::once(plan, what, &|done, all| progress.set(done, all));
     drop(progress);
@@ -70,7 +70,7 @@ fn refuse(about: &DaemonInfo) -> Failure {
 }
 
 /// The plan of a config, and what a lack is; its diagnostics go to standard error.
-fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Failure> {
+pub(super) fn plan(home: &Home, around: &Surroundings) -> Result<(Plan, Exit), Failure> {
     let loaded = load_for(&home.config, &home.env, Purpose::Command);
     tell(&loaded.report.render(colour::of_diagnostics(&around.env)));
     let refused = Exit::refused(&loaded);

@@ -163,7 +163,8 @@ fn from_state(name: &str, min_valid: Duration, around: &Surroundings) -> Result<
     let variable = plan.env_variable(name.as_str()).map(str::to_owned);
     let secret_variables = plan.secret_variables.clone();
     let told_by = controller_of(&plan.path).ok().map(|controller| controller.unwrap_or(0));
-    let what = Once { names, ahead: Duration::ZERO, force: false, token: Some((name.clone(), min_valid)) };
+    let token = Some((name.clone(), min_valid));
+    let what = Once { names, ahead: Duration::ZERO, force: false, login: None, token };
     let end = daemon::once(plan, what, &|_, _| ()).map_err(|error| not_now(error.to_string()))?;
     match end.held {
         Some(Ok(token)) => Ok(Usable { token: Arc::unwrap_or_clone(token), variable, secret_variables, told_by }),

@@ -4,6 +4,7 @@
 mod file;
 mod format;
 mod hook;
+mod login;
 mod names;
 mod parts;
 mod reach;
@@ -21,6 +22,7 @@ pub use file::{FileSpec, Lack, Mode};
 pub use format::Format;
 pub(crate) use format::{FormatKind, is_variable};
 pub use hook::{HookAction, HookPlan, HookSignal};
+pub use login::{LoginFlow, LoginSettings};
 pub(crate) use names::ByName;
 pub use names::{Fingerprint, TargetPath, TokenName};
 pub use parts::{FirstRefresh, Identity, Pointers, SecretText};

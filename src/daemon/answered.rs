@@ -35,7 +35,7 @@ impl Runner {
             Some(next) => self.keep_successor(&name, *next),
             None => self.saving.landed(&name),
         }
-        let message = error.message.into();
+        let (message, failed) = (error.message.into(), name.clone());
         let refused = parents.into_iter().find(|(parent, _)| Some(parent) == error.refused_parent.as_ref());
         self.push(match refused {
             Some((parent, parent_generation)) => {
@@ -46,6 +46,7 @@ impl Runner {
                 Event::ObtainFailed { name, generation, reason, message, retry_after, doubt }
             }
         });
+        self.go_on_with_login(&failed);
     }
 
     /// Told to a source that sends a refresh token once more.

@@ -17,6 +17,8 @@ use crate::host::control::{self, Accounts, Call, Connections};
 use crate::host::credentials;
 use crate::host::socket::{self, Bound, Handed, Listening, SocketError, SocketInode, SocketPurpose};
 
+/// What a login brings may be so long: two tokens.
+const OF_LOGIN: usize = 256 << 10;
 /// Requests that wait for the loop, of each socket.
 const WAITING: usize = 64;
 /// A folder that has not answered for so long hangs: it is not waited for at the start, and told.
@@ -112,7 +114,9 @@ impl Listeners {
 
     /// How long a request may be, and what it costs, follows from the tokens of this plan.
     pub(super) fn set_plan(&self, plan: &Plan) {
-        self.accounts.set_tokens(plan.tokens.iter().map(|token| token.name.as_str()));
+        let logs_in = plan.tokens.iter().any(|token| token.source.login().is_some());
+        let names = plan.tokens.iter().map(|token| token.name.as_str());
+        self.accounts.set_tokens(names, if logs_in { OF_LOGIN } else { 0 });
     }
 
     /// Listens at what was handed over or what the config names; what hangs is not waited for.

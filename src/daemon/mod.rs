@@ -12,6 +12,8 @@ mod hooks;
 mod index;
 mod keeping;
 mod listeners;
+mod logging_in;
+mod logins;
 mod looks;
 mod message;
 mod notes;
@@ -35,6 +37,7 @@ mod tests;
 mod vault;
 mod written;
 
+pub(crate) use logging_in::may_log_in;
 use message::{Message, Messages};
 pub(crate) use offline::status as offline_status;
 pub(crate) use once::{Once, once};

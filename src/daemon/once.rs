@@ -50,6 +50,8 @@ pub(crate) struct Once {
     pub ahead: Duration,
     /// Due or not.
     pub force: bool,
+    /// What a login brought: it is taken in, as one that was obtained.
+    pub login: Option<Token>,
     /// A token that must come out of it, with so much life left. Then no file is touched and no hook is run: who asks for a
     /// token is no rotation.
     pub token: Option<(TokenName, Duration)>,
@@ -95,6 +97,7 @@ async fn all(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceEnd, St
         let want = Want::Token { name: name.clone(), min_valid, is_patient: false };
         (name, runner.ask(want, at_most))
     });
+    let logged_in = what.login.map(|token| runner.take_login(token, at_most));
     // Its answer says no more than the failures that are counted anyway, but somebody must want it.
     let forced = what.force.then(|| runner.ask(Want::Rotate { names: what.names, force: true }, at_most));
     let signals = Signals::new([SIGTERM, SIGINT])?;
@@ -104,7 +107,7 @@ async fn all(plan: Plan, what: Once, told: OnProgress<'_>) -> Result<OnceEnd, St
     let now = clock::now().boot;
     let patience = Patience { quiet, quiet_at: now.plus(quiet), keep_until: None, left_by: None };
     let ok = Run { runner, inbox, told, told_at: now, stop_at: None, patience }.serve(signals, Alarm::new()?).await?;
-    drop(forced);
+    drop((forced, logged_in));
     let held = match asked {
         Some((name, answer)) => Some(held(&name, answer.await.ok())),
         None => None,

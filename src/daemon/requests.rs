@@ -8,12 +8,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::document::{Gathered, StatusHead};
+use super::logging_in::may_log_in;
 use super::reload::Reload;
 use super::runner::{Reply, Runner};
 use crate::core::engine::{Answer, Rotated, Want};
-use crate::core::settings::{Plan, TargetPath, TokenName};
+use crate::core::settings::{Fingerprint, Plan, TargetPath, TokenName};
 use crate::core::token::Token;
-use crate::host::control::{self, Call, NO_PERMISSION, Request, Response, ResponseLine, Share, TokenAnswer};
+use crate::host::control::{
+    self, Call, HandedToken, NO_PERMISSION, Request, Response, ResponseLine, Share, TokenAnswer,
+};
 
 /// sysexits.h.
 const FAILED: u8 = 1;
@@ -65,6 +68,7 @@ pub(super) fn take(
                 wait(runner, Want::Token { name, min_valid, is_patient: false }, LONGEST_WAIT, answer);
             }
         }
+        Request::Login { name, settings, token } => log_in(runner, &name, &settings, token, answer),
         Request::Reload => {
             let (done, read) = oneshot::channel();
             reload.ask(done);
@@ -113,7 +117,7 @@ fn introduction(runner: &Runner) -> control::DaemonInfo {
 pub(super) fn files(runner: &Runner, request: &Request) -> Vec<TargetPath> {
     let names = match request {
         Request::Status { names } | Request::Wait { names, .. } | Request::Rotate { names, .. } => names,
-        Request::About | Request::Token { .. } | Request::Reload => return Vec::new(),
+        Request::About | Request::Token { .. } | Request::Login { .. } | Request::Reload => return Vec::new(),
     };
     if names.is_empty() {
         return runner.plan.targets.iter().map(|target| target.path.clone()).collect();
@@ -148,7 +152,7 @@ fn parsed(names: &[String]) -> BTreeSet<TokenName> {
 fn unknown_names(runner: &Runner, request: &Request) -> Option<Vec<String>> {
     let names = match request {
         Request::Status { names } | Request::Rotate { names, .. } | Request::Wait { names, .. } => names.as_slice(),
-        Request::Token { name, .. } => std::slice::from_ref(name),
+        Request::Token { name, .. } | Request::Login { name, .. } => std::slice::from_ref(name),
         Request::About | Request::Reload => &[],
     };
     let is_unknown = |name: &&String| TokenName::new(name).is_none_or(|name| runner.token(&name).is_none());
@@ -162,8 +166,33 @@ fn unknown_names(runner: &Runner, request: &Request) -> Option<Vec<String>> {
     (!lines.is_empty()).then_some(lines)
 }
 
-fn wait(runner: &mut Runner, want: Want, timeout: Duration, mut answer: oneshot::Sender<ResponseLine>) {
+/// What a login brought, or whether it would be taken in.
+fn log_in(
+    runner: &mut Runner,
+    name: &str,
+    settings: &str,
+    handed: Option<Box<HandedToken>>,
+    answer: oneshot::Sender<ResponseLine>,
+) {
+    let plan = runner.plan.clone();
+    let Some(token) = plan.tokens.iter().find(|token| token.name.as_str() == name) else { return };
+    let is_other = Fingerprint::from_hex(settings).unwrap_or_default();
+    if let Err(why) = may_log_in(&plan, token, Some(is_other)) {
+        return reply(answer, Response::failed(FAILED, vec![why]));
+    }
+    let Some(handed) = handed else { return reply(answer, Response::done()) };
+    let first = token.source.first_refresh_token().map(|first| first.digest).unwrap_or_default();
+    let obtained = Token { fingerprint: token.fingerprint, ..handed.token(&token.name, first) };
+    let receiver = runner.take_login(obtained, LONGEST_WAIT);
+    wait_for(receiver, plan, answer);
+}
+
+fn wait(runner: &mut Runner, want: Want, timeout: Duration, answer: oneshot::Sender<ResponseLine>) {
     let (receiver, plan) = (runner.ask(want, timeout), runner.plan.clone());
+    wait_for(receiver, plan, answer);
+}
+
+fn wait_for(receiver: oneshot::Receiver<Reply>, plan: Arc<Plan>, mut answer: oneshot::Sender<ResponseLine>) {
     tokio::spawn(async move {
         tokio::select! {
             replied = receiver => reply(answer, response(replied.ok(), &plan)),

@@ -16,6 +16,7 @@ use super::files::{Files, Write};
 use super::history::History;
 use super::hooks::{HookStart, Hooks};
 use super::index::Index;
+use super::logins::Logins;
 use super::message::{Answered, ToObtain};
 use super::notes;
 use super::saving::Saving;
@@ -84,12 +85,13 @@ pub(super) struct Runner {
     pub(super) not_granted: BTreeMap<TokenName, Vec<String>>,
     pub(super) messages: Messages,
     shared: Arc<Shared>,
+    pub(super) logins: Logins,
     queue: VecDeque<Event>,
     to_obtain: VecDeque<ToObtain>,
     pub index: Index,
     pub history: History,
     askers: HashMap<RequestId, oneshot::Sender<Reply>>,
-    last_request: RequestId,
+    pub(super) last_request: RequestId,
     /// It works for who asks for a token and delivers nothing: how tokens fail is not its affair.
     pub is_passing: bool,
     /// Tokens that such a run obtained, and that are not delivered yet.
@@ -117,6 +119,7 @@ impl Runner {
             not_granted: BTreeMap::new(),
             messages: messages.clone(),
             shared: Arc::new(Shared::new(|| clock::now().wall)),
+            logins: Logins::default(),
             queue: VecDeque::new(),
             to_obtain: VecDeque::new(),
             index: Index::default(),
@@ -191,6 +194,7 @@ impl Runner {
         loop {
             while let Some(event) = self.queue.pop_front() {
                 let now = clock::now();
+                let event = self.logins.wish(event);
                 for action in step(&mut self.state, event, now) {
                     self.carry_out(action, now, &mut round);
                 }
@@ -245,7 +249,8 @@ impl Runner {
             Action::Obtain { name, generation, fingerprint, parents } => {
                 match self.token(&name).and_then(|token| source::of(&token.source)) {
                     Some(source) => {
-                        self.to_obtain.push_back(ToObtain { name, generation, fingerprint, source, parents });
+                        let one = ToObtain { name, generation, fingerprint, source, parents };
+                        self.to_obtain.push_back(self.logins.instead(one));
                     }
                     None => tracing::error!(
                         token = %name,

@@ -31,6 +31,7 @@ impl Runner {
         let spends = |one: &ToObtain| self.token(&one.name).is_some_and(|token| token.single_use);
         let (spending, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(spends);
         others.into_iter().for_each(|one| self.wait_for(one, None));
+        let spending = self.refuse_without_login(spending);
         let spending = self.refuse_spent(spending);
         let now = clock::now().wall;
         let mut beginning = Beginning::default();
@@ -100,14 +101,28 @@ impl Runner {
         self.saving.tell_lost();
     }
 
+    /// Leaves out what waits for a person's login: nothing is begun in the state for it.
+    fn refuse_without_login(&mut self, spending: Vec<ToObtain>) -> Vec<ToObtain> {
+        let has_one = |one: &ToObtain| self.about_to_send(&one.name).is_some();
+        let (good, without): (Vec<_>, Vec<_>) = spending.into_iter().partition(has_one);
+        let failed = |one: &ToObtain| not_sent(one, Reason::Login, &source::waits_for_login(&one.name));
+        self.extend(without.iter().map(failed).collect());
+        good
+    }
+
     /// Leaves out what would send a refresh token that is known to be spent: an issuer takes the second sending for a thief's.
     fn refuse_spent(&mut self, spending: Vec<ToObtain>) -> Vec<ToObtain> {
         let is_spent =
             |one: &ToObtain| self.about_to_send(&one.name).is_some_and(|token| self.vault.is_spent(&one.name, token));
         let (spent, good): (Vec<_>, Vec<_>) = spending.into_iter().partition(is_spent);
-        let message = "its refresh token is not sent, since it was used before, and the state that held what the issuer gave for \
-                       it was damaged: put a new first refresh token into its file";
-        self.extend(spent.iter().map(|one| not_sent(one, Reason::Rejected, message)).collect());
+        let why = "its refresh token is not sent, since it was used before, and the state that held what the issuer gave for it was \
+                   damaged";
+        let failed = |one: &ToObtain| match self.token(&one.name).and_then(|token| token.source.login()) {
+            Some(_) => not_sent(one, Reason::Login, &format!("{why}: log in again, by `renewd login {}`", one.name)),
+            None => not_sent(one, Reason::Rejected, &format!("{why}: put a new first refresh token into its file")),
+        };
+        let failed = spent.iter().map(failed).collect();
+        self.extend(failed);
         good
     }
 

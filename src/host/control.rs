@@ -4,6 +4,7 @@
 
 mod accounts;
 mod client;
+mod handed;
 mod server;
 
 use std::collections::HashSet;
@@ -21,6 +22,7 @@ use crate::core::token::Token;
 
 pub(crate) use accounts::Accounts;
 pub(crate) use client::{ClientError, Peer, call};
+pub(crate) use handed::HandedToken;
 pub(crate) use server::{Call, Connections, ControlServer, ResponseLine, Share, serve};
 
 /// `exit` of an answer to somebody who may not ask that (sysexits.h, EX_NOPERM).
@@ -54,6 +56,14 @@ pub(crate) enum Request {
         name: String,
         #[serde(default)]
         min_valid: u64,
+    },
+    Login {
+        name: String,
+        /// Of the settings that it is made with, in hex.
+        settings: String,
+        /// `None`: whether it would be taken in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Box<HandedToken>>,
     },
 }
 

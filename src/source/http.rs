@@ -49,7 +49,7 @@ impl HttpSettings {
 
 async fn obtain(settings: &HttpSettings, mut given: Given) -> Result<Token, SourceError> {
     let stored = given.refresh_token.take();
-    let used = settings.refresh_token.as_ref().map(|first| refresh::current(first, stored));
+    let used = settings.refresh_token.as_ref().and_then(|first| refresh::current(first, stored));
     let filling = Filling::of(settings, &given, used.as_ref());
     let send = |_| async {
         let request = filling.request(settings).map_err(NetError::unsent)?;
@@ -94,7 +94,7 @@ fn refused(settings: &HttpSettings, answer: &HttpResponse, refusal: Refusal) -> 
     let blamed = answer.status.as_u16() == 401 && refusal.error.retry_after.is_none();
     let parent = settings.bearer.clone().or_else(|| first_parent(settings)).filter(|_| blamed);
     let refusal = match (&settings.refresh_token, &parent) {
-        (Some(_), None) => refusal.of_a_refresh_token(answer),
+        (Some(_), None) => refusal.of_a_refresh_token(answer, None),
         _ => refusal,
     };
     SourceError { refused_parent: parent, ..refusal.error }

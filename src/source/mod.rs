@@ -35,7 +35,8 @@ use crate::core::time::Wall;
 use crate::core::token::Token;
 
 pub use self::error::SourceError;
-pub(crate) use self::refresh::refresh_token;
+pub(crate) use self::oauth2::{DeviceCode, Login};
+pub(crate) use self::refresh::{refresh_token, waits_for_login};
 
 /// What all attempts share.
 pub struct Shared {

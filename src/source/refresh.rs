@@ -10,21 +10,28 @@ use super::net::{Fate, HttpResponse, NetError};
 use crate::core::credential::RefreshToken;
 use crate::core::engine::Doubt;
 use crate::core::secret::Secret;
-use crate::core::settings::{FirstRefresh, SourcePlan};
+use crate::core::settings::{FirstRefresh, SourcePlan, TokenName};
 use crate::core::time::Wall;
 
 /// The refresh token that an attempt is going to send; `stored` is what the last one left.
 pub(crate) fn refresh_token(plan: &SourcePlan, stored: Option<&RefreshToken>) -> Option<RefreshToken> {
-    plan.first_refresh_token().map(|first| current(first, stored.cloned()))
+    plan.first_refresh_token().and_then(|first| current(first, stored.cloned()))
 }
 
-/// What is sent. A stored one counts only as long as it descends from the one in the config.
-pub(super) fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> RefreshToken {
+/// What is sent. A stored one counts only as long as it descends from the one in the config, where that has one. `None`: a
+/// person has to log in first.
+pub(super) fn current(first: &FirstRefresh, stored: Option<RefreshToken>) -> Option<RefreshToken> {
+    let Some(token) = &first.token else { return stored };
     let descends = stored.filter(|stored| stored.first == first.digest);
-    descends.unwrap_or_else(|| {
-        let expires_at = expiry::of_refresh_token(first.token.expose());
-        RefreshToken { token: (*first.token).clone(), first: first.digest, expires_at }
+    descends.or_else(|| {
+        let expires_at = expiry::of_refresh_token(token.expose());
+        Some(RefreshToken { token: (**token).clone(), first: first.digest, expires_at })
     })
+}
+
+/// Why nothing is sent before a person has logged in.
+pub(crate) fn waits_for_login(name: &TokenName) -> String {
+    format!("it waits for its login: run `renewd login {name}`")
 }
 
 /// What is to be sent next time: the new one, or the one that was used where the server keeps it (RFC 6749 6). `ends` is what
@@ -142,11 +149,12 @@ mod tests {
     }
 
     fn first(text: &str) -> FirstRefresh {
-        FirstRefresh { token: Arc::new(secret(text)), digest: Fingerprint::of(text.as_bytes()) }
+        FirstRefresh { token: Some(Arc::new(secret(text))), digest: Fingerprint::of(text.as_bytes()) }
     }
 
     #[test]
     fn an_operators_new_one_wins_over_what_is_stored() {
+        let current = |first: &FirstRefresh, stored| current(first, stored).unwrap();
         let stored = next(current(&first("a"), None), Some(secret("b")), None);
         assert_eq!(current(&first("a"), Some(stored.clone())).token, secret("b"));
         let replaced = current(&first("c"), Some(stored.clone()));
@@ -155,9 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_login_brought_is_used_as_long_as_the_config_has_none() {
+        let none = FirstRefresh::of_a_login();
+        assert_eq!(current(&none, None), None);
+        let stored = current(&first("a"), None);
+        assert_eq!(current(&none, stored.clone()), stored);
+    }
+
+    #[test]
     fn the_end_that_was_told_holds_as_long_as_the_refresh_token_stays() {
         let ends = |next: &RefreshToken| next.expires_at;
-        let told = next(current(&first("a"), None), Some(secret("b")), Some(Wall(9)));
+        let told = next(current(&first("a"), None).unwrap(), Some(secret("b")), Some(Wall(9)));
         assert_eq!(ends(&told), Some(Wall(9)));
         let kept = next(told, None, None);
         assert_eq!(ends(&kept), Some(Wall(9)), "the same one");

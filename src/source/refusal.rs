@@ -8,6 +8,7 @@ use super::net::HttpResponse;
 use super::net::header::WWW_AUTHENTICATE;
 use super::words;
 use crate::core::engine::{Doubt, Reason};
+use crate::core::settings::TokenName;
 
 /// Where a code of RFC 6749 5.2 stands: as there, or as Fitbit has it.
 const CODES: [&str; 2] = ["/error", "/errors/0/errorType"];
@@ -76,8 +77,8 @@ impl Refusal {
     }
 
     /// The same of an answer to a refresh token: what is refused without a code (glewlwyd), or by `invalid_request`
-    /// (lemonldap-ng), is most likely the refresh token, and no retry makes it good.
-    pub(super) fn of_a_refresh_token(mut self, answer: &HttpResponse) -> Self {
+    /// (lemonldap-ng), is most likely the refresh token, and no retry makes it good. `login`: whose login brings another one.
+    pub(super) fn of_a_refresh_token(mut self, answer: &HttpResponse, login: Option<&TokenName>) -> Self {
         let status = answer.status.as_u16();
         let says_no = answer.status.is_success() || NO.contains(&status);
         let unnamed = says_no && (self.code.is_none() || self.is(&["invalid_request"]));
@@ -88,15 +89,20 @@ impl Refusal {
             return self;
         }
         self.error.doubt = Some(Doubt::Refused);
-        self.error.message.push_str(match status {
-            _ if self.is(&["invalid_grant"]) => "; a new first one is needed in refresh_token",
+        let is_sure = self.is(&["invalid_grant"]);
+        if login.is_some() && (is_sure || !matches!(status, 401 | 403)) {
+            self.error.reason = Reason::Login;
+        }
+        let remedy = match login {
+            Some(name) => format!("a person has to log in again, by `renewd login {name}`"),
+            None => "a new first one is needed in refresh_token".into(),
+        };
+        self.error.message.push_str(&match status {
+            _ if is_sure => format!("; {remedy}"),
             401 | 403 => {
-                "; if the client's credential is right, its refresh token is spent or revoked, and a new first one is needed in \
-                 refresh_token"
+                format!("; if the client's credential is right, its refresh token is spent or revoked, and {remedy}")
             }
-            _ => {
-                "; most likely its refresh token is spent, revoked or expired: then a new first one is needed in refresh_token"
-            }
+            _ => format!("; most likely its refresh token is spent, revoked or expired: then {remedy}"),
         });
         self
     }

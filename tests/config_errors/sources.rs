@@ -182,6 +182,16 @@ told! {
     oauth2_refresh_token_with_another_grant: oauth2(&[], "refresh_token.file = \"good.secret\"\n");
     oauth2_refresh_token_absent: oauth2(&["grant"], "grant = \"refresh_token\"\n");
     // A warning: there are issuers that do not rotate them.
+    oauth2_login_wrong: oauth2(
+        &["grant", "client_secret"],
+        "grant = \"refresh_token\"\nlogin = { flow = \"phone\", scope = \"a  b\", params = { state = \"x\", scope = \"y\" } }\n",
+    );
+    oauth2_login_without_its_endpoint: oauth2(
+        &["grant", "client_secret"],
+        "grant = \"refresh_token\"\nlogin = { flow = \"device\" }\n",
+    );
+    oauth2_login_with_another_grant: oauth2(&[], "login = { flow = \"device\" }\ndevice_authorization_url = \"https://a/d\"\n");
+    oauth2_login_absent: oauth2(&[], "device_authorization_url = \"https://a/d\"\n");
     oauth2_refresh_token_shared: {
         let one = oauth2(&["grant", "client_secret"], "grant = \"refresh_token\"\nrefresh_token.file = \"good.secret\"\n");
         format!("{one}{}", one.replace("api]", "second]"))

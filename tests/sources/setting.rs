@@ -58,12 +58,13 @@ pub(crate) fn oauth2(url: &str) -> OAuth2Settings {
         params: Vec::new(),
         headers: Vec::new(),
         secrets: Vec::new(),
+        login: None,
         reach: reach(),
     }
 }
 
 pub(crate) fn first(token: &str) -> FirstRefresh {
-    FirstRefresh { token: secret(token), digest: Fingerprint::of(token.as_bytes()) }
+    FirstRefresh { token: Some(secret(token)), digest: Fingerprint::of(token.as_bytes()) }
 }
 
 pub(crate) fn refreshing(url: &str, token: &str) -> OAuth2Settings {

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn names_stand_wherever_one_is_taken() {
-        for command in ["once", "status", "rotate", "wait", "token", "exec"] {
+        for command in ["once", "status", "rotate", "wait", "token", "exec", "login"] {
             assert_eq!(words(&format!("renewd {command} ")), ["sunbird", "kong"], "{command}");
             assert_eq!(words(&format!("renewd {command} -c other.toml ")), ["other"], "{command}");
             assert_eq!(words(&format!("renewd --config=other.toml {command} o")), ["other"], "{command}");

@@ -8,7 +8,7 @@ use serde_json::Map;
 use super::assertion;
 use super::stage::{RawCredential, RawIdentity, Written};
 use crate::core::settings::{
-    AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, Reach, SubjectToken, TokenEndpoint,
+    AssertionSettings, AuthKind, ClientAuth, Grant, GrantKind, LoginSettings, Reach, SubjectToken, TokenEndpoint,
 };
 
 /// What of a client and its token is given: grant, client_auth and preset decide what is made of it.
@@ -30,6 +30,7 @@ pub(super) struct Decided {
     pub grant: Option<Grant<Written>>,
     pub client_auth: Option<ClientAuth<Written>>,
     pub scope: Option<String>,
+    pub login: Option<Box<LoginSettings>>,
 }
 
 pub(super) fn grant(

@@ -34,7 +34,7 @@ const OWN: [(&str, Preset); 3] =
     [("service_account", Preset::Google), ("target_audience", Preset::Google), ("tenant", Preset::Entra)];
 
 /// What Google's key file and the preset decide.
-const GOOGLE_KNOWS: [&str; 10] = [
+const GOOGLE_KNOWS: [&str; 13] = [
     "token_url",
     "issuer",
     "grant",
@@ -44,9 +44,22 @@ const GOOGLE_KNOWS: [&str; 10] = [
     "client_cert",
     "client_key",
     "refresh_token",
+    "login",
+    "authorization_url",
+    "device_authorization_url",
     "subject_token",
 ];
-const ENTRA_KNOWS: [&str; 6] = ["issuer", "grant", "client_auth", "refresh_token", "subject_token", "assertion"];
+const ENTRA_KNOWS: [&str; 9] = [
+    "issuer",
+    "grant",
+    "client_auth",
+    "refresh_token",
+    "login",
+    "authorization_url",
+    "device_authorization_url",
+    "subject_token",
+    "assertion",
+];
 
 /// Where nobody says what the token is for.
 const ENTRA_SCOPE: &str = "https://graph.microsoft.com/.default";
@@ -122,6 +135,7 @@ fn google(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClie
         grant: Some(Grant::JwtBearer(Arc::new(assertion))),
         client_auth: Some(ClientAuth::None),
         scope: None,
+        login: None,
     }
 }
 
@@ -168,6 +182,7 @@ fn entra(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClien
         grant: Some(Grant::ClientCredentials),
         client_auth: entra_client(cx, token, given),
         scope: if token.has("scope") { given.scope.clone() } else { Some(ENTRA_SCOPE.into()) },
+        login: None,
     }
 }
 

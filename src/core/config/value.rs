@@ -231,7 +231,7 @@ impl Section<'_, '_> {
         };
         if text.is_empty() || text.len() > 20 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             let span = cx.span(value.span());
-            cx.error(span, format!("`{name}` is not a number: {}", quote(&text)), "digits alone, as GitHub shows it");
+            cx.error(span, format!("`{name}` is not a number: {}", quote(&text)), "digits alone, as it was given");
             return None;
         }
         Some(text)

@@ -35,6 +35,8 @@ pub enum Reason {
     Hook,
     /// Its refresh token ends soon, and no rotation prolongs it: the token itself is well.
     LoginDue,
+    /// A person has to log in: there is no refresh token, or its family has ended.
+    Login,
 }
 
 impl Reason {
@@ -48,7 +50,13 @@ impl Reason {
             Self::Delivery => "delivery",
             Self::Hook => "hook",
             Self::LoginDue => "login_due",
+            Self::Login => "login",
         }
+    }
+
+    /// No try is better before somebody has done something.
+    pub(super) fn is_refusal(self) -> bool {
+        matches!(self, Self::Rejected | Self::Login)
     }
 }
 

@@ -179,7 +179,7 @@ impl State {
         let on_failure = token.wire.on_failure;
         let streak = token.rare.streak.get_or_insert_with(|| Box::new(Streak::new(now.boot)));
         let Some(after) = on_failure else { return };
-        if !streak.told && (reason == Reason::Rejected || streak.lasts(after) <= now.boot) {
+        if !streak.told && (reason.is_refusal() || streak.lasts(after) <= now.boot) {
             streak.told = true;
             self.queue_hook(id, HookKind::Failing(reason));
         }

@@ -59,9 +59,13 @@ impl State {
 
     /// A credential that was refused is not sent again for each who asks.
     fn refused_words(&self, token: &TokenRecord, now: Now) -> Option<Arc<str>> {
-        let is_refused = |reason| reason == Reason::Rejected && token.flight.is_none() && token.rare.incoming.is_none();
+        let is_refused =
+            |reason: Reason| reason.is_refusal() && token.flight.is_none() && token.rare.incoming.is_none();
         let trouble =
             token.rare.trouble.as_ref().filter(|trouble| is_refused(trouble.reason) && trouble.retry_at > now.boot)?;
+        if trouble.reason == Reason::Login {
+            return Some(trouble.message.clone());
+        }
         let (at, next) = (now.wall_at(trouble.at).rfc3339(), now.wall_at(trouble.retry_at).rfc3339());
         let (name, message) = (&token.wire.name, &trouble.message);
         let words = format!(

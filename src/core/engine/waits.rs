@@ -41,7 +41,7 @@ impl State {
         // A server tells all who ask the same moment: the pause is drawn anew behind it, or they would come at once.
         let retry_at = match reason {
             _ if self.is_once() => Boot(u64::MAX),
-            Reason::Rejected => now.boot.plus(wait).max(not_before),
+            reason if reason.is_refusal() => now.boot.plus(wait).max(not_before),
             _ => now.boot.max(not_before).plus(wait),
         };
         let mut trouble = Trouble { at: now.boot, failures, reason, message, retry_at, not_before, shortage };
@@ -68,7 +68,7 @@ impl State {
             self.add_ends_of_children(id, now.wall, &mut others);
         }
         let many = |wait: Duration| wait.max(pause::spacing(failures));
-        if reason != Reason::Rejected {
+        if !reason.is_refusal() {
             let drawn = schedule::draw(self.seed, &token.wire.name, token.last_generation, failures);
             let wait = |ends: Ends| pause::after_failure(retry, failures, ends, drawn, now.wall);
             return (wait(own).min(many(wait(others))), None);

@@ -218,7 +218,7 @@ impl State {
     ) {
         let gives_up = |want: &Want| match want {
             Want::Rotate { .. } => true,
-            Want::Token { is_patient, .. } => !is_patient || reason == Reason::Rejected,
+            Want::Token { is_patient, .. } => !is_patient || reason.is_refusal(),
             Want::Valid { .. } => false,
         };
         for waiter in self.waiters.iter_mut().filter(|waiter| gives_up(&waiter.want)) {

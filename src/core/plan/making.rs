@@ -139,7 +139,7 @@ impl<'m, 'r> Making<'m, 'r> {
     }
 
     pub(crate) fn refresh(&mut self, raw: Option<&'r Arc<RawCredential>>) -> Option<FirstRefresh> {
-        self.text(raw?).map(|(token, digest)| FirstRefresh { token, digest })
+        self.text(raw?).map(|(token, digest)| FirstRefresh { token: Some(token), digest })
     }
 
     pub(crate) fn identity(&mut self, raw: &'r RawIdentity) -> Option<Identity> {

@@ -38,7 +38,7 @@ pub(super) fn plan<'r>(
     let fingerprint =
         source.as_ref().map_or_else(|| fingerprint::lacking(kind), |source| fingerprint(source, &credentials));
     Some(PlannedSource {
-        single_use: token.source.first_refresh_token().is_some(),
+        single_use: token.source.first_refresh_token().is_some() || token.source.login().is_some(),
         fingerprint,
         source: source.filter(|_| lack.is_none()).unwrap_or(SourcePlan::Lacking(kind, ())),
         lack,

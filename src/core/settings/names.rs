@@ -87,6 +87,16 @@ impl Fingerprint {
         Self(first)
     }
 
+    /// All of it, for another process.
+    pub(crate) fn hex(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.0)
+    }
+
+    /// What [`hex`](Self::hex) gave.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+
     /// The first 8 hex digits of the SHA-256, as `status` shows them.
     pub fn short(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.0[..4])

@@ -27,10 +27,17 @@ pub struct Identity {
 /// The first refresh token, as the config gives it; later ones live in the state.
 #[derive(Clone, Debug)]
 pub struct FirstRefresh {
-    /// Sent until an answer brings another one.
-    pub token: SecretText,
-    /// Of its bytes: a stored successor counts only as long as it descends from this one.
+    /// Sent until an answer brings another one; `None`: a person logs in for it.
+    pub token: Option<SecretText>,
+    /// Of its bytes: a stored successor counts only as long as it descends from this one, where there is one.
     pub digest: Fingerprint,
+}
+
+impl FirstRefresh {
+    /// There is none in the config.
+    pub(crate) fn of_a_login() -> Self {
+        Self { token: None, digest: Fingerprint::default() }
+    }
 }
 
 /// Where the members of an answer stand (RFC 6901).

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::login::LoginSettings;
 use super::parts::{FirstRefresh, Identity, SecretText};
 use crate::core::crypto::SigningKey;
 
@@ -66,6 +67,11 @@ impl Stage for Ready {
 pub(crate) trait SourceSettings<S: Stage> {
     /// The refresh token in the config, where it is made with one.
     fn first_refresh_token(&self) -> Option<&S::Refresh> {
+        None
+    }
+
+    /// How a person gets the first refresh token.
+    fn login(&self) -> Option<&LoginSettings> {
         None
     }
 

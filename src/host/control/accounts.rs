@@ -135,12 +135,12 @@ impl Accounts {
         })
     }
 
-    /// These tokens are in the config: what a request may take follows from that.
-    pub(crate) fn set_tokens<'n>(&self, names: impl Iterator<Item = &'n str>) {
+    /// These tokens are in the config: what a request may take follows from that. `longest`: what one may hold beside names.
+    pub(crate) fn set_tokens<'n>(&self, names: impl Iterator<Item = &'n str>, longest: usize) {
         let (tokens, all_names) =
             names.fold((0, 0), |(tokens, bytes), name| (tokens + 1, bytes + name.len() + AROUND_NAME));
         self.size.tokens.store(tokens, Ordering::Relaxed);
-        self.size.all_names.store(all_names, Ordering::Relaxed);
+        self.size.all_names.store(all_names + longest, Ordering::Relaxed);
     }
 
     /// A request is at most this long, in bytes, its line feed included.

@@ -75,7 +75,7 @@ pub(crate) fn call(path: &Path, request: &Request, patience: Duration) -> Result
     };
     let peer = rustix::net::sockopt::socket_peercred(&stream).map_err(|errno| io(errno.into()))?;
     stream.set_read_timeout(Some(patience)).map_err(io)?;
-    let mut line = serde_json::to_vec(request).map_err(|error| broken(error.to_string()))?;
+    let mut line = Zeroizing::new(serde_json::to_vec(request).map_err(|error| broken(error.to_string()))?);
     line.push(b'\n');
     match stream.write_all(&line) {
         // It was refused before it was read to its end: the answer tells why.

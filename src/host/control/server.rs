@@ -237,7 +237,10 @@ impl Visit {
     }
 
     /// The bytes up to the line feed. They are held for the user as they come.
-    async fn line(&self, read: &mut (impl AsyncReadExt + Unpin)) -> Result<(Vec<u8>, Vec<HeldBytes>), NoRequest> {
+    async fn line(
+        &self,
+        read: &mut (impl AsyncReadExt + Unpin),
+    ) -> Result<(Zeroizing<Vec<u8>>, Vec<HeldBytes>), NoRequest> {
         let longest = self.place.longest_request();
         let (mut line, mut held) = (Vec::new(), Vec::new());
         loop {
@@ -255,7 +258,7 @@ impl Visit {
             }
             if let Some(end) = line[begin..].iter().position(|byte| *byte == b'\n') {
                 line.truncate(begin + end);
-                return Ok((line, held));
+                return Ok((Zeroizing::new(line), held));
             }
             if line.len() >= longest {
                 return Err(wrong(format!(
@@ -288,7 +291,7 @@ impl Visit {
 fn cost(request: &Request) -> RequestCost {
     let count = |names: &[String]| (!names.is_empty()).then_some(names.len());
     match request {
-        Request::About | Request::Reload | Request::Token { .. } => RequestCost::Little,
+        Request::About | Request::Reload | Request::Token { .. } | Request::Login { .. } => RequestCost::Little,
         Request::Status { names } => RequestCost::Status(count(names)),
         Request::Wait { names, .. } | Request::Rotate { names, .. } => RequestCost::Wait(count(names)),
     }

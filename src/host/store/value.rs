@@ -211,7 +211,7 @@ impl<A: RecordValue, B: RecordValue> RecordValue for (A, B) {
 }
 
 /// By their places here, which never change.
-const REASONS: [Reason; 7] = [
+const REASONS: [Reason; 8] = [
     Reason::Rejected,
     Reason::Unreachable,
     Reason::InvalidAnswer,
@@ -219,6 +219,7 @@ const REASONS: [Reason; 7] = [
     Reason::Delivery,
     Reason::Hook,
     Reason::LoginDue,
+    Reason::Login,
 ];
 const DOUBTS: [Option<Doubt>; 7] = [
     None,

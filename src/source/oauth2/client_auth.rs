@@ -58,6 +58,19 @@ pub(super) fn encoded(settings: &OAuth2Settings) -> Option<Secret<String>> {
     }
 }
 
+/// The client's secrets that are sent, which must not come back in a message. `basic` is what [`encoded`] gives.
+pub(super) fn secrets<'s>(settings: &'s OAuth2Settings, basic: Option<&'s Secret<String>>) -> Vec<&'s str> {
+    let secret = match &settings.client_auth {
+        ClientAuth::Basic(secret) | ClientAuth::BasicRaw(secret) | ClientAuth::Post(secret) => {
+            Some(secret.expose().as_str())
+        }
+        _ => None,
+    };
+    // It may come back without its padding.
+    let basic = basic.map(|value| value.expose().trim_end_matches('='));
+    [secret, basic].into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use data_encoding::BASE64;

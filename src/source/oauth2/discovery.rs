@@ -134,7 +134,14 @@ fn read(issuer: &str, answer: &HttpResponse) -> Result<Endpoints, SourceError> {
     for endpoint in [token, token_mtls] {
         url(endpoint).map_err(|_| answer.failure("its token_endpoint is not a valid http or https URL"))?;
     }
-    Ok(Endpoints { token: token.to_owned(), token_mtls: token_mtls.to_owned() })
+    // What is odd in these is for who logs in alone.
+    let optional = |at: &str| document.text(at).ok().flatten().map(str::to_owned);
+    Ok(Endpoints {
+        token: token.to_owned(),
+        token_mtls: token_mtls.to_owned(),
+        authorization: optional("/authorization_endpoint"),
+        device_authorization: optional("/device_authorization_endpoint"),
+    })
 }
 
 /// RFC 8414 3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery 4.1 behind it; some servers have the one's

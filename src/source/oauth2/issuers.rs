@@ -22,6 +22,9 @@ pub(super) struct Endpoints {
     pub token: String,
     /// For clients that prove themselves by a certificate (RFC 8705 5).
     pub token_mtls: String,
+    /// Where logins begin: these are looked at when one does.
+    pub authorization: Option<String>,
+    pub device_authorization: Option<String>,
 }
 
 pub(super) type Metadata = Result<Arc<Endpoints>, SourceError>;

@@ -5,9 +5,12 @@ mod assertion;
 mod client_auth;
 mod discovery;
 pub(super) mod issuers;
+mod login;
 mod subject;
 
 use futures_util::future::BoxFuture;
+
+pub(crate) use self::login::{DeviceCode, Login};
 
 use self::assertion::Occasion;
 use self::issuers::CacheKey;
@@ -25,7 +28,7 @@ use crate::core::pattern::{Missing, Pattern, Placeholder};
 use crate::core::scope;
 use crate::core::secret::Secret;
 use crate::core::settings::{
-    AssertionSettings, ClientAuth, Grant, OAuth2Settings, Pointers, SubjectToken, TokenEndpoint,
+    AssertionSettings, ClientAuth, Grant, OAuth2Settings, Pointers, SubjectToken, TokenEndpoint, TokenName,
 };
 use crate::core::token::Token;
 
@@ -102,7 +105,10 @@ struct Exchange<'a> {
 async fn obtain(settings: &OAuth2Settings, mut given: Given) -> Result<Token, SourceError> {
     let stored = given.refresh_token.take();
     let refresh_token = match &settings.grant {
-        Grant::RefreshToken(first) => Some(refresh::current(first, stored)),
+        Grant::RefreshToken(first) => match refresh::current(first, stored) {
+            None => return Err(SourceError::new(Reason::Login, refresh::waits_for_login(&given.name))),
+            current => current,
+        },
         _ => None,
     };
     let subject = match &settings.grant {
@@ -222,21 +228,20 @@ impl Exchange<'_> {
         read.map_err(|problem| exchanged.unreliable(&problem))
     }
 
+    /// Whose login helps where its refresh token is refused.
+    fn login(&self) -> Option<&TokenName> {
+        self.settings.login.as_ref().map(|_| &self.given.name)
+    }
+
     /// The secrets that must not come back in a message. Assertions are known by their shape.
     fn secrets(&self) -> SentSecrets {
-        let client_secret = match &self.settings.client_auth {
-            ClientAuth::Basic(secret) | ClientAuth::BasicRaw(secret) | ClientAuth::Post(secret) => Some(&**secret),
-            _ => None,
-        };
-        let refresh_token = self.refresh_token.as_ref().map(|used| &used.token);
         let basic = client_auth::encoded(self.settings);
-        let sent = [client_secret, refresh_token, self.subject.as_ref()].into_iter().flatten();
-        let sent = sent.map(|secret| secret.expose().as_str());
-        // It may come back without its padding.
-        let basic = basic.as_ref().map(|basic| basic.expose().trim_end_matches('='));
+        let refresh_token = self.refresh_token.as_ref().map(|used| used.token.expose().as_str());
+        let subject = self.subject.as_ref().map(|subject| subject.expose().as_str());
+        let own = client_auth::secrets(self.settings, basic.as_ref()).into_iter().chain(refresh_token).chain(subject);
         let named = self.settings.secrets.iter().map(|(_, secret)| secret.expose().as_str());
         let parents = self.given.parents.iter().map(|(_, token)| token.expose().as_str());
-        SentSecrets::of(sent.chain(basic).chain(named).chain(parents))
+        SentSecrets::of(own.chain(named).chain(parents))
     }
 
     fn refused(&self, answer: &HttpResponse, refusal: Refusal) -> SourceError {
@@ -244,7 +249,7 @@ impl Exchange<'_> {
             self.settings.forget_endpoint(self.given);
         }
         let refusal = match &self.settings.grant {
-            Grant::RefreshToken(_) => refusal.of_a_refresh_token(answer),
+            Grant::RefreshToken(_) => refusal.of_a_refresh_token(answer, self.login()),
             _ => refusal,
         };
         let mut error = refusal.error.clone();

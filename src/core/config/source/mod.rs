@@ -19,7 +19,7 @@ use super::section::{Section, SectionReader};
 use super::stage::Written;
 use super::{output, preset, reach};
 use crate::core::plan::Making;
-use crate::core::settings::{Ready, SourceSettings, Stage};
+use crate::core::settings::{LoginSettings, Ready, SourceSettings, Stage};
 use crate::core::words::words;
 
 pub(crate) use command::CommandSettings;
@@ -60,6 +60,14 @@ macro_rules! sources {
             pub fn first_refresh_token(&self) -> Option<&S::Refresh> {
                 match self {
                     $(Self::$kind(settings) => settings.first_refresh_token(),)+
+                    Self::Lacking(..) => None,
+                }
+            }
+
+            /// How a person gets the first refresh token, where one may.
+            pub fn login(&self) -> Option<&LoginSettings> {
+                match self {
+                    $(Self::$kind(settings) => settings.login(),)+
                     Self::Lacking(..) => None,
                 }
             }

@@ -2,7 +2,9 @@
 //! Does not: know presets (`preset`), or read credentials.
 
 mod google;
+mod login;
 mod plan;
+mod scope;
 mod settings;
 
 use crate::core::config::address::{self, Query};
@@ -12,7 +14,6 @@ use crate::core::config::keys::{KeyEntry, entries};
 use crate::core::config::placeholders::{Placeholders, pairs};
 use crate::core::config::section::{Section, SectionReader};
 use crate::core::config::stage::{RawIdentity, Written};
-use crate::core::config::value::is_visible;
 use crate::core::config::{assertion, credential, headers, preset, reach, subject};
 use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::pattern::Pattern;
@@ -44,8 +45,15 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     client_cert: Table(&[PLACES]) = r#"{ file = "client.pem" }"#;
     /// The private key of client_cert, as PEM.
     client_key: Table(&[PLACES]) = r#"{ file = "client.key" }"#;
-    /// Of grant "refresh_token": the first one; later ones live in state_dir. Another one put here wins over them.
+    /// Of grant "refresh_token": the first one; later ones live in state_dir. Another one put here wins over them. Needed
+    /// unless there is a login.
     refresh_token: Table(&[PLACES]) = r#"{ file = "first.refresh" }"#;
+    /// Of grant "refresh_token": how a person gets the first one, once, by `renewd login NAME`.
+    login: Table(login::KEYS) = r#"{ flow = "device" }"#;
+    /// Of a login in a browser: where it begins (RFC 6749 3.1). Default: as the issuer says.
+    authorization_url: Text = r#""https://idp.example/authorize""#, later;
+    /// Of a login by a device code: where it begins (RFC 8628 3.1). Default: as the issuer says.
+    device_authorization_url: Text = r#""https://idp.example/device""#;
     /// The JWT of grant "jwt_bearer", or of private_key_jwt and client_secret_jwt. With both, its claims are the
     /// grant's.
     assertion: Table(assertion::KEYS) = r#"{ algorithm = "RS256", private_key = { file = "key.pem" } }"#;
@@ -74,7 +82,7 @@ const OWN_FIELDS: [(&str, &str); 10] = [
     ("refresh_token", "use the key `refresh_token`: it takes a file, and is never shown"),
     ("subject_token", "use the key `subject_token`"),
     ("subject_token_type", "use subject_token.type"),
-    ("code", "there is nobody who could log in"),
+    ("code", "use the key `login`: `renewd login NAME` gets it"),
 ];
 
 pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth2Settings<Written> {
@@ -91,7 +99,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         refresh_token: credential::read(cx, token, "refresh_token", "refresh token"),
         service_account: credential::read(cx, token, "service_account", "service account"),
         target_audience: token.visible(cx, "target_audience"),
-        scope: scope(cx, token),
+        scope: scope::read(cx, token),
         allow_weak_secret: token.bool_or_default(cx, "allow_weak_secret"),
     };
     let mut placeholders = Placeholders::of_secrets(cx, token);
@@ -109,7 +117,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         }
         None => plain(cx, token, &given),
     };
-    let Decided { endpoint, grant, client_auth, scope } = decided;
+    let Decided { endpoint, grant, client_auth, scope, login } = decided;
     refuse_colon(cx, token, client_id.as_deref(), client_auth.as_ref());
     // Written as a field, it is the same.
     let is_basic = matches!(client_auth, None | Some(ClientAuth::Basic(_) | ClientAuth::BasicRaw(_)));
@@ -131,6 +139,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         client_auth,
         scope,
         params,
+        login,
         headers,
         secrets,
         reach,
@@ -144,8 +153,12 @@ fn plain(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClien
     let auth = auth(cx, token, grant);
     let subject = subject::read(cx, token);
     let assertion = assertion::read(cx, token, grant, auth, given.allow_weak_secret);
+    let login = login::read(cx, token, grant.as_ref(), given.reach.allow_http);
     if let Some(grant) = grant {
-        belongs(cx, token, "refresh_token", "grant", &grant, &[GrantKind::RefreshToken], GrantKind::word);
+        let is_told = token.has("refresh_token") || !token.has("login");
+        if is_told || grant.value != GrantKind::RefreshToken {
+            belongs(cx, token, "refresh_token", "grant", &grant, &[GrantKind::RefreshToken], GrantKind::word);
+        }
         belongs(cx, token, "subject_token", "grant", &grant, &[GrantKind::TokenExchange], GrantKind::word);
     }
     if let Some(auth) = auth {
@@ -163,6 +176,7 @@ fn plain(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClien
         client_auth: auth.and_then(|auth| client::auth(auth, grant, assertion.as_ref(), given)),
         grant: grant.and_then(|grant| client::grant(grant, assertion, subject, given)),
         scope: given.scope.clone(),
+        login,
     }
 }
 
@@ -317,15 +331,4 @@ fn params(
         }
     }
     params
-}
-
-/// RFC 6749 3.3.
-fn scope(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> Option<String> {
-    let scope = token.text(cx, "scope")?;
-    let good = |word: &str| !word.is_empty() && is_visible(word) && !word.contains(['"', '\\']);
-    if !scope.value.split(' ').all(good) {
-        cx.error(scope.span, "`scope` is not a list of scopes (RFC 6749 3.3)", "one space between two: \"read write\"");
-        return None;
-    }
-    Some(scope.value)
 }

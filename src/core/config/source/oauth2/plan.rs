@@ -8,7 +8,7 @@ use crate::core::config::{RawIdentity, RawKey, Written};
 use crate::core::crypto;
 use crate::core::plan::CredentialForm;
 use crate::core::plan::Making;
-use crate::core::settings::{AssertionSettings, ClientAuth, Grant, OAuth2Settings, TokenEndpoint};
+use crate::core::settings::{AssertionSettings, ClientAuth, FirstRefresh, Grant, OAuth2Settings, TokenEndpoint};
 
 type RawAssertion = AssertionSettings<Written>;
 
@@ -25,6 +25,8 @@ pub(in crate::core::config) fn plan<'r>(
     let (endpoint, assertion) = own.and_then(|(_, made)| made).unzip();
     let grant = match raw.grant.as_ref()? {
         Grant::ClientCredentials => Grant::ClientCredentials,
+        // Without one, what a login brings is the first.
+        Grant::RefreshToken(None) => Grant::RefreshToken(FirstRefresh::of_a_login()),
         Grant::RefreshToken(first) => Grant::RefreshToken(making.refresh(first.as_ref())?),
         Grant::JwtBearer(_) => Grant::JwtBearer(Arc::new(assertion?)),
         Grant::TokenExchange { subject, subject_type } => {

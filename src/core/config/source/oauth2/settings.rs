@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::core::config::stage::Written;
 use crate::core::crypto::{Algorithm, SigningKey};
 use crate::core::pattern::Pattern;
-use crate::core::settings::{Reach, Ready, SecretText, SourceSettings, Stage, TokenName, patterns};
+use crate::core::settings::{LoginSettings, Reach, Ready, SecretText, SourceSettings, Stage, TokenName, patterns};
 use crate::core::words::words;
 
 /// A lifetime that does not count, so that tokens of the first version are those of this one.
@@ -69,6 +69,8 @@ pub struct OAuth2Settings<S: Stage = Ready> {
     pub headers: Vec<(String, Pattern)>,
     /// What `{{ secrets.NAME }}` stands for in both, by its name.
     pub secrets: Vec<(String, S::Text)>,
+    /// How a person gets the first refresh token.
+    pub login: Option<Box<LoginSettings>>,
     /// Of the token endpoint, and of the issuer that names it.
     pub reach: Reach<S>,
 }
@@ -152,6 +154,10 @@ impl<S: Stage> SourceSettings<S> for OAuth2Settings<S> {
         }
     }
 
+    fn login(&self) -> Option<&LoginSettings> {
+        self.login.as_deref()
+    }
+
     fn ttl(&self) -> Option<&S::At<Duration>> {
         self.reach.ttl.as_ref()
     }
@@ -183,6 +189,7 @@ impl OAuth2Settings<Written> {
             params: self.params.clone(),
             headers: self.headers.clone(),
             secrets,
+            login: self.login.clone(),
             reach,
         }
     }
@@ -213,6 +220,7 @@ impl OAuth2Settings {
             client_auth,
             scope,
             params,
+            login: _,
             headers,
             secrets: _,
             reach: _,
@@ -296,6 +304,7 @@ impl<S: Stage> fmt::Debug for OAuth2Settings<S> {
             .field("params", &names(&self.params))
             .field("headers", &names(&self.headers))
             .field("secrets", &self.secrets)
+            .field("login", &self.login.as_ref().map(|login| login.flow))
             .field("reach", &self.reach)
             .finish()
     }
