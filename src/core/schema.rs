@@ -87,6 +87,7 @@ fn of_kind(kind: ValueKind) -> Value {
         ValueKind::Account => json!({ "type": ["string", "integer"], "minimum": 0, "minLength": 1 }),
         ValueKind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         ValueKind::Choice(words) => json!({ "enum": words }),
+        ValueKind::OpenChoice(words) => json!({ "anyOf": [{ "enum": words }, { "type": "string", "minLength": 1 }] }),
         ValueKind::Table(keys) => table(keys),
         ValueKind::Tables(keys) => json!({ "type": "array", "items": table(keys) }),
         ValueKind::Id => json!({ "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+$" }),

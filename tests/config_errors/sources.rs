@@ -157,6 +157,7 @@ told! {
     basic_beside_bearer: with_parent(http(&[], "bearer.token = \"p\"\nbasic = { user = \"a:b\", password.file = \"good.secret\" }\n"));
     basic_without_a_password: http(&[], "basic = { user = \"a\", pasword = \"hunter2\" }\nheaders = { authorization = \"x\" }\n");
     user_agent_of_two_lines: github(&[], "user_agent = \"a\\nb\"\n");
+    oauth2_grant_with_a_slip: oauth2(&["grant"], "grant = \"client-credential\"\n");
     oauth2_nothing_given: "[token.api]\nsource = \"oauth2\"\n".into();
     oauth2_wrong_words: oauth2(&["grant"], "grant = \"client-credentials\"\nclient_auth = \"basic\"\npreset = \"azure\"\n");
     oauth2_endpoint_twice: oauth2(&[], "issuer = \"https://idp.example\"\n");

@@ -141,3 +141,25 @@ fn a_header_of_the_config_is_sent_in_place_of_ours() {
     assert_eq!(seen.header("accept"), Some("application/vnd.x+json"));
     assert_eq!(seen.header("authorization"), Some("Key a"));
 }
+
+#[test]
+fn a_grant_of_another_name_is_sent_as_it_is_written() {
+    let server = Server::start(|_| json(GOOD));
+    let sandbox = sandbox();
+    for grant in ["account_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"] {
+        let source = OAUTH2.replace("\"client_credentials\"", &format!("\"{grant}\""));
+        server.forget();
+        let _ = std::fs::remove_dir_all(sandbox.path("state"));
+        config(
+            &sandbox,
+            &server.url("/t"),
+            &source,
+            "params = { account_id = \"7\", subject_token = \"{{ token.parent }}\" }",
+        );
+        sandbox.ours(&["once"]).expect(0);
+        let seen = server.only();
+        assert_eq!(seen.field("grant_type").as_deref(), Some(grant));
+        assert_eq!(seen.field("account_id").as_deref(), Some("7"));
+        assert_eq!(seen.field("subject_token").as_deref(), Some("parent-hunter2"));
+    }
+}

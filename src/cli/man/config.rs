@@ -104,6 +104,10 @@ fn kind(key: &KeyEntry) -> String {
             let words: Vec<_> = words.iter().map(|word| keys::toml_text(word)).collect();
             format!("one of {}", words.join(", "))
         }
+        ValueKind::OpenChoice(words) => {
+            let words: Vec<_> = words.iter().map(|word| keys::toml_text(word)).collect();
+            format!("{}, or another text", words.join(", "))
+        }
         ValueKind::Table(_) => "a table, see below".into(),
         ValueKind::Tables(_) => "tables, see below".into(),
         ValueKind::Tokens { .. } | ValueKind::Named(_) => "tables by name, see below".into(),

@@ -20,6 +20,8 @@ pub(super) struct GivenClient {
     pub service_account: Option<Arc<RawCredential>>,
     pub target_audience: Option<String>,
     pub scope: Option<String>,
+    /// A `grant` that is none of renewd's words.
+    pub free_grant: Option<String>,
     pub allow_weak_secret: bool,
 }
 
@@ -43,6 +45,7 @@ pub(super) fn grant(
         GrantKind::ClientCredentials => Grant::ClientCredentials,
         GrantKind::RefreshToken => Grant::RefreshToken(given.refresh_token.clone()),
         GrantKind::JwtBearer => Grant::JwtBearer(Arc::new(assertion?)),
+        GrantKind::Free => Grant::Free(given.free_grant.clone()?),
         GrantKind::TokenExchange => {
             let (subject, subject_type) = subject?;
             Grant::TokenExchange { subject, subject_type }

@@ -309,7 +309,7 @@ impl Section<'_, '_> {
             return Some(word.map(|_| value));
         }
         let words = match self.kind(name) {
-            Some(ValueKind::Choice(words)) => words,
+            Some(ValueKind::Choice(words) | ValueKind::OpenChoice(words)) => words,
             _ => &[],
         };
         let near = words

@@ -170,6 +170,7 @@ impl Exchange<'_> {
         let mut form = Form::default();
         match &self.settings.grant {
             Grant::ClientCredentials => form.add("grant_type", "client_credentials"),
+            Grant::Free(written) => form.add("grant_type", written),
             Grant::RefreshToken(_) => {
                 form.add("grant_type", "refresh_token");
                 form.add("refresh_token", self.refresh_token.as_ref().map_or("", |used| used.token.expose()));

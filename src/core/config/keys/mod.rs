@@ -35,6 +35,8 @@ pub(crate) enum ValueKind {
     Id,
     Texts,
     Choice(&'static [&'static str]),
+    /// One of these words, or a text that is none of them.
+    OpenChoice(&'static [&'static str]),
     /// A table with these keys.
     Table(KeyEntries),
     /// `[[...]]`, each with these keys.

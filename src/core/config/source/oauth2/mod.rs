@@ -14,6 +14,7 @@ use crate::core::config::keys::{KeyEntry, entries};
 use crate::core::config::placeholders::{Placeholders, pairs};
 use crate::core::config::section::{Section, SectionReader};
 use crate::core::config::stage::{RawIdentity, Written};
+use crate::core::config::value::is_visible;
 use crate::core::config::{assertion, credential, headers, preset, reach, subject};
 use crate::core::diagnostic::{Diagnostic, Located};
 use crate::core::pattern::Pattern;
@@ -30,8 +31,9 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     /// Instead of token_url: the issuer, which is asked where its token endpoint is (RFC 8414, OpenID Connect
     /// Discovery).
     issuer: Text = r#""https://idp.example""#;
-    /// How the token is asked for: RFC 6749 4.4, RFC 6749 6, RFC 7523 or RFC 8693. Needed unless a preset decides it.
-    grant: Choice(GrantKind::WORDS) = r#""client_credentials""#;
+    /// How the token is asked for: RFC 6749 4.4, RFC 6749 6, RFC 7523 or RFC 8693. Any other text is sent as it is written, with what
+    /// it takes in params. Needed unless a preset decides it.
+    grant: OpenChoice(GRANTS) = r#""client_credentials""#;
     /// The client's name. Needed but for client_auth = "none" with another grant than client_credentials.
     client_id: Text = r#""jobs""#;
     /// How the client authenticates. Default: client_secret_basic with a client_secret, tls_client_auth with a
@@ -71,6 +73,12 @@ pub(super) const KEYS: &[KeyEntry] = &entries! {
     allow_weak_secret: Bool = "true", default("false");
 };
 
+/// The grants that renewd knows what to send with.
+const GRANTS: &[&str] = match GrantKind::WORDS.split_last() {
+    Some((_, known)) => known,
+    None => &[],
+};
+
 /// Form fields that have keys of their own, or none for the user.
 const OWN_FIELDS: [(&str, &str); 10] = [
     ("grant_type", "`grant` decides it"),
@@ -100,6 +108,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
         service_account: credential::read(cx, token, "service_account", "service account"),
         target_audience: token.visible(cx, "target_audience"),
         scope: scope::read(cx, token),
+        free_grant: free_grant(token),
         allow_weak_secret: token.bool_or_default(cx, "allow_weak_secret"),
     };
     let mut placeholders = Placeholders::of_secrets(cx, token);
@@ -149,7 +158,7 @@ pub(super) fn read(cx: &mut SectionReader<'_>, token: &Section<'_, '_>) -> OAuth
 fn plain(cx: &mut SectionReader<'_>, token: &Section<'_, '_>, given: &GivenClient) -> Decided {
     preset::refuse_its_keys(cx, token);
     let endpoint = endpoint(cx, token, given.reach.allow_http);
-    let grant = if token.require(cx, "grant") { token.choice(cx, "grant", GrantKind::parse) } else { None };
+    let grant = if token.require(cx, "grant") { token.choice(cx, "grant", kind_of) } else { None };
     let auth = auth(cx, token, grant);
     let subject = subject::read(cx, token);
     let assertion = assertion::read(cx, token, grant, auth, given.allow_weak_secret);
@@ -192,6 +201,19 @@ fn refuse_colon(
         let help = "use client_auth = \"client_secret_basic\", which encodes it, or \"client_secret_post\"";
         cx.error(span, "a colon in `client_id` with client_auth \"client_secret_basic_raw\"", help);
     }
+}
+
+/// A grant of renewd's own by its word, and any other but a slip for one of them.
+fn kind_of(word: &str) -> Option<GrantKind> {
+    let plain = word.to_ascii_lowercase().replace('-', "_");
+    let is_slip = |known: &str| strsim::osa_distance(&plain, known) <= 2;
+    let is_free = is_visible(word) && !word.trim().is_empty() && !GRANTS.iter().any(|known| is_slip(known));
+    GrantKind::parse(word).filter(|kind| *kind != GrantKind::Free).or(is_free.then_some(GrantKind::Free))
+}
+
+fn free_grant(token: &Section<'_, '_>) -> Option<String> {
+    let word = token.value("grant")?.get_ref().as_str()?;
+    (kind_of(word) == Some(GrantKind::Free)).then(|| word.to_owned())
 }
 
 /// `client_id_in_body`: Basic alone keeps the client's name out of the body (RFC 6749 2.3.1).
@@ -321,8 +343,10 @@ fn params(
 ) -> Vec<(String, Pattern)> {
     let mut params = Vec::new();
     token.hide(cx, "params");
+    let of_free = ["code", "assertion", "refresh_token", "subject_token", "subject_token_type"];
+    let is_free = free_grant(token).is_some();
     for (key, value) in pairs(cx, token, "params", true) {
-        match OWN_FIELDS.iter().find(|(name, _)| *name == key.value) {
+        match OWN_FIELDS.iter().find(|(name, _)| *name == key.value && !(is_free && of_free.contains(name))) {
             Some((name, help)) => cx.error(key.span, format!("`params.{name}` is a field of renewd's own"), help),
             None => {
                 let called = format!("params.{}", redact::name(&key.value));

@@ -29,6 +29,7 @@ pub(in crate::core::config) fn plan<'r>(
         Grant::RefreshToken(None) => Grant::RefreshToken(FirstRefresh::of_a_login()),
         Grant::RefreshToken(first) => Grant::RefreshToken(making.refresh(first.as_ref())?),
         Grant::JwtBearer(_) => Grant::JwtBearer(Arc::new(assertion?)),
+        Grant::Free(written) => Grant::Free(written.clone()),
         Grant::TokenExchange { subject, subject_type } => {
             Grant::TokenExchange { subject: subject.clone(), subject_type: subject_type.clone() }
         }

@@ -24,6 +24,8 @@ words! {
         RefreshToken = "refresh_token",
         JwtBearer = "jwt_bearer",
         TokenExchange = "token_exchange",
+        /// Any other, which is sent as it is written.
+        Free = "another one, as it is sent",
     }
 }
 
@@ -100,6 +102,8 @@ pub enum Grant<S: Stage = Ready> {
         /// A URI of RFC 8693 3.
         subject_type: String,
     },
+    /// Sent as it is written; all that it takes stands in `params`.
+    Free(String),
 }
 
 /// Where the `subject_token` (RFC 8693 2.1) is taken from.
@@ -225,6 +229,7 @@ impl OAuth2Settings {
             secrets: _,
             reach: _,
         } = self;
+        let free = grant;
         let (grant, subject, of_grant) = match grant {
             Grant::ClientCredentials => (GrantKind::ClientCredentials, None, None),
             Grant::RefreshToken(_) => (GrantKind::RefreshToken, None, None),
@@ -232,7 +237,9 @@ impl OAuth2Settings {
             Grant::TokenExchange { subject, subject_type } => {
                 (GrantKind::TokenExchange, Some(subject.canonical(subject_type)), None)
             }
+            Grant::Free(_) => (GrantKind::Free, None, None),
         };
+        let word = if let Grant::Free(written) = free { written } else { grant.word() };
         let (auth, of_client) = match client_auth {
             ClientAuth::None => (AuthKind::None, None),
             ClientAuth::Basic(_) => (AuthKind::Basic, None),
@@ -251,7 +258,7 @@ impl OAuth2Settings {
                 TokenEndpoint::Url(url) => json!(["url", url]),
                 TokenEndpoint::Issuer(issuer) => json!(["issuer", issuer]),
             },
-            json!(grant.word()),
+            json!(word),
             json!(auth.word()),
             json!(client_id),
             json!(scope),
