@@ -12,6 +12,8 @@ use crate::core::redact::{SHORTEST, mask_jws, peer_words, printable_without};
 const ROUNDS: usize = 3;
 /// Of less it is chance that it stands in a word.
 const SHORTEST_WITHIN: usize = 6;
+/// A shorter one is looked for in its own case of letters alone.
+const SHORTEST_IN_ANY_CASE: usize = 8;
 /// What is told in place of words in which a secret stands in another writing than can be cut out of it.
 const WITHHELD: &str = "(not shown: a secret that was sent stands in it)";
 
@@ -54,15 +56,20 @@ impl SentSecrets {
         is_harmless.then_some(text)
     }
 
-    /// Whether one of them can be made out, in any case of letters and behind any escapes.
+    /// Whether one of them can be made out, in any case of letters and behind any escapes. A short one in another case is a word:
+    /// "stale" is not what a "Stale token" quotes.
     fn stand_in(&self, text: &str) -> bool {
-        let secrets: Vec<_> = self.0.iter().map(|secret| Zeroizing::new(secret.to_ascii_lowercase())).collect();
-        let mut text = Zeroizing::new(text.to_ascii_lowercase());
+        let (short, long): (Vec<_>, Vec<_>) = self.0.iter().partition(|secret| secret.len() < SHORTEST_IN_ANY_CASE);
+        let long: Vec<_> = long.iter().map(|secret| Zeroizing::new(secret.to_ascii_lowercase())).collect();
+        let mut text = Zeroizing::new(text.to_owned());
         for _ in 0..=ROUNDS {
-            if secrets.iter().any(|secret| text.contains(secret.as_str())) {
+            let folded = Zeroizing::new(text.to_ascii_lowercase());
+            if short.iter().any(|secret| text.contains(secret.as_str()))
+                || long.iter().any(|secret| folded.contains(secret.as_str()))
+            {
                 return true;
             }
-            let next = Zeroizing::new(unescaped(&text).to_ascii_lowercase());
+            let next = unescaped(&text);
             if next == text {
                 return false;
             }
@@ -168,6 +175,9 @@ mod tests {
             assert_eq!(clean(hidden), WITHHELD, "{hidden}");
         }
         assert_eq!(clean("hunter"), "hunter");
+        let short = SentSecrets::of(["stale"]);
+        assert_eq!(short.clean("Stale token").as_deref(), Some("Stale token"));
+        assert_eq!(short.clean("a stale token, st&#97;le").as_deref(), Some(WITHHELD));
         assert_eq!((clean(""), SentSecrets::default().clean("a%20b")), (String::new(), Some("a%20b".into())));
         assert_eq!(secrets.harmless("Bearer"), Some("Bearer"));
         assert_eq!(secrets.harmless("HUNTER+2/\"X"), None);
