@@ -210,31 +210,48 @@ impl<A: RecordValue, B: RecordValue> RecordValue for (A, B) {
     }
 }
 
-/// By their places here, which never change.
-const REASONS: [Reason; 8] = [
-    Reason::Rejected,
-    Reason::Unreachable,
-    Reason::InvalidAnswer,
-    Reason::Machine,
-    Reason::Delivery,
-    Reason::Hook,
-    Reason::LoginDue,
-    Reason::Login,
-];
-const DOUBTS: [Option<Doubt>; 7] = [
-    None,
-    Some(Doubt::Cut),
-    Some(Doubt::Lost),
-    Some(Doubt::Unread),
-    Some(Doubt::Stale),
-    Some(Doubt::Refused),
-    Some(Doubt::Reused),
-];
-
-fn put_place<T: PartialEq>(all: &[T], one: &T, out: &mut dyn ByteSink) {
-    let place = all.iter().position(|other| other == one).and_then(|at| u8::try_from(at).ok());
-    place.unwrap_or_default().put(out);
+/// An enum whose words have numbers, which never change.
+trait Numbered: Sized {
+    fn number(&self) -> u8;
+    fn of_number(number: u8) -> Option<Self>;
 }
 
-value!(Reason, |it, out| put_place(&REASONS, it, out), |from| REASONS.get(usize::from(u8::take(from)?)).copied());
-value!(Option<Doubt>, |it, out| put_place(&DOUBTS, it, out), |from| DOUBTS.get(usize::from(u8::take(from)?)).copied());
+/// Gives them their numbers. A word without one does not compile.
+macro_rules! numbered {
+    ($of:ident { $($word:ident = $number:literal),+ $(,)? }) => {
+        impl Numbered for $of {
+            fn number(&self) -> u8 {
+                match self {
+                    $(Self::$word => $number,)+
+                }
+            }
+
+            fn of_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$word),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+numbered!(Reason {
+    Rejected = 0,
+    Unreachable = 1,
+    InvalidAnswer = 2,
+    Machine = 3,
+    Delivery = 4,
+    Hook = 5,
+    LoginDue = 6,
+    Login = 7,
+});
+
+// 0 stands for none.
+numbered!(Doubt { Cut = 1, Lost = 2, Unread = 3, Stale = 4, Refused = 5, Reused = 6 });
+
+value!(Reason, |it, out| it.number().put(out), |from| Reason::of_number(u8::take(from)?));
+value!(Option<Doubt>, |it, out| it.as_ref().map_or(0, Numbered::number).put(out), |from| match u8::take(from)? {
+    0 => Some(None),
+    number => Doubt::of_number(number).map(Some),
+});
