@@ -94,20 +94,18 @@ impl<'p> Tries<'p> {
         }
         let tokens: Vec<&Arc<TokenPlan>> =
             plan.tokens.iter().filter(|token| wanted.is_empty() || wanted.contains(&token.name)).collect();
-        let of_now = |token: &&&Arc<TokenPlan>| {
-            kept.get(&token.name).is_some_and(|kept| {
-                kept.fingerprint == token.fingerprint && kept.life.expires_at.is_none_or(|end| end > now)
-            })
+        let is_good = |token: &TokenPlan, kept: &Token| {
+            kept.fingerprint == token.fingerprint && kept.life.expires_at.is_none_or(|end| end > now)
         };
-        let in_use: Vec<TokenName> = tokens.iter().filter(of_now).map(|token| token.name.clone()).collect();
-        let in_use = in_use.into_iter().filter_map(|name| kept.remove_entry(&name)).collect();
+        let in_use = tokens.iter().filter_map(|token| kept.remove(&token.name).filter(|kept| is_good(token, kept)));
+        let in_use = in_use.map(|kept| (kept.name.clone(), kept)).collect();
         Self { tokens, named, in_use, is_unknown, shared: Arc::new(Shared::new(|| clock::now().wall)) }
     }
 
     /// Says before anything is asked for what that may do.
     fn warn(&self) {
-        let is_at_stake = |token: &&&Arc<TokenPlan>| self.is_asked(token) && self.may_be_in_use(token);
-        for token in self.tokens.iter().filter(is_at_stake) {
+        let is_asked = |token: &&&Arc<TokenPlan>| self.named.contains(&token.name) && self.is_at_stake(token);
+        for token in self.tokens.iter().filter(is_asked) {
             let name = &token.name;
             tell_line!(
                 "warning: {name}: another token is asked for, and some issuers end the one in use then; if its readers are \
@@ -116,15 +114,11 @@ impl<'p> Tries<'p> {
         }
     }
 
-    /// Signed here, and nobody's to end; or spared anyway, as those that a command or a refresh token brings.
-    fn may_be_in_use(&self, token: &TokenPlan) -> bool {
-        let is_ended_by_another = token.source.kind() != SourceKind::Jwt;
-        is_ended_by_another && (self.is_unknown || self.in_use.contains_key(&token.name))
-    }
-
-    /// Whether a token is obtained, as far as its source allows.
-    fn is_asked(&self, token: &TokenPlan) -> bool {
-        !is_spared_anyway(token) && (self.named.contains(&token.name) || !self.may_be_in_use(token))
+    /// Whether another token might end the one in use. One that is signed here is nobody's to end, and what a command or a refresh
+    /// token brings is not obtained here in any case.
+    fn is_at_stake(&self, token: &TokenPlan) -> bool {
+        let may_be_ended = !token.single_use && !matches!(token.source.kind(), SourceKind::Jwt | SourceKind::Command);
+        may_be_ended && (self.is_unknown || self.in_use.contains_key(&token.name))
     }
 
     /// In rounds: those whose parents were tried go together.
@@ -150,7 +144,7 @@ impl<'p> Tries<'p> {
 
     async fn one(&self, token: &TokenPlan, tried: &Tried) -> Result<ProbeResult, SourceError> {
         // Not even reached: there are endpoints that issue a token whatever the method of the request is.
-        if !self.named.contains(&token.name) && self.may_be_in_use(token) && !is_spared_anyway(token) {
+        if !self.named.contains(&token.name) && self.is_at_stake(token) {
             return Ok(ProbeResult::Left(self.spared_words(token)));
         }
         let mut nonce = [0; 16];
@@ -181,9 +175,4 @@ impl<'p> Tries<'p> {
             _ => None,
         }
     }
-}
-
-/// Never obtained here: what brings it is spent by that, or may do anything.
-fn is_spared_anyway(token: &TokenPlan) -> bool {
-    token.single_use || token.source.kind() == SourceKind::Command
 }
