@@ -38,14 +38,12 @@ impl Runner {
 /// One line.
 pub(crate) fn may_log_in(plan: &Plan, token: &TokenPlan, made_for: Option<Fingerprint>) -> Result<(), String> {
     let name = &token.name;
-    let lack = token.lack.as_ref().map(|lack| &lack.message);
-    let mut files = plan.targets.iter().filter(|target| target.lines.iter().any(|line| line.token == *name)).peekable();
-    let lacks_all = files.peek().is_some();
-    let lacking: Vec<_> = files.map(|target| target.lack.as_ref().map(|lack| &lack.message)).collect();
-    let lack =
-        lack.or_else(|| lacking.iter().copied().collect::<Option<Vec<_>>>().filter(|_| lacks_all)?.into_iter().next());
+    let files = plan.targets.iter().filter(|target| target.lines.iter().any(|line| line.token == *name));
+    // As the engine has it: a token is obtained unless all its outputs lack something.
+    let of_files: Option<Vec<_>> = files.map(|target| target.lack.as_ref()).collect();
+    let lack = token.lack.as_ref().or_else(|| of_files?.into_iter().next());
     if let Some(lack) = lack {
-        return Err(format!("token {name} cannot be had on this machine, whoever logs in: {lack}"));
+        return Err(format!("token {name} cannot be had on this machine, whoever logs in: {}", lack.message));
     }
     if token.source.login().is_none() {
         return Err(format!(

@@ -176,8 +176,8 @@ fn log_in(
 ) {
     let plan = runner.plan.clone();
     let Some(token) = plan.tokens.iter().find(|token| token.name.as_str() == name) else { return };
-    let is_other = Fingerprint::from_hex(settings).unwrap_or_default();
-    if let Err(why) = may_log_in(&plan, token, Some(is_other)) {
+    let made_for = Fingerprint::from_hex(settings).unwrap_or_default();
+    if let Err(why) = may_log_in(&plan, token, Some(made_for)) {
         return reply(answer, Response::failed(FAILED, vec![why]));
     }
     let Some(handed) = handed else { return reply(answer, Response::done()) };
