@@ -60,7 +60,7 @@ pub struct Network {
 pub struct HttpRequest {
     pub method: Method,
     pub url: Url,
-    /// A secret stands in the address; `shown` is how it is called then, where it is known.
+    /// A secret stands in the address, so that of one it is redirected to no path is shown.
     pub url_is_secret: bool,
     /// The path as it may be shown.
     pub shown_path: String,
@@ -190,23 +190,12 @@ impl Network {
             NetError { error, fate }
         })?;
         let came_at = (self.now)();
-        let Limit { is_spent, wait } = Limit::read(&headers, status, came_at);
+        let Limit { is_spent: is_limited, wait: retry_after } = Limit::read(&headers, status, came_at);
         let clock_offset = offset::read(&headers, sent_at, came_at);
         if let Some(offset) = clock_offset {
             self.offsets.keep(&asker.name, offset);
         }
-        let retry_after = wait;
-        Ok(HttpResponse {
-            endpoint,
-            status,
-            headers,
-            body,
-            sent_at,
-            retry_after,
-            is_limited: is_spent,
-            secrets,
-            clock_offset,
-        })
+        Ok(HttpResponse { endpoint, status, headers, body, sent_at, retry_after, is_limited, secrets, clock_offset })
     }
 
     /// How far this machine's clock was from that of the server which answered for that token last.
