@@ -14,7 +14,7 @@ const GOOD: &str = r#"{"access_token":"abc","token_type":"Bearer","expires_in":3
 const NAMED: &str = "subjectAltName=DNS:idp.example\nextendedKeyUsage=serverAuth\n";
 
 /// One token by client_credentials, delivered to `out/NAME`.
-fn token(sandbox: &Sandbox, name: &str, url: &str, more: &str) -> String {
+pub(crate) fn token(sandbox: &Sandbox, name: &str, url: &str, more: &str) -> String {
     let out = sandbox.out(name);
     format!(
         "[token.{name}]\nsource = \"oauth2\"\ntoken_url = \"{url}\"\ngrant = \"client_credentials\"\nclient_id = \"jobs\"\n\

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::binary::token;
 use crate::setting::{oauth2, refused};
 use support::http::{Server, answer, json, refusal};
 use support::{Sandbox, openssl, until};
@@ -114,17 +115,8 @@ fn a_clock_that_is_off_is_told_with_the_refusal_and_in_status() {
             json(r#"{"access_token":"a","expires_in":60}"#).header("Date", date)
         }
     });
-    let mut config = String::new();
-    for name in ["off", "on"] {
-        write!(
-            config,
-            "[token.{name}]\nsource = \"oauth2\"\ntoken_url = \"{}\"\ngrant = \"client_credentials\"\nclient_id = \"jobs\"\n\
-             client_secret.file = \"secret\"\n[[token.{name}.output]]\nformat = \"token\"\npath = \"{}\"\n",
-            server.url(&format!("/{name}")),
-            sandbox.out(name).display()
-        )
-        .unwrap();
-    }
+    let config: String =
+        ["off", "on"].iter().map(|name| token(&sandbox, name, &server.url(&format!("/{name}")), "")).collect();
     sandbox.config_with("ready_timeout = \"1s\"", config);
     let daemon = sandbox.start();
     until("both were asked for", || daemon.token("off")["failures"] == 1 && daemon.token("on")["state"] == "valid");
